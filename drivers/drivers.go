@@ -1,0 +1,46 @@
+// Package drivers is how podkeep reaches a host. A Driver looks at one host and makes small idempotent changes;
+// it decides nothing. Open picks the driver for a Node's providerID.
+package drivers
+
+import (
+	"context"
+	"io"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// Driver reaches one host on behalf of one cluster. Every call honours its context and is safe to repeat:
+// already there and already gone are success. Calls may be made from several goroutines.
+type Driver interface {
+	// Observe lists everything of the cluster's on the host, all or nothing. Name, Known and Silent are left to the caller;
+	// times are corrected to the caller's clock.
+	Observe(ctx context.Context) (live.Node, error)
+	// Run makes it so: creates what is missing, starts what exited, finishes what is half made. It does not
+	// pull: an image that is not there is an error. The Files the pod names must be there.
+	Run(ctx context.Context, pod manifest.Pod) error
+	// Stop stops the named pod within its grace period and removes it with its containers and anonymous volumes.
+	// A pod that is not the cluster's is an error.
+	Stop(ctx context.Context, name string) error
+	// Put stores a File. It exists, in Observe, only once it is complete.
+	Put(ctx context.Context, file manifest.File) error
+	// Delete removes a File.
+	Delete(ctx context.Context, name string) error
+	Close() error
+}
+
+// Puller fetches images. Policy is Always, IfNotPresent or Never, as Kubernetes means them.
+type Puller interface {
+	Pull(ctx context.Context, image, policy string) error
+}
+
+// Loader puts an image archive (docker-archive or oci-archive, tar) into the host's store.
+type Loader interface {
+	Load(ctx context.Context, archive io.Reader) error
+}
+
+// Watcher pokes when something may have changed. A poke carries no payload; missing one is allowed. It returns
+// when ctx ends or the host can no longer be watched.
+type Watcher interface {
+	Watch(ctx context.Context, poke chan<- struct{}) error
+}

@@ -1,0 +1,122 @@
+// Package live is what is: the fleet as the last look found it, and the names and labels by which podkeep
+// knows its own. Labels are written once, at birth, and cannot be edited afterwards; with the receipts they are
+// all the memory that podkeep has.
+package live
+
+import (
+	"time"
+
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// Snapshot is the fleet at one moment. Nodes are sorted by name; there is one for every Node that HEAD asks for
+// and for every Node that left HEAD.
+type Snapshot struct{ Nodes []Node }
+
+// Node is one host as last seen. A look is all or nothing: a Node that failed to answer any list is Silent and
+// carries what it last said.
+type Node struct {
+	Name   string
+	Known  bool          // has answered this controller at least once; if not, nothing below means anything
+	Silent time.Duration // how long it has not answered; 0 when it answered this look
+	Why    string        // why it is silent
+	Room   manifest.Resources
+	// Facts about the host for people: Podman's version, OS, architecture, kernel.
+	Facts    Facts
+	Pods     []Pod     // ours (our cluster), sorted by name
+	Files    []File    // ours, receipts not among them, sorted by name
+	Receipts []Receipt // sorted by name
+	// Troubles are the errors of this controller's own last attempts here; they explain, they do not decide availability.
+	Troubles []Trouble
+}
+
+// Facts are shown by status and never decided upon.
+type Facts struct {
+	Podman, OS, Arch, Kernel string
+	CPUs                     int
+	Memory                   int64 // bytes
+	// Skew is how far the node's clock is ahead of the controller's; times in this package are corrected by it.
+	Skew time.Duration
+}
+
+// Trouble is an attempt that failed.
+type Trouble struct {
+	Name  string // of the pod or file
+	Rev   string // of the pod, if it was one
+	Why   string
+	At    time.Time // of the newest failure
+	Count int
+	Next  time.Time // no attempt is made before
+}
+
+// Pod is one pod of ours. All times are on the controller's clock.
+type Pod struct {
+	Name            string
+	Cluster, Source string
+	App             manifest.ID
+	Slot            int
+	Rev             string
+	Gen             int
+	Commit          string
+	Created         time.Time
+	Expect          []string // the containers that its label names; it counts only when all exist
+	Containers      []Container
+	Restart         string // Always, OnFailure or Never
+	Room            manifest.Resources
+	Ports           []string // host ports taken, "80/tcp" or "192.0.2.1:80/tcp", sorted
+	Keep            bool     // born of an object with podkeep.io/prune: disabled
+	IP              string
+	// Asked: this controller has asked for it and not yet seen it. It takes room and gives no availability.
+	Asked bool
+	// Stopping: this controller has told it to stop, or Podman says it is stopping.
+	Stopping bool
+}
+
+// Container states, as Podman's lists say them.
+const (
+	Created = "created"
+	Running = "running"
+	Exited  = "exited"
+	Stopped = "stopped"
+	Paused  = "paused"
+)
+
+// Container is one workload container; the pod's infra container is not listed.
+type Container struct {
+	ID                string
+	Name              string // the name in the manifest
+	Image             string
+	State             string
+	Exit              int
+	Started, Finished time.Time
+	Attempt           int // which start this is: 0 is the first
+}
+
+// File is a complete File on a node: one whose writing did not finish is not listed.
+type File struct {
+	Name   string
+	Labels map[string]string
+}
+
+// Receipt verbs.
+const (
+	Began    = "began"    // a rollout to Rev begins
+	Held     = "paused"   // it stands still because someone said so
+	Resumed  = "resumed"  // it goes on
+	Promoted = "promoted" // Rev is the stable one from here on
+	Failed   = "failed"   // Rev missed its deadline and is held until Git changes
+	Done     = "done"     // a run-to-completion workload finished, or a Node that left HEAD was drained
+)
+
+// Receipt is a transition written down before it is acted on. It is stored as a File whose labels say all of it.
+type Receipt struct {
+	App    manifest.ID
+	Verb   string
+	Rev    string
+	Gen    int
+	Commit string
+	Step   int
+	Steps  string // digest of the step list
+	Time   time.Time
+	Why    string
+}

@@ -1,0 +1,254 @@
+// Package manifest is what a commit asks for: Kubernetes objects, decoded strictly, defaulted, validated
+// and rendered to the point where nothing is left to look up.
+//
+// Load turns the files of one commit into a Set. Rendering replaces every reference to a ConfigMap or a Secret
+// by a literal or by the name of a File, so that a Revision says everything its pods are made of. Rev is the
+// digest of that. The package does no I/O and reads no clock.
+package manifest
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// ID names an object. Namespace is empty for cluster-scoped kinds (Node, Namespace).
+type ID struct{ Kind, Namespace, Name string }
+
+// String is kind/namespace/name, the form that label podkeep.io/app carries. It is ParseID's inverse.
+func (id ID) String() string { return id.Kind + "/" + id.Namespace + "/" + id.Name }
+
+// Short is the name as a person says it: without the kind of Pods and Deployments, without namespace default.
+func (id ID) Short() string {
+	var parts []string
+	if id.Kind != "Deployment" && id.Kind != "Pod" {
+		parts = append(parts, strings.ToLower(id.Kind))
+	}
+	if id.Namespace != "" && id.Namespace != "default" {
+		parts = append(parts, id.Namespace)
+	}
+	return strings.Join(append(parts, id.Name), "/")
+}
+
+// Less orders IDs by namespace, name, kind.
+func (id ID) Less(other ID) bool {
+	if id.Namespace != other.Namespace {
+		return id.Namespace < other.Namespace
+	}
+	if id.Name != other.Name {
+		return id.Name < other.Name
+	}
+	return id.Kind < other.Kind
+}
+
+// ParseID reads kind/namespace/name.
+func ParseID(s string) (ID, error) {
+	parts := strings.Split(s, "/")
+	if len(parts) != 3 || parts[0] == "" || parts[2] == "" {
+		return ID{}, fmt.Errorf("%q is not kind/namespace/name", s)
+	}
+	return ID{Kind: parts[0], Namespace: parts[1], Name: parts[2]}, nil
+}
+
+// Origin is where in the repository an object or a field stands. Line counts from 1.
+type Origin struct {
+	File string
+	Line int
+}
+
+func (o Origin) String() string { return fmt.Sprintf("%s:%d", o.File, o.Line) }
+
+// Problem is why an object did not load, and what to write instead. It stops that object, never its neighbours.
+type Problem struct {
+	Origin
+	Object string // KIND/NAME as far as it could be read, else ""
+	Field  string // spec.template.spec.containers[0].image, or ""
+	Text   string
+}
+
+// Error is FILE:LINE: OBJECT: FIELD: TEXT, leaving out what is not known.
+func (p Problem) Error() string {
+	parts := []string{p.Origin.String()}
+	for _, s := range []string{p.Object, p.Field, p.Text} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	return strings.Join(parts, ": ")
+}
+
+// Meta is what all objects have.
+type Meta struct {
+	ID
+	Origin
+	Labels, Annotations map[string]string
+	// Commit is the commit whose form of the object this is: HEAD's, or an ancestor's when HEAD's did not load.
+	Commit string
+	// Held says why an ancestor's form stands in; empty when this is HEAD's own form.
+	Held string
+	// Suspended is set by podkeep.io/suspend: "true" on the object or on its Namespace.
+	Suspended bool
+}
+
+// Resources are a pod's requests or a node's room: thousandths of a core and bytes.
+type Resources struct{ MilliCPU, Memory int64 }
+
+// Node is a host. Grace is how long it may be silent before its pods are replaced elsewhere
+// (annotation podkeep.io/silence-grace, default 30 s).
+type Node struct {
+	Meta
+	ProviderID    string
+	PodCIDR       string
+	Unschedulable bool
+	Taints        []corev1.Taint
+	Grace         time.Duration
+	Capacity      *Resources // annotation podkeep.io/capacity; nil means what Podman says
+	Object        *corev1.Node
+}
+
+// Namespace need not be declared; declaring one gives its objects labels and annotations such as suspend.
+type Namespace struct {
+	Meta
+	Object *corev1.Namespace
+}
+
+// ConfigMap and Secret stand here for status and for what is built later; workloads carry their content already.
+type ConfigMap struct {
+	Meta
+	Object *corev1.ConfigMap
+}
+
+// Secret never prints its values.
+type Secret struct {
+	Meta
+	Data map[string]Bytes
+	Type corev1.SecretType
+}
+
+// Strategy types.
+const (
+	RollingUpdate = "RollingUpdate"
+	Recreate      = "Recreate"
+)
+
+// What happens to a revision that missed its deadline: annotation podkeep.io/on-failure.
+const (
+	OnFailureRollback = "rollback"
+	OnFailureHold     = "hold"
+	OnFailureRevert   = "revert"
+)
+
+// Strategy is how a workload goes from one revision to the next. MaxSurge and MaxUnavailable are pods,
+// resolved against Replicas.
+type Strategy struct {
+	Type                     string
+	MaxSurge, MaxUnavailable int
+	MinReady                 time.Duration // minReadySeconds
+	Deadline                 time.Duration // progressDeadlineSeconds; 0 means none
+	Paused                   bool
+	OnFailure                string
+}
+
+// Workload is what becomes pods: a Deployment, ReplicaSet, ReplicationController or bare Pod.
+type Workload struct {
+	Meta
+	Replicas int
+	Strategy Strategy
+	Revision Revision
+	Config   []File // the content of every File that Revision.Files names
+	// PruneDisabled is set by annotation podkeep.io/prune: disabled.
+	PruneDisabled bool
+	Object        runtime.Object // as decoded, for status
+}
+
+// Revision is what every pod of one revision is made of. It holds no secret value, so it can be stored and shown.
+//
+// Spec is rendered: images are expanded, defaults are set, and what is left of references is only
+//   - env: a Value, a SecretKeyRef whose Name is the name of a File (Key empty), or a FieldRef to
+//     status.podIP(s), status.hostIP(s) or spec.nodeName, which only the node knows;
+//   - volumes: emptyDir, hostPath, or a secret whose SecretName is empty and whose Items have a File's name as Key
+//     and the path below the mount as Path (ConfigMaps take that form too).
+type Revision struct {
+	App         ID
+	Rev         string // v1-HEX
+	Commit      string
+	Labels      map[string]string `json:",omitempty"` // the template's, not Podman's
+	Annotations map[string]string `json:",omitempty"`
+	Spec        corev1.PodSpec
+	Files       []string `json:",omitempty"` // names of the Files that must be there before a pod can start, sorted
+}
+
+// Pod is one pod to run: a Revision given a name, labels and a slot.
+type Pod struct {
+	Name      string            // as Podman shows it
+	Hostname  string            // what the pod calls itself
+	Namespace string            // Kubernetes namespace
+	Labels    map[string]string // Podman's labels, written at birth on the pod and on each container
+	Spec      corev1.PodSpec    // rendered, see Revision
+	// Attempt is, for each container, the number of the start to make so: 0 is the first. A container that
+	// exists with a lower attempt and has exited is made anew.
+	Attempt map[string]int
+}
+
+// File is a small immutable content under a name, kept on nodes: config, the form of a revision, or a receipt
+// (all of whose meaning is in its labels). Names are unique in a cluster; the driver adds the cluster.
+// Data has 0 to 511,999 bytes.
+type File struct {
+	Name   string
+	Labels map[string]string
+	Data   Bytes
+}
+
+// Set is what one commit asks for. Every list is sorted by ID. It is immutable.
+type Set struct {
+	Commit     string
+	Parent     string // the first parent; empty at the root
+	Time       time.Time
+	Author     string
+	Subject    string
+	AllowPrune bool // trailer Allow-Prune: yes
+
+	Namespaces []Namespace
+	Nodes      []Node
+	Workloads  []Workload
+	ConfigMaps []ConfigMap
+	Secrets    []Secret
+	Files      []string // every manifest file of the commit, sorted
+	Problems   []Problem
+}
+
+// Decision is a person's word, a line in Git notes.
+type Decision struct {
+	Time           time.Time
+	Verb           string // promote, abort, retry, pause, resume, skip
+	App            ID
+	Rev            string
+	Step           int
+	Who, Why, Note string // Note is the commit it was written on
+}
+
+// History is everything that was read: HEAD, and as much of the past as thinking asked for.
+type History struct {
+	Cluster, Source string
+	Adopt           bool // take over pods of the same cluster that another source made
+	AllowPrune      bool // sync --allow-prune
+
+	Head Set
+	// Line is HEAD's first-parent ancestors, nearest first, as deep as plan.Deeper asked for.
+	// Root says that it reaches as far back as there is.
+	Line []Set
+	Root bool
+	// At holds commits that live pods name, where Git still has them.
+	At map[string]Set
+	// Ancestor says of each commit that live pods and receipts name whether HEAD descends from it (or is it).
+	Ancestor map[string]bool
+	// Gone are Nodes that an ancestor held and HEAD does not, in their last form.
+	Gone []Node
+	// Fetched is when the last successful fetch began. Err is why the newest fetch or load failed, or "".
+	Fetched   time.Time
+	Err       string
+	Decisions []Decision
+}

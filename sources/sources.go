@@ -1,0 +1,43 @@
+// Package sources is where manifests come from. A Source turns a name for "now" into an immutable commit, and a
+// commit into a manifest.Set. Open picks the source for a URL or a path.
+package sources
+
+import (
+	"context"
+	"time"
+
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// Source is a place that holds manifests.
+type Source interface {
+	// Head fetches, and says which commit is asked for now, and when the fetch behind the answer began. On failure the
+	// last known commit and time come along with the error, if there are any.
+	Head(ctx context.Context) (commit string, fetched time.Time, err error)
+	// Load gives one commit's Set. A commit never changes, so an answer is good for ever. ErrGone when
+	// the commit is not to be had any more.
+	Load(ctx context.Context, commit string) (manifest.Set, error)
+	// Watch pokes when Head may have a new answer. It returns when ctx ends.
+	Watch(ctx context.Context, poke chan<- struct{}) error
+	// Name identifies the source for label podkeep.io/source: no credentials, the same after every restart.
+	Name() string
+	Close() error
+}
+
+// Historian answers questions about the past. A source without one (a directory) has no past.
+type Historian interface {
+	// Ancestor says whether commit is head or an ancestor of it. A commit that is not to be had is none.
+	Ancestor(ctx context.Context, commit, head string) (bool, error)
+	// Nodes are the Nodes that head's first-parent history ever held, each in its newest form.
+	Nodes(ctx context.Context, head string) ([]manifest.Node, error)
+	// Decisions are the lines of refs/notes/podkeep on first-parent ancestors of head, oldest first.
+	Decisions(ctx context.Context, head string) ([]manifest.Decision, error)
+}
+
+// Error is a kind of failure to be recognised with errors.Is.
+type Error string
+
+func (e Error) Error() string { return string(e) }
+
+// ErrGone is a commit that the source does not have, and could not get.
+const ErrGone Error = "the commit is gone"
