@@ -1,0 +1,93 @@
+# podkeep: type `make` to see what there is.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+# Set once, here: the Podman bindings build as a remote client, without cgo.
+TAGS := remote,containers_image_openpgp,exclude_graphdriver_btrfs,btrfs_noversion,exclude_graphdriver_devicemapper
+export CGO_ENABLED := 0
+export GOFLAGS := $(strip $(filter-out -tags=% -buildvcs=%,$(GOFLAGS)) -buildvcs=false -tags=$(TAGS))
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+APT         := podman runc netavark aardvark-dns catatonit openssh-server nftables iproute2 git
+
+# Packages whose tests need real Podman; every other package is a unit.
+REAL := ./cmd/... ./devfleet/... ./drivers/podman/... ./bench/...
+
+say = @printf '\n\033[1;36m── %s\033[0m\n' '$(1)'
+
+.PHONY: help
+help: ## this list
+	@printf '\033[1mpodkeep\033[0m keeps a fleet of Podman hosts the way a Git repository says.\n\n'
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[1;36mmake %-10s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\nNew here? \033[1mmake demo\033[0m, then README.md.\n'
+
+.PHONY: build
+build: ## bin/podkeep, one static binary
+	$(call say,build)
+	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/podkeep ./cmd/podkeep
+
+.PHONY: test
+test: deps build unit e2e check ## all that CI runs; installs what it needs
+	$(call say,all of it passed)
+
+.PHONY: unit
+unit: ## the fast tests: no Podman, no root
+	$(call say,unit)
+	go test $$(go list ./... | grep -vxFf <(go list $(REAL)))
+
+.PHONY: e2e
+e2e: ## the tests that drive real Podman nodes (root)
+	$(call say,end to end)
+	go test -v -p 1 -timeout 12m $(REAL)
+
+.PHONY: sim
+sim: ## the simulation stories, laws checked after every line
+	$(call say,simulation)
+	go test -count=1 -v ./reconciler/sim/...
+
+.PHONY: golden
+golden: ## rewrite the goldens; read the diff before you commit it
+	$(call say,goldens)
+	UPDATE_GOLDEN=1 go test -count=1 ./manifest/... ./reconciler/... ./status/... || true
+	git --no-pager diff --stat
+
+.PHONY: bench
+bench: deps build ## measure against Podman itself and print the table (root)
+	$(call say,bench)
+	go run ./bench
+
+.PHONY: demo
+demo: deps build ## three real Podman nodes, a Git repository, pushes that become pods
+	bin/podkeep dev demo
+
+.PHONY: demo-down
+demo-down: build ## remove every trace of the demo
+	bin/podkeep dev down
+
+.PHONY: check
+check: ## gofmt, vet, staticcheck, import direction
+	$(call say,check)
+	@unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then echo "gofmt these:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	go test -run 'Imports|Pure|Tree' .
+
+.PHONY: deps
+deps: ## install the Debian packages that tests and demo need (root)
+	@command -v go >/dev/null || { echo 'deps: Go is missing: install Go '"$$(awk '/^go /{print $$2}' go.mod)"' or newer from https://go.dev/dl/'; exit 1; }
+	@missing=''; \
+	for p in $(APT); do \
+	  [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null || true)" = installed ] || missing="$$missing $$p"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then echo "deps: not a Debian: install by hand:$$missing"; exit 1; fi; \
+	if [ "$$(id -u)" != 0 ]; then echo "deps: run this as root first: apt-get update && apt-get install -y$$missing"; exit 1; fi; \
+	printf '\n\033[1;36m── deps:%s\033[0m\n' "$$missing"; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get -q update && apt-get -qq install -y --no-install-recommends $$missing >/dev/null; \
+	case "$$missing" in *openssh-server*) if [ -d /run/systemd/system ]; then systemctl disable --now ssh; fi;; esac
