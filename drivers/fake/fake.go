@@ -1,0 +1,263 @@
+// Package fake is a fleet that exists in memory. Its hosts behave as Podman hosts do where podkeep could be
+// misled by them: several writes make one pod, labels are given at birth and never edited, lists show times in whole
+// seconds of the host's own clock, and what was running before a reboot is "created" after it.
+//
+// A World has knobs for what goes wrong on real hosts, can be copied, and counts its writes, so that a
+// test can kill a controller at each one of them. It is deterministic: time is what the given clock says, and nothing
+// is decided by chance or by the order of a map.
+package fake
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// World holds hosts. Its methods may be called from several goroutines.
+type World struct {
+	mu     sync.Mutex
+	now    func() time.Time
+	hosts  map[string]*host
+	images map[string]Image
+	writes int
+	serial int // the last container ID given
+}
+
+// host is one machine. Its times are its own clock's.
+type host struct {
+	name    string
+	room    manifest.Resources
+	cut     bool // the network is down; what runs, runs
+	down    bool // the power is off
+	skew    time.Duration
+	store   map[string]bool // images
+	pods    map[string]*pod
+	files   map[string]*file
+	faults  []fault
+	watched []chan<- struct{}
+}
+
+type pod struct {
+	name       string
+	labels     map[string]string
+	spec       manifest.Pod
+	created    time.Time
+	containers []*container
+}
+
+// container changes by itself at two moments that its image decides: begins and ends.
+type container struct {
+	id, name, image           string
+	labels                    map[string]string
+	attempt, exit, code       int
+	state                     string
+	created, started, stopped time.Time // by the host's clock
+	begins, ends              time.Time // by the world's clock; zero means never
+}
+
+type file struct {
+	cluster, name string
+	labels        map[string]string
+	data          []byte
+	whole         bool
+}
+
+// New is a world of hosts with 4 cores and 8 GiB each.
+func New(now func() time.Time, names ...string) *World {
+	w := &World{now: now, hosts: map[string]*host{}, images: map[string]Image{}}
+	for _, name := range names {
+		w.Add(name, manifest.Resources{MilliCPU: 4000, Memory: 8 << 30})
+	}
+	return w
+}
+
+// Add adds an empty host that is up.
+func (w *World) Add(name string, room manifest.Resources) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hosts[name] = &host{
+		name: name, room: room,
+		store: map[string]bool{}, pods: map[string]*pod{}, files: map[string]*file{},
+	}
+}
+
+// Writes counts what has changed a host from outside: each creation, start, stop, removal and pull by itself.
+func (w *World) Writes() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.writes
+}
+
+// Hosts are the names of the hosts, sorted.
+func (w *World) Hosts() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Sorted(maps.Keys(w.hosts))
+}
+
+// Answers says whether the network reaches the host and its service is up.
+func (w *World) Answers(name string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.hosts[name]
+	return h != nil && !h.cut && !h.down
+}
+
+// Truth is what is on the host, whether or not it answers. A host that is down runs nothing.
+func (w *World) Truth(name, cluster string) live.Node {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.hosts[name]
+	if h == nil || h.down {
+		return live.Node{Name: name}
+	}
+	h.settle(w.now())
+	return h.node(cluster, w.now())
+}
+
+// Copy is a world that shares nothing with this one but the clock.
+func (w *World) Copy() *World {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := &World{now: w.now, hosts: map[string]*host{}, images: maps.Clone(w.images), writes: w.writes, serial: w.serial}
+	for name, h := range w.hosts {
+		c.hosts[name] = h.copy()
+	}
+	return c
+}
+
+// copy leaves out who watches. Labels and specs are shared: nobody edits them.
+func (h *host) copy() *host {
+	c := *h
+	c.store, c.faults, c.watched = maps.Clone(h.store), slices.Clone(h.faults), nil
+	c.pods, c.files = map[string]*pod{}, map[string]*file{}
+	for name, p := range h.pods {
+		q := *p
+		q.containers = nil
+		for _, k := range p.containers {
+			l := *k
+			q.containers = append(q.containers, &l)
+		}
+		c.pods[name] = &q
+	}
+	for name, f := range h.files {
+		g := *f
+		c.files[name] = &g
+	}
+	return &c
+}
+
+// settle lets the containers live up to now.
+func (h *host) settle(now time.Time) {
+	if h.down {
+		return
+	}
+	for _, p := range h.pods {
+		for _, c := range p.containers {
+			c.settle(now, h.skew)
+		}
+	}
+}
+
+func (c *container) settle(now time.Time, skew time.Duration) {
+	if c.state == live.Created && !c.begins.IsZero() && !now.Before(c.begins) {
+		c.state, c.started, c.begins = live.Running, c.begins.Add(skew), time.Time{}
+	}
+	if c.state == live.Running && !c.ends.IsZero() && !now.Before(c.ends) {
+		c.end(c.ends.Add(skew), c.code)
+	}
+}
+
+// end makes the container exited at a time of the host's clock.
+func (c *container) end(at time.Time, exit int) {
+	c.state, c.stopped, c.exit = live.Exited, at, exit
+	c.begins, c.ends = time.Time{}, time.Time{}
+}
+
+// node is the host as its lists show it, with times corrected to the world's clock.
+func (h *host) node(cluster string, now time.Time) live.Node {
+	n := live.Node{Name: h.name, Known: true, Room: h.room, Facts: facts(h)}
+	for _, name := range slices.Sorted(maps.Keys(h.pods)) {
+		if p, ok := h.pods[name].seen(h.skew); ok && p.Cluster == cluster {
+			n.Pods = append(n.Pods, p)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(h.files)) {
+		f := h.files[key]
+		if !f.whole || f.cluster != cluster {
+			continue
+		}
+		if r, ok := live.ParseReceipt(f.labels); ok {
+			n.Receipts = append(n.Receipts, r)
+			continue
+		}
+		n.Files = append(n.Files, live.File{Name: f.name, Labels: f.labels})
+	}
+	slices.SortFunc(n.Receipts, func(a, b live.Receipt) int { return compare(a.Name(), b.Name()) })
+	return n
+}
+
+func compare(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+func facts(h *host) live.Facts {
+	return live.Facts{
+		Podman: "fake", OS: "linux", Arch: "amd64", Kernel: "fake",
+		CPUs: int(h.room.MilliCPU / 1000), Memory: h.room.Memory, Skew: h.skew,
+	}
+}
+
+// seen reads the pod from its labels. ok is false for a pod whose labels are not podkeep's.
+func (p *pod) seen(skew time.Duration) (live.Pod, bool) {
+	out, err := live.ParsePod(p.name, p.labels)
+	if err != nil {
+		return live.Pod{}, false
+	}
+	out.Created = seconds(p.created, skew)
+	for _, c := range p.containers {
+		out.Containers = append(out.Containers, live.Container{
+			ID: c.id, Name: c.name, Image: c.image, State: c.state, Exit: c.exit, Attempt: c.attempt,
+			Started: seconds(c.started, skew), Finished: seconds(c.stopped, skew),
+		})
+	}
+	slices.SortFunc(out.Containers, func(a, b live.Container) int { return compare(a.Name, b.Name) })
+	return out, true
+}
+
+// seconds is a time of the host's clock as a list shows it, corrected by the skew.
+func seconds(t time.Time, skew time.Duration) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Truncate(time.Second).Add(-skew)
+}
+
+// stamp is the host's own time.
+func (h *host) stamp(now time.Time) time.Time { return now.Add(h.skew) }
+
+func (w *World) id() string {
+	w.serial++
+	return fmt.Sprintf("%012x", w.serial)
+}
+
+// poke tells who watches the host that something changed.
+func (h *host) poke() {
+	for _, c := range h.watched {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
