@@ -1,0 +1,97 @@
+package devfleet
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// configure writes the node's own /etc/containers and the other files its system reads. Its disk is made if missing.
+func (f *Fleet) configure(n Node) error {
+	containers := filepath.Join(n.Dir, "etc", "containers")
+	for _, dir := range []string{filepath.Join(containers, "networks"), filepath.Join(n.Dir, "storage")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	driver, err := storageDriver(n.Dir)
+	if err != nil {
+		return err
+	}
+	files := map[string]string{
+		"etc/containers/containers.conf": containersConf(n),
+		"etc/containers/storage.conf":    storageConf(n, driver),
+		"etc/containers/registries.conf": registriesConf(f),
+		"etc/containers/policy.json":     `{"default": [{"type": "insecureAcceptAnything"}]}` + "\n",
+		"etc/shadow":                     "root:*:19000:0:99999:7:::\n",
+		"sshd_config":                    sshdConfig(f, n),
+	}
+	for name, content := range files {
+		// In place: the node has some of these mounted.
+		if err := os.WriteFile(filepath.Join(n.Dir, name), []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// containersConf asks for nothing that this machine refuses. Soft and hard limits are the same, since Podman 4.3 takes
+// one for the other.
+func containersConf(n Node) string {
+	return fmt.Sprintf(`[containers]
+default_ulimits = ["nofile=%[1]d:%[1]d", "nproc=%[2]d:%[2]d"]
+log_driver = "k8s-file"
+
+[engine]
+runtime = %[3]q
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+
+[network]
+network_backend = "netavark"
+default_subnet = %[4]q
+`, limit(unix.RLIMIT_NOFILE), limit(unix.RLIMIT_NPROC), ociRuntime(), n.PodCIDR)
+}
+
+func limit(resource int) uint64 {
+	const enough = 1 << 20
+	var l unix.Rlimit
+	if err := unix.Getrlimit(resource, &l); err != nil {
+		return 1024
+	}
+	return min(l.Max, enough)
+}
+
+func storageConf(n Node, driver string) string {
+	return fmt.Sprintf("[storage]\ndriver = %q\ngraphroot = %q\nrunroot = \"/run/containers/storage\"\n",
+		driver, filepath.Join(n.Dir, "storage"))
+}
+
+func registriesConf(f *Fleet) string {
+	return fmt.Sprintf("unqualified-search-registries = []\n\n[[registry]]\nlocation = %q\ninsecure = true\n", f.Registry())
+}
+
+// storageDriver is overlay where the kernel can mount it over dir, else vfs, which works anywhere and copies much.
+func storageDriver(dir string) (string, error) {
+	probe, err := os.MkdirTemp(dir, "overlay-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(probe)
+	var layers []string
+	for _, name := range []string{"lower", "upper", "work", "merged"} {
+		layer := filepath.Join(probe, name)
+		if err := os.Mkdir(layer, 0o755); err != nil {
+			return "", err
+		}
+		layers = append(layers, layer)
+	}
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", layers[0], layers[1], layers[2])
+	if strings.ContainsAny(dir, ",:") || unix.Mount("overlay", layers[3], "overlay", 0, options) != nil {
+		return "vfs", nil
+	}
+	return "overlay", unix.Unmount(layers[3], unix.MNT_DETACH)
+}

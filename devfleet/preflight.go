@@ -1,0 +1,122 @@
+package devfleet
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// need is a program and the Debian package that brings it.
+type need struct{ program, pkg string }
+
+var needs = []need{
+	{"podman", "podman"},
+	{"conmon", "conmon"},
+	{"catatonit", "catatonit"},
+	{"iptables", "iptables"},
+	{"nsenter", "util-linux"},
+	{"unshare", "util-linux"},
+	{"setsid", "util-linux"},
+}
+
+// Preflight says everything that keeps a fleet from working on this machine, with the command that mends it.
+func Preflight(withSSH bool) error {
+	if err := root(); err != nil {
+		return err
+	}
+	var packages []string
+	for _, n := range needs {
+		if !there(n.program) {
+			packages = append(packages, n.pkg)
+		}
+	}
+	if !there("netavark", "/usr/lib/podman", "/usr/libexec/podman") {
+		packages = append(packages, "netavark")
+	}
+	if withSSH && !there("sshd", "/usr/sbin") {
+		packages = append(packages, "openssh-server")
+	}
+	if ociRuntime() == "" {
+		packages = append(packages, "runc")
+	}
+	return missing(packages)
+}
+
+func missing(packages []string) error {
+	var problems []error
+	if len(packages) > 0 {
+		problems = append(problems, fmt.Errorf("a fleet needs programs that are missing here; install them with: apt-get install -y %s",
+			strings.Join(unique(packages), " ")))
+	}
+	if !mounted("/sys/fs/cgroup") {
+		problems = append(problems, errors.New("/sys/fs/cgroup: no control groups are mounted, so containers cannot be made; in a container, start it with --privileged"))
+	}
+	return errors.Join(problems...)
+}
+
+func root() error {
+	if os.Geteuid() != 0 {
+		return errors.New("a fleet of nodes in namespaces takes root; run it with sudo")
+	}
+	return nil
+}
+
+// ociRuntime is the container runtime that works here: crun refuses the hybrid layout of control groups, in which
+// version 2 is mounted beside version 1.
+func ociRuntime() string {
+	order := []string{"crun", "runc"}
+	if hybrid() {
+		order = []string{"runc"}
+	}
+	for _, name := range order {
+		if there(name) {
+			return name
+		}
+	}
+	return ""
+}
+
+func hybrid() bool { return mounted("/sys/fs/cgroup/unified") || !unified() }
+
+func unified() bool {
+	var fs unix.Statfs_t
+	return unix.Statfs("/sys/fs/cgroup", &fs) == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC
+}
+
+// mounted says whether something other than sysfs or a plain directory is at path.
+func mounted(path string) bool {
+	var fs unix.Statfs_t
+	if unix.Statfs(path, &fs) != nil {
+		return false
+	}
+	return fs.Type == unix.CGROUP2_SUPER_MAGIC || fs.Type == unix.CGROUP_SUPER_MAGIC || fs.Type == unix.TMPFS_MAGIC && path == "/sys/fs/cgroup"
+}
+
+// there looks for a program on the path and in further places.
+func there(program string, places ...string) bool {
+	if _, err := exec.LookPath(program); err == nil {
+		return true
+	}
+	for _, dir := range append(places, "/usr/sbin", "/usr/libexec/podman", "/usr/lib/podman") {
+		if _, err := os.Stat(dir + "/" + program); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func unique(words []string) []string {
+	var once []string
+	seen := map[string]bool{}
+	for _, w := range words {
+		if !seen[w] {
+			seen[w] = true
+			once = append(once, w)
+		}
+	}
+	return once
+}
