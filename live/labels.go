@@ -1,6 +1,7 @@
 package live
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"sort"
 	"strconv"
@@ -33,6 +34,7 @@ const (
 	LabelTime    = "podkeep.io/time"   // RFC 3339, nanoseconds, UTC
 	LabelWhy     = "podkeep.io/why"    // never a secret's value
 	LabelObject  = "podkeep.io/object" // on a rev File: the Revision as JSON
+	LabelFiles   = "podkeep.io/files"  // on a rev File: comma-separated names of its config Files
 )
 
 // PodName is how a pod is called on every node: cluster (unless default), kind (unless Pod or Deployment),
@@ -102,8 +104,7 @@ func PodLabels(p Pod) map[string]string {
 
 // Name is the receipt's File name: the same transition has the same name, so writing it twice is writing it once.
 func (r Receipt) Name() string {
-	kind := strings.ToLower(r.App.Kind)
-	return fmt.Sprintf("receipt-%s-%s-%s-g%d-%s-%d", kind, r.App.Namespace, r.App.Name, r.Gen, r.Verb, r.Step)
+	return fileName("receipt", r.App, fmt.Sprintf("g%d-%s-%d", r.Gen, r.Verb, r.Step))
 }
 
 // Labels say all of the receipt; ParseReceipt reads them back.
@@ -147,3 +148,33 @@ func list(s string) []string {
 	sort.Strings(parts)
 	return parts
 }
+
+// Attempt packs how often a container was restarted in all, and how often in a row without running well in between.
+// It grows with every restart, so a higher attempt is a later one.
+func Attempt(restarts, row int) int { return restarts*100 + min(row, 99) }
+
+// Restarts is how often a container of that attempt was restarted.
+func Restarts(attempt int) int { return attempt / 100 }
+
+// Row is how many of those restarts came in a row.
+func Row(attempt int) int { return attempt % 100 }
+
+// RevFile is the name of the File that holds a revision's form.
+func RevFile(app manifest.ID, rev string) string {
+	return fileName("rev", app, rev)
+}
+
+// fileName joins the parts; what would be longer than a File's name may be ends in a digest.
+func fileName(kind string, app manifest.ID, rest string) string {
+	name := strings.Join([]string{kind, strings.ToLower(app.Kind), app.Namespace, app.Name, rest}, "-")
+	if len(name) <= 160 {
+		return name
+	}
+	return fmt.Sprintf("%s-%s-%x", kind, strings.ToLower(app.Kind), sha256.Sum256([]byte(name)))
+}
+
+// Join is the form that labels with several values have; Split is its inverse.
+func Join(parts []string) string { return strings.Join(parts, ",") }
+
+// Split gives the values of a label that Join made, sorted.
+func Split(s string) []string { return list(s) }

@@ -101,7 +101,7 @@ type File struct {
 // Receipt verbs.
 const (
 	Began    = "began"    // a rollout to Rev begins
-	Held     = "paused"   // it stands still because someone said so
+	Halted   = "paused"   // it stands still because someone said so
 	Resumed  = "resumed"  // it goes on
 	Promoted = "promoted" // Rev is the stable one from here on
 	Failed   = "failed"   // Rev missed its deadline and is held until Git changes

@@ -8,6 +8,7 @@
 package plan
 
 import (
+	"sort"
 	"time"
 
 	"github.com/podkeep/podkeep/live"
@@ -76,8 +77,63 @@ type Plan struct {
 	Wake    time.Time
 }
 
-// Make thinks. The answer's actions are in the order in which they are to be begun on each node.
-func Make(want manifest.History, have live.Snapshot, now time.Time) Plan { panic("being written") }
+// Make thinks. The answer's actions are in the order in which they are to be begun on each node: what is written down, then
+// what is started, then what is stopped, then what is pruned and collected.
+func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
+	w := newWorld(want, have, now)
+	w.plan.Commit = want.Head.Commit
+	if want.Head.Commit == "" {
+		w.note("nothing has been read from Git yet, so nothing is done")
+		return w.plan
+	}
+	w.tellGone()
+	for i := range w.want.Workloads {
+		if underWay(w.receipts[w.want.Workloads[i].ID]) {
+			w.rolling++
+		}
+	}
+	for i := range w.want.Workloads {
+		w.workload(&w.want.Workloads[i])
+	}
+	w.prune()
+	w.copyReceipts()
+	w.collectFiles()
+	w.plan.sort()
+	return w.plan
+}
 
-// Deeper says whether thinking needs one more of HEAD's first-parent ancestors than want.Line holds.
-func Deeper(want manifest.History, have live.Snapshot) bool { panic("being written") }
+// sort puts actions and apps in order. What is pruned goes last of all stops.
+func (p *Plan) sort() {
+	pruned := map[manifest.ID]bool{}
+	for _, a := range p.Apps {
+		pruned[a.ID] = a.State == Pruning
+	}
+	rank := func(a Action) int {
+		switch {
+		case a.Verb == Put && a.File.Labels[live.LabelReceipt] != "":
+			return 0
+		case a.Verb == Put:
+			return 1
+		case a.Verb == Run:
+			return 2
+		case a.Verb == Stop && !pruned[a.App]:
+			return 3
+		case a.Verb == Stop:
+			return 4
+		}
+		return 5
+	}
+	sort.SliceStable(p.Actions, func(i, j int) bool {
+		a, b := p.Actions[i], p.Actions[j]
+		switch {
+		case rank(a) != rank(b):
+			return rank(a) < rank(b)
+		case a.App != b.App:
+			return a.App.Less(b.App)
+		case a.Name != b.Name:
+			return a.Name < b.Name
+		}
+		return a.Node < b.Node
+	})
+	sort.Slice(p.Apps, func(i, j int) bool { return p.Apps[i].ID.Less(p.Apps[j].ID) })
+}

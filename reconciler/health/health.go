@@ -1,0 +1,183 @@
+// Package health is the verdict on one pod: is it well, since when, why not, and what would make it so.
+package health
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+)
+
+// Settle is how long all containers of a pod without probes must have been up before it is ready.
+const Settle = 2 * time.Second
+
+// Back-off between restarts of a container: none before the first, then 10 s doubling to 5 min. A container that
+// ran for well starts over. These are the kubelet's figures.
+const (
+	firstDelay = 10 * time.Second
+	maxDelay   = 5 * time.Minute
+	well       = 10 * time.Minute
+)
+
+// State is one word about a pod.
+type State string
+
+// States of a pod.
+const (
+	Ready    State = "Ready"
+	Starting State = "Starting" // asked for, half made, or up for less than Settle
+	Crashed  State = "Crashed"  // a container exited and will be started again
+	Done     State = "Done"     // ran to completion
+	Failed   State = "Failed"   // exited badly, and its restartPolicy says Never
+	Stopping State = "Stopping"
+)
+
+// Verdict is what is thought of a pod. Since is when it became ready. Wake is when the verdict changes by itself,
+// zero if never. Run says that the driver should be told to run it (again), with these attempts.
+type Verdict struct {
+	State   State
+	Since   time.Time
+	Why     string
+	Wake    time.Time
+	Run     bool
+	Attempt map[string]int
+}
+
+// Ready says whether requests may be sent to the pod.
+func (v Verdict) Ready() bool { return v.State == Ready }
+
+// Of judges a pod that has been seen.
+func Of(p live.Pod, now time.Time) Verdict {
+	switch {
+	case p.Stopping:
+		return Verdict{State: Stopping, Why: "is being stopped"}
+	case p.Asked:
+		return Verdict{State: Starting, Why: "is being started"}
+	}
+	v := Verdict{Attempt: attempts(p)}
+	if missing := missing(p); len(missing) > 0 {
+		v.State, v.Run, v.Why = Starting, true, "is half made: lacks container "+strings.Join(missing, ", ")
+		return v
+	}
+	for _, c := range p.Containers {
+		if c.State == live.Created {
+			v.State, v.Run, v.Why = Starting, true, "container "+c.Name+" was made and not started"
+			return v
+		}
+	}
+	return v.exits(p, now)
+}
+
+// exits judges a whole pod by the containers that have ended.
+func (v Verdict) exits(p live.Pod, now time.Time) Verdict {
+	ended, failed := 0, ""
+	for _, c := range p.Containers {
+		if !exited(c) {
+			continue
+		}
+		if again(p.Restart, c) {
+			v = v.restart(c, now)
+			continue
+		}
+		ended++
+		if c.Exit != 0 {
+			failed = fmt.Sprintf("container %s exited with %d", c.Name, c.Exit)
+		}
+	}
+	switch {
+	case v.State == Crashed:
+		return v
+	case ended == len(p.Containers) && failed != "":
+		v.State, v.Why = Failed, failed
+		return v
+	case ended == len(p.Containers) && ended > 0:
+		v.State, v.Why = Done, "ran to completion"
+		return v
+	}
+	return v.up(p, now)
+}
+
+// restart notes that container c ended and when it may start again.
+func (v Verdict) restart(c live.Container, now time.Time) Verdict {
+	row := live.Row(c.Attempt) + 1
+	if c.Finished.Sub(c.Started) >= well {
+		row = 1
+	}
+	due := c.Finished.Add(delay(row))
+	v.State = Crashed
+	v.Why = fmt.Sprintf("container %s exited with %d", c.Name, c.Exit)
+	if now.Before(due) {
+		v.Why += fmt.Sprintf(", restarts at %s", due.UTC().Format(time.TimeOnly))
+		if v.Wake.IsZero() || due.Before(v.Wake) {
+			v.Wake = due
+		}
+		return v
+	}
+	v.Run = true
+	v.Attempt[c.Name] = live.Attempt(live.Restarts(c.Attempt)+1, row)
+	return v
+}
+
+// up judges a pod whose containers run, or ended well.
+func (v Verdict) up(p live.Pod, now time.Time) Verdict {
+	var started time.Time
+	for _, c := range p.Containers {
+		if c.State == live.Paused {
+			v.State, v.Why = Starting, "container "+c.Name+" is paused by somebody"
+			return v
+		}
+		if c.Started.After(started) {
+			started = c.Started
+		}
+	}
+	v.Since = started.Add(Settle)
+	if now.Before(v.Since) {
+		v.State, v.Wake = Starting, v.Since
+		v.Why = fmt.Sprintf("is up since %s, ready after %s", started.UTC().Format(time.TimeOnly), Settle)
+		return v
+	}
+	v.State, v.Why = Ready, "is ready"
+	return v
+}
+
+func exited(c live.Container) bool { return c.State == live.Exited || c.State == live.Stopped }
+
+func again(policy string, c live.Container) bool {
+	return policy == "Always" || policy == "" || policy == "OnFailure" && c.Exit != 0
+}
+
+func delay(row int) time.Duration {
+	if row <= 1 {
+		return 0
+	}
+	d := firstDelay
+	for i := 2; i < row && d < maxDelay; i++ {
+		d *= 2
+	}
+	return min(d, maxDelay)
+}
+
+func attempts(p live.Pod) map[string]int {
+	m := map[string]int{}
+	for _, c := range p.Containers {
+		m[c.Name] = c.Attempt
+	}
+	return m
+}
+
+func missing(p live.Pod) []string {
+	var names []string
+	for _, want := range p.Expect {
+		found := false
+		for _, c := range p.Containers {
+			found = found || c.Name == want
+		}
+		if !found {
+			names = append(names, want)
+		}
+	}
+	sort.Strings(names)
+	return names
+}

@@ -1,0 +1,122 @@
+package plan
+
+import (
+	"encoding/json"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// form is what pods of one revision are made of, and the content of its config as far as it can be had.
+type form struct {
+	manifest.Revision
+	config map[string]manifest.File
+}
+
+func formOf(wl manifest.Workload) form {
+	f := form{Revision: wl.Revision, config: map[string]manifest.File{}}
+	for _, file := range wl.Config {
+		f.config[file.Name] = file
+	}
+	return f
+}
+
+// form finds a revision: in HEAD, in the commits that live pods and receipts name, in the ancestors at hand, and at last in what was
+// put on the nodes with the revision's first pod.
+func (w *world) form(app manifest.ID, rev string) (form, bool) {
+	if f, ok := formIn(w.want, app, rev); ok {
+		return f, true
+	}
+	for _, commit := range sorted(w.h.At) {
+		if f, ok := formIn(w.h.At[commit], app, rev); ok {
+			return f, true
+		}
+	}
+	for _, set := range w.h.Line {
+		if f, ok := formIn(set, app, rev); ok {
+			return f, true
+		}
+	}
+	return w.formOnNode(app, rev)
+}
+
+func formIn(set manifest.Set, app manifest.ID, rev string) (form, bool) {
+	if wl := find(set, app); wl != nil && wl.Revision.Rev == rev {
+		return formOf(*wl), true
+	}
+	return form{}, false
+}
+
+// find is the workload of that ID in a set, or nil. Sets are sorted by ID.
+func find(set manifest.Set, app manifest.ID) *manifest.Workload {
+	for i := range set.Workloads {
+		if set.Workloads[i].ID == app {
+			return &set.Workloads[i]
+		}
+	}
+	return nil
+}
+
+func (w *world) formOnNode(app manifest.ID, rev string) (form, bool) {
+	name := live.RevFile(app, rev)
+	for _, n := range w.nodes {
+		for _, file := range n.Files {
+			var r manifest.Revision
+			if file.Name == name && json.Unmarshal([]byte(file.Labels[live.LabelObject]), &r) == nil && r.Rev == rev {
+				return form{Revision: r}, true
+			}
+		}
+	}
+	return form{}, false
+}
+
+// lacking are the config Files of the form whose content is nowhere to be had.
+func (f form) lacking() []string {
+	var names []string
+	for _, name := range f.Files {
+		if _, ok := f.config[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// revFile is the File that keeps a revision's form on the nodes.
+func (w *world) revFile(f form) manifest.File {
+	object, err := json.Marshal(f.Revision)
+	if err != nil { // API types always encode
+		return manifest.File{}
+	}
+	name := live.RevFile(f.App, f.Rev)
+	labels := map[string]string{
+		live.LabelCluster: w.h.Cluster, live.LabelSource: w.h.Source, live.LabelApp: f.App.String(),
+		live.LabelRev: f.Rev, live.LabelCommit: f.Commit, live.LabelObject: string(object),
+	}
+	if len(f.Files) > 0 {
+		labels[live.LabelFiles] = live.Join(f.Files)
+	}
+	return manifest.File{Name: name, Labels: labels, Data: manifest.Bytes(name)}
+}
+
+// requests are what a pod reserves: the sum of its containers' requests, which default to their limits.
+func requests(spec corev1.PodSpec) manifest.Resources {
+	var sum manifest.Resources
+	for _, c := range spec.Containers {
+		sum.MilliCPU += quantity(c.Resources, corev1.ResourceCPU)
+		sum.Memory += quantity(c.Resources, corev1.ResourceMemory)
+	}
+	return sum
+}
+
+func quantity(r corev1.ResourceRequirements, name corev1.ResourceName) int64 {
+	q, ok := r.Requests[name]
+	if !ok {
+		q = r.Limits[name]
+	}
+	if name == corev1.ResourceCPU {
+		return q.MilliValue()
+	}
+	return q.Value()
+}

@@ -1,0 +1,177 @@
+package plan
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// prune stops what HEAD does not ask for any more. Absence must be proven, deletions are few or allowed, and what cannot be known
+// is left alone.
+func (w *world) prune() {
+	left := w.left()
+	if len(left) == 0 {
+		return
+	}
+	why := w.mayPrune()
+	if why == "" {
+		why = w.overBudget(left)
+	}
+	if why != "" {
+		w.note("nothing is pruned: " + why)
+	}
+	for _, app := range left {
+		w.pruneOne(app, why)
+	}
+}
+
+// left are the workloads that have pods of ours and are not in HEAD, sorted.
+func (w *world) left() []manifest.ID {
+	var apps []manifest.ID
+	for app, pods := range w.pods {
+		if len(pods) > 0 && find(w.want, app) == nil {
+			apps = append(apps, app)
+		}
+	}
+	sort.Slice(apps, func(i, j int) bool { return apps[i].Less(apps[j]) })
+	return apps
+}
+
+// mayPrune says why nothing at all may be pruned now.
+func (w *world) mayPrune() string {
+	if broken := w.h.Broken(); len(broken) > 0 {
+		return fmt.Sprintf("%s does not load, and no older form of it is at hand to say what it held", strings.Join(broken, ", "))
+	}
+	if empty(w.h.Head) && !w.h.Head.AllowPrune && !w.h.AllowPrune {
+		return fmt.Sprintf("commit %s holds no object at all; if that is meant, commit with the trailer Allow-Prune: yes", short(w.h.Head.Commit))
+	}
+	return ""
+}
+
+func empty(s manifest.Set) bool {
+	return len(s.Workloads)+len(s.Nodes)+len(s.Namespaces)+len(s.ConfigMaps)+len(s.Secrets) == 0
+}
+
+// overBudget says whether too many workloads would go at once without somebody having said so.
+func (w *world) overBudget(left []manifest.ID) string {
+	total := 0
+	for _, pods := range w.pods {
+		if len(pods) > 0 {
+			total++
+		}
+	}
+	if len(left) <= pruneAtLeast || len(left)*2 <= total || w.h.AllowPrune || w.allowedSince(left) {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d workloads left Git, more than half; if that is meant, commit with the trailer Allow-Prune: yes, or sync --allow-prune",
+		len(left), total)
+}
+
+// allowedSince says whether the commit that removed the workloads, or a later one, allows it.
+func (w *world) allowedSince(left []manifest.ID) bool {
+	for _, set := range append([]manifest.Set{w.h.Head}, w.h.Line...) {
+		for _, app := range left {
+			if find(set, app) != nil {
+				return false
+			}
+		}
+		if set.AllowPrune {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) pruneOne(app manifest.ID, held string) {
+	a := App{ID: app, State: Pruning, Why: "left Git", Total: len(w.pods[app])}
+	if held == "" {
+		held = w.keepsPods(app)
+	}
+	if held != "" {
+		a.State, a.Why = Held, "left Git and stays: "+held
+	}
+	for _, p := range w.pods[app] {
+		a.Rev, a.Stable, a.Commit = p.Rev, p.Rev, p.Commit
+		if p.verdict.Ready() && p.seen() {
+			a.Ready++
+			a.Available++
+		}
+		if a.State == Pruning && p.seen() && !p.Stopping {
+			w.plan.Actions = append(w.plan.Actions, Action{
+				Node: p.node.Name, Verb: Stop, Name: p.Name, App: app, Why: "pruned: " + app.Short() + " left Git",
+			})
+		}
+	}
+	w.plan.Apps = append(w.plan.Apps, a)
+}
+
+// keepsPods says why the pods of one workload that left HEAD stay.
+func (w *world) keepsPods(app manifest.ID) string {
+	if why := w.frozen(app); why != "" {
+		return why
+	}
+	for _, ns := range w.want.Namespaces {
+		if ns.Name == app.Namespace && ns.Suspended {
+			return "its namespace is suspended"
+		}
+	}
+	for _, set := range w.h.Line {
+		if wl := find(set, app); wl != nil {
+			if wl.PruneDisabled {
+				return "podkeep.io/prune: disabled"
+			}
+			return ""
+		}
+	}
+	for _, p := range w.pods[app] {
+		if p.Keep {
+			return "podkeep.io/prune: disabled"
+		}
+	}
+	return ""
+}
+
+// Deeper says whether thinking needs one more of HEAD's first-parent ancestors than want.Line holds: to find the form of
+// a file that does not load, the commit that removed a workload, or what Git asked for since a revision was rejected.
+func Deeper(want manifest.History, have live.Snapshot) bool {
+	if want.Root || want.Head.Commit == "" {
+		return false
+	}
+	w := newWorld(want, have, want.Head.Time)
+	return len(want.Broken()) > 0 || w.seeksRemoval() || w.seeksRejection()
+}
+
+func (w *world) seeksRemoval() bool {
+	for _, app := range w.left() {
+		found := false
+		for _, set := range w.h.Line {
+			found = found || find(set, app) != nil
+		}
+		if !found {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) seeksRejection() bool {
+	for i := range w.want.Workloads {
+		failed := w.rejection(&w.want.Workloads[i])
+		if failed != nil && w.h.Ancestor[failed.Commit] && !w.descendsInLine(failed.Commit) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) descendsInLine(commit string) bool {
+	for _, set := range w.h.Line {
+		if set.Commit == commit {
+			return true
+		}
+	}
+	return false
+}

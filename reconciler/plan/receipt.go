@@ -1,0 +1,125 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// Limits of what podkeep does by itself.
+const (
+	maxRolling   = 10              // workloads between two revisions at once
+	loopLimit    = 3               // rollouts of one workload that begin at one commit
+	keptGens     = 10              // generations whose receipts are kept
+	clockSlack   = 2 * time.Second // by how much corrected clocks may disagree
+	pruneAtLeast = 3               // a commit may always remove this many workloads
+)
+
+// putReceipt writes a receipt down on every node that answers.
+func (w *world) putReceipt(r live.Receipt) {
+	for _, n := range w.answering() {
+		w.putReceiptOn(n, r, fmt.Sprintf("%s: %s", r.Verb, r.Why))
+	}
+}
+
+func (w *world) putReceiptOn(n *node, r live.Receipt, why string) {
+	file := &manifest.File{Name: r.Name(), Labels: r.Labels(w.h.Cluster, w.h.Source), Data: manifest.Bytes(r.Verb)}
+	w.plan.Actions = append(w.plan.Actions, Action{Node: n.Name, Verb: Put, Name: file.Name, App: r.App, Why: why, File: file})
+}
+
+// copyReceipts brings every receipt that is still needed to every node that lacks it, and collects the others.
+func (w *world) copyReceipts() {
+	apps := make([]manifest.ID, 0, len(w.receipts))
+	for app := range w.receipts {
+		apps = append(apps, app)
+	}
+	sort.Slice(apps, func(i, j int) bool { return apps[i].Less(apps[j]) })
+	nodes := w.answering()
+	held := map[string]map[string]bool{}
+	for _, n := range nodes {
+		held[n.Name] = map[string]bool{}
+		for _, r := range n.Receipts {
+			held[n.Name][r.Name()] = true
+		}
+	}
+	for _, app := range apps {
+		keep := w.keeps(app)
+		for _, r := range w.receipts[app] {
+			for _, n := range nodes {
+				switch have := held[n.Name][r.Name()]; {
+				case keep(r) && !have:
+					w.putReceiptOn(n, r, "copied to a node that lacks it")
+				case !keep(r) && have:
+					w.plan.Actions = append(w.plan.Actions, Action{
+						Node: n.Name, Verb: Delete, Name: r.Name(), App: app, Why: "the receipt is not needed any more",
+					})
+				}
+			}
+		}
+	}
+}
+
+// keeps says which receipts of a workload are still needed: those of its newest generations and of the last promotion. None,
+// when it left HEAD and has no pods, and no silent node can have any.
+func (w *world) keeps(app manifest.ID) func(live.Receipt) bool {
+	if app.Kind != "Node" && find(w.want, app) == nil && len(w.pods[app]) == 0 && !w.anySilent() && w.mayPrune() == "" {
+		return func(live.Receipt) bool { return false }
+	}
+	var gens []int
+	promoted := 0
+	for _, r := range w.receipts[app] {
+		if !slices.Contains(gens, r.Gen) {
+			gens = append(gens, r.Gen)
+		}
+		if r.Verb == live.Promoted {
+			promoted = max(promoted, r.Gen)
+		}
+	}
+	sort.Sort(sort.Reverse(sort.IntSlice(gens)))
+	gens = gens[:min(keptGens, len(gens))]
+	return func(r live.Receipt) bool { return r.Gen == promoted || slices.Contains(gens, r.Gen) }
+}
+
+// moved says whether, since HEAD's revision of a workload was rejected, a commit asked for another one and a later one came
+// back to it. Then it gets another chance.
+func (w *world) moved(wl *manifest.Workload) bool {
+	failed := w.rejection(wl)
+	if failed == nil {
+		return false
+	}
+	for _, set := range w.h.Line {
+		if set.Commit == failed.Commit {
+			return false
+		}
+		then := find(set, wl.ID)
+		if then == nil && len(set.Problems) == 0 || then != nil && then.Revision.Rev != wl.Revision.Rev {
+			return w.descends(failed.Commit)
+		}
+	}
+	return false
+}
+
+// descends says whether commit is among the ancestors at hand, or known to be one.
+func (w *world) descends(commit string) bool {
+	return w.h.Ancestor[commit] || slices.ContainsFunc(w.h.Line, func(s manifest.Set) bool { return s.Commit == commit })
+}
+
+// rejection is the failed receipt that holds HEAD's revision of a workload, or nil.
+func (w *world) rejection(wl *manifest.Workload) *live.Receipt {
+	var failed *live.Receipt
+	gen := 0
+	for i, r := range w.receipts[wl.ID] {
+		gen = max(gen, r.Gen)
+		if r.Verb == live.Failed && r.Rev == wl.Revision.Rev && (failed == nil || r.Gen > failed.Gen) {
+			failed = &w.receipts[wl.ID][i]
+		}
+	}
+	if failed == nil || failed.Gen < gen || failed.Commit == wl.Revision.Commit {
+		return nil
+	}
+	return failed
+}

@@ -1,0 +1,122 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/reconciler/rollout"
+)
+
+// count fills in how many pods there are and how they are.
+func (k *work) count() {
+	for _, p := range k.kept {
+		if p.Stopping {
+			continue
+		}
+		k.app.Total++
+		if p.Rev == k.wl.Revision.Rev {
+			k.app.Updated++
+		}
+		if p.seen() && p.verdict.Ready() {
+			k.app.Ready++
+		}
+		if p.available {
+			k.app.Available++
+		}
+	}
+}
+
+// report says what the plan thinks of the workload, and what it waits for.
+func (k *work) report() {
+	k.count()
+	k.app.Stable, k.app.Why = k.step.Stable, k.step.Why
+	k.app.State = k.state()
+	k.waits()
+	k.wake(k.step.Wake)
+	if k.app.State == Converged {
+		k.app.Why = fmt.Sprintf("%d of %d available", k.app.Available, k.wl.Replicas)
+	}
+	if k.app.Why == "" {
+		k.app.Why = fmt.Sprintf("%d of %d available at %s", k.app.Available, k.wl.Replicas, live.ShortRev(k.app.Rev))
+	}
+	if k.wl.Held != "" {
+		k.app.Why = k.wl.Held + "; " + k.app.Why
+	}
+	k.plan.Apps = append(k.plan.Apps, k.app)
+}
+
+func (k *work) state() State {
+	switch k.step.Phase {
+	case rollout.Waiting:
+		return Held
+	case rollout.Back, rollout.Rejected:
+		return Failed
+	case rollout.Paused:
+		if k.wl.Suspended {
+			return Suspended
+		}
+		return Paused
+	case rollout.Steady:
+		switch {
+		case k.wl.Suspended:
+			return Suspended
+		case k.settled():
+			return Converged
+		}
+	}
+	if k.wl.Suspended {
+		return Suspended
+	}
+	return Progressing
+}
+
+// settled says whether the workload is as HEAD asks: all pods of its revision and available, or ended well, and no others.
+func (k *work) settled() bool {
+	well := 0
+	for _, p := range k.kept {
+		if p.Stopping || p.Rev != k.wl.Revision.Rev || p.moving {
+			return false
+		}
+		if p.available || p.seen() && p.verdict.State == "Done" {
+			well++
+		}
+	}
+	return len(k.extra) == 0 && (well == k.wl.Replicas || k.step.Want[k.wl.Revision.Rev] == well && well == len(k.kept) && k.ranOnce())
+}
+
+// ranOnce says whether the pods end by themselves and have.
+func (k *work) ranOnce() bool {
+	for _, r := range k.receipts[k.wl.ID] {
+		if r.Verb == live.Done && r.Rev == k.wl.Revision.Rev {
+			return true
+		}
+	}
+	return false
+}
+
+// waits has a line for every pod that is not available yet.
+func (k *work) waits() {
+	for _, p := range k.kept {
+		switch {
+		case !p.seen():
+			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s: the node is silent for %s", p.Name, p.node.Name, round(p.node.Silent)))
+		case p.verdict.Ready() && !p.available:
+			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s: is ready, counts as available %s after", p.Name, p.node.Name, k.wl.Strategy.MinReady))
+		case !p.verdict.Ready() && p.verdict.State != "Done":
+			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s: %s%s", p.Name, p.node.Name, p.verdict.Why, p.trouble()))
+		}
+	}
+	if k.app.State == Converged {
+		k.app.Waits = nil
+	}
+}
+
+// trouble is why the last attempt on the pod failed, to be added to a sentence.
+func (p *pod) trouble() string {
+	for _, t := range p.node.Troubles {
+		if t.Name == p.Name {
+			return ": " + t.Why
+		}
+	}
+	return ""
+}

@@ -1,0 +1,274 @@
+package plan
+
+import (
+	"sort"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/health"
+	"github.com/podkeep/podkeep/reconciler/schedule"
+)
+
+// defaultGrace is how long a node may be silent before its pods are replaced elsewhere.
+const defaultGrace = 30 * time.Second
+
+// reach is what can be known of a node now.
+type reach int
+
+const (
+	answers reach = iota
+	silent        // what it ran counts as there
+	lost          // silent for longer than its grace: what it ran does not count
+)
+
+// node is a host as the plan sees it.
+type node struct {
+	live.Node
+	want  manifest.Node
+	gone  bool // left HEAD
+	reach reach
+	host  *schedule.Host // nil unless it answers and is in HEAD
+}
+
+// silentSince is when the node was last heard, or when this controller began to listen.
+func (n *node) silentSince(now time.Time) time.Time { return now.Add(-n.Silent) }
+
+// pod is one pod with the verdict on it.
+type pod struct {
+	live.Pod
+	node      *node
+	verdict   health.Verdict
+	available bool
+	moving    bool // its node is being drained
+}
+
+func (p *pod) seen() bool { return p.node.reach == answers }
+
+// world is everything that Make looks at, indexed once.
+type world struct {
+	h     manifest.History
+	want  manifest.Set
+	now   time.Time
+	nodes []*node // sorted by name
+	hosts []*schedule.Host
+	pods  map[manifest.ID][]*pod // of our source, on nodes that are not lost
+	alien map[manifest.ID]string // workloads that another source keeps under our cluster's name
+	// receipts are each workload's, one of each name.
+	receipts map[manifest.ID][]live.Receipt
+	plan     Plan
+	rolling  int // workloads between two revisions
+}
+
+func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
+	w := &world{
+		h: h, want: h.Want(), now: now, pods: map[manifest.ID][]*pod{},
+		alien: map[manifest.ID]string{}, receipts: map[manifest.ID][]live.Receipt{},
+	}
+	w.addNodes(have)
+	w.judgeSilence()
+	w.addHosts()
+	w.addPods()
+	w.addReceipts()
+	return w
+}
+
+// addNodes joins what HEAD says of each node with what was seen of it.
+func (w *world) addNodes(have live.Snapshot) {
+	seen := map[string]live.Node{}
+	for _, n := range have.Nodes {
+		seen[n.Name] = n
+	}
+	add := func(want manifest.Node, gone bool) {
+		l, ok := seen[want.Name]
+		if !ok {
+			l = live.Node{Name: want.Name, Why: "not looked at yet"}
+		}
+		delete(seen, want.Name)
+		w.nodes = append(w.nodes, &node{Node: l, want: want, gone: gone})
+	}
+	for _, n := range w.want.Nodes {
+		add(n, false)
+	}
+	for _, n := range w.h.Gone {
+		if _, ok := seen[n.Name]; ok {
+			add(n, true)
+		}
+	}
+	for name := range seen { // the local machine of a repository without Nodes
+		add(manifest.Node{Meta: manifest.Meta{ID: manifest.ID{Kind: "Node", Name: name}}}, false)
+	}
+	sort.Slice(w.nodes, func(i, j int) bool { return w.nodes[i].Name < w.nodes[j].Name })
+}
+
+// evicts says whether a pod of the workload has to leave the node: the node left HEAD, or carries a NoExecute taint that
+// the pod does not tolerate.
+func (n *node) evicts(wl *manifest.Workload) bool {
+	if n.gone {
+		return true
+	}
+	for i := range n.want.Taints {
+		t := &n.want.Taints[i]
+		if t.Effect == corev1.TaintEffectNoExecute && (wl == nil || !schedule.Tolerates(wl.Revision.Spec.Tolerations, t)) {
+			return true
+		}
+	}
+	return false
+}
+
+// addHosts gives the scheduler the nodes that answer.
+func (w *world) addHosts() {
+	for _, n := range w.nodes {
+		if n.reach != answers || n.gone {
+			continue
+		}
+		n.host = &schedule.Host{
+			Name: n.Name, Labels: hostLabels(n), Taints: n.want.Taints, Unschedulable: n.want.Unschedulable,
+			Room: n.Room, Ports: map[string]int{}, Names: map[string]bool{}, Files: map[string]bool{},
+			Apps: map[manifest.ID]int{}, Troubled: map[string]bool{},
+		}
+		if n.want.Capacity != nil {
+			n.host.Room = *n.want.Capacity
+		}
+		for _, f := range n.Files {
+			n.host.Files[f.Name] = true
+		}
+		for _, t := range n.Troubles {
+			if t.Rev != "" {
+				n.host.Troubled[t.Rev] = true
+			}
+		}
+		w.hosts = append(w.hosts, n.host)
+	}
+}
+
+// hostLabels are the Node's labels, with the name under Kubernetes' well-known key.
+func hostLabels(n *node) map[string]string {
+	labels := map[string]string{corev1.LabelHostname: n.Name}
+	if n.Facts.OS != "" {
+		labels[corev1.LabelOSStable] = "linux"
+	}
+	if n.Facts.Arch != "" {
+		labels[corev1.LabelArchStable] = n.Facts.Arch
+	}
+	for k, v := range n.want.Labels {
+		labels[k] = v
+	}
+	return labels
+}
+
+func (w *world) addPods() {
+	wanted := map[manifest.ID]*manifest.Workload{}
+	for i := range w.want.Workloads {
+		wanted[w.want.Workloads[i].ID] = &w.want.Workloads[i]
+	}
+	for _, n := range w.nodes {
+		for _, p := range n.Pods {
+			w.book(n, p)
+			if p.Source != w.h.Source && !w.h.Adopt {
+				w.alien[p.App] = p.Source
+				continue
+			}
+			if n.reach != lost {
+				w.pods[p.App] = append(w.pods[p.App], w.judge(n, p, wanted[p.App]))
+			}
+		}
+	}
+	for _, pods := range w.pods {
+		sort.Slice(pods, func(i, j int) bool {
+			if pods[i].Name != pods[j].Name {
+				return pods[i].Name < pods[j].Name
+			}
+			return pods[i].node.Name < pods[j].node.Name
+		})
+	}
+}
+
+// book counts what a pod takes on its node.
+func (w *world) book(n *node, p live.Pod) {
+	if n.host == nil {
+		return
+	}
+	n.host.Used.MilliCPU += p.Room.MilliCPU
+	n.host.Used.Memory += p.Room.Memory
+	n.host.Apps[p.App]++
+	n.host.Names[p.Name] = true
+	n.host.Pods++
+	for _, port := range p.Ports {
+		n.host.Ports[port]++
+	}
+}
+
+func (w *world) judge(n *node, l live.Pod, wl *manifest.Workload) *pod {
+	p := &pod{Pod: l, node: n, verdict: health.Of(l, w.now), moving: n.evicts(wl)}
+	if n.reach != answers || !p.verdict.Ready() {
+		return p
+	}
+	since := p.verdict.Since
+	if wl != nil {
+		since = since.Add(wl.Strategy.MinReady)
+	}
+	p.available = !w.now.Before(since)
+	if !p.available {
+		p.verdict.Wake = since
+	}
+	return p
+}
+
+// addReceipts joins what all nodes hold: of two with one name the earlier counts.
+func (w *world) addReceipts() {
+	byName := map[string]live.Receipt{}
+	for _, n := range w.nodes {
+		for _, r := range n.Receipts {
+			name := r.Name()
+			if old, ok := byName[name]; !ok || r.Time.Before(old.Time) || r.Time.Equal(old.Time) && r.Rev < old.Rev {
+				byName[name] = r
+			}
+		}
+	}
+	for _, name := range sorted(byName) {
+		r := byName[name]
+		w.receipts[r.App] = append(w.receipts[r.App], r)
+	}
+}
+
+// wake asks to be woken at t, unless it is zero.
+func (w *world) wake(t time.Time) {
+	if !t.IsZero() && (w.plan.Wake.IsZero() || t.Before(w.plan.Wake)) {
+		w.plan.Wake = t
+	}
+}
+
+func (w *world) note(s string) { w.plan.Notes = append(w.plan.Notes, s) }
+
+// answering are the nodes of HEAD that answer.
+func (w *world) answering() []*node {
+	var nodes []*node
+	for _, n := range w.nodes {
+		if n.reach == answers && !n.gone {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
+// anySilent says whether some node of HEAD, or one that left it, cannot be seen.
+func (w *world) anySilent() bool {
+	for _, n := range w.nodes {
+		if n.reach != answers {
+			return true
+		}
+	}
+	return false
+}
+
+func sorted[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}

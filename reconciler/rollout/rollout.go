@@ -1,0 +1,436 @@
+// Package rollout decides how many pods of each revision a workload should have now. Everything that it
+// remembers stands in the ledger: receipts, which are written before what they announce is done.
+package rollout
+
+import (
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// Phase is where a workload is.
+type Phase string
+
+// Phases of a workload.
+const (
+	Steady   Phase = "steady"   // at HEAD's revision
+	Starting Phase = "starting" // a transition is being written down; nothing else changes until it is seen
+	Rolling  Phase = "rolling"
+	Back     Phase = "back"    // HEAD's revision was rejected; going to, or staying at, the stable one
+	Rejected Phase = "reject"  // HEAD's revision was rejected and there is nothing to go back to, or it is held
+	Paused   Phase = "paused"  // somebody said so
+	Waiting  Phase = "waiting" // not begun: a guard stands in the way
+)
+
+// Pod is what a rollout needs to know of one pod.
+type Pod struct {
+	Rev       string
+	Slot      int
+	Gen       int
+	Ready     bool
+	Available bool      // ready for minReadySeconds, on a node that answers
+	Since     time.Time // of being ready
+	Stopping  bool
+	Unseen    bool // its node is silent: it takes room, gives no availability and cannot be stopped
+	Done      bool // ran to completion
+	Failed    bool // exited badly and will not be started again
+}
+
+// Ledger is what is written down about one workload, and what the fleet imposes on it.
+type Ledger struct {
+	Receipts  []live.Receipt // this workload's, any order
+	Retry     time.Time      // of the newest retry decision for HEAD's revision; zero if none
+	Moved     bool           // since the newest failed receipt, a commit asked for another revision
+	Guard     string         // why no rollout may begin now; empty when it may
+	Imposed   string         // what podkeep itself holds up, so that the deadline does not count; empty if nothing
+	Suspended bool           // podkeep.io/suspend: only the halt is written down
+	Trouble   string         // why pods of the new revision are not well, for the failed receipt
+	StopOld   bool           // new pods fit only where old ones stop first; StopWhy says why
+	StopWhy   string
+}
+
+// Step is what a workload needs now. Want has a count for every revision; one that is not named gets none. Receipts are
+// to be written, and what they announce is not in Want yet. Gen is the generation of new pods of Target.
+type Step struct {
+	Phase    Phase
+	Target   string
+	Stable   string
+	Gen      int
+	Want     map[string]int
+	Receipts []live.Receipt
+	Wake     time.Time
+	Why      string
+	Failure  string // why HEAD's revision is rejected, if it is
+}
+
+// state is what Next works on.
+type state struct {
+	w      manifest.Workload
+	pods   []Pod
+	ledger Ledger
+	now    time.Time
+
+	top      *live.Receipt            // began of the newest generation
+	verdicts map[string]*live.Receipt // of the newest generation, by verb
+	stable   string
+	promoted bool // stable rests on a promoted receipt
+	gens     int  // the highest generation seen
+}
+
+// Next decides. It never asks for more than Replicas + MaxSurge pods, and never gives up an available pod unless
+// Replicas − MaxUnavailable others are available, but for Recreate and stop-first.
+func Next(w manifest.Workload, pods []Pod, ledger Ledger, now time.Time) Step {
+	s := read(w, pods, ledger, now)
+	step := s.next()
+	step.Stable = s.stable
+	if f := s.verdicts[live.Failed]; f != nil && s.failed() {
+		step.Failure = f.Why
+	}
+	return step
+}
+
+func read(w manifest.Workload, pods []Pod, ledger Ledger, now time.Time) state {
+	s := state{w: w, pods: pods, ledger: ledger, now: now, verdicts: map[string]*live.Receipt{}}
+	var last *live.Receipt
+	for i := range ledger.Receipts {
+		r := &ledger.Receipts[i]
+		s.gens = max(s.gens, r.Gen)
+		if r.Verb == live.Began && (s.top == nil || r.Gen > s.top.Gen) {
+			s.top = r
+		}
+		if r.Verb == live.Promoted && (last == nil || r.Gen > last.Gen) {
+			last = r
+		}
+	}
+	for i := range ledger.Receipts {
+		r := &ledger.Receipts[i]
+		if s.top == nil || r.Gen != s.top.Gen {
+			continue
+		}
+		if old := s.verdicts[r.Verb]; old == nil || r.Time.After(old.Time) {
+			s.verdicts[r.Verb] = r
+		}
+	}
+	lowest := 0
+	for _, p := range pods {
+		s.gens = max(s.gens, p.Gen)
+		if last == nil && p.Rev != w.Revision.Rev && (lowest == 0 || p.Gen < lowest) {
+			s.stable, lowest = p.Rev, p.Gen
+		}
+	}
+	if last != nil {
+		s.stable, s.promoted = last.Rev, true
+	}
+	return s
+}
+
+func (s state) next() Step {
+	head := s.w.Revision.Rev
+	switch {
+	case s.top == nil || s.top.Rev != head || s.restarts():
+		return s.begin()
+	case s.finished():
+		return s.completed()
+	case s.runsOnce() && s.ended() != "":
+		return s.note(s.ended(), s.endWhy(), s.hold(Starting, s.endWhy()))
+	case s.verdicts[live.Promoted] != nil:
+		return s.toward(Steady, head, "")
+	case s.failed():
+		return s.rejected()
+	case s.ledger.Suspended && !s.halted():
+		return s.note(live.Halted, "podkeep.io/suspend is set", s.hold(Paused, "podkeep.io/suspend is set"))
+	case s.ledger.Suspended:
+		return s.hold(Paused, "podkeep.io/suspend is set")
+	case s.w.Strategy.Paused:
+		return s.pause()
+	case s.halted():
+		return s.note(live.Resumed, "the rollout goes on", s.hold(Starting, "goes on"))
+	}
+	return s.roll()
+}
+
+// restarts says whether a rejected revision gets another chance: by decision, or because Git went elsewhere and came back.
+func (s state) restarts() bool {
+	f := s.verdicts[live.Failed]
+	return s.failed() && (s.ledger.Retry.After(f.Time) || s.ledger.Moved)
+}
+
+// failed says whether the newest generation was rejected; a promotion that came after overrules it.
+func (s state) failed() bool {
+	f, p := s.verdicts[live.Failed], s.verdicts[live.Promoted]
+	return f != nil && (p == nil || p.Time.Before(f.Time))
+}
+
+// nextHalt numbers halts and resumptions in one row, so that the higher number is the one in force.
+func (s state) nextHalt() int {
+	n := 0
+	for _, verb := range []string{live.Halted, live.Resumed} {
+		if r := s.verdicts[verb]; r != nil {
+			n = max(n, r.Step)
+		}
+	}
+	return n + 1
+}
+
+func (s state) halted() bool {
+	h, r := s.verdicts[live.Halted], s.verdicts[live.Resumed]
+	return h != nil && (r == nil || r.Step < h.Step)
+}
+
+// begin writes down that a rollout to HEAD's revision begins, unless something forbids it.
+func (s state) begin() Step {
+	why := fmt.Sprintf("%s at %s", live.ShortRev(s.w.Revision.Rev), short(s.w.Revision.Commit))
+	switch {
+	case s.w.Strategy.Paused && s.stable != "":
+		return s.hold(Paused, "spec.paused is set: "+why+" is not begun")
+	case s.ledger.Guard != "":
+		return s.hold(Waiting, why+" is not begun: "+s.ledger.Guard)
+	}
+	if s.stable != "" {
+		why += ", stable is " + live.ShortRev(s.stable)
+	}
+	step := s.hold(Starting, "begins: "+why)
+	step.Receipts = []live.Receipt{{
+		App: s.w.ID, Verb: live.Began, Rev: s.w.Revision.Rev, Gen: s.gens + 1, Commit: s.w.Revision.Commit,
+		Time: s.now, Why: why,
+	}}
+	return step
+}
+
+// rejected holds a failed revision: back to stable, or as it is.
+func (s state) rejected() Step {
+	f := s.verdicts[live.Failed]
+	head := s.w.Revision.Rev
+	held := fmt.Sprintf("%s was rejected: %s; held until a commit changes it", live.ShortRev(head), f.Why)
+	switch {
+	case s.stable == "" || s.stable == head:
+		if s.available(head) >= s.w.Replicas && s.w.Replicas > 0 && !s.runsOnce() {
+			return s.note(live.Promoted, "all pods are available after all", s.toward(Rejected, head, held))
+		}
+		return s.toward(Rejected, head, held+"; there is no older revision to go back to")
+	case s.w.Strategy.OnFailure == manifest.OnFailureHold:
+		return s.hold(Rejected, held+" (on-failure: hold)")
+	}
+	return s.toward(Back, s.stable, held)
+}
+
+// roll goes on towards HEAD's revision, promotes it when it is there, and rejects it at the deadline.
+func (s state) roll() Step {
+	head, n := s.w.Revision.Rev, s.w.Replicas
+	step := s.toward(Rolling, head, "")
+	have, others := s.count(head), len(s.pods)-s.count(head)
+	if s.available(head) >= n && have >= n && others == 0 {
+		return s.note(live.Promoted, fmt.Sprintf("%d of %d available", s.available(head), n), step)
+	}
+	return s.deadline(step)
+}
+
+// deadline rejects a revision that made no progress for progressDeadlineSeconds. Progress is a pod that became available. Time
+// that podkeep itself imposed is given back.
+func (s state) deadline(step Step) Step {
+	limit := s.w.Strategy.Deadline
+	if limit <= 0 || s.runsOnce() {
+		return step
+	}
+	due := s.progress().Add(limit)
+	if s.now.Before(due) {
+		step.Wake = earliest(step.Wake, due)
+		return step
+	}
+	if s.ledger.Imposed != "" {
+		return s.note(live.Resumed, "the deadline starts over: "+s.ledger.Imposed, step)
+	}
+	why := fmt.Sprintf("%d of %d available after %s", s.available(s.w.Revision.Rev), s.w.Replicas, limit)
+	if s.ledger.Trouble != "" {
+		why += "; " + s.ledger.Trouble
+	}
+	return s.note(live.Failed, why, s.hold(Starting, "missed its deadline: "+why))
+}
+
+func (s state) progress() time.Time {
+	last := s.top.Time
+	if r := s.verdicts[live.Resumed]; r != nil && r.Time.After(last) {
+		last = r.Time
+	}
+	for _, p := range s.pods {
+		if p.Rev == s.w.Revision.Rev && p.Available && p.Since.After(last) {
+			last = p.Since
+		}
+	}
+	return last
+}
+
+// pause stands still because spec.paused is set: the shares of old and new stay, the sum follows replicas.
+func (s state) pause() Step {
+	if !s.halted() {
+		return s.note(live.Halted, "spec.paused is set", s.hold(Paused, "spec.paused is set"))
+	}
+	was := s.verdicts[live.Halted]
+	var fresh, of int
+	if _, err := fmt.Sscanf(was.Steps, "%d/%d", &fresh, &of); err != nil || of == 0 {
+		return s.hold(Paused, "spec.paused is set")
+	}
+	head, n := s.w.Revision.Rev, s.w.Replicas
+	share := min(n, (fresh*n+of-1)/of)
+	step := s.hold(Paused, fmt.Sprintf("spec.paused is set: %d of %d stay at %s", share, n, live.ShortRev(head)))
+	step.Want = map[string]int{head: share, s.stable: n - share}
+	s.keepFloor(step.Want)
+	return step
+}
+
+// finished says whether a run-to-completion pod has ended and is not to be run again.
+func (s state) finished() bool {
+	return s.runsOnce() && (s.verdicts[live.Done] != nil || s.verdicts[live.Failed] != nil)
+}
+
+// completed leaves a run-to-completion pod as it ended: it is never run again, and pods of older revisions go.
+func (s state) completed() Step {
+	head := s.w.Revision.Rev
+	step := Step{Phase: Steady, Target: head, Gen: s.top.Gen, Want: map[string]int{head: min(s.count(head), s.w.Replicas)}}
+	if f := s.verdicts[live.Failed]; f != nil {
+		step.Phase, step.Why = Rejected, f.Why
+		return step
+	}
+	step.Why = s.verdicts[live.Done].Why
+	return step
+}
+
+// ended is the verdict on run-to-completion pods that have all ended, or "".
+func (s state) ended() string {
+	head, done := s.w.Revision.Rev, 0
+	for _, p := range s.pods {
+		if p.Rev == head && p.Failed {
+			return live.Failed
+		}
+		if p.Rev == head && p.Done {
+			done++
+		}
+	}
+	if done > 0 && done >= s.w.Replicas {
+		return live.Done
+	}
+	return ""
+}
+
+func (s state) endWhy() string {
+	if s.ended() == live.Done {
+		return "ran to completion"
+	}
+	return s.ledger.Trouble
+}
+
+// runsOnce says whether the pods end by themselves.
+func (s state) runsOnce() bool {
+	policy := s.w.Revision.Spec.RestartPolicy
+	return policy == "Never" || policy == "OnFailure"
+}
+
+// hold keeps every revision at what it has; a workload of one revision is kept at its full count.
+func (s state) hold(phase Phase, why string) Step {
+	want := map[string]int{}
+	for _, p := range s.pods {
+		if !p.Stopping {
+			want[p.Rev]++
+		}
+	}
+	_, unavailable := s.limits()
+	switch others := len(s.pods) - s.count(s.stable); {
+	case s.promoted && others == 0:
+		want = map[string]int{s.stable: s.w.Replicas}
+		s.keepFloor(want)
+	case s.promoted:
+		head := s.w.Revision.Rev
+		want[s.stable] = max(want[s.stable], s.w.Replicas-unavailable-s.available(head))
+	}
+	return Step{Phase: phase, Target: s.stable, Want: want, Gen: s.genOf(s.stable), Why: why}
+}
+
+// note adds a receipt of the newest generation to a step.
+func (s state) note(verb, why string, step Step) Step {
+	head := s.w.Revision.Rev
+	r := live.Receipt{
+		App: s.w.ID, Verb: verb, Rev: head, Gen: s.top.Gen, Commit: s.w.Revision.Commit, Time: s.now, Why: why,
+	}
+	switch verb {
+	case live.Halted:
+		r.Steps, r.Step = fmt.Sprintf("%d/%d", s.count(head), s.w.Replicas), s.nextHalt()
+	case live.Resumed:
+		r.Step = s.nextHalt()
+	case live.Promoted:
+		if s.verdicts[live.Failed] != nil {
+			r.Step = 1
+		}
+	}
+	step.Receipts = append(step.Receipts, r)
+	return step
+}
+
+// genOf is the generation of new pods of a revision: of the rollout that began it, else what its pods have.
+func (s state) genOf(rev string) int {
+	gen := 0
+	for _, r := range s.ledger.Receipts {
+		if r.Rev == rev && r.Verb == live.Began {
+			gen = max(gen, r.Gen)
+		}
+	}
+	for _, p := range s.pods {
+		if gen == 0 && p.Rev == rev {
+			gen = p.Gen
+		}
+	}
+	return max(gen, 1)
+}
+
+// count is how many pods of rev there are, those stopping not among them.
+func (s state) count(rev string) int {
+	n := 0
+	for _, p := range s.pods {
+		if p.Rev == rev && !p.Stopping {
+			n++
+		}
+	}
+	return n
+}
+
+func (s state) available(rev string) int {
+	n := 0
+	for _, p := range s.pods {
+		if p.Rev == rev && p.Available && !p.Stopping {
+			n++
+		}
+	}
+	return n
+}
+
+// revs are the revisions that have pods, the oldest generation first.
+func (s state) revs() []string {
+	gens := map[string]int{}
+	for _, p := range s.pods {
+		if g, ok := gens[p.Rev]; !ok || p.Gen > g {
+			gens[p.Rev] = p.Gen
+		}
+	}
+	revs := make([]string, 0, len(gens))
+	for rev := range gens {
+		revs = append(revs, rev)
+	}
+	sort.Slice(revs, func(i, j int) bool {
+		if gens[revs[i]] != gens[revs[j]] {
+			return gens[revs[i]] < gens[revs[j]]
+		}
+		return revs[i] < revs[j]
+	})
+	return revs
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func short(commit string) string { return commit[:min(7, len(commit))] }

@@ -1,0 +1,49 @@
+package schedule
+
+import corev1 "k8s.io/api/core/v1"
+
+// scores compare hosts, the weightiest first: the lower is the better.
+var scores = []func(Request, *Host) int64{troubled, preferred, spread, load, count}
+
+// better says whether a is a better place than b. Ties go to the one that was there first: hosts come sorted by name.
+func better(r Request, a, b *Host) bool {
+	for _, score := range scores {
+		if x, y := score(r, a), score(r, b); x != y {
+			return x < y
+		}
+	}
+	return false
+}
+
+func troubled(r Request, h *Host) int64 {
+	if h.Troubled[r.Rev] {
+		return 1
+	}
+	return 0
+}
+
+func preferred(r Request, h *Host) int64 {
+	n := int64(0)
+	for i := range h.Taints {
+		if h.Taints[i].Effect == corev1.TaintEffectPreferNoSchedule && !Tolerates(r.Spec.Tolerations, &h.Taints[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+func spread(r Request, h *Host) int64 { return int64(h.Apps[r.App]) }
+
+// load is how full the host would be, in thousandths, by its scarcer resource.
+func load(r Request, h *Host) int64 {
+	return max(share(h.Used.MilliCPU+r.Room.MilliCPU, h.Room.MilliCPU), share(h.Used.Memory+r.Room.Memory, h.Room.Memory))
+}
+
+func share(used, room int64) int64 {
+	if room <= 0 {
+		return 0
+	}
+	return int64(float64(used) / float64(room) * 1000)
+}
+
+func count(_ Request, h *Host) int64 { return int64(h.Pods) }
