@@ -215,7 +215,7 @@ func (d driver) container(h *host, p *pod, spec corev1.Container, attempt int) e
 	image := d.world.image(c.image)
 	c.begins = d.world.now().Add(image.Starts)
 	c.ends, c.code = time.Time{}, image.Exit
-	if image.Ends > 0 && (image.Heals == 0 || c.attempt < image.Heals) {
+	if image.Ends > 0 && (image.Heals == 0 || live.Restarts(c.attempt) < image.Heals) {
 		c.ends = c.begins.Add(image.Ends)
 	}
 	return d.write(h)

@@ -108,12 +108,12 @@ func (w *World) Answers(name string) bool {
 	return h != nil && !h.cut && !h.down
 }
 
-// Truth is what is on the host, whether or not it answers. A host that is down runs nothing.
+// Truth is what is on the host, whether or not it answers. On a host that is down nothing runs.
 func (w *World) Truth(name, cluster string) live.Node {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	h := w.hosts[name]
-	if h == nil || h.down {
+	if h == nil {
 		return live.Node{Name: name}
 	}
 	h.settle(w.now())

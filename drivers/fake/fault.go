@@ -52,7 +52,9 @@ func (w *World) Fail(host string, call Call, times int) { w.fail(host, fault{cal
 // Lose makes the next calls of one kind on a host do what they should and report a timeout.
 func (w *World) Lose(host string, call Call, times int) { w.fail(host, fault{call, times, true}) }
 
-func (w *World) fail(name string, f fault) { w.on(name, func(h *host) { h.faults = append(h.faults, f) }) }
+func (w *World) fail(name string, f fault) {
+	w.on(name, func(h *host) { h.faults = append(h.faults, f) })
+}
 
 // Mend ends all failing of calls on a host.
 func (w *World) Mend(name string) { w.on(name, func(h *host) { h.faults = nil }) }
@@ -200,4 +202,24 @@ func (w *World) find(podName string, change func(*host, *pod) error) error {
 		}
 	}
 	return fmt.Errorf("no pod %s", podName)
+}
+
+// Missing lists, sorted, the Files that the cluster's pods name and that are not whole on their host.
+func (w *World) Missing(cluster string) (out []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts {
+		for _, p := range h.pods {
+			if p.labels[live.LabelCluster] != cluster {
+				continue
+			}
+			for _, name := range Files(p.spec.Spec) {
+				if f := h.files[cluster+"-"+name]; f == nil || !f.whole {
+					out = append(out, fmt.Sprintf("%s: %s: %s", h.name, p.name, name))
+				}
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
 }

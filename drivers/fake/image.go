@@ -11,7 +11,7 @@ type Image struct {
 	Starts time.Duration // from the start call to running
 	Ends   time.Duration // from running to exited; 0 means never
 	Exit   int
-	Heals  int // from this attempt on it runs for ever; 0 means never
+	Heals  int // after so many restarts it runs for ever; 0 means never
 }
 
 // Tags are how images behave whose tag, up to the first "-", is one of these. Others run for ever.
