@@ -1,0 +1,341 @@
+package rollout
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+var (
+	web  = manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}
+	noon = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
+)
+
+func workload(rev string, n, surge, unavailable int) manifest.Workload {
+	return manifest.Workload{
+		Meta:     manifest.Meta{ID: web},
+		Replicas: n,
+		Strategy: manifest.Strategy{
+			Type: manifest.RollingUpdate, MaxSurge: surge, MaxUnavailable: unavailable,
+			Deadline: 10 * time.Minute, OnFailure: manifest.OnFailureRollback,
+		},
+		Revision: manifest.Revision{App: web, Rev: rev, Commit: "c-" + rev},
+	}
+}
+
+func receipt(verb, rev string, gen int, at time.Time) live.Receipt {
+	return live.Receipt{App: web, Verb: verb, Rev: rev, Gen: gen, Commit: "c-" + rev, Time: at}
+}
+
+// pods makes pods from words: "a" is an available pod of revision a, "a?" one that is not, "a-" one that is stopping, "a!" one on
+// a silent node.
+func pods(words ...string) []Pod {
+	var out []Pod
+	slots := map[string]int{}
+	for _, word := range words {
+		rev := word[:1]
+		p := Pod{Rev: rev, Slot: slots[rev], Gen: int(rev[0]-'a') + 1, Ready: true, Available: true, Since: noon}
+		slots[rev]++
+		switch word[1:] {
+		case "?":
+			p.Ready, p.Available = false, false
+		case "-":
+			p.Ready, p.Available, p.Stopping = false, false, true
+		case "!":
+			p.Ready, p.Available, p.Unseen = false, false, true
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+var (
+	promotedA = []live.Receipt{receipt(live.Began, "a", 1, noon), receipt(live.Promoted, "a", 1, noon)}
+	begunB    = append(promotedA[:2:2], receipt(live.Began, "b", 2, noon))
+	failedB   = append(begunB[:3:3], receipt(live.Failed, "b", 2, noon.Add(10*time.Minute)))
+)
+
+func TestNext(t *testing.T) {
+	type row struct {
+		claim    string
+		w        manifest.Workload
+		pods     []Pod
+		ledger   Ledger
+		after    time.Duration
+		phase    Phase
+		want     map[string]int
+		receipts []string
+	}
+	recreate := workload("b", 3, 0, 0)
+	recreate.Strategy.Type = manifest.Recreate
+	paused := workload("b", 4, 1, 1)
+	paused.Strategy.Paused = true
+	rows := []row{
+		{
+			claim: "a first deployment is written down before a pod is asked for",
+			w:     workload("a", 3, 1, 0), phase: Starting, want: map[string]int{}, receipts: []string{live.Began},
+		},
+		{
+			claim: "then all its pods come at once",
+			w:     workload("a", 3, 1, 0), ledger: Ledger{Receipts: promotedA[:1]}, phase: Rolling, want: map[string]int{"a": 3},
+		},
+		{
+			claim: "it is promoted when all are available",
+			w:     workload("a", 3, 1, 0), pods: pods("a", "a", "a"), ledger: Ledger{Receipts: promotedA[:1]},
+			phase: Rolling, want: map[string]int{"a": 3}, receipts: []string{live.Promoted},
+		},
+		{
+			claim: "a new revision begins with a receipt and changes nothing yet",
+			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a"), ledger: Ledger{Receipts: promotedA},
+			phase: Starting, want: map[string]int{"a": 3}, receipts: []string{live.Began},
+		},
+		{
+			claim: "without unavailable pods allowed it surges first",
+			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a"), ledger: Ledger{Receipts: begunB},
+			phase: Rolling, want: map[string]int{"a": 3, "b": 1},
+		},
+		{
+			claim: "an old pod goes when a new one is available",
+			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a", "b"), ledger: Ledger{Receipts: begunB},
+			phase: Rolling, want: map[string]int{"a": 2, "b": 1},
+		},
+		{
+			claim: "without surge an old pod goes first",
+			w:     workload("b", 3, 0, 1), pods: pods("a", "a", "a"), ledger: Ledger{Receipts: begunB},
+			phase: Rolling, want: map[string]int{"a": 2, "b": 0},
+		},
+		{
+			claim: "a new pod that never becomes ready stops the rollout",
+			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a", "b?"), ledger: Ledger{Receipts: begunB},
+			phase: Rolling, want: map[string]int{"a": 3, "b": 1},
+		},
+		{
+			claim: "at the deadline it is rejected",
+			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a", "b?"), ledger: Ledger{Receipts: begunB}, after: 10 * time.Minute,
+			phase: Starting, want: map[string]int{"a": 3, "b": 1}, receipts: []string{live.Failed},
+		},
+		{
+			claim: "a deadline that passes in silence starts over",
+			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a", "b!"), ledger: Ledger{Receipts: begunB, Imposed: "n3 is silent"},
+			after: 10 * time.Minute, phase: Rolling, want: map[string]int{"a": 3, "b": 1}, receipts: []string{live.Resumed},
+		},
+		{
+			claim: "a rejected revision gives way to stable and is not begun again",
+			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a", "b?"), ledger: Ledger{Receipts: failedB}, after: time.Hour,
+			phase: Back, want: map[string]int{"a": 3, "b": 0},
+		},
+		{
+			claim: "a retry decision begins it again",
+			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a"), after: time.Hour,
+			ledger: Ledger{Receipts: failedB, Retry: noon.Add(20 * time.Minute)},
+			phase:  Starting, want: map[string]int{"a": 3}, receipts: []string{live.Began},
+		},
+		{
+			claim: "a first revision that failed stays as it is",
+			w:     workload("a", 2, 1, 0), pods: pods("a", "a?"), after: time.Hour,
+			ledger: Ledger{Receipts: append(promotedA[:1:1], receipt(live.Failed, "a", 1, noon))},
+			phase:  Rejected, want: map[string]int{"a": 2},
+		},
+		{
+			claim: "and is mended by the next revision at once",
+			w:     workload("b", 2, 1, 0), pods: pods("a?", "a?"), after: time.Hour,
+			ledger: Ledger{Receipts: append(promotedA[:1:1], receipt(live.Failed, "a", 1, noon), receipt(live.Began, "b", 2, noon.Add(time.Hour)))},
+			phase:  Rolling, want: map[string]int{"a": 0, "b": 1},
+		},
+		{
+			claim: "Recreate stops everything first",
+			w:     recreate, pods: pods("a", "a", "a"), ledger: Ledger{Receipts: begunB}, phase: Rolling, want: map[string]int{"b": 0},
+		},
+		{
+			claim: "Recreate waits until the last old pod is gone",
+			w:     recreate, pods: pods("a-"), ledger: Ledger{Receipts: begunB}, phase: Rolling, want: map[string]int{"b": 0},
+		},
+		{
+			claim: "Recreate then starts the new ones",
+			w:     recreate, ledger: Ledger{Receipts: begunB}, phase: Rolling, want: map[string]int{"b": 3},
+		},
+		{
+			claim: "a pod on a silent node takes room and gives no availability",
+			w:     workload("b", 3, 1, 1), pods: pods("a", "a", "a!"), ledger: Ledger{Receipts: begunB, Imposed: "n3 is silent"},
+			phase: Rolling, want: map[string]int{"a": 3, "b": 1},
+		},
+		{
+			claim: "a superseded revision goes before stable does",
+			w:     workload("c", 4, 1, 1), pods: pods("a", "a", "a", "b", "b?"), after: time.Minute,
+			ledger: Ledger{Receipts: append(begunB[:3:3], receipt(live.Began, "c", 3, noon))},
+			phase:  Rolling, want: map[string]int{"a": 3, "b": 0, "c": 0},
+		},
+		{
+			claim: "a stable pod that was lost in mid-rollout comes back when the floor needs it",
+			w:     workload("b", 4, 1, 1), pods: pods("a", "a", "b?", "b?"), ledger: Ledger{Receipts: begunB},
+			phase: Rolling, want: map[string]int{"a": 3, "b": 2},
+		},
+		{
+			claim: "spec.paused is written down and holds the shares",
+			w:     paused, pods: pods("a", "a", "a", "b"), ledger: Ledger{Receipts: begunB},
+			phase: Paused, want: map[string]int{"a": 3, "b": 1}, receipts: []string{live.Halted},
+		},
+		{
+			claim: "a rollout that was halted says that it goes on",
+			w:     workload("b", 4, 1, 1), pods: pods("a", "a", "a", "b"), after: time.Hour,
+			ledger: Ledger{Receipts: append(begunB[:3:3], func() live.Receipt {
+				r := receipt(live.Halted, "b", 2, noon)
+				r.Step, r.Steps = 1, "1/4"
+				return r
+			}())},
+			phase: Starting, want: map[string]int{"a": 3, "b": 1}, receipts: []string{live.Resumed},
+		},
+		{
+			claim: "a guard holds a rollout that has not begun",
+			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a"), ledger: Ledger{Receipts: promotedA, Guard: "10 are rolling"},
+			phase: Waiting, want: map[string]int{"a": 3},
+		},
+		{
+			claim: "where old pods must stop first there is no surge",
+			w:     workload("b", 1, 1, 0), pods: pods("a"), ledger: Ledger{Receipts: begunB, StopOld: true, StopWhy: "host port 80"},
+			phase: Rolling, want: map[string]int{"a": 0, "b": 0},
+		},
+		{
+			claim: "and a stopping pod still takes the place",
+			w:     workload("b", 1, 1, 0), pods: pods("a-"), ledger: Ledger{Receipts: begunB, StopOld: true, StopWhy: "host port 80"},
+			phase: Rolling, want: map[string]int{"a": 0, "b": 0},
+		},
+	}
+	for _, r := range rows {
+		t.Run(r.claim, func(t *testing.T) {
+			now := noon.Add(r.after)
+			step := Next(r.w, r.pods, r.ledger, now)
+			if step.Phase != r.phase {
+				t.Errorf("phase %q, want %q (%s)", step.Phase, r.phase, step.Why)
+			}
+			if diff := cmp.Diff(r.want, step.Want); diff != "" {
+				t.Errorf("want (-expected +got):\n%s", diff)
+			}
+			var verbs []string
+			for _, rc := range step.Receipts {
+				verbs = append(verbs, rc.Verb)
+			}
+			if diff := cmp.Diff(r.receipts, verbs); diff != "" {
+				t.Errorf("receipts (-expected +got):\n%s", diff)
+			}
+			if step.Why == "" && step.Phase != Steady {
+				t.Error("no reason given")
+			}
+		})
+	}
+}
+
+// TestRollingKeepsItsPromises runs random rolling updates with pods that come up, crash and vanish, and checks after every step that
+// the sum stays under the ceiling and that no available pod is given up below the floor; left alone, it converges.
+func TestRollingKeepsItsPromises(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(0, 8).Draw(t, "replicas")
+		surge := rapid.IntRange(0, 3).Draw(t, "surge")
+		unavailable := rapid.IntRange(0, 3).Draw(t, "unavailable")
+		if surge == 0 && unavailable == 0 {
+			unavailable = 1
+		}
+		w := workload("b", n, surge, unavailable)
+		w.Strategy.Deadline = 0
+		var fleet []Pod
+		for i := range n {
+			fleet = append(fleet, Pod{Rev: "a", Slot: i, Gen: 1, Ready: true, Available: true, Since: noon})
+		}
+		receipts := append([]live.Receipt(nil), promotedA...)
+		for i := range 60 {
+			now := noon.Add(time.Duration(i) * time.Second)
+			step := Next(w, fleet, Ledger{Receipts: receipts}, now)
+			fleet = apply(t, w, fleet, step)
+			receipts = append(receipts, step.Receipts...)
+			fleet = nature(t, fleet, now, i < 30)
+		}
+		if last := Next(w, fleet, Ledger{Receipts: receipts}, noon.Add(time.Hour)); last.Phase != Steady || len(fleet) != n {
+			t.Fatalf("not converged: %s %s, %d pods", last.Phase, last.Why, len(fleet))
+		}
+	})
+}
+
+// apply makes a step so, checking the ceiling and the floor.
+func apply(t *rapid.T, w manifest.Workload, fleet []Pod, step Step) []Pod {
+	before, floor := available(fleet), w.Replicas-w.Strategy.MaxUnavailable
+	have := map[string][]Pod{}
+	for _, p := range fleet {
+		have[p.Rev] = append(have[p.Rev], p)
+	}
+	var next []Pod
+	for _, rev := range []string{"a", "b"} {
+		pods := have[rev]
+		for len(pods) > step.Want[rev] {
+			pods = drop(pods)
+		}
+		for slot := 0; len(pods) < step.Want[rev]; slot++ {
+			if !used(pods, slot) {
+				pods = append(pods, Pod{Rev: rev, Slot: slot, Gen: step.Gen})
+			}
+		}
+		next = append(next, pods...)
+	}
+	if after := available(next); after < before && after < floor {
+		t.Fatalf("%d available pods became %d, the floor is %d: %v", before, after, floor, step)
+	}
+	if len(next) > len(fleet) && len(next) > w.Replicas+w.Strategy.MaxSurge {
+		t.Fatalf("%d pods, at most %d are allowed: %v", len(next), w.Replicas+w.Strategy.MaxSurge, step)
+	}
+	return next
+}
+
+func used(pods []Pod, slot int) bool {
+	for _, p := range pods {
+		if p.Slot == slot {
+			return true
+		}
+	}
+	return false
+}
+
+// drop takes the pod that is missed least.
+func drop(pods []Pod) []Pod {
+	for i, p := range pods {
+		if !p.Available {
+			return append(pods[:i:i], pods[i+1:]...)
+		}
+	}
+	return pods[:len(pods)-1]
+}
+
+// nature lets pods come up, and, while it is wild, crash and vanish.
+func nature(t *rapid.T, fleet []Pod, now time.Time, wild bool) []Pod {
+	var next []Pod
+	for i, p := range fleet {
+		event := 0
+		if wild {
+			event = rapid.IntRange(0, 9).Draw(t, fmt.Sprintf("event %d", i))
+		}
+		switch {
+		case event == 9:
+			continue
+		case event == 8:
+			p.Ready, p.Available = false, false
+		case !p.Available && event < 5:
+			p.Ready, p.Available, p.Since = true, true, now
+		}
+		next = append(next, p)
+	}
+	return next
+}
+
+func available(pods []Pod) int {
+	n := 0
+	for _, p := range pods {
+		if p.Available {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,114 @@
+package schedule
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/manifest"
+)
+
+var (
+	web = manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}
+	db  = manifest.ID{Kind: "Deployment", Namespace: "default", Name: "db"}
+)
+
+func host(name string, change ...func(*Host)) *Host {
+	h := &Host{
+		Name: name, Room: manifest.Resources{MilliCPU: 1000, Memory: 1 << 30}, Labels: map[string]string{},
+		Ports: map[string]int{}, Names: map[string]bool{}, Files: map[string]bool{}, Apps: map[manifest.ID]int{},
+		Troubled: map[string]bool{},
+	}
+	for _, c := range change {
+		c(h)
+	}
+	return h
+}
+
+func request(change ...func(*Request)) Request {
+	r := Request{App: web, Name: "web-0", Rev: "v1-a", Spec: &corev1.PodSpec{}}
+	for _, c := range change {
+		c(&r)
+	}
+	return r
+}
+
+func TestPlace(t *testing.T) {
+	full := func(h *Host) { h.Used.Memory = 1 << 30 }
+	wants := func(memory int64) func(*Request) { return func(r *Request) { r.Room.Memory = memory } }
+	tainted := func(h *Host) {
+		h.Taints = []corev1.Taint{{Key: "gpu", Value: "yes", Effect: corev1.TaintEffectNoSchedule}}
+	}
+	tolerant := func(r *Request) {
+		r.Spec.Tolerations = []corev1.Toleration{{Key: "gpu", Operator: corev1.TolerationOpExists}}
+	}
+	cordoned := func(h *Host) { h.Unschedulable = true }
+	rows := []struct {
+		claim string
+		r     Request
+		hosts []*Host
+		on    string
+		why   string
+	}{
+		{"the first by name when all is equal", request(), []*Host{host("n1"), host("n2")}, "n1", ""},
+		{"the node with fewer pods of the workload", request(),
+			[]*Host{host("n1", func(h *Host) { h.Apps[web] = 1 }), host("n2", func(h *Host) { h.Apps[db] = 9 })}, "n2", ""},
+		{"the emptier node when the workload is spread evenly", request(),
+			[]*Host{host("n1", func(h *Host) { h.Used.MilliCPU = 500 }), host("n2")}, "n2", ""},
+		{"not where the revision failed to start, if there is another", request(),
+			[]*Host{host("n1", func(h *Host) { h.Troubled["v1-a"] = true }), host("n2", func(h *Host) { h.Apps[web] = 3 })}, "n2", ""},
+		{"there after all when it is the only one", request(),
+			[]*Host{host("n1", func(h *Host) { h.Troubled["v1-a"] = true })}, "n1", ""},
+		{"a full node is refused", request(wants(1)), []*Host{host("n1", full), host("n2")}, "n2", ""},
+		{"refusals are counted, the most frequent first", request(wants(1)),
+			[]*Host{host("n1", full), host("n2", full), host("n3", cordoned)}, "", "no node fits: 2 short of memory, 1 cordoned"},
+		{"a taint is refused", request(), []*Host{host("n1", tainted)}, "", "no node fits: 1 tainted gpu"},
+		{"unless it is tolerated", request(tolerant), []*Host{host("n1", tainted)}, "n1", ""},
+		{"a cordoned node is refused", request(), []*Host{host("n1", cordoned)}, "", "no node fits: 1 cordoned"},
+		{"unless nodeName names it", request(func(r *Request) { r.Spec.NodeName = "n1" }), []*Host{host("n1", cordoned)}, "n1", ""},
+		{"nodeName refuses the others", request(func(r *Request) { r.Spec.NodeName = "n9" }), []*Host{host("n1")}, "",
+			"no node fits: 1 not n9, which nodeName asks for"},
+		{"nodeSelector asks for labels", request(func(r *Request) { r.Spec.NodeSelector = map[string]string{"zone": "a"} }),
+			[]*Host{host("n1"), host("n2", func(h *Host) { h.Labels["zone"] = "a" })}, "n2", ""},
+		{"a host port is given once", request(func(r *Request) { r.Ports = []string{"80/tcp"} }),
+			[]*Host{host("n1", func(h *Host) { h.Ports["192.0.2.1:80/tcp"] = 1 })}, "", "no node fits: 1 with host port 80/tcp taken"},
+		{"but once on each address", request(func(r *Request) { r.Ports = []string{"192.0.2.2:80/tcp"} }),
+			[]*Host{host("n1", func(h *Host) { h.Ports["192.0.2.1:80/tcp"] = 1 })}, "n1", ""},
+		{"a name is given once on a node", request(),
+			[]*Host{host("n1", func(h *Host) { h.Names["web-0"] = true }), host("n2")}, "n2", ""},
+		{"config that Git lost binds the pod to the node that has it", request(func(r *Request) { r.Files = []string{"cfg-1"} }),
+			[]*Host{host("n1"), host("n2", func(h *Host) { h.Files["cfg-1"] = true })}, "n2", ""},
+		{"no node at all is said", request(), nil, "", "no node fits: none answers"},
+	}
+	for _, r := range rows {
+		t.Run(r.claim, func(t *testing.T) {
+			h, why := Place(r.r, r.hosts)
+			on := ""
+			if h != nil {
+				on = h.Name
+			}
+			if on != r.on || why != r.why {
+				t.Errorf("on %q, %q; want %q, %q", on, why, r.on, r.why)
+			}
+		})
+	}
+}
+
+func TestPlacingManySpreadsAndNeverOverfills(t *testing.T) {
+	hosts := []*Host{host("n1"), host("n2"), host("n3")}
+	placed := 0
+	for range 40 {
+		r := request(func(r *Request) { r.Room.MilliCPU, r.Name = 100, string(rune('a'+placed)) })
+		if h, _ := Place(r, hosts); h != nil {
+			placed++
+		}
+	}
+	if placed != 30 {
+		t.Errorf("%d pods of 100m placed on 3 nodes of 1000m, want 30", placed)
+	}
+	for _, h := range hosts {
+		if h.Used.MilliCPU > h.Room.MilliCPU || h.Apps[web] != 10 {
+			t.Errorf("%s has %d pods and %dm of %dm", h.Name, h.Apps[web], h.Used.MilliCPU, h.Room.MilliCPU)
+		}
+	}
+}
