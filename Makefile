@@ -12,10 +12,10 @@ export GOFLAGS := $(strip $(filter-out -tags=% -buildvcs=%,$(GOFLAGS)) -buildvcs
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-APT         := podman runc netavark aardvark-dns catatonit openssh-server nftables iproute2 git
+APT         := podman conmon runc netavark aardvark-dns catatonit iptables openssh-server nftables iproute2 git
 
 # Packages whose tests need real Podman; every other package is a unit.
-REAL := ./cmd/... ./devfleet/... ./drivers/podman/... ./bench/...
+REAL := ./cmd/... ./devfleet/... ./drivers/podman/...
 
 say = @printf '\n\033[1;36m── %s\033[0m\n' '$(1)'
 
@@ -66,7 +66,7 @@ demo: deps build ## three real Podman nodes, a Git repository, pushes that becom
 
 .PHONY: demo-down
 demo-down: build ## remove every trace of the demo
-	bin/podkeep dev down
+	bin/podkeep dev down --name demo
 
 .PHONY: check
 check: ## gofmt, vet, staticcheck, import direction
