@@ -6,55 +6,51 @@ import "github.com/podkeep/podkeep/live"
 // could go back to, and none that this very plan runs there.
 func (w *world) collectFiles() {
 	needed := w.neededRevs()
+	planned := map[string][]Action{}
+	for _, a := range w.plan.Actions {
+		planned[a.Node] = append(planned[a.Node], a)
+	}
 	for _, n := range w.answering() {
-		here := map[string]bool{}
-		for _, p := range n.Pods {
-			here[live.RevFile(p.App, p.Rev)] = true
+		if len(n.Files) > 0 {
+			w.collectOn(n, needed, planned[n.Name])
 		}
-		for name := range n.asked(w.plan.Actions) {
-			here[name] = true
-		}
-		w.collectOn(n, func(file string) bool { return here[file] || needed[file] })
 	}
 }
 
 // collectOn deletes what is not needed on one node. A form that is kept keeps its config.
-func (w *world) collectOn(n *node, keep func(revFile string) bool) {
+func (w *world) collectOn(n *node, needed map[string]bool, planned []Action) {
+	here := map[string]bool{}
+	for _, p := range n.Pods {
+		here[live.RevFile(p.App, p.Rev)] = true
+	}
 	config := map[string]bool{}
+	keep := func(names string) {
+		for _, name := range live.Split(names) {
+			config[name] = true
+		}
+	}
+	for _, a := range planned {
+		if a.Verb == Put {
+			here[a.Name] = true
+			keep(a.File.Labels[live.LabelFiles])
+		}
+		if a.Verb == Run {
+			here[live.RevFile(a.App, a.Pod.Labels[live.LabelRev])] = true
+		}
+	}
 	for _, f := range n.Files {
-		if f.Labels[live.LabelObject] != "" && keep(f.Name) {
-			for _, name := range live.Split(f.Labels[live.LabelFiles]) {
-				config[name] = true
-			}
-		}
-	}
-	for _, a := range w.plan.Actions {
-		if a.Node == n.Name && a.Verb == Put {
-			config[a.Name] = true
-			for _, name := range live.Split(a.File.Labels[live.LabelFiles]) {
-				config[name] = true
-			}
+		if here[f.Name] || needed[f.Name] {
+			keep(f.Labels[live.LabelFiles])
 		}
 	}
 	for _, f := range n.Files {
-		if config[f.Name] || keep(f.Name) || f.Labels[live.LabelSource] != w.h.Source && !w.h.Adopt {
-			continue
-		}
-		w.plan.Actions = append(w.plan.Actions, Action{
-			Node: n.Name, Verb: Delete, Name: f.Name, Why: "no pod and no revision needs it here",
-		})
-	}
-}
-
-// asked are the rev Files of the pods that the plan runs on the node.
-func (n *node) asked(actions []Action) map[string]bool {
-	names := map[string]bool{}
-	for _, a := range actions {
-		if a.Node == n.Name && a.Verb == Run {
-			names[live.RevFile(a.App, a.Pod.Labels[live.LabelRev])] = true
+		ours := f.Labels[live.LabelSource] == w.h.Source || w.h.Adopt
+		if ours && !here[f.Name] && !needed[f.Name] && !config[f.Name] {
+			w.plan.Actions = append(w.plan.Actions, Action{
+				Node: n.Name, Verb: Delete, Name: f.Name, Why: "no pod and no revision needs it here",
+			})
 		}
 	}
-	return names
 }
 
 // neededRevs are the rev Files of every revision that HEAD asks for and of every last promoted one.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"sort"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -51,10 +52,9 @@ func formIn(set manifest.Set, app manifest.ID, rev string) (form, bool) {
 
 // find is the workload of that ID in a set, or nil. Sets are sorted by ID.
 func find(set manifest.Set, app manifest.ID) *manifest.Workload {
-	for i := range set.Workloads {
-		if set.Workloads[i].ID == app {
-			return &set.Workloads[i]
-		}
+	i := sort.Search(len(set.Workloads), func(i int) bool { return !set.Workloads[i].ID.Less(app) })
+	if i < len(set.Workloads) && set.Workloads[i].ID == app {
+		return &set.Workloads[i]
 	}
 	return nil
 }

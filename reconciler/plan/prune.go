@@ -51,8 +51,14 @@ func (w *world) mayPrune() string {
 	return ""
 }
 
+// empty says whether a commit holds nothing. The local machine stands in no file and does not count.
 func empty(s manifest.Set) bool {
-	return len(s.Workloads)+len(s.Nodes)+len(s.Namespaces)+len(s.ConfigMaps)+len(s.Secrets) == 0
+	for _, n := range s.Nodes {
+		if n.File != "" {
+			return false
+		}
+	}
+	return len(s.Workloads)+len(s.Namespaces)+len(s.ConfigMaps)+len(s.Secrets) == 0
 }
 
 // overBudget says whether too many workloads would go at once without somebody having said so.

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"slices"
 	"sort"
 	"time"
@@ -21,14 +20,18 @@ const (
 
 // putReceipt writes a receipt down on every node that answers.
 func (w *world) putReceipt(r live.Receipt) {
+	file := w.receiptFile(r)
 	for _, n := range w.answering() {
-		w.putReceiptOn(n, r, fmt.Sprintf("%s: %s", r.Verb, r.Why))
+		w.put(n, r.App, file, r.Verb+": "+r.Why)
 	}
 }
 
-func (w *world) putReceiptOn(n *node, r live.Receipt, why string) {
-	file := &manifest.File{Name: r.Name(), Labels: r.Labels(w.h.Cluster, w.h.Source), Data: manifest.Bytes(r.Verb)}
-	w.plan.Actions = append(w.plan.Actions, Action{Node: n.Name, Verb: Put, Name: file.Name, App: r.App, Why: why, File: file})
+func (w *world) receiptFile(r live.Receipt) *manifest.File {
+	return &manifest.File{Name: r.Name(), Labels: r.Labels(w.h.Cluster, w.h.Source), Data: manifest.Bytes(r.Verb)}
+}
+
+func (w *world) put(n *node, app manifest.ID, file *manifest.File, why string) {
+	w.plan.Actions = append(w.plan.Actions, Action{Node: n.Name, Verb: Put, Name: file.Name, App: app, Why: why, File: file})
 }
 
 // copyReceipts brings every receipt that is still needed to every node that lacks it, and collects the others.
@@ -52,7 +55,7 @@ func (w *world) copyReceipts() {
 			for _, n := range nodes {
 				switch have := held[n.Name][r.Name()]; {
 				case keep(r) && !have:
-					w.putReceiptOn(n, r, "copied to a node that lacks it")
+					w.put(n, app, w.receiptFile(r), "copied to a node that lacks it")
 				case !keep(r) && have:
 					w.plan.Actions = append(w.plan.Actions, Action{
 						Node: n.Name, Verb: Delete, Name: r.Name(), App: app, Why: "the receipt is not needed any more",
