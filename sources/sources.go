@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/sources/files"
 )
 
 // Source is a place that holds manifests.
@@ -35,9 +36,7 @@ type Historian interface {
 }
 
 // Error is a kind of failure to be recognised with errors.Is.
-type Error string
-
-func (e Error) Error() string { return string(e) }
+type Error = files.Error
 
 // ErrGone is a commit that the source does not have, and could not get.
-const ErrGone Error = "the commit is gone"
+const ErrGone = files.ErrGone

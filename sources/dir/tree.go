@@ -1,0 +1,71 @@
+package dir
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/podkeep/podkeep/sources/files"
+)
+
+// tree is a directory as a files.Tree. The root refuses to leave itself, even when links change under our hands.
+type tree struct{ root *os.Root }
+
+// Entries are sorted by name.
+func (t tree) Entries(dir string) ([]files.Entry, error) {
+	d, err := t.root.Open(filepath.FromSlash(dir))
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	all, err := d.ReadDir(-1)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]files.Entry, len(all))
+	for i, e := range all {
+		out[i] = files.Entry{Name: e.Name(), Kind: kindOf(e.Type())}
+	}
+	slices.SortFunc(out, func(a, b files.Entry) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+func kindOf(m fs.FileMode) files.Kind {
+	switch {
+	case m.IsRegular():
+		return files.Regular
+	case m.IsDir():
+		return files.Dir
+	case m&fs.ModeSymlink != 0:
+		return files.Link
+	}
+	return files.Other
+}
+
+// ReadLink gives a link's target.
+func (t tree) ReadLink(p string) (string, error) {
+	target, err := t.root.Readlink(filepath.FromSlash(p))
+	return filepath.ToSlash(target), err
+}
+
+// read gives a file's content and the time of its last change.
+func read(root *os.Root, p string) ([]byte, time.Time, error) {
+	f, err := root.Open(filepath.FromSlash(p))
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, files.MaxFile+1))
+	if err == nil && len(data) > files.MaxFile {
+		err = files.ErrTooLarge
+	}
+	return data, info.ModTime(), err
+}

@@ -1,0 +1,286 @@
+// Package files finds the manifests under a path and parses each distinct one once. What holds them, a Git tree
+// or a directory, is behind Tree; which files count, and how far a symbolic link may lead, is decided here and
+// is therefore the same for every source.
+//
+// Manifests are files named *.yaml, *.yml or *.json. What begins with a dot is skipped, file or directory. A symbolic link
+// is followed inside the path, and what it leads to is loaded once; one that leads out of the path is a
+// Problem. So is a submodule, and a file of more than MaxFile bytes.
+package files
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// Bounds on what one commit may hold under its path. Beyond MaxFile a file is a Problem; beyond the others the
+// commit does not load at all.
+const (
+	MaxFile    = 4 << 20
+	MaxEntries = 100_000
+	MaxDepth   = 64
+)
+
+// maxHops is how many links may lead to one file, as in Linux.
+const maxHops = 40
+
+// Error is a kind of failure to be recognised with errors.Is.
+type Error string
+
+func (e Error) Error() string { return string(e) }
+
+// ErrGone is a commit that the source does not have, and could not get.
+const ErrGone Error = "the commit is gone"
+
+// ErrTooLarge is a file of more than MaxFile bytes.
+const ErrTooLarge Error = "is larger than 4 MiB"
+
+// Kind of an entry.
+type Kind int
+
+// Kinds. Other is what is neither: a device, a socket, a mode that Git does not know.
+const (
+	Regular Kind = iota
+	Dir
+	Link
+	Module
+	Other
+)
+
+// Entry is one name in a directory. Key identifies a Regular's content.
+type Entry struct {
+	Name string
+	Kind Kind
+	Key  string
+}
+
+// Tree is what Walk walks. Paths are slash-separated, relative to the tree's root, which is ".".
+type Tree interface {
+	Entries(dir string) ([]Entry, error)
+	ReadLink(path string) (string, error)
+}
+
+// File is a manifest. Path is the name it goes by, From where the content is: another one for a link.
+type File struct{ Path, From, Key string }
+
+// Found is what a walk found, sorted by path.
+type Found struct {
+	Files    []File
+	Problems []manifest.Problem
+}
+
+// Walk finds the manifests under root, a directory of the tree. It never asks the tree for anything outside root.
+func Walk(t Tree, root string) (Found, error) {
+	w := &walk{tree: t, root: path.Clean(root), dirs: map[string][]Entry{}, taken: map[string]bool{}}
+	if err := w.dir(w.root, w.root, 0); err != nil {
+		return Found{}, err
+	}
+	for len(w.links) > 0 {
+		next := w.links[0]
+		w.links = w.links[1:]
+		if err := w.follow(next); err != nil {
+			return Found{}, err
+		}
+	}
+	slices.SortFunc(w.found.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortStableFunc(w.found.Problems, func(a, b manifest.Problem) int { return strings.Compare(a.File, b.File) })
+	return w.found, nil
+}
+
+// link is a symbolic link to follow: as is the name it goes by, real where it stands.
+type link struct {
+	as, real string
+	depth    int
+}
+
+type walk struct {
+	tree  Tree
+	root  string
+	dirs  map[string][]Entry
+	seen  int
+	taken map[string]bool // real paths of files and directories that are in already
+	links []link
+	found Found
+}
+
+// dir takes in the directory at real under the name as. Links wait until all that stands by itself is in.
+func (w *walk) dir(as, real string, depth int) error {
+	if w.taken[real] {
+		return nil
+	}
+	w.taken[real] = true
+	if depth > MaxDepth {
+		return fmt.Errorf("%s: more than %d directories deep", as, MaxDepth)
+	}
+	entries, err := w.entries(real)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := w.entry(path.Join(as, e.Name), path.Join(real, e.Name), e, depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walk) entry(as, real string, e Entry, depth int) error {
+	if w.seen++; w.seen > MaxEntries {
+		return fmt.Errorf("%s: more than %d files", w.root, MaxEntries)
+	}
+	switch {
+	case strings.HasPrefix(e.Name, "."):
+	case e.Kind == Dir:
+		return w.dir(as, real, depth+1)
+	case e.Kind == Link:
+		w.links = append(w.links, link{as, real, depth})
+	case e.Kind == Module:
+		w.problem(as, "is a submodule, which is not read: keep manifests in this repository, or give the path that holds them")
+	case e.Kind == Other && IsManifest(e.Name):
+		w.problem(as, "is not a file")
+	case e.Kind == Regular && IsManifest(e.Name):
+		w.file(as, real, e)
+	}
+	return nil
+}
+
+func (w *walk) file(as, real string, e Entry) {
+	if w.taken[real] {
+		return
+	}
+	w.taken[real] = true
+	w.found.Files = append(w.found.Files, File{Path: as, From: real, Key: e.Key})
+}
+
+// follow takes in what a link leads to, unless it is in already or is nothing that matters here.
+func (w *walk) follow(l link) error {
+	real, e, err := w.resolve(l.real)
+	var why refusal
+	if errors.As(err, &why) {
+		w.problem(l.as, string(why))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case e.Kind == Dir:
+		return w.dir(l.as, real, l.depth+1)
+	case e.Kind == Regular && IsManifest(l.as):
+		w.file(l.as, real, e)
+	}
+	return nil
+}
+
+// refusal is why a link is not followed.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+// resolve gives the real path and the entry that p, a path under root, leads to. It steps from root name by name,
+// and refuses the step that would leave it.
+func (w *walk) resolve(p string) (string, Entry, error) {
+	at, hops := w.root, 0
+	here := Entry{Kind: Dir}
+	rest := strings.Split(strings.TrimPrefix(strings.TrimPrefix(p, w.root), "/"), "/")
+	for len(rest) > 0 {
+		name := rest[0]
+		rest = rest[1:]
+		switch {
+		case name == "" || name == ".":
+			continue
+		case here.Kind != Dir:
+			return "", Entry{}, refusal("is a link to what does not exist")
+		case name == ".." && at == w.root:
+			return "", Entry{}, w.leadsOut()
+		case name == "..":
+			at, here = path.Dir(at), Entry{Kind: Dir}
+			continue
+		}
+		e, ok, err := w.lookup(at, name)
+		if err != nil {
+			return "", Entry{}, err
+		}
+		if !ok {
+			return "", Entry{}, refusal("is a link to what does not exist")
+		}
+		if e.Kind != Link {
+			at, here = path.Join(at, name), e
+			continue
+		}
+		if hops++; hops > maxHops {
+			return "", Entry{}, refusal("is a link that leads in a circle")
+		}
+		target, err := w.tree.ReadLink(path.Join(at, name))
+		if err != nil {
+			return "", Entry{}, err
+		}
+		if path.IsAbs(target) {
+			return "", Entry{}, w.leadsOut()
+		}
+		rest = append(strings.Split(target, "/"), rest...)
+	}
+	return at, here, nil
+}
+
+func (w *walk) leadsOut() refusal {
+	if w.root == "." {
+		return "is a link that leads out of the source: put the file itself here"
+	}
+	return refusal(fmt.Sprintf("is a link that leads out of %s: put the file itself here", w.root))
+}
+
+func (w *walk) lookup(dir, name string) (Entry, bool, error) {
+	entries, err := w.entries(dir)
+	if err != nil {
+		return Entry{}, false, err
+	}
+	i := slices.IndexFunc(entries, func(e Entry) bool { return e.Name == name })
+	if i < 0 {
+		return Entry{}, false, nil
+	}
+	return entries[i], true, nil
+}
+
+// entries are a directory's, without names that no file system allows.
+func (w *walk) entries(dir string) ([]Entry, error) {
+	if known, ok := w.dirs[dir]; ok {
+		return known, nil
+	}
+	all, err := w.tree.Entries(dir)
+	if err != nil {
+		return nil, err
+	}
+	fine := make([]Entry, 0, len(all))
+	for _, e := range all {
+		if e.Name == "" || e.Name == "." || e.Name == ".." || strings.ContainsAny(e.Name, "/\x00") {
+			w.problem(dir, fmt.Sprintf("holds a name that cannot be: %q", e.Name))
+			continue
+		}
+		fine = append(fine, e)
+	}
+	w.dirs[dir] = fine
+	return fine, nil
+}
+
+func (w *walk) problem(file, text string) {
+	w.found.Problems = append(w.found.Problems, Problem(file, text))
+}
+
+// Problem is one that concerns a whole file.
+func Problem(file, text string) manifest.Problem {
+	return manifest.Problem{Origin: manifest.Origin{File: file, Line: 1}, Text: text}
+}
+
+// IsManifest says whether a file of this name is read.
+func IsManifest(name string) bool {
+	switch path.Ext(name) {
+	case ".yaml", ".yml", ".json":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,74 @@
+package files
+
+import (
+	"errors"
+
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// Budgets in bytes of manifest text. What is made of it takes several times as much memory.
+const (
+	parsedBudget = 1 << 20
+	setsBudget   = 1 << 20
+)
+
+// Loader makes Sets and keeps the newest. A file is parsed once for each path and content.
+type Loader struct {
+	parsed *Cache[[2]string, parsed]
+	sets   *Cache[string, manifest.Set]
+}
+
+type parsed struct {
+	manifest.Parsed
+	size int
+}
+
+// perSet is what a Set costs beside its files.
+const perSet = 4 << 10
+
+// NewLoader gives a loader that holds nothing yet.
+func NewLoader() *Loader {
+	return &Loader{NewCache[[2]string, parsed](parsedBudget), NewCache[string, manifest.Set](setsBudget)}
+}
+
+// Held gives a Set that was made before.
+func (l *Loader) Held(commit string) (manifest.Set, bool) { return l.sets.Get(commit) }
+
+// Set makes the Set of what a walk found. read gives the content of a File; one that is ErrTooLarge becomes a
+// Problem, any other failure is the Set's.
+func (l *Loader) Set(info manifest.Info, found Found, read func(File) ([]byte, error)) (manifest.Set, error) {
+	all := make([]manifest.Parsed, 0, len(found.Files)+len(found.Problems))
+	size := perSet
+	for _, f := range found.Files {
+		p, err := l.parse(f, read)
+		if err != nil {
+			return manifest.Set{}, err
+		}
+		size += p.size
+		all = append(all, p.Parsed)
+	}
+	for _, p := range found.Problems {
+		all = append(all, manifest.Parsed{Path: p.File, Problems: []manifest.Problem{p}})
+	}
+	set := manifest.Assemble(info, all)
+	l.sets.Put(info.Commit, set, size)
+	return set, nil
+}
+
+func (l *Loader) parse(f File, read func(File) ([]byte, error)) (parsed, error) {
+	key := [2]string{f.Path, f.Key}
+	if p, ok := l.parsed.Get(key); ok {
+		return p, nil
+	}
+	data, err := read(f)
+	if errors.Is(err, ErrTooLarge) {
+		too := manifest.Parsed{Path: f.Path, Problems: []manifest.Problem{Problem(f.Path, ErrTooLarge.Error())}}
+		return parsed{too, 0}, nil
+	}
+	if err != nil {
+		return parsed{}, err
+	}
+	p := parsed{manifest.Parse(f.Path, data), len(data)}
+	l.parsed.Put(key, p, len(data)+256)
+	return p, nil
+}

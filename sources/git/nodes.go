@@ -1,0 +1,140 @@
+package git
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/sources/files"
+)
+
+// ErrShallow comes with an answer that a shallow clone cut short.
+const ErrShallow files.Error = "the clone is shallow: run git fetch --unshallow"
+
+// nodesMemory is the Nodes that the line up to head ever held.
+type nodesMemory struct {
+	head  plumbing.Hash
+	found map[string]manifest.Node
+	in    map[plumbing.Hash][]manifest.Node // what each file holds, by content
+}
+
+// Nodes are the Nodes that head's first-parent history ever held under the path, each in its newest form, sorted by
+// name. Where a shallow clone ends, they come with ErrShallow. Each distinct file is looked at once.
+func (s *Source) Nodes(ctx context.Context, head string) ([]manifest.Node, error) {
+	s.past.mu.Lock()
+	defer s.past.mu.Unlock()
+	h := plumbing.NewHash(head)
+	l, err := s.lineOf(ctx, h)
+	if err != nil {
+		return nil, s.named(fmt.Errorf("nodes of %s: %w", short(h), err))
+	}
+	if err := s.gather(ctx, l, h); err != nil {
+		return nil, s.named(fmt.Errorf("nodes of %s: %w", short(h), err))
+	}
+	all := slices.SortedFunc(maps.Values(s.past.nodes.found), func(a, b manifest.Node) int { return strings.Compare(a.Name, b.Name) })
+	if l.cut {
+		return all, s.named(ErrShallow)
+	}
+	return all, nil
+}
+
+// gather goes from head back to the newest commit that was gathered before, or to the root.
+func (s *Source) gather(ctx context.Context, l *line, head plumbing.Hash) error {
+	m := &s.past.nodes
+	if m.in == nil {
+		m.in = map[plumbing.Hash][]manifest.Node{}
+	}
+	from, ok := l.at[m.head]
+	if !ok {
+		from, m.found = -1, nil
+	}
+	g := gathering{s: s, in: m.in, trees: map[plumbing.Hash]bool{}, found: map[string]manifest.Node{}}
+	for i := l.at[head]; i > from; i-- {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := g.commit(l.commits[i]); err != nil {
+			return err
+		}
+	}
+	for name, n := range m.found {
+		if _, newer := g.found[name]; !newer {
+			g.found[name] = n
+		}
+	}
+	m.head, m.found = head, g.found
+	return nil
+}
+
+// gathering is one walk back. It looks at each distinct tree at the path once, the newest first.
+type gathering struct {
+	s     *Source
+	in    map[plumbing.Hash][]manifest.Node
+	trees map[plumbing.Hash]bool
+	found map[string]manifest.Node
+}
+
+// commit adds the Nodes of one commit that were not met in a newer form.
+func (g *gathering) commit(h plumbing.Hash) error {
+	c, err := g.s.objects.commit(h)
+	if err != nil {
+		return err
+	}
+	t := newTree(g.s.objects, c.TreeHash)
+	sub, ok, err := t.sub(g.s.path)
+	if err != nil || !ok || g.trees[sub] {
+		return err
+	}
+	g.trees[sub] = true
+	all, err := files.Walk(t, g.s.path)
+	if err != nil {
+		return err
+	}
+	for _, f := range all.Files {
+		nodes, err := g.file(f, h)
+		if err != nil {
+			return err
+		}
+		for _, n := range nodes {
+			if _, newer := g.found[n.Name]; !newer {
+				g.found[n.Name] = n
+			}
+		}
+	}
+	return nil
+}
+
+func (g *gathering) file(f files.File, commit plumbing.Hash) ([]manifest.Node, error) {
+	key := plumbing.NewHash(f.Key)
+	if nodes, ok := g.in[key]; ok {
+		return nodes, nil
+	}
+	nodes, err := g.s.nodesIn(f, commit)
+	if err == nil {
+		g.in[key] = nodes
+	}
+	return nodes, err
+}
+
+// nodesIn parses a file only if it may hold a Node.
+func (s *Source) nodesIn(f files.File, commit plumbing.Hash) ([]manifest.Node, error) {
+	data, err := s.objects.read(plumbing.NewHash(f.Key), plumbing.BlobObject, files.MaxFile)
+	if errors.Is(err, files.ErrTooLarge) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Path, err)
+	}
+	if !bytes.Contains(data, []byte("kind")) || !bytes.Contains(data, []byte("Node")) {
+		return nil, nil
+	}
+	set := manifest.Assemble(manifest.Info{Commit: commit.String()}, []manifest.Parsed{manifest.Parse(f.Path, data)})
+	return set.Nodes, nil
+}

@@ -1,0 +1,459 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/podkeep/podkeep/sources/files"
+)
+
+// maxBackoff is the longest pause between fetches that fail, unless the interval is longer.
+const maxBackoff = 2 * time.Minute
+
+// jitter spreads fetches by this part of the interval.
+const jitter = 0.1
+
+// remote is a repository that is fetched from.
+type remote struct {
+	where   where
+	options Options
+	cache   *store
+	turn    chan struct{} // holds a token while nobody fetches
+
+	mu     sync.Mutex // over what follows
+	client *http.Client
+	bearer bool // the server takes tokens that way
+	refs   state
+	at     time.Time
+	broken bool                        // an object that should be here is not: fetch everything again
+	gone   map[plumbing.Hash]time.Time // what the server did not have, and when
+	branch string
+}
+
+// goneFor is how long a commit that was not to be had is not asked for again.
+const goneFor = 5 * time.Minute
+
+func (s *Source) openRemote(w where, o Options) error {
+	s.name = nameOf(w.name(), s.path)
+	if o.Timeout <= 0 {
+		o.Timeout = DefaultTimeout
+	}
+	dir, err := openStore(o.Cache, w.String())
+	if err != nil {
+		return s.named(err)
+	}
+	r := &remote{where: w, options: o, cache: dir, turn: make(chan struct{}, 1), gone: map[plumbing.Hash]time.Time{}}
+	r.turn <- struct{}{}
+	r.refs, r.at = dir.load(o.Branch)
+	s.origin, s.objects = r, dir.objects
+	return nil
+}
+
+// head fetches once.
+func (r *remote) head(ctx context.Context, branch string) (state, time.Time, error) {
+	if err := r.take(ctx); err != nil {
+		return r.known(err)
+	}
+	defer r.give()
+	began := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout(), fmt.Errorf("no answer within %s", r.timeout()))
+	defer cancel()
+	now, err := r.fetch(ctx, branch)
+	if err != nil {
+		return r.known(causeOf(ctx, err))
+	}
+	r.mu.Lock()
+	r.refs, r.at, r.broken = now, began, false
+	r.mu.Unlock()
+	return now, began, r.cache.save(branch, now, began)
+}
+
+// causeOf prefers what ended the context over what broke because of it.
+func causeOf(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+func (r *remote) known(err error) (state, time.Time, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refs, r.at, err
+}
+
+func (r *remote) take(ctx context.Context) error {
+	select {
+	case <-r.turn:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *remote) give() { r.turn <- struct{}{} }
+
+func (r *remote) timeout() time.Duration {
+	if refs, _, _ := r.known(nil); refs.head.IsZero() {
+		return 10 * r.options.Timeout
+	}
+	return r.options.Timeout
+}
+
+// session is one conversation with the server.
+type session interface {
+	AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error)
+	UploadPack(context.Context, *packp.UploadPackRequest) (*packp.UploadPackResponse, error)
+	Close() error
+}
+
+// connect opens a session and reads the server's refs.
+func (r *remote) connect(ctx context.Context) (session, *packp.AdvRefs, error) {
+	if r.where.scheme == "ssh" {
+		s, err := r.options.dialSSH(ctx, r.where)
+		if err != nil {
+			return nil, nil, err
+		}
+		return advertised(ctx, s)
+	}
+	r.mu.Lock()
+	bearer := r.bearer
+	r.mu.Unlock()
+	s, refs, err := r.connectHTTP(ctx, bearer)
+	if errors.Is(err, transport.ErrAuthenticationRequired) {
+		if l, _ := r.options.login(r.where); l.token {
+			bearer = !bearer
+			if s, refs, second := r.connectHTTP(ctx, bearer); second == nil || errors.Is(second, transport.ErrEmptyRemoteRepository) {
+				r.mu.Lock()
+				r.bearer = bearer
+				r.mu.Unlock()
+				return s, refs, second
+			}
+		}
+	}
+	return s, refs, err
+}
+
+func (r *remote) connectHTTP(ctx context.Context, bearer bool) (session, *packp.AdvRefs, error) {
+	client, err := r.httpClient()
+	if err != nil {
+		return nil, nil, err
+	}
+	auth, err := r.options.auth(r.where, bearer)
+	if err != nil {
+		return nil, nil, err
+	}
+	end, err := transport.NewEndpoint(r.where.String())
+	if err != nil {
+		return nil, nil, withoutURL(err)
+	}
+	var method transport.AuthMethod
+	if auth != nil {
+		method = auth
+	}
+	s, err := githttp.NewClient(client).NewUploadPackSession(end, method)
+	if err != nil {
+		return nil, nil, err
+	}
+	return advertised(ctx, s)
+}
+
+// httpClient is kept, for its connections, until the server refuses.
+func (r *remote) httpClient() (*http.Client, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.client != nil {
+		return r.client, nil
+	}
+	client, err := r.options.httpClient()
+	r.client = client
+	return client, err
+}
+
+func (r *remote) forgetClient() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.client != nil {
+		r.client.CloseIdleConnections()
+	}
+	r.client = nil
+}
+
+func advertised(ctx context.Context, s session) (session, *packp.AdvRefs, error) {
+	refs, err := s.AdvertisedReferencesContext(ctx)
+	if err != nil {
+		_ = s.Close()
+		return nil, nil, err
+	}
+	return s, refs, nil
+}
+
+// fetch brings what the branch and the notes name, and gives both.
+func (r *remote) fetch(ctx context.Context, branch string) (state, error) {
+	s, refs, err := r.connect(ctx)
+	if err != nil {
+		r.forgetClient()
+		return state{}, explainedHTTP(err)
+	}
+	defer s.Close()
+	want, err := choose(refs, branch)
+	if err != nil {
+		return state{}, err
+	}
+	now := state{want.head, refs.References[string(NotesRef)]}
+	if err := r.bring(ctx, s, refs, want, now.notes); err != nil {
+		return state{}, err
+	}
+	return now.settle(r.cache.objects, want)
+}
+
+// settle turns what was asked for into a commit, and makes sure that it and the notes are here.
+func (now state) settle(o *objects, want choice) (state, error) {
+	var err error
+	if want.prefix != "" {
+		if now.head, err = o.complete(want.prefix); err != nil {
+			return state{}, err
+		}
+	}
+	if now.head, err = o.peel(now.head); err != nil {
+		return state{}, err
+	}
+	if _, err := o.commit(now.head); err != nil {
+		return state{}, err
+	}
+	if !now.notes.IsZero() {
+		_, err = o.commit(now.notes)
+	}
+	return now, err
+}
+
+// explainedHTTP says in our words what a server's refusal means.
+func explainedHTTP(err error) error {
+	switch {
+	case errors.Is(err, transport.ErrEmptyRemoteRepository):
+		return errors.New("has no commit yet")
+	case errors.Is(err, transport.ErrAuthenticationRequired):
+		return errors.New("the server does not accept the credentials (401): give a valid PODKEEP_GIT_TOKEN, or PODKEEP_GIT_USERNAME and PODKEEP_GIT_PASSWORD")
+	case errors.Is(err, transport.ErrAuthorizationFailed):
+		return errors.New("the credentials may not read this repository (403)")
+	case errors.Is(err, transport.ErrRepositoryNotFound):
+		return errors.New("no such repository, or one that these credentials may not see (404)")
+	}
+	return err
+}
+
+// choice is what a branch option means to a server.
+type choice struct {
+	head   plumbing.Hash // may be an annotated tag; zero with a prefix
+	pinned bool          // head is a commit that no ref needs to name
+	prefix string        // of a commit
+}
+
+// choose finds a branch, a tag, a ref or a commit among a server's refs.
+func choose(refs *packp.AdvRefs, branch string) (choice, error) {
+	if branch == "" || branch == "HEAD" {
+		if refs.Head == nil {
+			return choice{}, fmt.Errorf("HEAD names a branch that does not exist; give one of %s as --branch", names(refs))
+		}
+		return choice{head: *refs.Head}, nil
+	}
+	for _, name := range candidates(branch) {
+		if h, ok := refs.References[string(name)]; ok {
+			return choice{head: h}, nil
+		}
+	}
+	switch lower := strings.ToLower(branch); {
+	case plumbing.IsHash(lower):
+		return choice{head: plumbing.NewHash(lower), pinned: true}, nil
+	case len(lower) >= minAbbreviated && isHex(lower):
+		return choice{pinned: true, prefix: lower}, nil
+	}
+	return choice{}, fmt.Errorf("no branch, tag or commit %q; there are %s", branch, names(refs))
+}
+
+// names lists some branches and tags.
+func names(refs *packp.AdvRefs) string {
+	var all []string
+	for name := range refs.References {
+		if r := plumbing.ReferenceName(name); r.IsBranch() || r.IsTag() {
+			all = append(all, r.Short())
+		}
+	}
+	slices.Sort(all)
+	if len(all) > 10 {
+		all = append(all[:10], fmt.Sprintf("%d more", len(all)-10))
+	}
+	if len(all) == 0 {
+		return "no branches"
+	}
+	return strings.Join(all, ", ")
+}
+
+// bring fetches what is not here yet.
+func (r *remote) bring(ctx context.Context, s session, refs *packp.AdvRefs, want choice, notes plumbing.Hash) error {
+	r.mu.Lock()
+	have, broken := r.refs, r.broken
+	r.mu.Unlock()
+	if broken || !r.cache.holds(have) {
+		have = state{}
+	}
+	if want.pinned && r.cache.holds(state{head: have.head}) && (want.head == have.head || want.prefix != "" && strings.HasPrefix(have.head.String(), want.prefix)) {
+		want = choice{head: have.head}
+	}
+	var wants []plumbing.Hash
+	switch {
+	case want.pinned && (want.prefix != "" || !anyCommit(refs) && !tip(refs, want.head)):
+		wants = tips(refs)
+	case want.head != have.head:
+		wants = append(wants, want.head)
+	}
+	if !notes.IsZero() && notes != have.notes {
+		wants = append(wants, notes)
+	}
+	if len(wants) == 0 {
+		return nil
+	}
+	return r.cache.fetch(ctx, s, refs.Capabilities, wants, r.haves(have))
+}
+
+// anyCommit says whether the server gives commits that no ref names.
+func anyCommit(refs *packp.AdvRefs) bool {
+	return refs.Capabilities.Supports(capability.AllowReachableSHA1InWant) || refs.Capabilities.Supports("allow-any-sha1-in-want")
+}
+
+func tip(refs *packp.AdvRefs, h plumbing.Hash) bool {
+	for _, other := range refs.References {
+		if other == h {
+			return true
+		}
+	}
+	return false
+}
+
+func tips(refs *packp.AdvRefs) []plumbing.Hash {
+	var all []plumbing.Hash
+	for name, h := range refs.References {
+		if r := plumbing.ReferenceName(name); r.IsBranch() || r.IsTag() {
+			all = append(all, h)
+		}
+	}
+	return all
+}
+
+// haves tells the server what is here: the last head and notes, and ever sparser ancestors of the head for when it was
+// pushed away.
+func (r *remote) haves(have state) []plumbing.Hash {
+	var all []plumbing.Hash
+	if !have.notes.IsZero() {
+		all = append(all, have.notes)
+	}
+	at, next := have.head, 0
+	for i := 0; i < 1024 && !at.IsZero(); i++ {
+		if i == next {
+			all = append(all, at)
+			next += max(1, i/4)
+		}
+		c, err := r.cache.objects.commit(at)
+		if err != nil || len(c.ParentHashes) == 0 {
+			break
+		}
+		at = c.ParentHashes[0]
+	}
+	return all
+}
+
+// obtain asks the server for one commit that is on no branch that was fetched. It asks once in a while only.
+func (r *remote) obtain(ctx context.Context, h plumbing.Hash) error {
+	r.mu.Lock()
+	asked := r.gone[h]
+	if h == r.refs.head {
+		r.broken = true
+	}
+	r.mu.Unlock()
+	if time.Since(asked) < goneFor {
+		return files.ErrGone
+	}
+	if err := r.take(ctx); err != nil {
+		return err
+	}
+	defer r.give()
+	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
+	defer cancel()
+	s, refs, err := r.connect(ctx)
+	if err != nil {
+		return explainedHTTP(causeOf(ctx, err))
+	}
+	defer s.Close()
+	r.mu.Lock()
+	have := r.refs
+	if r.broken {
+		have = state{}
+	}
+	r.mu.Unlock()
+	if err := r.cache.fetch(ctx, s, refs.Capabilities, []plumbing.Hash{h}, r.haves(have)); err == nil && r.cache.objects.has(h) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.gone) > 1000 {
+		clear(r.gone)
+	}
+	r.gone[h] = time.Now()
+	return files.ErrGone
+}
+
+func (r *remote) notes() (plumbing.Hash, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refs.notes, nil
+}
+
+func (r *remote) shallow() (map[plumbing.Hash]bool, error) { return nil, nil }
+
+func (r *remote) close() error {
+	r.forgetClient()
+	return r.cache.close()
+}
+
+// watch pokes every interval, and more rarely while Head fails.
+func (r *remote) watch(ctx context.Context, s *Source, poke chan<- struct{}) error {
+	pause := func() wait.Backoff {
+		return wait.Backoff{Duration: s.interval, Factor: 2, Jitter: jitter, Steps: 8, Cap: max(maxBackoff, s.interval)}
+	}
+	failing := pause()
+	for {
+		next := s.interval + time.Duration((rand.Float64()*2-1)*jitter*float64(s.interval))
+		if _, err := s.last(); err != nil {
+			next = failing.Step()
+		} else {
+			failing = pause()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(next):
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case poke <- struct{}{}:
+		}
+	}
+}

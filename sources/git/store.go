@@ -1,0 +1,173 @@
+package git
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-billy/v5/osfs"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
+	"github.com/go-git/go-git/v5/plumbing/storer"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+)
+
+// unpackLimit is below how many objects a fetch is kept as single files, as Git does, so that a year of small
+// pushes leaves no thousand packs, each of which would cost memory.
+const unpackLimit = 200
+
+// store is the cache of what was fetched: a bare repository of objects and, per branch, a line that says what the last
+// good fetch gave. It holds nothing that cannot be fetched again.
+type store struct {
+	dir       string
+	temporary bool
+	objects   *objects
+}
+
+// openStore makes the cache directory for a URL, below base or the user's cache directory. Only this user can read it.
+func openStore(base, url string) (*store, error) {
+	sum := sha256.Sum256([]byte(url))
+	if base == "" {
+		if user, err := os.UserCacheDir(); err == nil {
+			base = filepath.Join(user, "podkeep", "git")
+		}
+	}
+	s := &store{dir: filepath.Join(base, hex.EncodeToString(sum[:8]))}
+	if base == "" || s.make() != nil {
+		dir, err := os.MkdirTemp("", "podkeep-git-")
+		if err != nil {
+			return nil, fmt.Errorf("cache: %w", err)
+		}
+		s = &store{dir: dir, temporary: true}
+		if err := s.make(); err != nil {
+			return nil, fmt.Errorf("cache: %w", err)
+		}
+	}
+	s.objects = openObjects(s.dir)
+	return s, nil
+}
+
+func (s *store) make() error {
+	return cmp.Or(os.MkdirAll(filepath.Join(s.dir, "objects", "pack"), 0o700), os.MkdirAll(filepath.Join(s.dir, "fetched"), 0o700))
+}
+
+func (s *store) close() error {
+	if s.temporary {
+		return os.RemoveAll(s.dir)
+	}
+	return nil
+}
+
+func (s *store) line(branch string) string {
+	sum := sha256.Sum256([]byte(branch))
+	return filepath.Join(s.dir, "fetched", hex.EncodeToString(sum[:8]))
+}
+
+// save remembers what a fetch gave.
+func (s *store) save(branch string, now state, at time.Time) error {
+	text := fmt.Sprintf("%s %s %s\n", now.head, now.notes, at.UTC().Format(time.RFC3339Nano))
+	f, err := os.CreateTemp(filepath.Join(s.dir, "fetched"), "new-")
+	if err != nil {
+		return fmt.Errorf("cache: %w", err)
+	}
+	_, err = f.WriteString(text)
+	err = cmp.Or(err, f.Close(), os.Rename(f.Name(), s.line(branch)))
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return fmt.Errorf("cache: %w", err)
+	}
+	return nil
+}
+
+// load gives what was saved, or nothing.
+func (s *store) load(branch string) (state, time.Time) {
+	text, _ := os.ReadFile(s.line(branch))
+	fields := strings.Fields(string(text))
+	if len(fields) != 3 {
+		return state{}, time.Time{}
+	}
+	at, err := time.Parse(time.RFC3339Nano, fields[2])
+	now := state{plumbing.NewHash(fields[0]), plumbing.NewHash(fields[1])}
+	if err != nil || !s.holds(now) {
+		return state{}, time.Time{}
+	}
+	return now, at
+}
+
+// holds says whether the commits of a state are here.
+func (s *store) holds(now state) bool {
+	return (now.head.IsZero() || s.objects.has(now.head)) && (now.notes.IsZero() || s.objects.has(now.notes))
+}
+
+// fetch asks for a pack and keeps it.
+func (s *store) fetch(ctx context.Context, from session, caps *capability.List, wants, haves []plumbing.Hash) error {
+	if err := s.make(); err != nil {
+		return fmt.Errorf("cache: %w", err)
+	}
+	req := packp.NewUploadPackRequestFromCapabilities(caps)
+	if caps.Supports(capability.NoProgress) {
+		_ = req.Capabilities.Set(capability.NoProgress)
+	}
+	req.Wants, req.Haves = wants, haves
+	res, err := from.UploadPack(ctx, req)
+	if errors.Is(err, transport.ErrEmptyUploadPackRequest) {
+		return nil
+	}
+	if err != nil {
+		return explainedHTTP(err)
+	}
+	defer res.Close()
+	return s.keep(demuxed(req.Capabilities, res))
+}
+
+func demuxed(caps *capability.List, r io.Reader) io.Reader {
+	switch {
+	case caps.Supports(capability.Sideband64k):
+		return sideband.NewDemuxer(sideband.Sideband64k, r)
+	case caps.Supports(capability.Sideband):
+		return sideband.NewDemuxer(sideband.Sideband, r)
+	}
+	return r
+}
+
+// keep writes a pack: whole, or a small one as its objects.
+func (s *store) keep(pack io.Reader) error {
+	into := filesystem.NewStorage(osfs.New(s.dir), cache.NewObjectLRU(objectCache))
+	defer into.Close()
+	head := bufio.NewReader(pack)
+	start, err := head.Peek(12)
+	if err != nil {
+		return fmt.Errorf("pack: %w", err)
+	}
+	if n := binary.BigEndian.Uint32(start[8:]); n == 0 {
+		return nil
+	} else if n > unpackLimit {
+		return wrapped("pack", packfile.UpdateObjectStorage(into, head))
+	}
+	return wrapped("pack", packfile.UpdateObjectStorage(singly{into}, head))
+}
+
+// singly hides that a store can take whole packs.
+type singly struct{ storer.Storer }
+
+func wrapped(what string, err error) error {
+	if err == nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
