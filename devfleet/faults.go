@@ -106,8 +106,8 @@ func (f *Fleet) Reboot(ctx context.Context, node string) error {
 	return f.Heal(ctx, node)
 }
 
-// Wipe is Reboot with an empty disk: no images, no containers, no secrets, no volumes.
-func (f *Fleet) Wipe(ctx context.Context, node string) error {
+// Erase is PowerOff with an empty disk afterwards: no images, no containers, no secrets, no volumes.
+func (f *Fleet) Erase(ctx context.Context, node string) error {
 	if err := f.PowerOff(ctx, node); err != nil {
 		return err
 	}
@@ -119,6 +119,14 @@ func (f *Fleet) Wipe(ctx context.Context, node string) error {
 		if err := os.RemoveAll(filepath.Join(n.Dir, path)); err != nil {
 			return fmt.Errorf("%s: %w", node, err)
 		}
+	}
+	return nil
+}
+
+// Wipe is Erase and Heal.
+func (f *Fleet) Wipe(ctx context.Context, node string) error {
+	if err := f.Erase(ctx, node); err != nil {
+		return err
 	}
 	return f.Heal(ctx, node)
 }

@@ -89,6 +89,9 @@ func Up(ctx context.Context, o Options) (*Fleet, error) {
 	if err := f.makeKeys(); err != nil {
 		return nil, err
 	}
+	if err := replaceFile(f.NodesFile(), f.Manifests(), 0o644); err != nil {
+		return nil, err
+	}
 	return f, f.each(func(n Node) error { return f.heal(ctx, n) })
 }
 
@@ -120,6 +123,9 @@ func Down(ctx context.Context, name, dir string) error {
 			return err
 		}
 		defer unlock()
+	}
+	if err := endHelpers(ctx, o.Dir); err != nil {
+		return err
 	}
 	for _, dir := range nodeDirs(o.Dir) {
 		if err := powerOff(ctx, dir); err != nil {

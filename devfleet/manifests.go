@@ -3,7 +3,11 @@ package devfleet
 import (
 	"bytes"
 	"fmt"
+	"path/filepath"
 )
+
+// NodesFile is where Up writes Manifests.
+func (f *Fleet) NodesFile() string { return filepath.Join(f.Dir, "nodes.yaml") }
 
 // ProviderID is how podkeep reaches the node.
 func (n Node) ProviderID() string {

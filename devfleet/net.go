@@ -260,14 +260,14 @@ func unplugAll(fleetDir string) error {
 		if !ours(link, fleetDir, index) {
 			continue
 		}
-		if err := netlink.LinkDel(link); err != nil && !gone(err) {
+		if err := netlink.LinkDel(link); err != nil && !unlinked(err) {
 			return fmt.Errorf("remove %s: %w", link.Attrs().Name, err)
 		}
 	}
 	return nil
 }
 
-func gone(err error) bool {
+func unlinked(err error) bool {
 	var missing netlink.LinkNotFoundError
 	return errors.Is(err, syscall.ENODEV) || errors.As(err, &missing)
 }

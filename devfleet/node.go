@@ -62,7 +62,8 @@ func boot(ctx context.Context, n Node) (int, error) {
 		return 0, err
 	}
 	pid, on := 0, false
-	err = until(ctx, patience, "boot", func() bool { pid, on = initOf(n.Dir); return on || len(marked(n.Dir)) == 0 })
+	ended := gone(n.Dir)
+	err = until(ctx, patience, "boot", func() bool { pid, on = initOf(n.Dir); return on || ended() })
 	if err == nil && on {
 		err = booted(ctx, n, pid)
 	}
@@ -92,12 +93,12 @@ func powerOff(ctx context.Context, nodeDir string) error {
 	if pid, on := initOf(nodeDir); on {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
+	ended := gone(nodeDir)
 	err := until(ctx, patience, nodeDir+": power off", func() bool {
-		left := marked(nodeDir)
-		for _, pid := range left {
+		for _, pid := range marked(nodeDir) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
-		return len(left) == 0
+		return ended()
 	})
 	if err != nil {
 		return err

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// mark is the environment variable that a node's processes carry; its value is the node's directory.
+// mark is the environment variable that a node's processes carry; its value is the node's directory. Helpers carry the
+// fleet's.
 const mark = "PODKEEP_DEV_NODE"
 
 // process is one process as /proc shows it.
@@ -45,6 +46,19 @@ func marked(nodeDir string) []int {
 		}
 	}
 	return found
+}
+
+// gone gives a function that says whether no process carries the mark any more. A process hides its environment for a
+// moment when it becomes another program, so it takes five looks in a row to say yes.
+func gone(dir string) func() bool {
+	looks := 0
+	return func() bool {
+		looks++
+		if len(marked(dir)) > 0 {
+			looks = 0
+		}
+		return looks >= 5
+	}
 }
 
 func has(environ, want []byte) bool {
