@@ -1,0 +1,159 @@
+package podman
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/containers/podman/v4/pkg/bindings"
+	"github.com/containers/podman/v4/pkg/errorhandling"
+)
+
+// dialer opens one stream to the host's Podman socket.
+type dialer interface {
+	dial(ctx context.Context) (net.Conn, error)
+	close() error
+}
+
+// local is the path of a socket on this machine.
+type local string
+
+func (path local) dial(ctx context.Context) (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(ctx, "unix", string(path))
+}
+
+func (local) close() error { return nil }
+
+// client is the HTTP side of a connection.
+type client struct {
+	dialer    dialer
+	transport *http.Transport
+	bound     *bindings.Connection
+	key       any
+	clock     clock
+
+	mu   sync.Mutex
+	lost int
+}
+
+func newClient(dialer dialer) *client {
+	c := &client{dialer: dialer, key: bindingsKey()}
+	c.transport = &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialer.dial(ctx) },
+		// A socket-activated service leaves after 5 s without work; a connection that is older than that is not trusted.
+		IdleConnTimeout: 3 * time.Second, MaxIdleConnsPerHost: 16, DisableCompression: true,
+	}
+	c.bound = &bindings.Connection{URI: &url.URL{Scheme: "unix", Path: "/"}, Client: &http.Client{Transport: c}}
+	return c
+}
+
+func (c *client) close() error {
+	c.transport.CloseIdleConnections()
+	return c.dialer.close()
+}
+
+// losses counts the requests that found no answer. What a restarted service may have left behind is looked for when it rose.
+func (c *client) losses() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lost
+}
+
+// call runs f with a context in which the bindings find this client.
+func (c *client) call(ctx context.Context, f func(context.Context) error) error {
+	var failed failure
+	err := f(context.WithValue(context.WithValue(ctx, c.key, c.bound), failureKey{}, &failed))
+	if way := failed.get(); way != nil {
+		return way
+	}
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("no answer in time: %w", ctx.Err())
+	}
+	return clean(err)
+}
+
+type failureKey struct{}
+
+// failure keeps the first error of a call that came from the way to the host and not from Podman.
+type failure struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (f *failure) set(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.err = err
+	}
+}
+
+func (f *failure) get() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+// RoundTrip sends one request. It never answers with an error, since the bindings would send the request again, and
+// again: the error is kept for call, and they are given an answer that says so.
+func (c *client) RoundTrip(req *http.Request) (*http.Response, error) {
+	sent := time.Now()
+	resp, err := c.transport.RoundTrip(req)
+	if err != nil && again(req, err) {
+		resp, err = c.transport.RoundTrip(req)
+	}
+	if err == nil {
+		c.clock.saw(resp.Header.Get("Date"), sent, time.Now())
+		return resp, nil
+	}
+	c.mu.Lock()
+	c.lost++
+	c.mu.Unlock()
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer in time: %w", err)
+	}
+	if f, ok := req.Context().Value(failureKey{}).(*failure); ok {
+		f.set(err)
+	}
+	return unanswered(req, err), nil
+}
+
+// again says that a request which found a closed connection may be sent once more: it changes nothing, and its
+// sender still waits.
+func again(req *http.Request, err error) bool {
+	return req.Method == http.MethodGet && req.Context().Err() == nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF))
+}
+
+func unanswered(req *http.Request, err error) *http.Response {
+	body, _ := json.Marshal(errorhandling.ErrorModel{Message: err.Error(), ResponseCode: http.StatusBadGateway})
+	return &http.Response{
+		StatusCode: http.StatusBadGateway, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{},
+		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)), Request: req,
+	}
+}
+
+// bindingsKey is the context key under which the bindings look for their connection. They export no way to give them an
+// HTTP client, only NewConnection, which dials by itself; so they are asked once, and the key is what they ask for.
+func bindingsKey() any {
+	ask := &asked{Context: context.Background()}
+	_, _ = bindings.GetClient(ask)
+	return ask.key
+}
+
+type asked struct {
+	context.Context
+	key any
+}
+
+func (a *asked) Value(key any) any {
+	a.key = key
+	return nil
+}

@@ -1,0 +1,82 @@
+package podman
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/containers/podman/v4/pkg/errorhandling"
+)
+
+// said is an error of Podman's, in its words less the noise. Cause is Podman's root cause, to be recognised.
+type said struct {
+	text, cause string
+	code        int
+}
+
+func (s said) Error() string { return s.text }
+
+// Causes that Podman names, the same since 4.0.
+const (
+	noSuchPod       = "no such pod"
+	noSuchContainer = "no such container"
+	noSuchSecret    = "no such secret"
+	noSuchVolume    = "no such volume"
+	noSuchImage     = "image not known"
+	podExists       = "pod already exists"
+	volumeExists    = "volume already exists"
+	nameInUse       = "name is already in use"
+	secretInUse     = "secret name in use"
+)
+
+// because says whether Podman named one of the causes.
+func because(err error, causes ...string) bool {
+	var s said
+	if !errors.As(err, &s) {
+		return false
+	}
+	for _, cause := range causes {
+		if strings.Contains(s.cause, cause) || strings.Contains(s.text, cause) {
+			return true
+		}
+	}
+	return false
+}
+
+// gone says that what was asked for is not there.
+func gone(err error) bool {
+	return because(err, noSuchPod, noSuchContainer, noSuchSecret, noSuchVolume)
+}
+
+func clean(err error) error {
+	if err == nil {
+		return nil
+	}
+	var model *errorhandling.ErrorModel
+	if errors.As(err, &model) {
+		return said{text: plain(model.Message), cause: model.Because, code: model.ResponseCode}
+	}
+	return err
+}
+
+var noise = []*regexp.Regexp{
+	regexp.MustCompile(`(?s)^.*(?:initializing source|Error initializing source|copying system image from manifest list|unable to copy from source) \S+: `),
+	regexp.MustCompile(`^(?:failed to make pod|adding pod to state|creating container storage|error creating \S+ storage|container create|creating named volume "[^"]*"): `),
+	regexp.MustCompile(`^(?:reading manifest|Error reading manifest) \S+ in \S+: `),
+	regexp.MustCompile(`^pinging container registry \S+: `),
+	regexp.MustCompile(`^errors?:? `),
+	regexp.MustCompile(`: OCI runtime (?:error|attempted to invoke a command that was not found)$`),
+	regexp.MustCompile(`^(?:runc|crun|OCI runtime error): `),
+	regexp.MustCompile(`^(?:runc create failed: |unable to start container process: |exec: )+`),
+}
+
+// plain leaves of Podman's chain of contexts what a person can act on.
+func plain(s string) string {
+	s = strings.TrimSpace(s)
+	for range 3 {
+		for _, n := range noise {
+			s = n.ReplaceAllString(s, "")
+		}
+	}
+	return strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ")
+}

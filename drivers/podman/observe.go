@@ -1,0 +1,314 @@
+package podman
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/containers/podman/v4/pkg/bindings/containers"
+	"github.com/containers/podman/v4/pkg/bindings/pods"
+	"github.com/containers/podman/v4/pkg/bindings/system"
+	"github.com/containers/podman/v4/pkg/domain/entities"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// Observe looks: one list of containers, infra ones too since they carry their pod's labels, and one of secrets. What
+// costs more is asked for after connecting and after a lost connection only: the host's figures, and the list of pods, since
+// a service that dies while it makes a pod leaves one without any container. Any failure fails the look.
+func (d *Driver) Observe(ctx context.Context) (live.Node, error) {
+	var node live.Node
+	err := d.do(ctx, d.look, func(ctx context.Context) error {
+		var err error
+		node, err = d.observe(ctx)
+		return err
+	})
+	return node, err
+}
+
+func (d *Driver) observe(ctx context.Context) (live.Node, error) {
+	var (
+		listed []entities.ListContainer
+		bare   []*entities.ListPodsReport
+		files  []live.File
+		host   host
+		losses = d.client.losses()
+	)
+	if err := all(
+		func() (err error) {
+			listed, err = containers.List(ctx, new(containers.ListOptions).WithAll(true))
+			return err
+		},
+		func() (err error) { bare, err = d.bare(ctx, losses); return err },
+		func() (err error) { files, err = d.files(ctx); return err },
+		func() (err error) { host, err = d.host(ctx, losses); return err },
+	); err != nil {
+		return live.Node{}, err
+	}
+	w := world{cluster: d.cluster, skew: d.client.clock.skew(), pods: map[string]*live.Pod{}, held: map[string]bool{}}
+	w.addBare(bare)
+	for _, c := range listed {
+		w.add(c)
+	}
+	if w.whole() {
+		d.hosts.makeSure(losses)
+	}
+	node := live.Node{Room: host.room, Facts: host.facts, Pods: w.sorted()}
+	node.Facts.Skew = w.skew
+	node.Files, node.Receipts = split(files)
+	return node, d.addresses(ctx, node.Pods, listed)
+}
+
+// all runs questions side by side and gives the first error.
+func all(questions ...func() error) error {
+	var group errgroup.Group
+	for _, q := range questions {
+		group.Go(q)
+	}
+	return group.Wait()
+}
+
+// world collects the pods of one cluster from Podman's lists.
+type world struct {
+	cluster string
+	skew    time.Duration
+	pods    map[string]*live.Pod // by Podman's pod id
+	held    map[string]bool      // pods of which a container was listed
+}
+
+// whole says that every pod has a container, if only its infra one, and so will show in a list of containers.
+func (w world) whole() bool {
+	for id := range w.pods {
+		if !w.held[id] {
+			return false
+		}
+	}
+	return true
+}
+
+// addBare adds pods of which there may be no container.
+func (w world) addBare(reports []*entities.ListPodsReport) {
+	for _, r := range reports {
+		if p := w.pod(r.Id, r.Name, r.Labels); p != nil {
+			p.Created = r.Created.Add(-w.skew)
+		}
+	}
+}
+
+func (w world) add(c entities.ListContainer) {
+	if c.Pod == "" {
+		return
+	}
+	p := w.pod(c.Pod, c.PodName, c.Labels)
+	if p == nil {
+		return
+	}
+	w.held[c.Pod] = true
+	if c.IsInfra || p.Created.IsZero() {
+		p.Created = c.Created.Add(-w.skew)
+	}
+	if c.State == "stopping" || c.State == "removing" {
+		p.Stopping = true
+	}
+	if !c.IsInfra && slices.Contains(p.Expect, c.Labels[live.LabelContainer]) {
+		p.Containers = append(p.Containers, w.container(c))
+	}
+}
+
+// pod is nil when the labels are not those of a pod of ours.
+func (w world) pod(id, name string, labels map[string]string) *live.Pod {
+	if labels[live.LabelCluster] != w.cluster {
+		return nil
+	}
+	if p, ok := w.pods[id]; ok {
+		return p
+	}
+	p, err := live.ParsePod(name, labels)
+	if err != nil {
+		return nil
+	}
+	w.pods[id] = &p
+	return &p
+}
+
+func (w world) container(c entities.ListContainer) live.Container {
+	attempt, _ := strconv.Atoi(c.Labels[live.LabelAttempt])
+	return live.Container{
+		ID: c.ID, Name: c.Labels[live.LabelContainer], Image: c.Image, State: state(c.State), Exit: int(c.ExitCode),
+		Started: w.at(c.StartedAt), Finished: w.at(c.ExitedAt), Attempt: attempt,
+	}
+}
+
+func (w world) at(seconds int64) time.Time {
+	if seconds <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).Add(-w.skew)
+}
+
+func (w world) sorted() []live.Pod {
+	var all []live.Pod
+	for _, p := range w.pods {
+		slices.SortFunc(p.Containers, func(a, b live.Container) int { return cmp.Compare(a.Name, b.Name) })
+		all = append(all, *p)
+	}
+	slices.SortFunc(all, func(a, b live.Pod) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// state maps Podman's states to live's. What stops still runs; what is being removed is over.
+func state(s string) string {
+	switch s {
+	case "running", "stopping":
+		return live.Running
+	case "exited", "removing":
+		return live.Exited
+	case "stopped":
+		return live.Stopped
+	case "paused":
+		return live.Paused
+	}
+	return live.Created
+}
+
+// split parts receipts from other Files. Both are sorted by name.
+func split(all []live.File) (files []live.File, receipts []live.Receipt) {
+	slices.SortFunc(all, func(a, b live.File) int { return cmp.Compare(a.Name, b.Name) })
+	for _, f := range all {
+		if r, ok := live.ParseReceipt(f.Labels); ok {
+			receipts = append(receipts, r)
+		} else {
+			files = append(files, f)
+		}
+	}
+	return files, receipts
+}
+
+// host is what is asked once per connection.
+type host struct {
+	room  manifest.Resources
+	facts live.Facts
+}
+
+// hostCache holds what was asked after so many losses of the connection, and is good until the next one.
+type hostCache struct {
+	mu     sync.Mutex
+	host   host
+	losses int
+	known  bool
+	// sure is the number of losses after which a list of pods showed none without containers; -1 when none did yet.
+	sure int
+}
+
+func (d *Driver) host(ctx context.Context, losses int) (host, error) {
+	if h, ok := d.hosts.get(losses); ok {
+		return h, nil
+	}
+	info, err := system.Info(ctx, nil)
+	if err != nil {
+		return host{}, err
+	}
+	var h host
+	if i := info.Host; i != nil {
+		h.facts = live.Facts{
+			Podman: info.Version.Version, OS: i.Distribution.Distribution + " " + i.Distribution.Version,
+			Arch: i.Arch, Kernel: i.Kernel, CPUs: i.CPUs, Memory: i.MemTotal,
+		}
+	}
+	h.room = d.room(h.facts)
+	d.hosts.put(h, losses)
+	return h, nil
+}
+
+// bare lists the pods, when there may be some without a container.
+func (d *Driver) bare(ctx context.Context, losses int) ([]*entities.ListPodsReport, error) {
+	if d.hosts.isSure(losses) {
+		return nil, nil
+	}
+	return pods.List(ctx, nil)
+}
+
+func (c *hostCache) get(losses int) (host, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.host, c.known && c.losses == losses
+}
+
+func (c *hostCache) put(h host, losses int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.host, c.losses, c.known = h, losses, true
+}
+
+func (c *hostCache) isSure(losses int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sure == losses
+}
+
+func (c *hostCache) makeSure(losses int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sure = losses
+}
+
+// What podkeep's own node side takes of each node.
+const (
+	nodeCPU    = 100      // thousandths of a core
+	nodeMemory = 64 << 20 // bytes
+)
+
+// room is the Node's podkeep.io/capacity, else Podman's figures less a tenth for the system and less the node side's.
+func (d *Driver) room(facts live.Facts) manifest.Resources {
+	if d.node.Capacity != nil {
+		return *d.node.Capacity
+	}
+	return manifest.Resources{
+		MilliCPU: max(0, int64(facts.CPUs)*900-nodeCPU),
+		Memory:   max(0, facts.Memory/10*9-nodeMemory),
+	}
+}
+
+// addresses fills in the pods' IPs. A list does not show them, so each started infra container is inspected once.
+func (d *Driver) addresses(ctx context.Context, all []live.Pod, listed []entities.ListContainer) error {
+	started := map[string]infra{}
+	for _, c := range listed {
+		if c.IsInfra && c.State == "running" && c.Labels[live.LabelCluster] == d.cluster {
+			started[c.PodName] = infra{c.ID, c.StartedAt}
+		}
+	}
+	d.ips.keep(maps.Values(started))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for i, p := range all {
+		at, ok := started[p.Name]
+		if !ok {
+			continue
+		}
+		group.Go(func() (err error) {
+			all[i].IP, err = d.address(ctx, at)
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+func (d *Driver) address(ctx context.Context, at infra) (string, error) {
+	if net, ok := d.ips.get(at); ok {
+		return net.ip, nil
+	}
+	net, err := d.inspectNetwork(ctx, at.id)
+	if gone(clean(err)) {
+		return "", nil
+	}
+	if err == nil {
+		d.ips.put(at, net)
+	}
+	return net.ip, err
+}

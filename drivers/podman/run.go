@@ -1,0 +1,225 @@
+package podman
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/containers/podman/v4/libpod/define"
+	"github.com/containers/podman/v4/pkg/bindings/containers"
+	"github.com/containers/podman/v4/pkg/bindings/pods"
+	"github.com/containers/podman/v4/pkg/bindings/volumes"
+	"github.com/containers/podman/v4/pkg/domain/entities"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// Run makes the pod so. A pod that is new costs three calls: create the pod, create its container, start. Whatever a
+// crash left is taken as it is and finished: that is looked at only when Podman says that the pod exists.
+func (d *Driver) Run(ctx context.Context, pod manifest.Pod) error {
+	return d.do(ctx, d.change, func(ctx context.Context) error { return d.run(ctx, pod) })
+}
+
+func (d *Driver) run(ctx context.Context, pod manifest.Pod) error {
+	b, err := newBuilder(d, pod)
+	if err != nil {
+		return err
+	}
+	have, err := d.ground(ctx, b)
+	if err != nil {
+		return err
+	}
+	if err := d.makeVolumes(ctx, b); err != nil {
+		return err
+	}
+	if err := d.locate(ctx, b); err != nil {
+		return err
+	}
+	var start []string
+	for i := range pod.Spec.Containers {
+		c := &pod.Spec.Containers[i]
+		id, err := d.ready(ctx, b, c, have[c.Name])
+		if err != nil {
+			return fmt.Errorf("container %s: %w", c.Name, err)
+		}
+		if id != "" {
+			start = append(start, id)
+		}
+	}
+	return d.start(ctx, pod.Name, start, len(have) == 0)
+}
+
+// had is a container of the pod as it was found.
+type had struct {
+	id      string
+	state   string
+	attempt int
+}
+
+// ground makes the pod, or finds it and says which containers it has.
+func (d *Driver) ground(ctx context.Context, b *builder) (map[string]had, error) {
+	err := d.createPod(ctx, b)
+	if !because(clean(err), podExists, nameInUse) {
+		return nil, err
+	}
+	found, err := pods.Inspect(ctx, b.pod.Name, nil)
+	switch {
+	case gone(clean(err)):
+		return nil, fmt.Errorf("the name %s is taken by a container that is not podkeep's", b.pod.Name)
+	case err != nil:
+		return nil, err
+	case found.Labels[live.LabelCluster] != d.cluster:
+		return nil, fmt.Errorf("pod %s is there and is not podkeep's: remove or rename it", b.pod.Name)
+	case !hasInfra(found):
+		return nil, d.again(ctx, b)
+	}
+	b.infra = found.InfraContainerID
+	return d.members(ctx, found.ID)
+}
+
+func (d *Driver) createPod(ctx context.Context, b *builder) error {
+	made, err := pods.CreatePodFromSpec(ctx, &entities.PodSpec{PodSpecGen: b.podSpec()})
+	if err == nil {
+		b.infra = made.Id[:12] + "-infra"
+	}
+	return err
+}
+
+// again replaces a pod whose making broke off before its infra container was there.
+func (d *Driver) again(ctx context.Context, b *builder) error {
+	_, err := pods.Remove(ctx, b.pod.Name, new(pods.RemoveOptions).WithForce(true))
+	if err != nil && !gone(clean(err)) {
+		return err
+	}
+	return d.createPod(ctx, b)
+}
+
+func hasInfra(pod *entities.PodInspectReport) bool {
+	return slices.ContainsFunc(pod.Containers, func(c define.InspectPodContainerInfo) bool { return c.ID == pod.InfraContainerID })
+}
+
+// members are the containers of a pod by their names in the manifest.
+func (d *Driver) members(ctx context.Context, podID string) (map[string]had, error) {
+	listed, err := containers.List(ctx, new(containers.ListOptions).WithAll(true).WithFilters(map[string][]string{"pod": {podID}}))
+	if err != nil {
+		return nil, err
+	}
+	have := map[string]had{}
+	for _, c := range listed {
+		attempt, _ := strconv.Atoi(c.Labels[live.LabelAttempt])
+		have[c.Labels[live.LabelContainer]] = had{c.ID, state(c.State), attempt}
+	}
+	return have, nil
+}
+
+// ready sees to it that the container exists in the attempt asked for, and gives its id if it is to be started.
+func (d *Driver) ready(ctx context.Context, b *builder, c *corev1.Container, have had) (id string, err error) {
+	over := have.state == live.Exited || have.state == live.Stopped
+	switch {
+	case have.id == "":
+		return d.create(ctx, b, c)
+	case over && have.attempt < b.pod.Attempt[c.Name]:
+		if err := d.remove(ctx, have.id); err != nil {
+			return "", err
+		}
+		return d.create(ctx, b, c)
+	case have.state == live.Created:
+		return have.id, nil
+	}
+	return "", nil
+}
+
+func (d *Driver) create(ctx context.Context, b *builder, c *corev1.Container) (string, error) {
+	spec, err := b.container(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	made, err := containers.CreateWithSpec(ctx, spec, nil)
+	if because(clean(err), nameInUse) {
+		if err := d.clear(ctx, spec.Name); err != nil {
+			return "", err
+		}
+		made, err = containers.CreateWithSpec(ctx, spec, nil)
+	}
+	if because(clean(err), noSuchImage) {
+		return "", fmt.Errorf("image %s is not on the node", c.Image)
+	}
+	return made.ID, err
+}
+
+// clear frees a name that Podman's storage still holds though there is no such container: its making broke off.
+func (d *Driver) clear(ctx context.Context, name string) error {
+	_, err := containers.Inspect(ctx, name, nil)
+	if err == nil {
+		return fmt.Errorf("the name %s is taken by a container that is not of this pod: remove or rename it", name)
+	}
+	if !gone(clean(err)) {
+		return err
+	}
+	return d.remove(ctx, name)
+}
+
+func (d *Driver) remove(ctx context.Context, container string) error {
+	_, err := containers.Remove(ctx, container, new(containers.RemoveOptions).WithForce(true).WithVolumes(true))
+	if gone(clean(err)) {
+		return nil
+	}
+	return err
+}
+
+// start starts containers; all of a new pod's at once.
+func (d *Driver) start(ctx context.Context, pod string, ids []string, fresh bool) error {
+	if fresh && len(ids) > 1 {
+		report, err := pods.Start(ctx, pod, nil)
+		if err == nil && len(report.Errs) > 0 {
+			err = report.Errs[0]
+		}
+		return err
+	}
+	for _, id := range ids {
+		if err := containers.Start(ctx, id, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeVolumes makes the pod's emptyDirs. They are there before the first container and go before the pod does.
+func (d *Driver) makeVolumes(ctx context.Context, b *builder) error {
+	for _, v := range b.emptyDirs() {
+		_, err := volumes.Create(ctx, v, nil)
+		if because(clean(err), volumeExists) {
+			err = d.ownVolume(ctx, v.Name)
+		}
+		if err != nil {
+			return fmt.Errorf("volume %s: %w", v.Name, err)
+		}
+	}
+	return nil
+}
+
+func (d *Driver) ownVolume(ctx context.Context, name string) error {
+	v, err := volumes.Inspect(ctx, name, nil)
+	if err == nil && v.Labels[live.LabelCluster] != d.cluster {
+		return fmt.Errorf("it is there and is not podkeep's: remove or rename it")
+	}
+	return err
+}
+
+// locate finds the pod's address when a container's environment asks for it, which needs the infra container to run.
+func (d *Driver) locate(ctx context.Context, b *builder) error {
+	if !b.needsAddress() {
+		return nil
+	}
+	if err := containers.Start(ctx, b.infra, nil); err != nil {
+		return err
+	}
+	at, err := d.inspectNetwork(ctx, b.infra)
+	b.at = network{at.ip, cmp.Or(d.hostAddress(), at.gateway, "127.0.0.1")}
+	b.at.ip = cmp.Or(b.at.ip, b.at.gateway)
+	return err
+}

@@ -1,0 +1,139 @@
+package podman_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/podkeep/podkeep/drivers"
+	"github.com/podkeep/podkeep/drivers/drivertest"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// service is a real Podman service with a store of its own.
+type service struct {
+	dir, socket string
+	cmd         *exec.Cmd
+}
+
+// shared is the service of all tests that leave it as they found it.
+var shared *service
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "pk-podman")
+	if err != nil {
+		panic(err)
+	}
+	shared = &service{dir: dir, socket: filepath.Join(dir, "podman.sock")}
+	defer shared.destroy()
+	if err := shared.start(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// config makes Podman work in places with few rights: hybrid cgroups need runc, and limits must not exceed our own.
+func (s *service) config() string {
+	var files, procs syscall.Rlimit
+	_ = syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files)
+	_ = syscall.Getrlimit(6, &procs) // RLIMIT_NPROC
+	few := func(n uint64) uint64 { return min(n, 20_000) }
+	return fmt.Sprintf(`[containers]
+default_ulimits = ["nofile=%d:%d", "nproc=%d:%d"]
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+`, few(files.Max), few(files.Max), few(procs.Max), few(procs.Max))
+}
+
+const registries = "unqualified-search-registries = []\n[[registry]]\nlocation = \"127.0.0.1\"\ninsecure = true\n"
+
+// podman is a command on the service's store.
+func (s *service) podman(args ...string) *exec.Cmd {
+	base := []string{
+		"--root", s.dir + "/root", "--runroot", s.dir + "/run", "--tmpdir", s.dir + "/tmp", "--network-config-dir", s.dir + "/net",
+	}
+	cmd := exec.Command("podman", append(base, args...)...)
+	cmd.Env = append(os.Environ(), "CONTAINERS_CONF="+s.dir+"/containers.conf", "CONTAINERS_REGISTRIES_CONF="+s.dir+"/registries.conf")
+	return cmd
+}
+
+// start starts the service and waits until it answers.
+func (s *service) start() error {
+	if err := os.WriteFile(s.dir+"/containers.conf", []byte(s.config()), 0o600); err != nil {
+		return err
+	}
+	if err := os.WriteFile(s.dir+"/registries.conf", []byte(registries), 0o600); err != nil {
+		return err
+	}
+	s.cmd = s.podman("system", "service", "--time", "0", "unix://"+s.socket)
+	log, err := os.Create(s.dir + "/log")
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := open(s.socket, "start").Observe(context.Background()); err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			said, _ := os.ReadFile(s.dir + "/log")
+			return fmt.Errorf("podman does not answer: %s", said)
+		}
+	}
+}
+
+func (s *service) kill() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+// destroy removes every trace.
+func (s *service) destroy() {
+	_ = s.cmd.Process.Signal(syscall.SIGCONT)
+	s.kill()
+	_ = s.podman("pod", "rm", "-f", "-t", "0", "-a").Run()
+	_ = s.podman("rm", "-f", "-t", "0", "-a").Run()
+	_ = s.podman("network", "prune", "-f").Run()
+	_ = syscall.Unmount(s.dir+"/root/overlay", syscall.MNT_DETACH)
+	_ = os.RemoveAll(s.dir)
+}
+
+func node(socket string) manifest.Node {
+	n := manifest.Node{ProviderID: "podman+unix://" + socket}
+	n.Name = "n1"
+	return n
+}
+
+func open(socket, cluster string) drivers.Driver {
+	d, err := drivers.Open(context.Background(), node(socket), drivers.Options{Cluster: cluster})
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
+// load puts the test program's image on the host.
+func (s *service) load(t testing.TB) {
+	t.Helper()
+	d := open(s.socket, "load")
+	defer d.Close()
+	if err := d.(drivers.Loader).Load(t.Context(), bytes.NewReader(drivertest.Archive(t))); err != nil {
+		t.Fatal(err)
+	}
+}

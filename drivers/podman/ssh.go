@@ -1,0 +1,226 @@
+package podman
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os/user"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// How long a way may say nothing before it is given up, and how often it is asked.
+const (
+	keepalive   = 5 * time.Second
+	dialTimeout = 10 * time.Second
+)
+
+// remote is a Podman socket behind SSH. Streams to it share one SSH connection, which is made when first needed and
+// again after it broke.
+type remote struct {
+	address string // host:port
+	user    string
+	options Options
+	slot    chan struct{} // held by who dials
+
+	mu     sync.Mutex
+	client *ssh.Client
+	path   string // of the socket; empty until asked for
+	done   sync.WaitGroup
+}
+
+func newRemote(u *url.URL, o Options) *remote {
+	port := u.Port()
+	if port == "" {
+		port = "22"
+	}
+	r := &remote{address: net.JoinHostPort(u.Hostname(), port), user: u.User.Username(), options: o, slot: make(chan struct{}, 1)}
+	if u.Path != "" && u.Path != "/" {
+		r.path = u.Path
+	}
+	if r.user == "" {
+		r.user = "root"
+		if me, err := user.Current(); err == nil {
+			r.user = me.Username
+		}
+	}
+	return r
+}
+
+// dial opens a stream. A connection that broke since it was last used is replaced once.
+func (r *remote) dial(ctx context.Context) (net.Conn, error) {
+	for attempt := 0; ; attempt++ {
+		client, path, err := r.connect(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("ssh %s@%s: %w", r.user, r.address, err)
+		}
+		conn, err := client.DialContext(ctx, "unix", path)
+		if err == nil {
+			return conn, nil
+		}
+		var refused *ssh.OpenChannelError
+		if errors.As(err, &refused) {
+			return nil, fmt.Errorf("ssh %s@%s: no way to %s (%s): is podman.socket enabled there, and AllowStreamLocalForwarding on in sshd_config?", r.user, r.address, path, refused.Message)
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("ssh %s@%s: %w", r.user, r.address, ctx.Err())
+		}
+		r.drop(client)
+		if attempt > 0 {
+			return nil, fmt.Errorf("ssh %s@%s: %w", r.user, r.address, err)
+		}
+	}
+}
+
+// connect gives the connection and the socket's path, making and asking what is not known. One caller does; the others
+// wait, no longer than their context.
+func (r *remote) connect(ctx context.Context) (*ssh.Client, string, error) {
+	select {
+	case r.slot <- struct{}{}:
+		defer func() { <-r.slot }()
+	case <-ctx.Done():
+		return nil, "", ctx.Err()
+	}
+	r.mu.Lock()
+	client, path := r.client, r.path
+	r.mu.Unlock()
+	if client == nil {
+		var err error
+		if client, err = r.handshake(ctx); err != nil {
+			return nil, "", err
+		}
+		r.keep(client)
+	}
+	if path == "" {
+		var err error
+		if path, err = r.ask(ctx, client); err != nil {
+			r.drop(client)
+			return nil, "", err
+		}
+		r.mu.Lock()
+		r.path = path
+		r.mu.Unlock()
+	}
+	return client, path, nil
+}
+
+// handshake connects. Both the dialling and the handshake end with ctx.
+func (r *remote) handshake(ctx context.Context) (*ssh.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	hosts, err := newHosts(r.options.KnownHosts)
+	if err != nil {
+		return nil, err
+	}
+	auth, release, err := authentication(ctx, r.options.Identity)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.address)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	config := &ssh.ClientConfig{
+		User: r.user, Auth: auth, HostKeyCallback: hosts.check, HostKeyAlgorithms: hosts.algorithms(r.address),
+	}
+	c, channels, requests, err := ssh.NewClientConn(conn, r.address, config)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		_ = conn.Close()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, explain(err)
+	}
+	return ssh.NewClient(c, channels, requests), nil
+}
+
+// keep takes a new connection into use and watches over it: one that gives no sign of life is closed, which ends
+// every call that waits on it.
+func (r *remote) keep(client *ssh.Client) {
+	r.mu.Lock()
+	r.client = client
+	r.mu.Unlock()
+	ended := make(chan struct{})
+	r.done.Add(2)
+	go func() {
+		defer r.done.Done()
+		_ = client.Wait()
+		r.drop(client)
+		close(ended)
+	}()
+	go func() {
+		defer r.done.Done()
+		r.beat(client, ended)
+	}()
+}
+
+// beat asks for a sign of life every few seconds and closes the connection when two in a row did not come.
+func (r *remote) beat(client *ssh.Client, ended <-chan struct{}) {
+	tick := time.NewTicker(keepalive)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-tick.C:
+		}
+		late := time.AfterFunc(2*keepalive, func() { _ = client.Close() })
+		_, _, err := client.SendRequest("keepalive@openssh.com", true, nil)
+		late.Stop()
+		if err != nil {
+			_ = client.Close()
+			return
+		}
+	}
+}
+
+func (r *remote) drop(client *ssh.Client) {
+	r.mu.Lock()
+	if r.client == client {
+		r.client = nil
+	}
+	r.mu.Unlock()
+	_ = client.Close()
+}
+
+// ask finds the user's default socket: root's is fixed, others' lie in their runtime directory.
+func (r *remote) ask(ctx context.Context, client *ssh.Client) (string, error) {
+	stop := context.AfterFunc(ctx, func() { _ = client.Close() })
+	defer stop()
+	session, err := client.NewSession()
+	if err != nil {
+		return "", err
+	}
+	defer session.Close()
+	out, err := session.Output("id -u")
+	if err != nil {
+		return "", fmt.Errorf("id -u: %w", err)
+	}
+	uid := strings.TrimSpace(string(out))
+	if uid == "0" {
+		return "/run/podman/podman.sock", nil
+	}
+	return "/run/user/" + uid + "/podman/podman.sock", nil
+}
+
+func (r *remote) close() error {
+	r.mu.Lock()
+	client := r.client
+	r.client = nil
+	r.mu.Unlock()
+	if client != nil {
+		_ = client.Close()
+	}
+	r.done.Wait()
+	return nil
+}

@@ -1,0 +1,108 @@
+package podman
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/containers/podman/v4/libpod/define"
+	"github.com/containers/podman/v4/pkg/bindings/containers"
+	"github.com/containers/podman/v4/pkg/bindings/pods"
+	"github.com/containers/podman/v4/pkg/bindings/volumes"
+	"github.com/containers/podman/v4/pkg/domain/entities"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/podkeep/podkeep/live"
+)
+
+// Stop stops the containers side by side, each within its grace period, then removes them, then the emptyDirs, then
+// the pod. The pod goes last, so that a Stop that broke off can be told again.
+func (d *Driver) Stop(ctx context.Context, name string) error {
+	var pod *entities.PodInspectReport
+	err := d.do(ctx, d.change, func(ctx context.Context) (err error) {
+		pod, err = pods.Inspect(ctx, name, nil)
+		return err
+	})
+	if gone(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if pod.Labels[live.LabelCluster] != d.cluster {
+		return fmt.Errorf("pod %s is not podkeep's", name)
+	}
+	return d.do(ctx, grace(pod.Labels)+d.change, func(ctx context.Context) error { return d.stop(ctx, pod) })
+}
+
+func grace(labels map[string]string) time.Duration {
+	seconds, err := strconv.Atoi(labels[labelGrace])
+	if err != nil {
+		seconds = 30
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+func (d *Driver) stop(ctx context.Context, pod *entities.PodInspectReport) error {
+	if err := stopContainers(ctx, pod); err != nil {
+		return err
+	}
+	if names := pod.Labels[labelVolumes]; names != "" {
+		if err := d.removeVolumes(ctx, pod, strings.Split(names, ",")); err != nil {
+			return err
+		}
+	}
+	_, err := pods.Remove(ctx, pod.ID, new(pods.RemoveOptions).WithForce(true))
+	if gone(clean(err)) {
+		return nil
+	}
+	return err
+}
+
+func stopContainers(ctx context.Context, pod *entities.PodInspectReport) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, c := range workload(pod) {
+		if c.State != "running" && c.State != "paused" && c.State != "stopping" {
+			continue
+		}
+		group.Go(func() error {
+			err := containers.Stop(ctx, c.ID, nil)
+			if gone(clean(err)) {
+				return nil
+			}
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// removeVolumes removes the emptyDirs, and before them the containers that use them.
+func (d *Driver) removeVolumes(ctx context.Context, pod *entities.PodInspectReport, names []string) error {
+	for _, c := range workload(pod) {
+		if err := d.remove(ctx, c.ID); err != nil {
+			return err
+		}
+	}
+	for _, name := range names {
+		err := d.ownVolume(ctx, name)
+		if err == nil {
+			err = volumes.Remove(ctx, name, nil)
+		}
+		if err != nil && !gone(clean(err)) {
+			return fmt.Errorf("volume %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func workload(pod *entities.PodInspectReport) []define.InspectPodContainerInfo {
+	var all []define.InspectPodContainerInfo
+	for _, c := range pod.Containers {
+		if c.ID != pod.InfraContainerID {
+			all = append(all, c)
+		}
+	}
+	return all
+}

@@ -1,0 +1,71 @@
+package podman
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/containers/podman/v4/pkg/bindings"
+
+	"github.com/podkeep/podkeep/live"
+)
+
+// errClosed ends a Watch whose stream the host closed.
+var errClosed = errors.New("the event stream closed")
+
+// Watch pokes on the events of pods and containers that may be this cluster's, until ctx or the stream ends. It does not
+// notice a host that hangs: events are hints.
+func (d *Driver) Watch(ctx context.Context, poke chan<- struct{}) error {
+	return d.client.call(ctx, func(ctx context.Context) error {
+		conn, err := bindings.GetClient(ctx)
+		if err != nil {
+			return err
+		}
+		ask := url.Values{"stream": {"true"}, "filters": {`{"type":["pod","container"]}`}}
+		answer, err := conn.DoRequest(ctx, nil, http.MethodGet, "/events", ask, nil)
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		if !answer.IsSuccess() {
+			return answer.Process(nil)
+		}
+		return d.follow(json.NewDecoder(answer.Body), poke)
+	})
+}
+
+// event is what of an event is read.
+type event struct {
+	Action string
+	Actor  struct{ Attributes map[string]string }
+}
+
+func (d *Driver) follow(events *json.Decoder, poke chan<- struct{}) error {
+	for {
+		var e event
+		if err := events.Decode(&e); err != nil {
+			return fmt.Errorf("%w: %w", errClosed, err)
+		}
+		if !d.concerns(e) {
+			continue
+		}
+		select {
+		case poke <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// quiet are the events that change nothing a look shows. Probes make many of them.
+var quiet = map[string]bool{
+	"exec": true, "exec_died": true, "exec_create": true, "exec_start": true, "health_status": true,
+	"attach": true, "mount": true, "unmount": true, "init": true, "sync": true, "export": true, "top": true,
+}
+
+func (d *Driver) concerns(e event) bool {
+	cluster, ok := e.Actor.Attributes[live.LabelCluster]
+	return !quiet[e.Action] && (!ok || cluster == d.cluster)
+}
