@@ -1,0 +1,118 @@
+// Command testapp is the workload of driver tests: a static program for a scratch image that does what its
+// arguments say, one after the other, and then ends.
+//
+//	env NAME        print NAME=VALUE, or "NAME is not set"
+//	cat PATH        print the file
+//	ls DIR          print each entry as "NAME MODE UID:GID SIZE", links resolved
+//	write PATH TEXT write the file
+//	say TEXT        print
+//	id              print "uid U gid G"
+//	cwd             print the working directory
+//	hostname        print the host's name
+//	sleep DURATION  wait
+//	term            wait for SIGTERM
+//	stubborn        ignore SIGTERM and wait for ever
+//	exit CODE       end
+//
+// A step that does not work prints "error: …" and goes on.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+func main() {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	args := os.Args[1:]
+	next := func() (s string) {
+		if len(args) > 0 {
+			s, args = args[0], args[1:]
+		}
+		return s
+	}
+	for len(args) > 0 {
+		if err := step(next(), next, term); err != nil {
+			fmt.Println("error:", err)
+		}
+	}
+}
+
+func step(verb string, next func() string, term chan os.Signal) error {
+	switch verb {
+	case "env":
+		env(next())
+	case "cat":
+		return cat(next())
+	case "ls":
+		return ls(next())
+	case "write":
+		return os.WriteFile(next(), []byte(next()), 0o644)
+	case "say":
+		fmt.Println(next())
+	case "id":
+		fmt.Println("uid", os.Getuid(), "gid", os.Getgid())
+	case "cwd":
+		dir, err := os.Getwd()
+		fmt.Println("cwd", dir)
+		return err
+	case "hostname":
+		name, err := os.Hostname()
+		fmt.Println("hostname", name)
+		return err
+	case "sleep":
+		d, err := time.ParseDuration(next())
+		time.Sleep(d)
+		return err
+	case "term":
+		<-term
+	case "stubborn":
+		for range term {
+		}
+	case "exit":
+		code, err := strconv.Atoi(next())
+		if err != nil {
+			return err
+		}
+		os.Exit(code)
+	default:
+		return fmt.Errorf("no step %q", verb)
+	}
+	return nil
+}
+
+func env(name string) {
+	value, ok := os.LookupEnv(name)
+	if !ok {
+		fmt.Println(name, "is not set")
+		return
+	}
+	fmt.Printf("%s=%s\n", name, value)
+}
+
+func cat(path string) error {
+	data, err := os.ReadFile(path)
+	if err == nil {
+		fmt.Printf("%s: %s\n", path, data)
+	}
+	return err
+}
+
+func ls(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		info, err := os.Stat(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return err
+		}
+		stat := info.Sys().(*syscall.Stat_t)
+		fmt.Printf("%s %s %d:%d %d\n", e.Name(), info.Mode(), stat.Uid, stat.Gid, info.Size())
+	}
+	return err
+}
