@@ -1,0 +1,120 @@
+package status
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/podkeep/podkeep/reconciler/plan"
+)
+
+// clock is a time that tests move.
+type clock struct{ time.Time }
+
+func (c *clock) now() time.Time { return c.Time }
+
+func get(t *testing.T, b *Board, path string, header ...string) (int, string) {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	b.Handler().ServeHTTP(w, r)
+	return w.Code, w.Body.String()
+}
+
+func TestHealthIsThatPassesHappen(t *testing.T) {
+	c := &clock{noon}
+	b := NewBoard(2*time.Minute, c.now)
+	for _, step := range []struct {
+		name  string
+		after time.Duration
+		pass  bool
+		code  int
+		body  string
+	}{
+		{"just begun", 0, false, 200, "ok: no pass yet, running for 0s\n"},
+		{"never a pass", 3 * time.Minute, false, 503, "stuck: no pass yet, running for 3m\n"},
+		{"a pass", 0, true, 200, "ok: last pass began 0s ago\n"},
+		{"within the limit", time.Minute, false, 200, "ok: last pass began 1m ago\n"},
+		{"beyond it", 2 * time.Minute, false, 503, "stuck: last pass began 3m ago\n"},
+	} {
+		c.Time = c.Add(step.after)
+		if step.pass {
+			w := fleet()
+			w.Now = c.Time
+			b.Show(w, time.Millisecond)
+		}
+		if code, body := get(t, b, "/healthz"); code != step.code || body != step.body {
+			t.Errorf("%s: %d %q, want %d %q", step.name, code, body, step.code, step.body)
+		}
+	}
+}
+
+func TestStatusIsServedInTheFormAskedFor(t *testing.T) {
+	b := NewBoard(time.Minute, (&clock{noon}).now)
+	if code, _ := get(t, b, "/status"); code != http.StatusServiceUnavailable {
+		t.Errorf("before the first pass: %d", code)
+	}
+	b.Show(fleet(), time.Millisecond)
+	_, body := get(t, b, "/status")
+	var list struct{ Kind string }
+	if err := json.Unmarshal([]byte(body), &list); err != nil || list.Kind != "List" {
+		t.Errorf("JSON is a %q, %v", list.Kind, err)
+	}
+	for _, c := range []struct{ path, accept, want string }{
+		{"/status", "text/plain", "cluster default from git.example.com/fleet"},
+		{"/status?o=text", "", "NAME    READY"},
+		{"/status?o=wide", "", "RESTARTS"},
+		{"/status?o=yaml", "", "apiVersion: v1\nitems:\n"},
+		{"/status?o=jsonn", "", "o=jsonn: write json, yaml, text or wide"},
+		{"/", "", "/healthz /metrics /status"},
+	} {
+		if _, body := get(t, b, c.path, "Accept", c.accept); !strings.Contains(body, c.want) {
+			t.Errorf("%s: %q is missing in\n%s", c.path, c.want, body)
+		}
+	}
+}
+
+func TestMetricsSayHowTheFleetStands(t *testing.T) {
+	b := NewBoard(time.Minute, (&clock{noon}).now)
+	b.Metrics.Build("v1", "abc")
+	if _, body := get(t, b, "/metrics"); strings.Contains(body, "podkeep_apps{") {
+		t.Error("states of workloads before the first pass")
+	}
+	b.Show(fleet(), 20*time.Millisecond)
+	b.Show(outage(), 20*time.Millisecond)
+	b.Show(fleet(), 20*time.Millisecond)
+	b.Metrics.Did(plan.Action{Verb: plan.Run}, time.Second, nil)
+	b.Metrics.Did(plan.Action{Verb: plan.Run}, time.Second, errors.New("denied"))
+	_, body := get(t, b, "/metrics")
+	for _, want := range []string{
+		`podkeep_reconcile_total{result="success"} 2`,
+		`podkeep_reconcile_total{result="error"} 1`,
+		`podkeep_reconcile_duration_seconds_count 3`,
+		`podkeep_actions_total{result="success",verb="run"} 1`,
+		`podkeep_actions_total{result="error",verb="run"} 1`,
+		`podkeep_actions_total{result="error",verb="stop"} 0`,
+		`podkeep_apps{state="Converged"} 1`,
+		`podkeep_apps{state="Held"} 0`,
+		`podkeep_app_replicas_ready{kind="Deployment",name="api",namespace="default"} 3`,
+		`podkeep_app_container_restarts{kind="Deployment",name="broken",namespace="default"} 5`,
+		`podkeep_node_up{node="edge-1"} 1`,
+		`podkeep_node_up{node="edge-4"} 0`,
+		`podkeep_node_silent_seconds{node="edge-3"} 12`,
+		`podkeep_source_fetch_ok 1`,
+		`podkeep_manifest_problems 1`,
+	} {
+		if !strings.Contains(body, want+"\n") {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	if !strings.Contains(body, "podkeep_build_info") {
+		t.Error("podkeep_build_info is missing")
+	}
+}

@@ -1,0 +1,174 @@
+package status
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/reconciler/plan"
+)
+
+// Metrics counts what happens. What merely is, such as the state of a workload, is read from the newest World when
+// Prometheus asks.
+type Metrics struct {
+	registry *prometheus.Registry
+	passes   *prometheus.CounterVec
+	duration prometheus.Histogram
+	actions  *prometheus.CounterVec
+	took     *prometheus.HistogramVec
+}
+
+func newMetrics(world *atomic.Pointer[World]) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		passes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "podkeep_reconcile_total", Help: "Passes, by result: success or error.",
+		}, []string{"result"}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "podkeep_reconcile_duration_seconds", Help: "How long a pass took to read, look, think and begin its actions.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
+		}),
+		actions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "podkeep_actions_total", Help: "Actions that ended, by verb and result: success or error.",
+		}, []string{"verb", "result"}),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "podkeep_action_duration_seconds", Help: "How long actions took, by verb.",
+			Buckets: prometheus.ExponentialBuckets(0.005, 2, 15),
+		}, []string{"verb"}),
+	}
+	m.registry.MustRegister(m.passes, m.duration, m.actions, m.took, gauges{world},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, v := range []plan.Verb{plan.Put, plan.Run, plan.Stop, plan.Delete} {
+		m.actions.WithLabelValues(string(v), "success")
+		m.actions.WithLabelValues(string(v), "error")
+	}
+	return m
+}
+
+// Build registers podkeep_build_info.
+func (m *Metrics) Build(version, commit string) {
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "podkeep_build_info", Help: "What runs; always 1.",
+		ConstLabels: prometheus.Labels{"version": version, "commit": commit, "go": runtime.Version()},
+	})
+	info.Set(1)
+	m.registry.MustRegister(info)
+}
+
+func (m *Metrics) pass(w World, took time.Duration) {
+	m.passes.WithLabelValues(result(w.Err)).Inc()
+	m.duration.Observe(took.Seconds())
+}
+
+// Did counts one action that ended.
+func (m *Metrics) Did(a plan.Action, took time.Duration, err error) {
+	m.actions.WithLabelValues(string(a.Verb), result(err)).Inc()
+	m.took.WithLabelValues(string(a.Verb)).Observe(took.Seconds())
+}
+
+func result(err error) string {
+	if err != nil {
+		return "error"
+	}
+	return "success"
+}
+
+// gauges are read from the newest World at each scrape.
+type gauges struct{ world *atomic.Pointer[World] }
+
+func gauge(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("podkeep_"+name, help, labels, nil)
+}
+
+var (
+	byApp       = []string{"kind", "namespace", "name"}
+	lastPass    = gauge("reconcile_last_timestamp_seconds", "When the last pass began.")
+	fetched     = gauge("source_last_fetch_timestamp_seconds", "When the last good fetch began; 0 when there was none.")
+	fetchOK     = gauge("source_fetch_ok", "Whether the newest fetch and load succeeded.")
+	head        = gauge("source_head_info", "The commit asked for; always 1.", "commit")
+	problems    = gauge("manifest_problems", "Objects of HEAD that do not load.")
+	pending     = gauge("plan_actions", "Actions in the last plan.")
+	appInfo     = gauge("app_info", "How a workload stands; always 1.", append(byApp, "state", "rev", "commit")...)
+	appReplicas = gauge("app_replicas", "Pods asked for.", byApp...)
+	appReady    = gauge("app_replicas_ready", "Pods ready.", byApp...)
+	appUpdated  = gauge("app_replicas_updated", "Pods of the revision asked for.", byApp...)
+	apps        = gauge("apps", "Workloads, by state.", "state")
+	nodeUp      = gauge("node_up", "Whether the node answered the last look.", "node")
+	nodeSilent  = gauge("node_silent_seconds", "How long the node has not answered.", "node")
+	nodePods    = gauge("node_pods", "Our pods on the node, as last seen.", "node")
+	restarts    = gauge("app_container_restarts", "Restarts of the containers that exist.", byApp...)
+)
+
+// Describe sends nothing: what there is to say depends on the fleet.
+func (g gauges) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends what the newest World says; nothing before the first pass.
+func (g gauges) Collect(out chan<- prometheus.Metric) {
+	w := g.world.Load()
+	if w == nil {
+		return
+	}
+	send := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	send(lastPass, unix(w.Now))
+	send(fetched, unix(w.History.Fetched))
+	send(fetchOK, truth(w.History.Err == ""))
+	send(problems, float64(len(w.History.Head.Problems)))
+	send(pending, float64(len(w.Plan.Actions)))
+	if w.History.Head.Commit != "" {
+		send(head, 1, w.History.Head.Commit)
+	}
+	collectApps(Of(*w).Workloads, send)
+	for _, n := range w.Snapshot.Nodes {
+		collectNode(n, send)
+	}
+}
+
+func collectApps(list []Workload, send func(*prometheus.Desc, float64, ...string)) {
+	states := map[plan.State]int{}
+	for _, w := range list {
+		states[w.State]++
+		id := []string{w.ID.Kind, w.ID.Namespace, w.ID.Name}
+		send(appInfo, 1, append(id, string(w.State), w.Rev, w.Commit)...)
+		send(appReplicas, float64(w.Replicas), id...)
+		send(appReady, float64(w.Ready), id...)
+		send(appUpdated, float64(w.Updated), id...)
+		sum := 0
+		for _, p := range w.Pods {
+			sum += p.Restarts
+		}
+		send(restarts, float64(sum), id...)
+	}
+	for _, s := range allStates {
+		send(apps, float64(states[s]), string(s))
+	}
+}
+
+var allStates = []plan.State{
+	plan.Converged, plan.Progressing, plan.Suspended, plan.Paused, plan.Held, plan.Failed, plan.Pruning,
+}
+
+func collectNode(n live.Node, send func(*prometheus.Desc, float64, ...string)) {
+	send(nodeUp, truth(!quiet(n)), n.Name)
+	send(nodeSilent, n.Silent.Seconds(), n.Name)
+	send(nodePods, float64(len(n.Pods)), n.Name)
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func unix(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}

@@ -1,0 +1,74 @@
+package status
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// podLimit is how many pods a Podman host has locks for.
+const podLimit = 680
+
+func (l *lister) nodes() {
+	for _, n := range l.report.Nodes {
+		l.add(l.node(n))
+	}
+}
+
+func (l *lister) node(n Node) *corev1.Node {
+	o := l.declared(n.Name)
+	o.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Node"}
+	o.Name = n.Name
+	setUID(&o.ObjectMeta, l.uid("Node", n.Name))
+	o.Status = corev1.NodeStatus{Conditions: []corev1.NodeCondition{l.nodeReady(n)}}
+	if !n.Known {
+		return o
+	}
+	o.Status.Capacity = resources(int64(n.Facts.CPUs)*1000, n.Facts.Memory)
+	o.Status.Allocatable = resources(n.Room.MilliCPU, n.Room.Memory)
+	o.Status.NodeInfo = corev1.NodeSystemInfo{
+		KernelVersion: n.Facts.Kernel, OSImage: n.Facts.OS, OperatingSystem: "linux", Architecture: n.Facts.Arch,
+		ContainerRuntimeVersion: strings.TrimSuffix("podman://"+n.Facts.Podman, "podman://"),
+	}
+	return o
+}
+
+// declared is the Node as HEAD or, when it left HEAD, an ancestor has it. This machine, which nobody declares, has only a
+// name.
+func (l *lister) declared(name string) *corev1.Node {
+	for _, n := range append(append([]manifest.Node{}, l.History.Want().Nodes...), l.History.Gone...) {
+		if n.Name == name && n.Object != nil {
+			return n.Object.DeepCopy()
+		}
+	}
+	return &corev1.Node{}
+}
+
+func (l *lister) nodeReady(n Node) corev1.NodeCondition {
+	c := corev1.NodeCondition{
+		Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "PodmanAnswers", Message: n.Why,
+		LastHeartbeatTime: stamp(l.Now.Add(-n.Silent)),
+	}
+	switch {
+	case !n.Known:
+		c.Status, c.Reason, c.LastHeartbeatTime = corev1.ConditionUnknown, "NeverAnswered", metav1.Time{}
+	case n.State == Silent:
+		c.Status, c.Reason = corev1.ConditionUnknown, "Silent"
+		c.LastTransitionTime = c.LastHeartbeatTime
+	case len(n.Marks) > 0:
+		c.Reason = n.Marks[0]
+	}
+	return c
+}
+
+func resources(milliCPU, memory int64) corev1.ResourceList {
+	return corev1.ResourceList{
+		corev1.ResourceCPU:    *resource.NewMilliQuantity(milliCPU, resource.DecimalSI),
+		corev1.ResourceMemory: *resource.NewQuantity(memory, resource.BinarySI),
+		corev1.ResourcePods:   *resource.NewQuantity(podLimit, resource.DecimalSI),
+	}
+}

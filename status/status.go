@@ -1,0 +1,250 @@
+// Package status tells people and programs what a pass knew: which workloads there are and how they stand, which
+// nodes answer, what does not load, and what will be done next.
+//
+// Of turns a World, which is all that one pass read, saw and thought, into a Report. The rest of the package are
+// renderings of it: text for terminals, Kubernetes objects as JSON or YAML, Prometheus metrics and the HTTP handler.
+// No rendering shows a secret's value: none of them is ever given one.
+package status
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/health"
+	"github.com/podkeep/podkeep/reconciler/plan"
+)
+
+// World is all that one pass read, saw and thought. Err is why the pass could not be finished.
+type World struct {
+	Now      time.Time
+	History  manifest.History
+	Snapshot live.Snapshot
+	Plan     plan.Plan
+	Err      error
+}
+
+// Report is a World put the way people ask about it. Every list is sorted.
+type Report struct {
+	Now             time.Time
+	Cluster, Source string
+	Head            manifest.Set
+	Fetched         time.Time // when the last good fetch began; zero when there was none
+	Errors          []string  // why the picture may be old or partial
+	Notes           []string  // what concerns the fleet as a whole
+	Workloads       []Workload
+	Nodes           []Node
+	Problems        []manifest.Problem
+}
+
+// Workload is one thing that becomes pods. Since is when the oldest pod of the revision in force was made; zero
+// without pods.
+type Workload struct {
+	plan.App
+	Since time.Time
+	Pods  []Pod
+}
+
+// Pod is one pod and the verdict on it.
+type Pod struct {
+	live.Pod
+	Node     string
+	State    string // a health.State, or Unknown when its node is silent
+	Why      string
+	Ready    int // containers that run
+	Restarts int // of all containers
+}
+
+// Unknown is the state of what is on a node that does not answer.
+const Unknown = "Unknown"
+
+// Node is one host. State is Ready or Silent; Marks say what else is true of it: cordoned, leaving.
+type Node struct {
+	live.Node
+	State string
+	Marks []string
+	Used  manifest.Resources // the requests of its pods
+	Why   string
+}
+
+// States of a node.
+const (
+	Ready  = "Ready"
+	Silent = "Silent"
+)
+
+// Of makes the Report.
+func Of(w World) Report {
+	r := Report{
+		Now: w.Now, Cluster: w.History.Cluster, Source: w.History.Source, Head: w.History.Head,
+		Fetched: w.History.Fetched, Errors: troubles(w), Notes: w.Plan.Notes, Problems: w.History.Head.Problems,
+	}
+	for _, n := range w.Snapshot.Nodes {
+		r.Nodes = append(r.Nodes, node(w.History, n, w.Now))
+	}
+	pods := podsByApp(w)
+	for _, app := range w.Plan.Apps {
+		mine := pods[app.ID]
+		r.Workloads = append(r.Workloads, Workload{App: app, Since: since(app, mine), Pods: mine})
+	}
+	return r
+}
+
+func troubles(w World) []string {
+	var lines []string
+	if w.History.Err != "" {
+		lines = append(lines, w.History.Err)
+	}
+	if w.Err != nil && w.Err.Error() != w.History.Err {
+		lines = append(lines, w.Err.Error())
+	}
+	return lines
+}
+
+func node(h manifest.History, have live.Node, now time.Time) Node {
+	n := Node{Node: have, State: Ready}
+	for _, p := range have.Pods {
+		n.Used.MilliCPU += p.Room.MilliCPU
+		n.Used.Memory += p.Room.Memory
+	}
+	var whys []string
+	if quiet(have) {
+		n.State, whys = Silent, append(whys, silence(have))
+	}
+	n.Marks = marks(h, have.Name)
+	for _, t := range have.Troubles {
+		whys = append(whys, trouble(t, now))
+	}
+	n.Why = strings.Join(whys, "; ")
+	return n
+}
+
+func quiet(n live.Node) bool { return !n.Known || n.Silent > 0 }
+
+func silence(n live.Node) string {
+	why := "has not answered yet"
+	if n.Known {
+		why = "silent for " + Age(n.Silent)
+	}
+	if n.Why != "" {
+		why += ": " + n.Why
+	}
+	return why
+}
+
+func marks(h manifest.History, name string) []string {
+	if slices.ContainsFunc(h.Gone, func(n manifest.Node) bool { return n.Name == name }) {
+		return []string{"Leaving"}
+	}
+	for _, n := range h.Head.Nodes {
+		if n.Name == name && n.Unschedulable {
+			return []string{"Cordoned"}
+		}
+	}
+	return nil
+}
+
+func trouble(t live.Trouble, now time.Time) string {
+	s := t.Why
+	if !strings.Contains(s, t.Name) {
+		s = t.Name + ": " + s
+	}
+	if t.Count > 1 {
+		s += fmt.Sprintf(" (%d times)", t.Count)
+	}
+	if t.Next.After(now) {
+		s += ", again in " + Age(t.Next.Sub(now))
+	}
+	return s
+}
+
+func podsByApp(w World) map[manifest.ID][]Pod {
+	byApp := map[manifest.ID][]Pod{}
+	for _, n := range w.Snapshot.Nodes {
+		for _, p := range n.Pods {
+			byApp[p.App] = append(byApp[p.App], pod(n, p, w.Now))
+		}
+	}
+	for _, pods := range byApp {
+		slices.SortStableFunc(pods, func(a, b Pod) int { return strings.Compare(a.Name, b.Name) })
+	}
+	return byApp
+}
+
+func pod(n live.Node, p live.Pod, now time.Time) Pod {
+	verdict := health.Of(p, now)
+	out := Pod{Pod: p, Node: n.Name, State: string(verdict.State), Why: verdict.Why}
+	for _, c := range p.Containers {
+		out.Restarts += live.Restarts(c.Attempt)
+		if c.State == live.Running {
+			out.Ready++
+		}
+	}
+	switch {
+	case quiet(n):
+		out.State, out.Why = Unknown, n.Name+" "+silence(n)
+	case verdict.Ready():
+		out.Why = ""
+	}
+	return out
+}
+
+func since(app plan.App, pods []Pod) time.Time {
+	var oldest, any time.Time
+	for _, p := range pods {
+		any = earlier(any, p.Created)
+		if p.Rev == app.Rev {
+			oldest = earlier(oldest, p.Created)
+		}
+	}
+	if oldest.IsZero() {
+		return any
+	}
+	return oldest
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// Age is a duration as a person says it, in at most two units: 4s, 3m12s, 5h, 12d.
+func Age(d time.Duration) string {
+	d = max(d, 0)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < 10*time.Minute:
+		return units(d, time.Minute, "m", time.Second, "s")
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 10*time.Hour:
+		return units(d, time.Hour, "h", time.Minute, "m")
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
+	}
+}
+
+func units(d, big time.Duration, bigName string, small time.Duration, smallName string) string {
+	s := fmt.Sprintf("%d%s", int(d/big), bigName)
+	if rest := int(d % big / small); rest > 0 {
+		s += fmt.Sprintf("%d%s", rest, smallName)
+	}
+	return s
+}
+
+// ShortCommit is as much of a commit as people read: seven digits of a hash, any other name whole.
+func ShortCommit(commit string) string {
+	hex := strings.TrimLeft(commit, "0123456789abcdef") == ""
+	if hex && len(commit) >= 40 {
+		return commit[:7]
+	}
+	return commit
+}

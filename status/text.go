@@ -1,0 +1,242 @@
+package status
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/health"
+	"github.com/podkeep/podkeep/reconciler/plan"
+)
+
+// Text writes the report for people: what was read, then workloads, nodes, notes and problems. Wide adds the pods and
+// every line that is waited for.
+func (r Report) Text(w io.Writer, look Look, wide bool) {
+	r.headline(w, look)
+	r.workloads(w, look, wide)
+	if wide {
+		r.pods(w, look)
+	}
+	r.nodes(w, look)
+	r.notes(w, look)
+	if len(r.Problems) > 0 {
+		_, _ = fmt.Fprintln(w)
+	}
+	WriteProblems(w, look, r.Problems)
+}
+
+func (r Report) headline(w io.Writer, look Look) {
+	line := fmt.Sprintf("cluster %s from %s", r.Cluster, r.Source)
+	if r.Head.Commit != "" {
+		line += ", at " + r.commit()
+	}
+	if r.Fetched.IsZero() {
+		line += ", never fetched"
+	} else {
+		line += ", fetched " + Age(r.Now.Sub(r.Fetched)) + " ago"
+	}
+	look.lines(w, "", line, "")
+	for _, e := range r.Errors {
+		look.lines(w, "", "error: "+e, Red)
+	}
+}
+
+// commit is the commit, its subject, who wrote it and how long ago.
+func (r Report) commit() string {
+	s := ShortCommit(r.Head.Commit)
+	if r.Head.Subject != "" {
+		s += fmt.Sprintf(" %q", r.Head.Subject)
+	}
+	if r.Head.Author != "" {
+		s += " by " + r.Head.Author
+	}
+	if !r.Head.Time.IsZero() {
+		s += ", " + Age(r.Now.Sub(r.Head.Time)) + " ago"
+	}
+	return s
+}
+
+func (r Report) workloads(w io.Writer, look Look, wide bool) {
+	if len(r.Workloads) == 0 {
+		if r.Head.Commit != "" {
+			look.lines(w, "", "no workloads", Dim)
+		}
+		return
+	}
+	var rows [][]cell
+	for _, app := range r.Workloads {
+		rows = append(rows, r.workload(app, wide))
+	}
+	_, _ = fmt.Fprintln(w)
+	look.table(w, []string{"NAME", "READY", "UP-TO-DATE", "STATE", "REV", "COMMIT", "AGE", "WHY"}, rows)
+}
+
+func (r Report) workload(app Workload, wide bool) []cell {
+	row := plain(
+		app.ID.Short(), fmt.Sprintf("%d/%d", app.Ready, app.Replicas), strconv.Itoa(app.Updated), string(app.State),
+		Revs(app.App), ShortCommit(app.Commit), r.age(app.Since), app.whys(wide))
+	row[3].paint = paintOf(app.State)
+	return row
+}
+
+// shown is how many waits and held actions a row carries before it says how many more there are.
+const shown = 3
+
+func (w Workload) whys(wide bool) string {
+	var lines []string
+	if w.Why != "" {
+		lines = append(lines, w.Why)
+	}
+	rest := append([]string{}, w.Waits...)
+	for _, a := range w.Suspended {
+		rest = append(rest, "held: "+Line(a))
+	}
+	if extra := len(rest) - shown; extra > 0 && !wide {
+		rest = append(rest[:shown], fmt.Sprintf("and %d more, -o wide lists them", extra))
+	}
+	return strings.Join(append(lines, rest...), "\n")
+}
+
+// Revs is the revision asked for, after the stable one and an arrow when they differ.
+func Revs(app plan.App) string {
+	switch {
+	case app.Rev == "":
+		return live.ShortRev(app.Stable)
+	case app.Stable == "" || app.Stable == app.Rev:
+		return live.ShortRev(app.Rev)
+	default:
+		return live.ShortRev(app.Stable) + "→" + live.ShortRev(app.Rev)
+	}
+}
+
+func paintOf(s plan.State) Paint {
+	switch s {
+	case plan.Converged:
+		return Green
+	case plan.Failed:
+		return Red
+	case plan.Progressing, plan.Pruning:
+		return Blue
+	default:
+		return Yellow
+	}
+}
+
+func (r Report) age(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return Age(r.Now.Sub(t))
+}
+
+func (r Report) pods(w io.Writer, look Look) {
+	var rows [][]cell
+	for _, app := range r.Workloads {
+		for _, p := range app.Pods {
+			rows = append(rows, r.pod(p))
+		}
+	}
+	if len(rows) == 0 {
+		return
+	}
+	_, _ = fmt.Fprintln(w)
+	look.table(w, []string{"POD", "NODE", "READY", "STATE", "RESTARTS", "AGE", "REV", "IP", "WHY"}, rows)
+}
+
+func (r Report) pod(p Pod) []cell {
+	ready := fmt.Sprintf("%d/%d", p.Ready, len(p.Expect))
+	row := plain(p.Name, p.Node, ready, p.State, strconv.Itoa(p.Restarts), r.age(p.Created), live.ShortRev(p.Rev), dash(p.IP), p.Why)
+	switch p.State {
+	case string(health.Ready), string(health.Done):
+		row[3].paint = Green
+	case string(health.Crashed), string(health.Failed):
+		row[3].paint = Red
+	default:
+		row[3].paint = Yellow
+	}
+	return row
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func (r Report) nodes(w io.Writer, look Look) {
+	if len(r.Nodes) == 0 {
+		return
+	}
+	var rows [][]cell
+	for _, n := range r.Nodes {
+		rows = append(rows, n.row())
+	}
+	_, _ = fmt.Fprintln(w)
+	look.table(w, []string{"NODE", "STATE", "PODS", "CPU", "MEMORY", "PODMAN", "OS", "WHY"}, rows)
+}
+
+func (n Node) row() []cell {
+	row := plain(n.Name, strings.Join(append([]string{n.State}, n.Marks...), ","), "-", "-", "-", "-", "-", n.Why)
+	row[1].paint = Green
+	switch {
+	case n.State == Silent:
+		row[1].paint = Red
+	case len(n.Marks) > 0:
+		row[1].paint = Yellow
+	}
+	if !n.Known {
+		return row
+	}
+	row[2].text = strconv.Itoa(len(n.Pods))
+	row[3].text = cpu(n.Used.MilliCPU) + "/" + cpu(n.Room.MilliCPU)
+	row[4].text = memory(n.Used.Memory) + "/" + memory(n.Room.Memory)
+	row[5].text = dash(n.Facts.Podman)
+	row[6].text = dash(strings.Trim(n.Facts.OS+" "+n.Facts.Arch, " "))
+	return row
+}
+
+func cpu(milli int64) string { return strconv.FormatFloat(float64(milli)/1000, 'f', -1, 64) }
+
+func memory(bytes int64) string {
+	const mebi, gibi = 1 << 20, 1 << 30
+	switch {
+	case bytes == 0:
+		return "0"
+	case bytes < 10*gibi:
+		return fmt.Sprintf("%dMi", bytes/mebi)
+	default:
+		return fmt.Sprintf("%dGi", bytes/gibi)
+	}
+}
+
+func (r Report) notes(w io.Writer, look Look) {
+	if len(r.Notes) == 0 {
+		return
+	}
+	_, _ = fmt.Fprintln(w)
+	for _, n := range r.Notes {
+		look.lines(w, "", "note: "+n, Yellow)
+	}
+}
+
+// WriteProblems writes what does not load, one FILE:LINE: line each, never wrapped, so that editors find them.
+func WriteProblems(w io.Writer, look Look, problems []manifest.Problem) {
+	for _, p := range problems {
+		_, _ = fmt.Fprintln(w, look.Paint(Red, p.Error()))
+	}
+}
+
+// lines writes text, wrapped, each line after indent.
+func (l Look) lines(w io.Writer, indent, text string, paint Paint) {
+	for i, line := range wrap(text, l.Width-len(indent)-gap, l.Width > 0) {
+		if i > 0 {
+			line = strings.Repeat(" ", gap) + line
+		}
+		_, _ = fmt.Fprintln(w, indent+l.Paint(paint, line))
+	}
+}
