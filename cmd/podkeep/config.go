@@ -1,0 +1,159 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"gopkg.in/yaml.v3"
+)
+
+// configFile is read from the current directory when --config names no other.
+const configFile = "podkeep.yaml"
+
+// pathKeys are relative to the file that they stand in.
+var pathKeys = []string{"source", "token-file", "ca-file", "ssh-key", "known-hosts"}
+
+// configure sets the flags that were not given from a file of the same keys. No file is fine unless path names one. An
+// unknown key is an error, with its line.
+func configure(flags *pflag.FlagSet, path string) error {
+	named := path != ""
+	if !named {
+		path = configFile
+	}
+	data, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !named:
+		return nil
+	case err != nil:
+		return fmt.Errorf("config: %w", err)
+	}
+	pairs, err := pairs(path, data)
+	if err != nil {
+		return err
+	}
+	for _, p := range pairs {
+		if err := p.set(flags); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pair is one key and its value.
+type pair struct {
+	file       string
+	key, value *yaml.Node
+}
+
+func pairs(path string, data []byte) ([]pair, error) {
+	var doc yaml.Node
+	decoder := yaml.NewDecoder(strings.NewReader(string(data)))
+	if err := decoder.Decode(&doc); errors.Is(err, io.EOF) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	top := doc.Content[0]
+	if top.Tag == "!!null" {
+		return nil, nil
+	}
+	if top.Kind != yaml.MappingNode {
+		return nil, fmt.Errorf("%s:%d: write `key: value` lines, such as `source: https://git.example.com/fleet.git`", path, top.Line)
+	}
+	var list []pair
+	for i := 0; i < len(top.Content); i += 2 {
+		list = append(list, pair{path, top.Content[i], top.Content[i+1]})
+	}
+	return list, nil
+}
+
+func (p pair) set(flags *pflag.FlagSet) error {
+	key := p.key.Value
+	if !slices.Contains(configKeys(), key) {
+		return p.errorf(p.key, "unknown key %q%s", key, p.instead())
+	}
+	if p.value.Kind != yaml.ScalarNode {
+		return p.errorf(p.value, "%s: write one value", key)
+	}
+	flag := flags.Lookup(key)
+	if flag == nil || flag.Changed {
+		return nil
+	}
+	value := p.value.Value
+	if slices.Contains(pathKeys, key) {
+		value = beside(p.file, value)
+	}
+	if err := flag.Value.Set(value); err != nil {
+		return p.errorf(p.value, "%s: %q: %v", key, p.value.Value, err)
+	}
+	return nil
+}
+
+func (p pair) errorf(at *yaml.Node, format string, args ...any) error {
+	return fmt.Errorf("%s:%d: %s", p.file, at.Line, fmt.Sprintf(format, args...))
+}
+
+// beside resolves a relative path against the file that names it; URLs and absolute paths stay.
+func beside(file, value string) string {
+	if value == "" || filepath.IsAbs(value) || strings.Contains(value, ":") || strings.HasPrefix(value, "~") {
+		return value
+	}
+	return filepath.Join(filepath.Dir(file), value)
+}
+
+// configKeys are the flags that every command shares, and those that a controller is set up with.
+func configKeys() []string {
+	var keys []string
+	collect := func(f *pflag.Flag) {
+		if f.Name != "config" {
+			keys = append(keys, f.Name)
+		}
+	}
+	all := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(settings).register(all)
+	new(runOptions).register(all)
+	all.VisitAll(collect)
+	slices.Sort(keys)
+	return keys
+}
+
+func (p pair) instead() string {
+	best, least := "", 4
+	for _, key := range configKeys() {
+		if d := distance(strings.ToLower(p.key.Value), key); d < least {
+			best, least = key, d
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf(": did you mean %q?", best)
+	}
+	return ": write one of " + strings.Join(configKeys(), ", ")
+}
+
+// distance is how many letters to change, add or drop to get from a to b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		before := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := before
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			before = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/podkeep/podkeep/drivers"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/sources"
+)
+
+// open opens the source that the settings name.
+func (s *settings) open(ctx context.Context) (sources.Source, error) {
+	return sources.Open(ctx, s.where(s.source, s.branch))
+}
+
+// openFor opens another version of the source: a revision of it, or a directory whose files are planned for as if they
+// were pushed to it. What it gives goes by the source's name, so that the fleet knows its own. Unless a source
+// was asked for, a directory is a version of the repository it lies in.
+func (s *settings) openFor(ctx context.Context, rev, dir string, asked bool) (sources.Source, error) {
+	if rev == "" && dir == "" {
+		return s.open(ctx)
+	}
+	url := s.source
+	if dir != "" && !asked {
+		url = dir
+	}
+	base, err := sources.Open(ctx, s.where(url, s.branch))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = base.Close() }()
+	there := s.where(url, rev)
+	if dir != "" {
+		there = sources.Options{URL: "dir:" + filepath.Clean(dir)}
+	}
+	version, err := sources.Open(ctx, there)
+	if err != nil {
+		return nil, err
+	}
+	return called(version, base.Name()), nil
+}
+
+func (s *settings) where(url, branch string) sources.Options {
+	o := sources.Options{URL: url, Branch: branch, Path: s.path, Interval: s.interval}
+	o.TokenFile, o.CAFile, o.SSHKey, o.KnownHosts = s.tokenFile, s.caFile, s.sshKey, s.knownHosts
+	return o
+}
+
+// openNode opens the driver for a node.
+func (s *settings) openNode(ctx context.Context, n manifest.Node) (drivers.Driver, error) {
+	return drivers.Open(ctx, n, drivers.Options{
+		Cluster: s.cluster, KnownHosts: given(s.knownHosts), Identity: given(s.sshKey),
+	})
+}
+
+func given(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
+}

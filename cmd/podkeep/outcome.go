@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/plan"
+	"github.com/podkeep/podkeep/status"
+)
+
+// outcome is what sync makes of a pass. Until done, why is what is waited for.
+type outcome struct {
+	done bool
+	code int
+	why  string
+}
+
+// Exit codes of sync.
+const (
+	converged = 0
+	failed    = 1
+	decision  = 4
+)
+
+// judge says whether a sync that began then is over. A fetch from before it began proves nothing.
+func judge(w status.World, began time.Time) outcome {
+	if w.History.Fetched.Before(began) || w.History.Head.Commit == "" {
+		if err := lost(w); err != nil {
+			return outcome{true, failed, err.Error()}
+		}
+		return outcome{why: "the source has not been read yet"}
+	}
+	if err := unreachable(w); err != nil {
+		return outcome{true, failed, err.Error()}
+	}
+	if moving := moving(w.Plan); len(moving) > 0 {
+		return outcome{why: strings.Join(moving, "; ")}
+	}
+	return settled(w)
+}
+
+// moving lists what will still change by itself.
+func moving(p plan.Plan) []string {
+	var lines []string
+	states := map[manifest.ID]plan.App{}
+	for _, app := range p.Apps {
+		states[app.ID] = app
+		if moves(app, p) {
+			lines = append(lines, app.ID.Short()+": "+reason(app))
+		}
+	}
+	for _, a := range p.Actions {
+		if app, ok := states[a.App]; !ok || app.State == plan.Converged || app.State == plan.Suspended {
+			lines = append(lines, status.Line(a))
+		}
+	}
+	return lines
+}
+
+// moves says whether a workload goes on without a person. A rejected revision does while its pods give way
+// to the stable ones; without a stable one it has ended where it is.
+func moves(app plan.App, p plan.Plan) bool {
+	switch app.State {
+	case plan.Progressing, plan.Pruning:
+		return true
+	case plan.Failed:
+		return app.Stable != "" && app.Stable != app.Rev && app.Updated > 0
+	case plan.Paused:
+		return acted(app, p)
+	case plan.Held:
+		return acted(app, p) || !p.Wake.IsZero()
+	default:
+		return false
+	}
+}
+
+func acted(app plan.App, p plan.Plan) bool {
+	for _, a := range p.Actions {
+		if a.App == app.ID {
+			return true
+		}
+	}
+	return false
+}
+
+// settled is the end of a fleet in which nothing moves any more.
+func settled(w status.World) outcome {
+	if bad := whys(w.Plan, plan.Failed); len(bad) > 0 {
+		return outcome{true, failed, "failed: " + strings.Join(bad, "; ")}
+	}
+	if n := len(w.History.Head.Problems); n > 0 {
+		return outcome{true, failed, problems(w.History.Head.Problems)}
+	}
+	if waiting := whys(w.Plan, plan.Paused, plan.Held); len(waiting) > 0 {
+		return outcome{true, decision, "a decision is awaited: " + strings.Join(waiting, "; ")}
+	}
+	line := "converged at " + status.ShortCommit(w.History.Head.Commit)
+	if n := len(whys(w.Plan, plan.Suspended)); n > 0 {
+		line += fmt.Sprintf(", %d suspended,", n)
+	}
+	return outcome{true, converged, line}
+}
+
+func problems(list []manifest.Problem) string {
+	lines := []string{"converged but for what does not load:"}
+	for _, p := range list {
+		lines = append(lines, p.Error())
+	}
+	return strings.Join(lines, "\n")
+}
+
+func whys(p plan.Plan, states ...plan.State) []string {
+	var lines []string
+	for _, app := range p.Apps {
+		for _, s := range states {
+			if app.State == s {
+				lines = append(lines, app.ID.Short()+": "+reason(app))
+			}
+		}
+	}
+	return lines
+}
+
+func reason(app plan.App) string {
+	if app.Why == "" {
+		return strings.ToLower(string(app.State))
+	}
+	return app.Why
+}

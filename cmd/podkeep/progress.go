@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/plan"
+	"github.com/podkeep/podkeep/status"
+)
+
+// progress follows a sync: a table drawn over itself on a terminal, a line for each change elsewhere.
+type progress struct {
+	out    io.Writer
+	began  time.Time
+	lines  bool // also on a terminal, when the log runs between
+	drawn  int  // lines of the table on the screen
+	stands map[manifest.ID]string
+	done   map[string]bool // actions told of already
+}
+
+func newProgress(out io.Writer, began time.Time, lines bool) *progress {
+	return &progress{out: out, began: began, lines: lines, stands: map[manifest.ID]string{}, done: map[string]bool{}}
+}
+
+func (p *progress) pass(w status.World) {
+	width, height, ok := terminal(p.out)
+	if ok && !p.lines {
+		p.draw(w, width, height)
+		return
+	}
+	p.tell(w)
+}
+
+// draw replaces the table with a new one in one write. What the screen is too low for is counted, the settled first.
+func (p *progress) draw(w status.World, width, height int) {
+	var table bytes.Buffer
+	l := look(p.out)
+	l.Width = width
+	status.Of(w).Progress(&table, l, w.Now.Sub(p.began), height-1)
+	back := ""
+	if p.drawn > 0 {
+		back = fmt.Sprintf("\x1b[%dA\x1b[J", p.drawn)
+	}
+	p.drawn = strings.Count(table.String(), "\n")
+	_, _ = io.WriteString(p.out, back+table.String())
+}
+
+// tell writes what is new since the last pass.
+func (p *progress) tell(w status.World) {
+	at := fmt.Sprintf("%6s", status.Age(w.Now.Sub(p.began)))
+	fresh := map[string]bool{}
+	for _, a := range w.Plan.Actions {
+		line := status.Line(a)
+		fresh[line] = true
+		if !p.done[line] {
+			_, _ = fmt.Fprintf(p.out, "%s  %s\n", at, line)
+		}
+	}
+	p.done = fresh
+	for _, app := range w.Plan.Apps {
+		if line := stand(app); p.stands[app.ID] != line {
+			p.stands[app.ID] = line
+			_, _ = fmt.Fprintf(p.out, "%s  %s\n", at, line)
+		}
+	}
+}
+
+func stand(app plan.App) string {
+	line := fmt.Sprintf("%s: %s, %d/%d ready, %d up to date", app.ID.Short(), app.State, app.Ready, app.Replicas, app.Updated)
+	if app.Why != "" {
+		line += ": " + app.Why
+	}
+	return line
+}

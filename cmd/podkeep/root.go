@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// execute runs one command line and gives its exit code.
+func execute(args []string, out, errOut io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(context.Background())
+	var e exit
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &e):
+		if e.err != nil {
+			_, _ = fmt.Fprintln(errOut, "podkeep: "+e.Error())
+		}
+		return e.code
+	default:
+		_, _ = fmt.Fprintln(errOut, "podkeep: "+err.Error())
+		return 1
+	}
+}
+
+// exit is an error that knows its exit code. Without err everything has been said already.
+type exit struct {
+	code int
+	err  error
+}
+
+func (e exit) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e exit) Unwrap() error { return e.err }
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "podkeep",
+		Short: "Keeps a fleet of Podman hosts the way a Git repository says",
+		Long: paragraphs(`
+podkeep keeps a fleet of Podman hosts the way a Git repository says. You push Kubernetes
+manifests; it looks at what runs, thinks out the difference and acts, in steps that keep the
+service up. Rollback is git revert.
+
+With no flags it reads the directory it stands in and keeps this machine's Podman.`),
+		Example: examples(`
+# what would change, and why
+podkeep plan
+# make it so, and wait until it is
+podkeep sync
+# keep it so
+podkeep run --source https://git.example.com/fleet.git --branch main
+# how it stands
+podkeep status`),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
+	})
+	root.AddCommand(runCommand(), syncCommand(), planCommand(), statusCommand(), versionCommand(), completionCommand(),
+		devCommand())
+	return root
+}
+
+// paragraphs trims a text that was written for reading in the source.
+func paragraphs(s string) string { return strings.TrimSpace(s) }
+
+// examples indents lines as help shows them.
+func examples(s string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n  ")
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/podkeep/podkeep/reconciler"
+	"github.com/podkeep/podkeep/status"
+)
+
+type runOptions struct {
+	settings settings
+	listen   string
+	adopt    bool
+}
+
+// stale is how old the last pass may be before /healthz says so: four slow resyncs.
+const stale = 2 * time.Minute
+
+func runCommand() *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Keep the fleet as the repository says, until told to stop",
+		Long: paragraphs(`
+Reads, looks, thinks and acts, again and again: at once when the repository or a node changes, and
+every 30 seconds in any case. SIGINT and SIGTERM end it between two actions; pods stay as they are, and
+the next run goes on where this one ended. It keeps no state of its own.
+
+While it runs, --listen serves
+
+  /healthz  200 while passes happen, and how old the last one is
+  /metrics  Prometheus
+  /status   as podkeep status -o json; text for "Accept: text/plain" or ?o=text, ?o=wide, ?o=yaml
+
+The address has no authentication: keep it on loopback, or put something that has in front of it.`),
+		Example: examples(`
+# this directory, on this machine
+podkeep run
+# a remote repository, fetched every minute
+podkeep run --source https://git.example.com/fleet.git --branch main --interval 1m
+# how does it stand
+curl -s 'http://127.0.0.1:7077/status?o=text'`),
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	o.settings.bind(cmd)
+	o.register(cmd.Flags())
+	return cmd
+}
+
+func (o *runOptions) register(flags *pflag.FlagSet) {
+	flags.StringVar(&o.listen, "listen", "127.0.0.1:7077", "address for /healthz, /metrics and /status; empty serves nothing")
+	flags.BoolVar(&o.adopt, "adopt", false, "take over pods of this cluster that another source made")
+}
+
+func (o *runOptions) run(cmd *cobra.Command) error {
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	log := o.settings.logger(cmd.ErrOrStderr(), logrus.InfoLevel)
+	source, err := o.settings.open(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Close() }()
+
+	board := status.NewBoard(stale, time.Now)
+	board.Metrics.Build(version, commit())
+	closeServer, err := o.serve(board, log, cmd.Flags().Changed("listen"))
+	if err != nil {
+		return err
+	}
+	defer closeServer()
+
+	options := o.settings.options(source, log)
+	options.Adopt = o.adopt
+	options.Tell = func(p reconciler.Pass) { board.Show(world(p), time.Since(p.Time)) }
+	log.WithFields(logrus.Fields{"source": source.Name(), "cluster": o.settings.cluster, "version": version}).Info("begins")
+	err = reconciler.New(options).Run(ctx)
+	if ctx.Err() != nil {
+		log.Info("ends, as it was told to")
+		return nil
+	}
+	return err
+}
+
+// serve listens and answers until the function it gives is called. An address that is taken is an error only if it
+// was asked for.
+func (o *runOptions) serve(board *status.Board, log *logrus.Logger, asked bool) (func(), error) {
+	if o.listen == "" {
+		return func() {}, nil
+	}
+	listener, err := net.Listen("tcp", o.listen)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE) && !asked:
+		log.WithField("listen", o.listen).Warn("is taken: nothing is served; --listen gives another address")
+		return func() {}, nil
+	case err != nil:
+		return nil, fmt.Errorf("--listen %s: %w", o.listen, err)
+	}
+	server := &http.Server{Handler: board.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.WithError(err).Error("serves no more")
+		}
+	}()
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close()
+		}
+		<-done
+	}, nil
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// settings are what every command that reads a source and looks at a fleet is told.
+type settings struct {
+	source, branch, path string
+	interval             time.Duration
+	cluster, config      string
+	tokenFile, caFile    string
+	sshKey, knownHosts   string
+	logFormat            string
+	verbose              bool
+}
+
+func (s *settings) register(flags *pflag.FlagSet) {
+	flags.StringVar(&s.source, "source", ".", "the repository or directory that holds the manifests: a URL or a path")
+	flags.StringVar(&s.branch, "branch", "", "branch, tag or commit to follow (default: what HEAD names)")
+	flags.StringVar(&s.path, "path", "", "folder of the repository that holds the manifests (default: all of it)")
+	flags.DurationVar(&s.interval, "interval", 15*time.Second, "how often to fetch from a remote repository")
+	flags.StringVar(&s.cluster, "cluster", "default", "name of this fleet; what carries another name is left alone")
+	flags.StringVar(&s.config, "config", "", "file of these flags as `key: value` lines (default: podkeep.yaml, if it is there)")
+	flags.StringVar(&s.tokenFile, "token-file", "", "file with the token for an https repository")
+	flags.StringVar(&s.caFile, "ca-file", "", "certificates to trust for an https repository, beside the system's")
+	flags.StringVar(&s.sshKey, "ssh-key", "", "private key for repositories and nodes over SSH (default: the agent's, then ~/.ssh)")
+	flags.StringVar(&s.knownHosts, "known-hosts", "", "known hosts for repositories and nodes over SSH (default: ~/.ssh/known_hosts)")
+	flags.StringVar(&s.logFormat, "log-format", "text", "how log lines are written: text or json")
+	flags.BoolVarP(&s.verbose, "verbose", "v", false, "log more")
+}
+
+// bind registers the flags on a command, and reads the configuration file before it runs.
+func (s *settings) bind(cmd *cobra.Command) {
+	s.register(cmd.Flags())
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := configure(cmd.Flags(), s.config); err != nil {
+			return err
+		}
+		return s.check()
+	}
+	complete(cmd, "log-format", "text", "json")
+}
+
+func (s *settings) check() error {
+	switch {
+	case s.logFormat != "text" && s.logFormat != "json":
+		return fmt.Errorf("log-format %q: write text or json", s.logFormat)
+	case s.interval <= 0:
+		return fmt.Errorf("interval %s: write a duration above zero, such as 15s", s.interval)
+	case !label(s.cluster):
+		return fmt.Errorf("cluster %q: write lower-case letters, digits and dashes, at most 63", s.cluster)
+	default:
+		return nil
+	}
+}
+
+// label is Kubernetes' rule for a name that becomes part of others.
+func label(s string) bool {
+	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for _, r := range s {
+		if r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// complete offers a flag's few values to the shell.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	if err != nil {
+		panic(err)
+	}
+}
+
+// logger logs at level, or more when verbose was asked for.
+func (s *settings) logger(w io.Writer, level logrus.Level) *logrus.Logger {
+	log := logrus.New()
+	log.SetOutput(w)
+	log.SetLevel(level)
+	if s.verbose {
+		log.SetLevel(logrus.DebugLevel)
+	}
+	if s.logFormat == "json" {
+		log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
+	} else {
+		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: time.DateTime})
+	}
+	return log
+}

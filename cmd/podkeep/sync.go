@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+
+	"github.com/podkeep/podkeep/reconciler"
+)
+
+type syncOptions struct {
+	settings
+	timeout time.Duration
+	prune   bool
+	adopt   bool
+}
+
+func syncCommand() *cobra.Command {
+	var o syncOptions
+	cmd := &cobra.Command{
+		Use:   "sync",
+		Short: "Make the fleet as the repository says, wait until it is, and end",
+		Long: paragraphs(`
+Reads, looks, thinks and acts until every object that is not suspended is at its revision and available.
+On a terminal a table follows what happens; elsewhere each change is a line.
+
+Exit codes
+  0  converged
+  1  refused or failed: a revision was rejected and the one before it is kept, manifests do not
+     load (once the rest has converged), or the source or every node is out of reach
+  3  timed out: --timeout passed first
+  4  only a person's decision is awaited; what decides is printed`),
+		Example: examples(`
+podkeep sync
+# in a pipeline, after a push
+podkeep sync --source https://git.example.com/fleet.git --branch main --timeout 5m
+# a commit that removes more than half of the workloads holds until someone says so
+podkeep sync --allow-prune`),
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	o.bind(cmd)
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait for the fleet to converge")
+	cmd.Flags().BoolVar(&o.prune, "allow-prune", false, "let a commit delete more than half of the workloads")
+	cmd.Flags().BoolVar(&o.adopt, "adopt", false, "take over pods of this cluster that another source made")
+	return cmd
+}
+
+func (o *syncOptions) run(cmd *cobra.Command) error {
+	source, err := o.open(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Close() }()
+	interrupted, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(interrupted, o.timeout)
+	defer cancel()
+
+	began := time.Now()
+	show := newProgress(cmd.OutOrStdout(), began, o.verbose)
+	last := outcome{why: "nothing was seen yet"}
+	options := o.options(source, o.logger(cmd.ErrOrStderr(), logrus.ErrorLevel))
+	options.AllowPrune, options.Adopt = o.prune, o.adopt
+	options.Tell = func(p reconciler.Pass) {
+		if ctx.Err() != nil || last.done {
+			return
+		}
+		w := world(p)
+		show.pass(w)
+		if last = judge(w, began); last.done {
+			cancel()
+		}
+	}
+	err = reconciler.New(options).Run(ctx)
+	switch {
+	case last.done:
+		return o.end(cmd, last, began)
+	case interrupted.Err() != nil:
+		return errors.New("interrupted; sync again goes on where this one ended")
+	case ctx.Err() != nil:
+		return exit{3, fmt.Errorf("timed out after %s: %s", o.timeout, last.why)}
+	default:
+		return err
+	}
+}
+
+func (o *syncOptions) end(cmd *cobra.Command, last outcome, began time.Time) error {
+	if last.code == 0 {
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s in %s\n", last.why, time.Since(began).Round(100*time.Millisecond))
+		return err
+	}
+	return exit{last.code, errors.New(last.why)}
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/podkeep/podkeep/status"
+)
+
+// look is how to write to w: a terminal's width and colours, or neither. NO_COLOR and TERM=dumb take the colours.
+func look(w io.Writer) status.Look {
+	width, _, ok := terminal(w)
+	if !ok {
+		return status.Look{}
+	}
+	return status.Look{Width: width, Colour: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+}
+
+// terminal gives the size of the terminal that w is; ok is false when it is none.
+func terminal(w io.Writer) (width, height int, ok bool) {
+	f, isFile := w.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
+		return 0, 0, false
+	}
+	width, height, err := term.GetSize(int(f.Fd()))
+	return width, height, err == nil && width > 0
+}
