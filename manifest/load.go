@@ -3,11 +3,25 @@ package manifest
 import "time"
 
 // Parsed is one manifest file, decoded and validated by itself. It depends on path and content alone, so it can
-// be cached by them.
+// be cached by them. Assemble only reads it.
 type Parsed struct {
 	Path     string
 	objects  []object
+	failed   []ID // objects that did not load, as far as their names could be read
 	Problems []Problem
+}
+
+// object is one that passed the checks of its kind: decoded as written, nothing defaulted but the namespace.
+type object struct {
+	Meta
+	kind  kind
+	typed typed
+	lines map[string]int
+}
+
+// check collects what is wrong with the object from here on.
+func (o *object) check() *check {
+	return &check{file: o.File, line: o.Line, object: o.Kind + "/" + o.Name, lines: o.lines}
 }
 
 // Info is what a Set is told about its commit.

@@ -1,7 +1,8 @@
 // Package manifest is what a commit asks for: Kubernetes objects, decoded strictly, defaulted, validated
 // and rendered to the point where nothing is left to look up.
 //
-// Load turns the files of one commit into a Set. Rendering replaces every reference to a ConfigMap or a Secret
+// Parse reads one file, Assemble makes the files of one commit a Set, and History.Want is what to hold the fleet to
+// when some of HEAD does not load. Rendering replaces every reference to a ConfigMap or a Secret
 // by a literal or by the name of a File, so that a Revision says everything its pods are made of. Rev is the
 // digest of that. The package does no I/O and reads no clock.
 package manifest
@@ -67,6 +68,8 @@ type Problem struct {
 	Object string // KIND/NAME as far as it could be read, else ""
 	Field  string // spec.template.spec.containers[0].image, or ""
 	Text   string
+	// Notice marks what is worth saying and breaks nothing: a kind that is not built yet.
+	Notice bool `json:",omitempty"`
 }
 
 // Error is FILE:LINE: OBJECT: FIELD: TEXT, leaving out what is not known.
@@ -167,8 +170,10 @@ type Workload struct {
 // Revision is what every pod of one revision is made of. It holds no secret value, so it can be stored and shown.
 //
 // Spec is rendered: images are expanded, defaults are set, and what is left of references is only
-//   - env: a Value, a SecretKeyRef whose Name is the name of a File (Key empty), or a FieldRef to
-//     status.podIP(s), status.hostIP(s) or spec.nodeName, which only the node knows;
+//   - env: a Value, a SecretKeyRef whose Name is the name of a File (Key empty), a FieldRef to metadata.*, which
+//     method Pod replaces by a value, or a FieldRef to status.podIP(s), status.hostIP(s) or spec.nodeName, which only
+//     the node knows;
+//   - $(VAR) and $$ in command, args and env values, which method Pod expands;
 //   - volumes: emptyDir, hostPath, or a secret whose SecretName is empty and whose Items have a File's name as Key
 //     and the path below the mount as Path (ConfigMaps take that form too).
 type Revision struct {
@@ -218,6 +223,8 @@ type Set struct {
 	Secrets    []Secret
 	Files      []string // every manifest file of the commit, sorted
 	Problems   []Problem
+
+	failed map[ID]string // objects that did not load, with the file that names them
 }
 
 // Decision is a person's word, a line in Git notes.

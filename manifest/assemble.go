@@ -1,0 +1,193 @@
+package manifest
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Assemble makes a Set of all manifest files of one commit: it refuses what is there twice, resolves references to ConfigMaps
+// and Secrets, and renders revisions. The order of files does not matter. An object with a Problem is left out; its neighbours stay.
+func Assemble(info Info, files []Parsed) Set {
+	a := &assembly{
+		set:     Set{Commit: info.Commit, Parent: info.Parent, Time: info.Time, Author: info.Author, failed: map[ID]string{}},
+		origins: map[ID]Origin{}, configs: map[ID]config{}, suspended: map[string]bool{}, stems: map[string]Meta{},
+	}
+	a.set.Subject, _, _ = strings.Cut(strings.TrimSpace(info.Message), "\n")
+	a.set.AllowPrune = allowsPrune(info.Message)
+	files = slices.Clone(files)
+	slices.SortFunc(files, func(x, y Parsed) int { return cmp.Compare(x.Path, y.Path) })
+	for _, o := range a.collect(files) {
+		m := o.Meta
+		m.Commit = info.Commit
+		m.Suspended = m.Suspended || a.suspended[m.Namespace]
+		o.kind.add(a, m, o)
+	}
+	a.sort()
+	return a.set
+}
+
+// assembly is a Set in the making.
+type assembly struct {
+	set        Set
+	origins    map[ID]Origin
+	configs    map[ID]config
+	suspended  map[string]bool // namespaces
+	stems      map[string]Meta // what pods are called but for rev and slot
+	ranges     []podRange
+	unreadable string // a file that may hold anything
+}
+
+// collect gathers the objects, without those that are there twice, and what others need to know of them.
+func (a *assembly) collect(files []Parsed) []*object {
+	var all []*object
+	for _, f := range files {
+		a.set.Files = append(a.set.Files, f.Path)
+		a.set.Problems = append(a.set.Problems, f.Problems...)
+		for _, id := range f.failed {
+			a.set.failed[id] = f.Path
+		}
+		if a.unreadable == "" && slices.ContainsFunc(f.Problems, func(p Problem) bool { return p.Object == "" && p.breaks() }) {
+			a.unreadable = f.Path
+		}
+		for i := range f.objects {
+			if o := &f.objects[i]; a.isFirst(o) {
+				all = append(all, o)
+			}
+		}
+	}
+	return all
+}
+
+func (a *assembly) isFirst(o *object) bool {
+	if first, twice := a.origins[o.ID]; twice {
+		c := o.check()
+		c.refuse("metadata.name", "%s is already in %s; remove one of them", o.ID, first)
+		a.set.Problems = append(a.set.Problems, c.found...)
+		return false
+	}
+	a.origins[o.ID] = o.Origin
+	if cfg, ok := configOf(o); ok {
+		a.configs[o.ID] = cfg
+	}
+	if o.Kind == "Namespace" && o.Suspended {
+		a.suspended[o.Name] = true
+	}
+	return true
+}
+
+// fail leaves the object out.
+func (a *assembly) fail(o *object, c *check) {
+	a.set.failed[o.ID] = o.File
+	a.set.Problems = append(a.set.Problems, c.found...)
+}
+
+// workload renders what becomes pods.
+func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy Strategy) {
+	c := o.check()
+	a.distinct(c, m)
+	p.meta.Annotations = without(p.meta.Annotations, lastApplied)
+	s := &sources{check: c, assembly: a, namespace: m.Namespace, used: map[string]string{}, files: map[string]File{}}
+	spec := s.render(p)
+	if len(c.found) > 0 {
+		a.fail(o, c)
+		return
+	}
+	w := Workload{
+		Meta: m, Replicas: replicas, Strategy: strategy, Object: o.typed,
+		PruneDisabled: m.Annotations[AnnotationPrune] == "disabled",
+		Revision: Revision{
+			App: m.ID, Rev: revOf(m.ID, p, s.used), Commit: m.Commit, Labels: p.meta.Labels, Annotations: p.meta.Annotations,
+			Spec: spec, Files: sorted(s.files),
+		},
+	}
+	for _, name := range w.Revision.Files {
+		w.Config = append(w.Config, s.files[name])
+	}
+	a.set.Workloads = append(a.set.Workloads, w)
+}
+
+// distinct refuses a workload whose pods or receipts could be taken for those of another: names are joined with dashes, so
+// a of namespace b-c and c-a of namespace b would meet.
+func (a *assembly) distinct(c *check, m Meta) {
+	stem := strings.ReplaceAll(m.Short(), "/", "-")
+	if other, taken := a.stems[stem]; taken {
+		c.refuse("metadata.name", "its pods would have the names of %s's, %s; rename one of them", other.ID, other.Origin)
+		return
+	}
+	a.stems[stem] = m
+}
+
+// podRange is the pod range of a Node.
+type podRange struct {
+	Meta
+	netip.Prefix
+}
+
+// nodes adds a Node whose pods' addresses no other Node has.
+func (a *assembly) nodes(o *object, n Node) {
+	c := o.check()
+	if prefix, err := netip.ParsePrefix(n.PodCIDR); err == nil {
+		for _, other := range a.ranges {
+			if other.Overlaps(prefix) {
+				c.refuse("spec.podCIDR", "%s overlaps %s of %s, %s; give each Node its own range", prefix, other.Prefix, other.ID, other.Origin)
+			}
+		}
+		a.ranges = append(a.ranges, podRange{n.Meta, prefix})
+	}
+	if len(c.found) > 0 {
+		a.fail(o, c)
+		return
+	}
+	a.set.Nodes = append(a.set.Nodes, n)
+}
+
+func (a *assembly) sort() {
+	sortByID(a.set.Namespaces, func(x Namespace) ID { return x.ID })
+	sortByID(a.set.Nodes, func(x Node) ID { return x.ID })
+	sortByID(a.set.Workloads, func(x Workload) ID { return x.ID })
+	sortByID(a.set.ConfigMaps, func(x ConfigMap) ID { return x.ID })
+	sortByID(a.set.Secrets, func(x Secret) ID { return x.ID })
+	slices.SortStableFunc(a.set.Problems, func(x, y Problem) int {
+		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Line, y.Line))
+	})
+}
+
+func sortByID[T any](list []T, id func(T) ID) {
+	slices.SortFunc(list, func(x, y T) int {
+		switch a, b := id(x), id(y); {
+		case a.Less(b):
+			return -1
+		case b.Less(a):
+			return 1
+		}
+		return 0
+	})
+}
+
+// allowsPrune says whether the message ends in a block of trailers that has Allow-Prune: yes.
+func allowsPrune(message string) bool {
+	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(message, "\r\n", "\n")), "\n")
+	for i := len(lines) - 1; i > 0 && strings.TrimSpace(lines[i]) != ""; i-- {
+		key, value, _ := strings.Cut(lines[i], ":")
+		if strings.EqualFold(key, "Allow-Prune") && strings.EqualFold(strings.TrimSpace(value), "yes") {
+			return hasBody(lines[:i])
+		}
+	}
+	return false
+}
+
+// hasBody says whether a blank line stands above: the subject is no trailer.
+func hasBody(lines []string) bool {
+	return slices.ContainsFunc(lines, func(line string) bool { return strings.TrimSpace(line) == "" })
+}
+
+// short is a commit as people write it.
+func short(commit string) string { return commit[:min(7, len(commit))] }
+
+// at is where an object stands, for a reason.
+func (p Problem) brief() string {
+	return strings.TrimPrefix(p.Error(), fmt.Sprintf("%s: ", p.Origin))
+}

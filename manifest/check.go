@@ -1,0 +1,62 @@
+package manifest
+
+import (
+	"fmt"
+	"strings"
+)
+
+// check collects what is wrong with one object, and knows the line of each of its fields.
+type check struct {
+	file, object string
+	line         int            // where the object begins
+	lines        map[string]int // of each written field, by its path
+	found        []Problem
+}
+
+// refuse notes a problem of the field at path, or of the whole object when path is empty.
+func (c *check) refuse(path, format string, args ...any) {
+	c.found = append(c.found, Problem{
+		Origin: Origin{File: c.file, Line: c.at(path)}, Object: c.object, Field: path, Text: fmt.Sprintf(format, args...),
+	})
+}
+
+// refuseAll notes the messages of a validation function of apimachinery.
+func (c *check) refuseAll(path string, texts []string) {
+	for _, text := range texts {
+		c.refuse(path, "%s", text)
+	}
+}
+
+// at is the line of the field, or of the nearest field above it that is written.
+func (c *check) at(path string) int {
+	for ; path != ""; path = above(path) {
+		if line, ok := c.lines[path]; ok {
+			return line
+		}
+	}
+	return c.line
+}
+
+// origin is where the field stands.
+func (c *check) origin(path string) Origin { return Origin{File: c.file, Line: c.at(path)} }
+
+// above is the path without its last step, which is ".field", "[index]" or "[key]". Keys may hold dots.
+func above(path string) string {
+	cut := "."
+	if strings.HasSuffix(path, "]") {
+		cut = "["
+	}
+	return path[:max(0, strings.LastIndex(path, cut))]
+}
+
+// under is the path of a struct's field, keyed that of a map's entry, item that of a list's.
+func under(path, field string) string {
+	if path == "" {
+		return field
+	}
+	return path + "." + field
+}
+
+func keyed(path, key string) string { return path + "[" + key + "]" }
+
+func item(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }

@@ -1,0 +1,98 @@
+package manifest
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// config is the content of a ConfigMap or Secret.
+type config struct {
+	ID
+	Origin
+	data   map[string][]byte
+	binary map[string]bool // keys that cannot be variables
+}
+
+// configOf is what pods can take from the object, if it is one to take from.
+func configOf(o *object) (config, bool) {
+	cfg := config{ID: o.ID, Origin: o.Origin, data: map[string][]byte{}, binary: map[string]bool{}}
+	switch t := o.typed.(type) {
+	case *corev1.ConfigMap:
+		for key, value := range t.Data {
+			cfg.data[key] = []byte(value)
+		}
+		for key, value := range t.BinaryData {
+			cfg.data[key], cfg.binary[key] = value, true
+		}
+	case *corev1.Secret:
+		for key, value := range secretData(t) {
+			cfg.data[key] = value
+		}
+	default:
+		return config{}, false
+	}
+	return cfg, true
+}
+
+// fileName is what the File of a key is called. A ConfigMap's is named by its content. A Secret's name is
+// never a digest of the value alone, which could be looked up.
+func (cfg config) fileName(key string) string {
+	value := cfg.data[key]
+	if cfg.Kind == "ConfigMap" {
+		return fmt.Sprintf("cfg-%x", sha256.Sum256(value))[:36]
+	}
+	salt := fmt.Sprintf("%s\x00%s\x00%s\x00", cfg.Namespace, cfg.Name, key)
+	return fmt.Sprintf("sec-%x", sha256.Sum256(append([]byte(salt), value...)))[:36]
+}
+
+// sources look up configs for one workload and remember what was used.
+type sources struct {
+	*check
+	*assembly
+	namespace string
+	used      map[string]string // content by kind/name/key, for the rev
+	files     map[string]File
+}
+
+// config finds a ConfigMap or Secret. One that is optional may be missing, but not broken: what a file that does not
+// load may hold is not known to be gone.
+func (s *sources) config(at, kind, name string, optional *bool) (config, bool) {
+	id := ID{Kind: kind, Namespace: s.namespace, Name: name}
+	cfg, ok := s.configs[id]
+	file, broken := s.set.failed[id]
+	switch {
+	case ok:
+		return cfg, true
+	case broken:
+		s.refuse(at, "%s does not load, see %s", id, file)
+	case optional != nil && *optional && s.unreadable == "":
+	case optional != nil && *optional:
+		s.refuse(at, "%s is optional, but may be in %s, which does not load", id, s.unreadable)
+	default:
+		s.refuse(at, "%s is not in the repository; add it or set optional: true", id)
+	}
+	return config{}, false
+}
+
+// key finds the content of one key, and counts it as used.
+func (s *sources) key(at string, cfg config, key string, optional *bool) ([]byte, bool) {
+	value, ok := cfg.data[key]
+	if ok {
+		s.used[cfg.Kind+"/"+cfg.Name+"/"+key] = base64.StdEncoding.EncodeToString(value)
+		return value, true
+	}
+	if optional == nil || !*optional {
+		s.refuse(at, "%s has no key %q%s", cfg.ID, key, didYouMean(key, sorted(cfg.data)))
+	}
+	return nil, false
+}
+
+// file makes a File of a key that was found, and gives its name.
+func (s *sources) file(cfg config, key string) string {
+	name := cfg.fileName(key)
+	s.files[name] = File{Name: name, Data: Bytes(cfg.data[key])}
+	return name
+}

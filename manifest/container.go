@@ -1,0 +1,151 @@
+package manifest
+
+import (
+	"net/netip"
+	"path"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	util "k8s.io/apimachinery/pkg/util/validation"
+)
+
+func decimal(n int32) string { return strconv.Itoa(int(n)) }
+
+func (c *check) container(at string, k corev1.Container, s corev1.PodSpec) {
+	if k.Name == "" {
+		c.refuse(under(at, "name"), "is missing; give the container a name")
+	} else {
+		c.refuseAll(under(at, "name"), util.IsDNS1123Label(k.Name))
+	}
+	c.image(under(at, "image"), k.Image)
+	if k.ImagePullPolicy != "" {
+		c.oneOf(under(at, "imagePullPolicy"), string(k.ImagePullPolicy), "Always", "IfNotPresent", "Never")
+	}
+	c.ports(under(at, "ports"), k.Ports)
+	c.resources(under(at, "resources"), k.Resources)
+	c.mounts(under(at, "volumeMounts"), k.VolumeMounts, s.Volumes)
+	c.env(at, k, s)
+	if sc := k.SecurityContext; sc != nil {
+		c.ids(under(at, "securityContext"), sc.RunAsUser, sc.RunAsGroup)
+		c.capabilities(under(at, "securityContext.capabilities"), sc.Capabilities)
+	}
+}
+
+func (c *check) image(at, image string) {
+	switch {
+	case image == "":
+		c.refuse(at, "is missing; write the image to run")
+	case strings.TrimSpace(image) != image:
+		c.refuse(at, "begins or ends with a space")
+	default:
+		if _, why := ExpandImage(image); why != "" {
+			c.refuse(at, "%q %s", image, why)
+		}
+	}
+}
+
+func (c *check) ports(at string, ports []corev1.ContainerPort) {
+	names := map[string]bool{}
+	for i, p := range ports {
+		here := item(at, i)
+		c.refuseAll(under(here, "containerPort"), util.IsValidPortNum(int(p.ContainerPort)))
+		if p.HostPort != 0 {
+			c.refuseAll(under(here, "hostPort"), util.IsValidPortNum(int(p.HostPort)))
+		}
+		if _, err := netip.ParseAddr(p.HostIP); p.HostIP != "" && err != nil {
+			c.refuse(under(here, "hostIP"), "%q is not an IP address", p.HostIP)
+		}
+		if p.Protocol != "" {
+			c.oneOf(under(here, "protocol"), string(p.Protocol), "TCP", "UDP", "SCTP")
+		}
+		if p.Name == "" {
+			continue
+		}
+		c.refuseAll(under(here, "name"), util.IsValidPortName(p.Name))
+		if names[p.Name] {
+			c.refuse(under(here, "name"), "%q is taken by another port", p.Name)
+		}
+		names[p.Name] = true
+	}
+}
+
+// resources checks that amounts are of what podkeep hands out, and requests within limits.
+func (c *check) resources(at string, r corev1.ResourceRequirements) {
+	for _, name := range amounts(r.Limits) {
+		c.resource(keyed(under(at, "limits"), name), name, r.Limits)
+	}
+	for _, name := range amounts(r.Requests) {
+		here := keyed(under(at, "requests"), name)
+		c.resource(here, name, r.Requests)
+		request, limit := r.Requests[corev1.ResourceName(name)], r.Limits[corev1.ResourceName(name)]
+		if _, limited := r.Limits[corev1.ResourceName(name)]; limited && request.Cmp(limit) > 0 {
+			c.refuse(here, "%s is more than the limit, %s", request.String(), limit.String())
+		}
+	}
+}
+
+func (c *check) resource(at, name string, in corev1.ResourceList) {
+	amount := in[corev1.ResourceName(name)]
+	switch {
+	case name != string(corev1.ResourceCPU) && name != string(corev1.ResourceMemory):
+		c.refuse(at, "%s is not supported yet; remove it: cpu and memory are%s", name, didYouMean(name, []string{"cpu", "memory"}))
+	case amount.Sign() < 0:
+		c.refuse(at, "%s is less than 0", amount.String())
+	}
+}
+
+func amounts(list corev1.ResourceList) []string {
+	names := map[string]bool{}
+	for name := range list {
+		names[string(name)] = true
+	}
+	return sorted(names)
+}
+
+func (c *check) mounts(at string, mounts []corev1.VolumeMount, volumes []corev1.Volume) {
+	var names []string
+	for _, v := range volumes {
+		names = append(names, v.Name)
+	}
+	taken := map[string]bool{}
+	for i, m := range mounts {
+		here := item(at, i)
+		switch {
+		case m.Name == "":
+			c.refuse(under(here, "name"), "is missing; write the name of a volume")
+		case !contains(names, m.Name):
+			c.refuse(under(here, "name"), "there is no volume %q%s", m.Name, didYouMean(m.Name, names))
+		}
+		c.mountPath(under(here, "mountPath"), m.MountPath, taken)
+	}
+}
+
+func (c *check) mountPath(at, dir string, taken map[string]bool) {
+	switch {
+	case dir == "":
+		c.refuse(at, "is missing; write where to mount the volume")
+	case !path.IsAbs(dir) || strings.Contains(dir, ":"):
+		c.refuse(at, "%q is not an absolute path without colons", dir)
+	case taken[path.Clean(dir)]:
+		c.refuse(at, "%q is taken by another volume", dir)
+	}
+	taken[path.Clean(dir)] = true
+}
+
+// capabilities checks their names; Podman takes them with CAP_ or without.
+func (c *check) capabilities(at string, caps *corev1.Capabilities) {
+	if caps == nil {
+		return
+	}
+	c.capabilityNames(under(at, "add"), caps.Add)
+	c.capabilityNames(under(at, "drop"), caps.Drop)
+}
+
+func (c *check) capabilityNames(at string, names []corev1.Capability) {
+	for i, name := range names {
+		if name == "" || strings.Trim(string(name), "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") != "" {
+			c.refuse(item(at, i), "%q is not a capability such as NET_ADMIN or ALL", name)
+		}
+	}
+}

@@ -1,0 +1,39 @@
+package manifest
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// typed is an object of an API type.
+type typed interface {
+	metav1.Object
+	runtime.Object
+}
+
+// kind is what podkeep knows of one kind of object. A new kind is a file of its own and a line in kinds.
+type kind struct {
+	version, name string
+	cluster       bool // it has no namespace
+	empty         func() typed
+	check         func(c *check, t typed)              // what decoding cannot see
+	add           func(a *assembly, m Meta, o *object) // gives it its place in the Set
+}
+
+// kinds are all that are built.
+func kinds() []kind {
+	return []kind{
+		deploymentKind, replicaSetKind, replicationControllerKind, podKind, configMapKind, secretKind, namespaceKind, nodeKind,
+	}
+}
+
+// id is the object's identity, with the default namespace filled in.
+func (k kind) id(id ID, name string) ID {
+	id.Kind = name
+	if k.cluster {
+		id.Namespace = ""
+	} else {
+		id.Namespace = or(id.Namespace, "default")
+	}
+	return id
+}

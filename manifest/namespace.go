@@ -1,0 +1,14 @@
+package manifest
+
+import (
+	corev1 "k8s.io/api/core/v1"
+)
+
+var namespaceKind = kind{
+	version: "v1", name: "Namespace", cluster: true,
+	empty: func() typed { return &corev1.Namespace{} },
+	check: func(*check, typed) {},
+	add: func(a *assembly, m Meta, o *object) {
+		a.set.Namespaces = append(a.set.Namespaces, Namespace{Meta: m, Object: o.typed.(*corev1.Namespace)})
+	},
+}

@@ -1,0 +1,113 @@
+package manifest
+
+import (
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	util "k8s.io/apimachinery/pkg/util/validation"
+)
+
+// podSpec checks what the pods are made of, as the Kubernetes API server does.
+func (c *check) podSpec(path string, s corev1.PodSpec, policies ...string) {
+	if s.RestartPolicy != "" {
+		c.oneOf(under(path, "restartPolicy"), string(s.RestartPolicy), policies...)
+	}
+	if g := s.TerminationGracePeriodSeconds; g != nil && *g < 0 {
+		c.refuse(under(path, "terminationGracePeriodSeconds"), "%d is less than 0", *g)
+	}
+	c.labels(under(path, "nodeSelector"), s.NodeSelector)
+	if s.NodeName != "" {
+		c.refuseAll(under(path, "nodeName"), util.IsDNS1123Subdomain(s.NodeName))
+	}
+	if sc := s.SecurityContext; sc != nil {
+		c.ids(under(path, "securityContext"), sc.RunAsUser, sc.RunAsGroup)
+	}
+	for i, t := range s.Tolerations {
+		c.toleration(item(under(path, "tolerations"), i), t)
+	}
+	c.volumes(under(path, "volumes"), s.Volumes)
+	c.containers(path, s)
+}
+
+func (c *check) containers(path string, s corev1.PodSpec) {
+	at := under(path, "containers")
+	if len(s.Containers) == 0 {
+		c.refuse(at, "is missing; a pod needs at least one container")
+	}
+	names := map[string]bool{}
+	ports := map[string]bool{}
+	for i, container := range s.Containers {
+		if names[container.Name] && container.Name != "" {
+			c.refuse(under(item(at, i), "name"), "%q is taken by another container", container.Name)
+		}
+		names[container.Name] = true
+		c.container(item(at, i), container, s)
+		c.hostPorts(under(item(at, i), "ports"), container, s.HostNetwork, ports)
+	}
+}
+
+// ids checks a user and a group.
+func (c *check) ids(path string, user, group *int64) {
+	if user != nil {
+		c.refuseAll(under(path, "runAsUser"), util.IsValidUserID(*user))
+	}
+	if group != nil {
+		c.refuseAll(under(path, "runAsGroup"), util.IsValidGroupID(*group))
+	}
+}
+
+// toleration checks that it is one that can match a taint.
+func (c *check) toleration(path string, t corev1.Toleration) {
+	if t.Key != "" {
+		c.refuseAll(under(path, "key"), util.IsQualifiedName(t.Key))
+	}
+	if t.Effect != "" {
+		c.oneOf(under(path, "effect"), string(t.Effect), "NoSchedule", "PreferNoSchedule", "NoExecute")
+	}
+	switch t.Operator {
+	case "", corev1.TolerationOpEqual:
+		c.refuseAll(under(path, "value"), util.IsValidLabelValue(t.Value))
+		if t.Key == "" {
+			c.refuse(under(path, "operator"), "must be Exists when key is empty")
+		}
+	case corev1.TolerationOpExists:
+		if t.Value != "" {
+			c.refuse(under(path, "value"), "must be empty when operator is Exists")
+		}
+	default:
+		c.oneOf(under(path, "operator"), string(t.Operator), "Equal", "Exists")
+	}
+	// kubectl exports two with a time limit that every pod of a cluster gets; here they match nothing.
+	if t.TolerationSeconds != nil && !strings.HasPrefix(t.Key, "node.kubernetes.io/") {
+		c.refuse(under(path, "tolerationSeconds"), "is not supported yet; remove it")
+	}
+}
+
+// hostPorts checks that no two containers of a pod ask for the same port of the host.
+func (c *check) hostPorts(path string, container corev1.Container, hostNetwork bool, taken map[string]bool) {
+	for i, p := range container.Ports {
+		if hostNetwork && p.HostPort == 0 {
+			p.HostPort = p.ContainerPort
+		}
+		if hostNetwork && p.HostPort != p.ContainerPort {
+			c.refuse(under(item(path, i), "hostPort"), "must be the containerPort, %d, when hostNetwork is true", p.ContainerPort)
+		}
+		key := hostPort(p)
+		if p.HostPort != 0 && taken[key] {
+			c.refuse(item(path, i), "host port %s is taken by another port of the pod", key)
+		}
+		taken[key] = true
+	}
+}
+
+// hostPort is how a port of the host is written: 80/tcp or 192.0.2.1:80/tcp.
+func hostPort(p corev1.ContainerPort) string {
+	at := ""
+	if p.HostIP != "" {
+		at = p.HostIP + ":"
+	}
+	return at + decimal(p.HostPort) + "/" + strings.ToLower(or(string(p.Protocol), "TCP"))
+}
+
+func contains(list []string, s string) bool { return slices.Contains(list, s) }
