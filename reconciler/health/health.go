@@ -106,6 +106,9 @@ func (v Verdict) restart(c live.Container, now time.Time) Verdict {
 		row = 1
 	}
 	due := c.Finished.Add(delay(row))
+	if later(c.Finished, now) {
+		due = now
+	}
 	v.State = Crashed
 	v.Why = fmt.Sprintf("container %s exited with %d", c.Name, c.Exit)
 	if now.Before(due) {
@@ -128,7 +131,7 @@ func (v Verdict) up(p live.Pod, now time.Time) Verdict {
 			v.State, v.Why = Starting, "container "+c.Name+" is paused by somebody"
 			return v
 		}
-		if c.Started.After(started) {
+		if c.Started.After(started) && !later(c.Started, now) {
 			started = c.Started
 		}
 	}
@@ -141,6 +144,10 @@ func (v Verdict) up(p live.Pod, now time.Time) Verdict {
 	v.State, v.Why = Ready, "is ready"
 	return v
 }
+
+// later says whether a time of the past lies in the future: the host's clock was set back since. How long ago it was cannot be
+// known, and it is taken to be long.
+func later(past, now time.Time) bool { return past.After(now.Add(Settle)) }
 
 func exited(c live.Container) bool { return c.State == live.Exited || c.State == live.Stopped }
 

@@ -40,6 +40,10 @@ func TestOf(t *testing.T) {
 			up("app", -time.Minute)}}, Starting, true, 0, 0},
 		{"a container that was made and not started is run again", live.Pod{Expect: []string{"app"}, Containers: []live.Container{
 			{Name: "app", State: live.Created}}}, Starting, true, 0, 0},
+		{"a clock that was set back makes no pod young", live.Pod{Expect: []string{"app"}, Containers: []live.Container{
+			up("app", 5*time.Minute)}}, Ready, false, 0, 0},
+		{"nor makes it a crash wait", live.Pod{Expect: []string{"app"}, Containers: []live.Container{
+			down("app", live.Attempt(3, 3), 1, time.Minute, -5*time.Minute)}}, Crashed, true, live.Attempt(4, 4), 0},
 		{"a pod being stopped is left alone", live.Pod{Stopping: true, Expect: both}, Stopping, false, 0, 0},
 		{"a pod being started is left alone", live.Pod{Asked: true, Expect: both}, Starting, false, 0, 0},
 		{"the first crash restarts at once", live.Pod{Expect: []string{"app"}, Containers: []live.Container{
