@@ -15,7 +15,7 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 APT         := podman conmon runc netavark aardvark-dns catatonit iptables openssh-server nftables iproute2 git
 
 # Packages whose tests need real Podman; every other package is a unit.
-REAL := ./cmd/... ./devfleet/... ./drivers/podman/...
+REAL := ./cmd/... ./devfleet/... ./drivers/podman/... ./docs/...
 
 say = @printf '\n\033[1;36m── %s\033[0m\n' '$(1)'
 

@@ -1,0 +1,57 @@
+// Package docs_test runs what the README tells its readers to run, on real Podman.
+package docs_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/podkeep/podkeep/devfleet"
+)
+
+func TestTheReadmesMinuteByHandWorks(t *testing.T) {
+	const name = "readme"
+	t.Cleanup(func() {
+		if err := devfleet.Down(context.Background(), name, ""); err != nil {
+			t.Error(err)
+		}
+	})
+	script := minute(t)
+	script = strings.ReplaceAll(script, "podkeep dev ", "podkeep dev --name "+name+" ")
+	script = strings.ReplaceAll(script, "/var/lib/podkeep-dev/dev/", filepath.Join(devfleet.Root, name)+"/")
+	script = strings.ReplaceAll(script, "\npodkeep plan\n", "\npodkeep plan && exit 1 || test $? -eq 2\n")
+	fleet := filepath.Join(t.TempDir(), "fleet")
+	script = strings.ReplaceAll(script, "main fleet\n", "main "+fleet+"\n")
+	script = strings.ReplaceAll(script, " fleet/\ncd fleet\n", " "+fleet+"/\ncd "+fleet+"\n")
+
+	cmd := exec.Command("bash", "-exo", "pipefail", "-c", script)
+	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), "GIT_AUTHOR_NAME=reader", "GIT_AUTHOR_EMAIL=reader@localhost",
+		"GIT_COMMITTER_NAME=reader", "GIT_COMMITTER_EMAIL=reader@localhost")
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(string(out), "3/3") == 0 {
+		t.Error("status never showed three of three pods")
+	}
+}
+
+// minute is the README's block of commands to be run by hand.
+func minute(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile("(?s)## Sixty seconds by hand\n.*?```sh\n(.*?)```").FindSubmatch(page)
+	if m == nil {
+		t.Fatal("README.md: there are no sixty seconds by hand")
+	}
+	return string(m[1])
+}
