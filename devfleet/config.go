@@ -1,23 +1,24 @@
 package devfleet
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // configure writes the node's own /etc/containers and the other files its system reads. Its disk is made if missing.
-func (f *Fleet) configure(n Node) error {
+func (f *Fleet) configure(ctx context.Context, n Node) error {
 	containers := filepath.Join(n.Dir, "etc", "containers")
 	for _, dir := range []string{filepath.Join(containers, "networks"), filepath.Join(n.Dir, "storage")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
-	driver, err := storageDriver(n.Dir)
+	driver, err := storageDriver(ctx, n.Dir)
 	if err != nil {
 		return err
 	}
@@ -74,24 +75,21 @@ func registriesConf(f *Fleet) string {
 	return fmt.Sprintf("unqualified-search-registries = []\n\n[[registry]]\nlocation = %q\ninsecure = true\n", f.Registry())
 }
 
-// storageDriver is overlay where the kernel can mount it over dir, else vfs, which works anywhere and copies much.
-func storageDriver(dir string) (string, error) {
-	probe, err := os.MkdirTemp(dir, "overlay-")
-	if err != nil {
-		return "", err
-	}
+// storageDriver is overlay where the kernel can mount it over dir, else vfs, which works anywhere and copies much. The
+// trial mount is in a namespace of its own, so nothing is left of it.
+func storageDriver(ctx context.Context, dir string) (string, error) {
+	probe := filepath.Join(dir, "probe")
 	defer os.RemoveAll(probe)
-	var layers []string
-	for _, name := range []string{"lower", "upper", "work", "merged"} {
-		layer := filepath.Join(probe, name)
-		if err := os.Mkdir(layer, 0o755); err != nil {
+	for _, layer := range []string{"lower", "upper", "work", "merged"} {
+		if err := os.MkdirAll(filepath.Join(probe, layer), 0o755); err != nil {
 			return "", err
 		}
-		layers = append(layers, layer)
 	}
-	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", layers[0], layers[1], layers[2])
-	if strings.ContainsAny(dir, ",:") || unix.Mount("overlay", layers[3], "overlay", 0, options) != nil {
-		return "vfs", nil
+	cmd := exec.CommandContext(ctx, "unshare", "--mount", "mount", "-t", "overlay", "overlay",
+		"-o", "lowerdir=lower,upperdir=upper,workdir=work", "merged")
+	cmd.Dir = probe
+	if cmd.Run() != nil {
+		return "vfs", ctx.Err()
 	}
-	return "overlay", unix.Unmount(layers[3], unix.MNT_DETACH)
+	return "overlay", nil
 }

@@ -12,6 +12,7 @@
 package devfleet
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -186,6 +188,12 @@ func (o Options) filled() (Options, error) {
 	if o.Nodes < 0 || o.Nodes > 50 {
 		return o, fmt.Errorf("fleet %s: %d nodes: want 1 to 50", o.Name, o.Nodes)
 	}
+	for _, name := range o.SSH {
+		number, err := strconv.Atoi(strings.TrimPrefix(name, "n"))
+		if count := cmp.Or(o.Nodes, 3); err != nil || number < 1 || number > count {
+			return o, fmt.Errorf("fleet %s: SSH node %q: want one of n1 to n%d", o.Name, name, count)
+		}
+	}
 	if o.Dir == "" {
 		o.Dir = filepath.Join(Root, o.Name)
 	}
@@ -234,11 +242,7 @@ func (o Options) fleet() (*Fleet, error) {
 }
 
 func (o Options) nodes() []Node {
-	count := o.Nodes
-	if count == 0 {
-		count = 3
-	}
-	nodes := make([]Node, count)
+	nodes := make([]Node, cmp.Or(o.Nodes, 3))
 	for i := range nodes {
 		name := "n" + strconv.Itoa(i+1)
 		nodes[i] = Node{Name: name, Number: i + 1, SSH: slices.Contains(o.SSH, name)}

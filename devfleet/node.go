@@ -24,7 +24,7 @@ const patience = 60 * time.Second
 
 // heal brings a node to what it should be, whatever state it is in: on, plugged in, thawed, answering.
 func (f *Fleet) heal(ctx context.Context, n Node) error {
-	if err := f.configure(n); err != nil {
+	if err := f.configure(ctx, n); err != nil {
 		return err
 	}
 	pid, err := boot(ctx, n)
