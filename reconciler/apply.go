@@ -1,0 +1,310 @@
+package reconciler
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/drivers"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/plan"
+)
+
+// Bounds on what is under way at once on one node, beside Options.Parallel. Stopping is waiting, so it does not take
+// the places of starts.
+const (
+	mostStops = 8
+	mostPulls = 8
+)
+
+// lane is what is to be done on one node and how much of it is under way. What has not begun is given up when
+// the next list comes: it was thought of without knowing what that list knows.
+type lane struct {
+	held    bool // the loop is thinking: begin nothing
+	puts    []plan.Action
+	pods    []errand // runs and stops
+	deletes []plan.Action
+
+	under   map[plan.Verb]int
+	pulls   map[need]pull
+	present map[string]bool // images that were pulled and need no look again while nothing fails
+}
+
+// errand is a Run or a Stop that waits. lacks are the images that must be pulled first.
+type errand struct {
+	plan.Action
+	lacks []need
+}
+
+// need is an image under a pull policy.
+type need struct {
+	image  string
+	policy corev1.PullPolicy
+}
+
+type pull struct {
+	app   manifest.ID
+	began time.Time
+}
+
+func newLane() lane {
+	return lane{under: map[plan.Verb]int{}, pulls: map[need]pull{}, present: map[string]bool{}}
+}
+
+// flights is how many calls that change the node are under way, pulls not counted.
+func (l *lane) flights() int {
+	n := 0
+	for _, c := range l.under {
+		n += c
+	}
+	return n
+}
+
+// take replaces the list of what is to be done.
+func (w *worker) take(actions []plan.Action) {
+	now, before := w.Now(), w.pods
+	w.forget(now)
+	w.puts, w.pods, w.deletes, w.held = nil, nil, nil, false
+	for _, a := range actions {
+		if why := w.refuses(a, now); why != "" {
+			if a.Verb == plan.Put && w.woes[keyOf(a)].Count > 0 {
+				w.lacks[a.Name] = why
+			}
+			continue
+		}
+		switch a.Verb {
+		case plan.Put:
+			w.puts = append(w.puts, a)
+		case plan.Delete:
+			w.deletes = append(w.deletes, a)
+		default:
+			w.pods = append(w.pods, w.errand(a, before))
+		}
+	}
+}
+
+// errand finds out which images a Run needs pulled. One that was waiting already keeps what it has got.
+func (w *worker) errand(a plan.Action, before []errand) errand {
+	for _, e := range before {
+		if e.Name == a.Name && e.Verb == a.Verb && a.Pod != nil && maps.Equal(e.Pod.Attempt, a.Pod.Attempt) {
+			return errand{Action: a, lacks: e.lacks}
+		}
+	}
+	return errand{Action: a, lacks: w.needs(a)}
+}
+
+func (w *worker) needs(a plan.Action) (needs []need) {
+	if _, ok := w.driver.(drivers.Puller); !ok || a.Verb != plan.Run {
+		return nil
+	}
+	for _, c := range slices.Concat(a.Pod.Spec.InitContainers, a.Pod.Spec.Containers) {
+		n := need{c.Image, policy(c)}
+		if n.policy != corev1.PullAlways && w.present[n.image] || slices.Contains(needs, n) {
+			continue
+		}
+		needs = append(needs, n)
+	}
+	return needs
+}
+
+func policy(c corev1.Container) corev1.PullPolicy {
+	if c.ImagePullPolicy == "" {
+		return corev1.PullIfNotPresent
+	}
+	return c.ImagePullPolicy
+}
+
+// dispatch begins what may begin: Files one after the other, then pods, Files to delete when nothing else is left but
+// waiting for images. Pulls wait for nothing.
+func (w *worker) dispatch() {
+	if w.held || w.driver == nil {
+		return
+	}
+	w.beginPulls()
+	if w.under[plan.Put] == 0 && len(w.puts) > 0 {
+		a := w.puts[0]
+		w.puts = w.puts[1:]
+		w.begin(a)
+	}
+	if w.under[plan.Put] > 0 {
+		return
+	}
+	w.beginPods()
+	if w.flights() == 0 && len(w.deletes) > 0 && !slices.ContainsFunc(w.pods, ready) {
+		a := w.deletes[0]
+		w.deletes = w.deletes[1:]
+		w.begin(a)
+	}
+}
+
+func ready(e errand) bool { return len(e.lacks) == 0 }
+
+func (w *worker) beginPods() {
+	var wait []errand
+	for _, e := range w.pods {
+		file, why := w.lacking(e.Action)
+		switch {
+		case file != "":
+			w.waitFor(e.Action, file, why)
+		case !ready(e) || w.under[e.Verb] >= w.most(e.Verb):
+			wait = append(wait, e)
+		default:
+			w.begin(e.Action)
+		}
+	}
+	w.pods = wait
+}
+
+func (w *worker) most(v plan.Verb) int {
+	if v == plan.Stop {
+		return mostStops
+	}
+	return w.Parallel
+}
+
+// waitFor gives up a Run whose File could not be put. It is tried again when the File is.
+func (w *worker) waitFor(a plan.Action, file, why string) {
+	now := w.Now()
+	w.suffers(a, fmt.Errorf("waits for file %s: %s", file, why), now)
+	t := w.woes[keyOf(a)]
+	t.Count = 1
+	if f, ok := w.woes[key{file: true, name: file}]; ok {
+		t.Next = f.Next
+	}
+	w.woes[keyOf(a)] = t
+	w.voice.skipped(a, w.rev(a), t.Why)
+}
+
+func (w *worker) begin(a plan.Action) {
+	w.under[a.Verb]++
+	w.begins(a, w.Now())
+	driver := w.driver
+	w.spawn(func(ctx context.Context) func() {
+		err := w.do(ctx, driver, a)
+		return func() {
+			w.under[a.Verb]--
+			w.end(a, err)
+		}
+	})
+}
+
+// end takes in how an action went.
+func (w *worker) end(a plan.Action, err error) {
+	now := w.Now()
+	f := w.flying[keyOf(a)]
+	rev := w.rev(a)
+	w.ends(a, err, now)
+	w.stale, w.acted = true, true
+	if err != nil && a.Verb == plan.Run {
+		for _, c := range slices.Concat(a.Pod.Spec.InitContainers, a.Pod.Spec.Containers) {
+			delete(w.present, c.Image)
+		}
+	}
+	w.voice.did(a, rev, now.Sub(f.began), err)
+}
+
+// do makes the one call that an action is, with its deadline.
+func (w *worker) do(ctx context.Context, driver drivers.Driver, a plan.Action) error {
+	switch a.Verb {
+	case plan.Put:
+		return within(ctx, w.PutTimeout, func(ctx context.Context) error { return driver.Put(ctx, *a.File) })
+	case plan.Run:
+		return within(ctx, w.RunTimeout, func(ctx context.Context) error { return driver.Run(ctx, *a.Pod) })
+	case plan.Stop:
+		return within(ctx, w.StopTimeout, func(ctx context.Context) error { return driver.Stop(ctx, a.Name) })
+	case plan.Delete:
+		return within(ctx, w.PutTimeout, func(ctx context.Context) error { return driver.Delete(ctx, a.Name) })
+	}
+	return fmt.Errorf("%s: not a verb", a.Verb)
+}
+
+// beginPulls pulls what waiting runs lack: each image once, and so many at a time.
+func (w *worker) beginPulls() {
+	wanted := 0
+	for n := range w.pulls {
+		if slices.ContainsFunc(w.pods, func(e errand) bool { return slices.Contains(e.lacks, n) }) {
+			wanted++
+		}
+	}
+	for _, e := range w.pods {
+		for _, n := range e.lacks {
+			if _, under := w.pulls[n]; under || wanted >= mostPulls {
+				continue
+			}
+			wanted++
+			w.beginPull(n, e.App)
+		}
+	}
+}
+
+func (w *worker) beginPull(n need, app manifest.ID) {
+	w.pulls[n] = pull{app: app, began: w.Now()}
+	puller := w.driver.(drivers.Puller)
+	w.spawn(func(ctx context.Context) func() {
+		err := w.pull(ctx, puller, n)
+		return func() { w.endPull(n, err) }
+	})
+}
+
+func (w *worker) pull(ctx context.Context, puller drivers.Puller, n need) error {
+	return within(ctx, w.PullTimeout, func(ctx context.Context) error {
+		return puller.Pull(ctx, n.image, string(n.policy))
+	})
+}
+
+// endPull lets those go on that waited for the image, or makes its failure theirs.
+func (w *worker) endPull(n need, err error) {
+	p, now := w.pulls[n], w.Now()
+	delete(w.pulls, n)
+	w.voice.pulled(w.node.Name, p.app, n.image, now.Sub(p.began), err)
+	if err == nil {
+		w.present[n.image] = true
+	}
+	var wait []errand
+	for _, e := range w.pods {
+		i := slices.Index(e.lacks, n)
+		if i >= 0 && err != nil {
+			w.suffers(e.Action, err, now)
+			continue
+		}
+		if i >= 0 {
+			e.lacks = slices.Delete(slices.Clone(e.lacks), i, i+1)
+		}
+		wait = append(wait, e)
+	}
+	if len(wait) < len(w.pods) {
+		w.poke()
+	}
+	w.pods = wait
+}
+
+// doNow does one action of a serial Reconciler, unless it waits for its time or for a File.
+func (w *worker) doNow(ctx context.Context, a plan.Action) {
+	if why := w.refuses(a, w.Now()); why != "" || w.driver == nil {
+		return
+	}
+	if file, why := w.lacking(a); file != "" {
+		w.waitFor(a, file, why)
+		return
+	}
+	if err := w.pullNow(ctx, a); err != nil {
+		w.suffers(a, err, w.Now())
+		w.voice.did(a, w.rev(a), 0, err)
+		return
+	}
+	w.begins(a, w.Now())
+	w.end(a, w.do(ctx, w.driver, a))
+}
+
+func (w *worker) pullNow(ctx context.Context, a plan.Action) error {
+	for _, n := range w.needs(a) {
+		if err := w.pull(ctx, w.driver.(drivers.Puller), n); err != nil {
+			return err
+		}
+	}
+	return nil
+}

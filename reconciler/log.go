@@ -1,0 +1,105 @@
+package reconciler
+
+import (
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/plan"
+)
+
+// voice says what was done, in one line for each action, and what has changed, in one line for each change.
+type voice struct {
+	log    *logrus.Logger
+	phases map[manifest.ID]phase
+	silent map[string]bool
+	err    string
+}
+
+type phase struct {
+	state plan.State
+	why   string
+}
+
+func (v *voice) node(name string) *logrus.Entry { return v.log.WithField("node", name) }
+
+func (v *voice) action(a plan.Action, rev string) *logrus.Entry {
+	return v.log.WithFields(logrus.Fields{"node": a.Node, "app": a.App.Short(), "rev": live.ShortRev(rev), "why": a.Why})
+}
+
+func (v *voice) did(a plan.Action, rev string, took time.Duration, err error) {
+	e := v.action(a, rev).WithField("took", took.Round(time.Millisecond).String())
+	if err != nil {
+		e.WithError(err).Warn(string(a.Verb) + " " + a.Name)
+		return
+	}
+	e.Info(string(a.Verb) + " " + a.Name)
+}
+
+func (v *voice) skipped(a plan.Action, rev, why string) {
+	v.action(a, rev).WithField("error", why).Warn(string(a.Verb) + " " + a.Name + " is put off")
+}
+
+func (v *voice) pulled(node string, app manifest.ID, image string, took time.Duration, err error) {
+	e := v.node(node).WithFields(logrus.Fields{"app": app.Short(), "took": took.Round(time.Millisecond).String()})
+	if err != nil {
+		e.WithError(err).Warn("pull " + image)
+		return
+	}
+	e.Info("pull " + image)
+}
+
+// pass says how the world of this pass differs from that of the one before.
+func (v *voice) pass(p Pass) {
+	v.read(p)
+	if p.Err != nil {
+		return
+	}
+	v.nodes(p.Snapshot)
+	v.apps(p.Plan.Apps)
+}
+
+func (v *voice) read(p Pass) {
+	err := p.History.Err
+	if err == "" && p.Err != nil {
+		err = p.Err.Error()
+	}
+	if err == v.err {
+		return
+	}
+	v.err = err
+	if err == "" {
+		v.log.Info("the source can be read again")
+		return
+	}
+	v.log.WithField("why", err).Warn("the source cannot be read")
+}
+
+func (v *voice) nodes(s live.Snapshot) {
+	now := map[string]bool{}
+	for _, n := range s.Nodes {
+		now[n.Name] = n.Silent > 0
+		was, known := v.silent[n.Name]
+		switch {
+		case n.Silent > 0 && !was:
+			v.node(n.Name).WithField("why", n.Why).Warn("node is silent")
+		case n.Silent == 0 && (was || !known):
+			v.node(n.Name).Info("node answers")
+		}
+	}
+	v.silent = now
+}
+
+func (v *voice) apps(apps []plan.App) {
+	now := map[manifest.ID]phase{}
+	for _, a := range apps {
+		now[a.ID] = phase{a.State, a.Why}
+		if v.phases[a.ID] != now[a.ID] {
+			v.log.WithFields(logrus.Fields{"app": a.ID.Short(), "rev": live.ShortRev(a.Rev), "why": a.Why}).
+				Info(a.ID.Short() + " is " + string(a.State))
+		}
+	}
+	v.phases = now
+}

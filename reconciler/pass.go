@@ -1,0 +1,200 @@
+package reconciler
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/plan"
+)
+
+// care is how much trouble a pass takes over its looks.
+type care struct {
+	older    time.Duration // looks of this age are made anew
+	patience time.Duration // how long to wait for looks; a node that is silent already is not waited for. 0 waits for all
+}
+
+// Pass fetches, looks at every node, thinks, and, unless DryRun, acts: when it returns, the actions have been begun
+// or, if Serial, have ended.
+func (r *Reconciler) Pass(ctx context.Context) Pass {
+	r.reading = r.reader.fetch(ctx, r.reading)
+	return r.pass(ctx, care{})
+}
+
+func (r *Reconciler) pass(ctx context.Context, c care) Pass {
+	p := r.compose(ctx, c)
+	r.voice.pass(p)
+	r.Tell(p)
+	return p
+}
+
+func (r *Reconciler) compose(ctx context.Context, c care) Pass {
+	r.awake.tick(r.Now())
+	if !r.reading.ok {
+		return Pass{Time: r.Now(), History: r.reader.blank(r.reading), Err: errors.New(r.reading.err)}
+	}
+	f := r.reader.fleet(r.reading)
+	r.appoint(slices.Concat(f.head, f.gone))
+	r.look(ctx, c)
+
+	p := Pass{Time: r.Now()}
+	r.awake.tick(p.Time)
+	p.Snapshot, p.Doing = r.views(p.Time)
+	p.History = r.reader.history(ctx, r.reading, f, p.Snapshot, r.deeper)
+	if p.Err = ctx.Err(); p.Err != nil {
+		return p
+	}
+	p.Plan = r.think(p.History, p.Snapshot, p.Time)
+	if !r.DryRun {
+		r.act(ctx, p.Plan.Actions)
+	}
+	return p
+}
+
+// appoint gives each node a worker, and dismisses those of nodes that are asked for no more or are reached in
+// another way now.
+func (r *Reconciler) appoint(nodes []manifest.Node) {
+	wanted := map[string]manifest.Node{}
+	for _, n := range nodes {
+		wanted[n.Name] = n
+	}
+	for name, w := range r.hosts {
+		if n, ok := wanted[name]; !ok || n.ProviderID != w.node.ProviderID {
+			r.dismiss(w)
+		}
+	}
+	for _, n := range wanted {
+		w := r.hosts[n.Name]
+		switch {
+		case w == nil:
+			r.hire(newHost(n, r.awake.ran))
+		case !sameWay(w.node, n):
+			known := r.memory(w)
+			r.dismiss(w)
+			known.node = n
+			r.hire(known)
+		}
+	}
+}
+
+func (r *Reconciler) hire(h host) {
+	w := newWorker(r.Options, h, r.nudge)
+	r.hosts[h.node.Name] = w
+	if r.Serial {
+		return
+	}
+	ctx, cancel := context.WithCancel(r.ctx)
+	w.dismiss = cancel
+	r.join.Go(func() { w.work(ctx) })
+}
+
+func (r *Reconciler) dismiss(w *worker) {
+	delete(r.hosts, w.node.Name)
+	if r.Serial {
+		w.closeDriver()
+		return
+	}
+	w.dismiss()
+}
+
+// memory is what is known of a node that will be reached in another way: what was seen, not what is under way.
+func (r *Reconciler) memory(w *worker) (known host) {
+	r.ask(w, func() { known = w.host.remembered() })
+	return known
+}
+
+// ask has the worker's goroutine call f, and waits. A worker that was dismissed does not call it.
+func (r *Reconciler) ask(w *worker, f func()) {
+	if r.Serial {
+		f()
+		return
+	}
+	called := make(chan struct{})
+	select {
+	case w.asks <- func() { f(); close(called) }:
+		<-called
+	case <-w.gone:
+	}
+}
+
+// names are the nodes that have a worker, sorted.
+func (r *Reconciler) names() []string {
+	names := make([]string, 0, len(r.hosts))
+	for name := range r.hosts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// look has the nodes looked at, all at once, and waits as long as care says.
+func (r *Reconciler) look(ctx context.Context, c care) {
+	if r.Serial {
+		for _, name := range r.names() {
+			r.hosts[name].lookNow(ctx, r.awake.ran)
+		}
+		return
+	}
+	var looks []<-chan struct{}
+	for _, w := range r.hosts {
+		r.ask(w, func() { looks = append(looks, w.look(c, r.awake.ran)) })
+	}
+	var late <-chan time.Time
+	if c.patience > 0 {
+		timer := time.NewTimer(c.patience)
+		defer timer.Stop()
+		late = timer.C
+	}
+	for _, seen := range looks {
+		select {
+		case <-seen:
+		case <-late:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// views collects what the workers know. They begin nothing new until they are given the next list, so that what is
+// thought about does not change under the thinking.
+func (r *Reconciler) views(now time.Time) (live.Snapshot, []Doing) {
+	var s live.Snapshot
+	var doing []Doing
+	for _, name := range r.names() {
+		w := r.hosts[name]
+		r.ask(w, func() {
+			w.held = true
+			s.Nodes = append(s.Nodes, w.view(r.awake.ran, now))
+			doing = append(doing, w.doing()...)
+		})
+	}
+	return s, doing
+}
+
+// act hands out the actions.
+func (r *Reconciler) act(ctx context.Context, actions []plan.Action) {
+	lists := map[string][]plan.Action{}
+	for _, a := range actions {
+		lists[a.Node] = append(lists[a.Node], a)
+	}
+	for name, w := range r.hosts {
+		r.ask(w, func() { w.take(lists[name]) })
+	}
+	if !r.Serial {
+		return
+	}
+	for _, a := range actions {
+		if w := r.hosts[a.Node]; w != nil {
+			w.doNow(ctx, a)
+		}
+	}
+}
+
+func byNodeAndTime(a, b Doing) int {
+	return cmp.Or(cmp.Compare(a.Node, b.Node), a.Since.Compare(b.Since), cmp.Compare(a.Name, b.Name))
+}
