@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // Kill makes a node go dark: its Podman service and its SSH server are killed and its cable is pulled. Its containers
@@ -68,7 +69,9 @@ func (f *Fleet) signal(node string, sig syscall.Signal) error {
 			return fmt.Errorf("%s: %w", node, err)
 		}
 	}
-	return nil
+	return until(context.Background(), 5*time.Second, node+": its Podman service does not obey", func() bool {
+		return f.status(n).Frozen == (sig == syscall.SIGSTOP)
+	})
 }
 
 // Partition pulls the node's cable. A node that is reached by unix socket still answers this machine; its pods and an
