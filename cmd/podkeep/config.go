@@ -67,9 +67,23 @@ func pairs(path string, data []byte) ([]pair, error) {
 	if top.Kind != yaml.MappingNode {
 		return nil, fmt.Errorf("%s:%d: write `key: value` lines, such as `source: https://git.example.com/fleet.git`", path, top.Line)
 	}
+	var second yaml.Node
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s:%d: one document is enough", path, second.Line)
+	}
+	return pairsOf(path, top)
+}
+
+func pairsOf(path string, top *yaml.Node) ([]pair, error) {
 	var list []pair
+	lines := map[string]int{}
 	for i := 0; i < len(top.Content); i += 2 {
-		list = append(list, pair{path, top.Content[i], top.Content[i+1]})
+		p := pair{path, top.Content[i], top.Content[i+1]}
+		if line := lines[p.key.Value]; line > 0 {
+			return nil, p.errorf(p.key, "%s is there twice, first on line %d", p.key.Value, line)
+		}
+		lines[p.key.Value] = p.key.Line
+		list = append(list, p)
 	}
 	return list, nil
 }

@@ -35,6 +35,9 @@ func judge(w status.World, began time.Time) outcome {
 	if err := unreachable(w); err != nil {
 		return outcome{true, failed, err.Error()}
 	}
+	if len(w.Snapshot.Nodes) == 0 && w.History.Err != "" {
+		return outcome{true, failed, w.History.Err}
+	}
 	if moving := moving(w.Plan); len(moving) > 0 {
 		return outcome{why: strings.Join(moving, "; ")}
 	}

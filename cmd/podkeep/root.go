@@ -68,9 +68,10 @@ podkeep run --source https://git.example.com/fleet.git --branch main
 podkeep status`),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          known,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
@@ -78,6 +79,18 @@ podkeep status`),
 	root.AddCommand(runCommand(), syncCommand(), planCommand(), statusCommand(), versionCommand(), completionCommand(),
 		devCommand())
 	return root
+}
+
+// known refuses a command that does not exist, and says which one may be meant.
+func known(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "`podkeep --help` lists them"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return fmt.Errorf("no command %q: %s", args[0], hint)
 }
 
 // paragraphs trims a text that was written for reading in the source.

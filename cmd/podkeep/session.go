@@ -36,10 +36,10 @@ func (s *settings) look(cmd *cobra.Command, source sources.Source, with lookOpti
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	options := s.options(source, s.logger(cmd.ErrOrStderr(), logrus.ErrorLevel))
-	options.Adopt, options.AllowPrune = with.adopt, with.prune
+	options.DryRun, options.Adopt, options.AllowPrune = true, with.adopt, with.prune
 	loop := reconciler.New(options)
 	defer loop.Close()
-	pass := loop.Preview(ctx)
+	pass := loop.Pass(ctx)
 	if ctx.Err() != nil {
 		return status.World{}, errors.New("interrupted")
 	}
@@ -61,11 +61,11 @@ func lost(w status.World) error {
 	}
 }
 
-// unreachable is why no node answers, nil when one does or there is none.
+// unreachable is why no node answers, nil when one does, or may yet, or there is none.
 func unreachable(w status.World) error {
 	why := ""
 	for _, n := range w.Snapshot.Nodes {
-		if n.Known {
+		if n.Known || n.Why == "" {
 			return nil
 		}
 		if why == "" {

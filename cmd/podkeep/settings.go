@@ -27,7 +27,7 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	flags.StringVar(&s.path, "path", "", "folder of the repository that holds the manifests (default: all of it)")
 	flags.DurationVar(&s.interval, "interval", 15*time.Second, "how often to fetch from a remote repository")
 	flags.StringVar(&s.cluster, "cluster", "default", "name of this fleet; what carries another name is left alone")
-	flags.StringVar(&s.config, "config", "", "file of these flags as `key: value` lines (default: podkeep.yaml, if it is there)")
+	flags.StringVar(&s.config, "config", "", "`file` of these flags as key: value lines (default: podkeep.yaml, if it is there)")
 	flags.StringVar(&s.tokenFile, "token-file", "", "file with the token for an https repository")
 	flags.StringVar(&s.caFile, "ca-file", "", "certificates to trust for an https repository, beside the system's")
 	flags.StringVar(&s.sshKey, "ssh-key", "", "private key for repositories and nodes over SSH (default: the agent's, then ~/.ssh)")

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/plan"
+	"github.com/podkeep/podkeep/status"
+)
+
+var began = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// seen is a pass of a fleet of one node with these workloads.
+func seen(apps ...plan.App) status.World {
+	return status.World{
+		Now:      began.Add(time.Second),
+		History:  manifest.History{Head: manifest.Set{Commit: "a1"}, Fetched: began.Add(time.Millisecond)},
+		Snapshot: live.Snapshot{Nodes: []live.Node{{Name: "n1", Known: true}}},
+		Plan:     plan.Plan{Apps: apps},
+	}
+}
+
+func app(name string, state plan.State) plan.App {
+	return plan.App{
+		ID: manifest.ID{Kind: "Deployment", Namespace: "default", Name: name}, State: state, Rev: "v1-bbbbbb", Stable: "v1-bbbbbb",
+		Why: name + " has a reason",
+	}
+}
+
+func with(w status.World, f func(*status.World)) status.World {
+	f(&w)
+	return w
+}
+
+func TestSyncEndsWhenNothingMovesAnyMore(t *testing.T) {
+	rejected := app("api", plan.Failed)
+	rejected.Stable = "v1-aaaaaa"
+	leaving := rejected
+	leaving.Updated = 1
+	first := app("api", plan.Failed)
+	first.Stable, first.Updated = "", 1
+	restart := plan.Action{Node: "n1", Verb: plan.Run, Name: "api-bbbbbb-0", App: first.ID, Why: "restarts"}
+	for _, c := range []struct {
+		name  string
+		world status.World
+		done  bool
+		code  int
+		why   string
+	}{
+		{"nothing is asked for", seen(), true, 0, "converged at a1"},
+		{"all is well", seen(app("web", plan.Converged)), true, 0, "converged at a1"},
+		{"what is suspended does not count", seen(app("web", plan.Suspended)), true, 0, "converged at a1, 1 suspended,"},
+		{"one moves", seen(app("api", plan.Progressing), app("web", plan.Converged)), false, 0, "api: api has a reason"},
+		{"a prune is under way", seen(app("web", plan.Pruning)), false, 0, "web: web has a reason"},
+		{"files are still written", with(seen(app("web", plan.Converged)), func(w *status.World) {
+			w.Plan.Actions = []plan.Action{{Node: "n1", Verb: plan.Put, Name: "cfg-1", Why: "is missing"}}
+		}), false, 0, "n1 put cfg-1: is missing"},
+		{"rejected, stable is back", seen(rejected, app("web", plan.Converged)), true, 1, "failed: api: api has a reason"},
+		{"rejected, and the rest not there yet", seen(rejected, app("web", plan.Progressing)), false, 0, "web: web has a reason"},
+		{"rejected, and on the way back", seen(leaving), false, 0, "api: api has a reason"},
+		{"rejected, with nothing to go back to", with(seen(first), func(w *status.World) {
+			w.Plan.Actions = []plan.Action{restart}
+		}), true, 1, "failed: api: api has a reason"},
+		{"paused", seen(app("api", plan.Paused), app("web", plan.Converged)), true, 4, "a decision is awaited: api: api has a reason"},
+		{"paused, and still scaling", with(seen(app("api", plan.Paused)), func(w *status.World) {
+			w.Plan.Actions = []plan.Action{restart}
+		}), false, 0, "api: api has a reason"},
+		{"held until someone decides", seen(app("api", plan.Held)), true, 4, "a decision is awaited: api: api has a reason"},
+		{"held until a time", with(seen(app("api", plan.Held)), func(w *status.World) { w.Plan.Wake = began.Add(time.Minute) }),
+			false, 0, "api: api has a reason"},
+		{"failed beats paused", seen(rejected, app("web", plan.Paused)), true, 1, "failed: api: api has a reason"},
+		{"what does not load fails at the end", with(seen(app("web", plan.Converged)), func(w *status.World) {
+			w.History.Head.Problems = []manifest.Problem{{Origin: manifest.Origin{File: "a.yaml", Line: 3}, Text: "no kind"}}
+		}), true, 1, "converged but for what does not load:\na.yaml:3: no kind"},
+		{"a fetch from before proves nothing", with(seen(app("web", plan.Converged)), func(w *status.World) {
+			w.History.Fetched = began.Add(-time.Second)
+		}), false, 0, "the source has not been read yet"},
+		{"the source is out of reach", with(seen(), func(w *status.World) {
+			w.History = manifest.History{Err: "fleet.git: connection refused"}
+		}), true, 1, "fleet.git: connection refused"},
+		{"the source fails after it was read", with(seen(app("web", plan.Converged)), func(w *status.World) {
+			w.History.Err = "fleet.git: connection refused"
+		}), true, 0, "converged at a1"},
+		{"no node is known, for a file is in error", with(seen(), func(w *status.World) {
+			w.History.Err, w.Snapshot.Nodes = "no Node is known", nil
+		}), true, 1, "no Node is known"},
+		{"no node answers", with(seen(app("web", plan.Progressing)), func(w *status.World) {
+			w.Snapshot.Nodes = []live.Node{{Name: "n1", Why: "no route to host"}}
+		}), true, 1, "n1: no route to host"},
+		{"a node has not been asked yet", with(seen(app("web", plan.Progressing)), func(w *status.World) {
+			w.Snapshot.Nodes = []live.Node{{Name: "n1"}}
+		}), false, 0, "web: web has a reason"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := judge(c.world, began)
+			if got != (outcome{c.done, c.code, c.why}) {
+				t.Errorf("%+v, want %+v", got, outcome{c.done, c.code, c.why})
+			}
+		})
+	}
+}
+
+func TestAMissingSocketIsToldHowToMend(t *testing.T) {
+	w := seen()
+	w.Snapshot.Nodes = []live.Node{{Name: "here", Why: "dial unix /run/podman/podman.sock: connect: no such file or directory"}}
+	if err := unreachable(w); !strings.Contains(err.Error(), "systemctl enable --now podman.socket") ||
+		!strings.Contains(err.Error(), "this machine is the fleet") {
+		t.Error(err)
+	}
+	w.Snapshot.Nodes = append(w.Snapshot.Nodes, live.Node{Name: "far", Why: "no route to host"})
+	if err := unreachable(w); !strings.HasPrefix(err.Error(), "none of 2 nodes answers; here: dial unix") {
+		t.Error(err)
+	}
+}
