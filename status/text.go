@@ -52,7 +52,8 @@ func (r Report) commit() string {
 		s += fmt.Sprintf(" %q", r.Head.Subject)
 	}
 	if r.Head.Author != "" {
-		s += " by " + r.Head.Author
+		name, _, _ := strings.Cut(r.Head.Author, " <")
+		s += " by " + name
 	}
 	if !r.Head.Time.IsZero() {
 		s += ", " + Age(r.Now.Sub(r.Head.Time)) + " ago"

@@ -33,7 +33,7 @@ func history() manifest.History {
 	return manifest.History{
 		Cluster: "default", Source: "git.example.com/fleet", Fetched: noon.Add(-4 * time.Second),
 		Head: manifest.Set{
-			Commit: commitA, Time: noon.Add(-3 * time.Minute), Author: "Ann", Subject: "web: v2",
+			Commit: commitA, Time: noon.Add(-3 * time.Minute), Author: "Ann <ann@example.com>", Subject: "web: v2",
 			Nodes: []manifest.Node{wantNode("edge-1", false), wantNode("edge-2", true), wantNode("edge-3", false)},
 			Workloads: []manifest.Workload{
 				workload("api", revNew, 4), workload("broken", revNew, 1), workload("night", revNew, 1), workload("web", revNew, 2),
