@@ -19,6 +19,7 @@ type work struct {
 	wl      *manifest.Workload
 	kept    []*pod // one for each slot of each revision
 	extra   []*pod // twins that may go, and twins that are on their way in
+	leaving int    // twins that are told to stop now, and take room until they are seen gone
 	step    rollout.Step
 	hidden  string // why pods may be where nobody can look
 	app     App
@@ -97,6 +98,7 @@ func (k *work) pair() {
 		case twin.moving && !p.moving:
 			k.extra = append(k.extra, p)
 		default:
+			k.leaving++
 			k.stop(p, fmt.Sprintf("slot %d of %s is kept on %s", p.Slot, live.ShortRev(p.Rev), twin.node.Name))
 		}
 	}
@@ -389,7 +391,7 @@ func (k *work) move() {
 				k.stop(p, why)
 				p.Stopping = true
 			}
-		case moving < max(1, k.wl.Strategy.MaxSurge) && k.total()+moving < k.wl.Replicas+k.wl.Strategy.MaxSurge:
+		case moving < max(1, k.wl.Strategy.MaxSurge) && k.total()+moving+k.leaving < k.wl.Replicas+k.wl.Strategy.MaxSurge:
 			if k.create(p.Rev, p.Gen, p.Slot, why) {
 				moving++
 			}
