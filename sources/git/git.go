@@ -74,6 +74,8 @@ type origin interface {
 	notes() (plumbing.Hash, error)
 	// obtain tries to get a commit that is not here; ErrGone when that is not to be had.
 	obtain(ctx context.Context, h plumbing.Hash) error
+	// heal gets everything anew, and says whether it could.
+	heal(ctx context.Context) bool
 	// shallow are the commits whose parents a shallow clone lacks.
 	shallow() (map[plumbing.Hash]bool, error)
 	watch(ctx context.Context, s *Source, poke chan<- struct{}) error

@@ -25,6 +25,9 @@ func (s *Source) Load(ctx context.Context, commit string) (manifest.Set, error) 
 		return manifest.Set{}, s.named(err)
 	}
 	set, err := s.assemble(ctx, c)
+	if errors.Is(err, plumbing.ErrObjectNotFound) && s.origin.heal(ctx) {
+		set, err = s.assemble(ctx, c)
+	}
 	if err != nil {
 		return manifest.Set{}, s.named(fmt.Errorf("%s: %w", short(c.Hash), err))
 	}

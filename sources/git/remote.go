@@ -218,6 +218,9 @@ func (r *remote) fetch(ctx context.Context, branch string) (state, error) {
 	if err := r.bring(ctx, s, refs, want, now.notes); err != nil {
 		return state{}, err
 	}
+	if want.pinned && want.prefix == "" && !r.cache.objects.has(want.head) {
+		return state{}, fmt.Errorf("no branch, tag or commit %q", branch)
+	}
 	return now.settle(r.cache.objects, want)
 }
 
@@ -261,6 +264,14 @@ type choice struct {
 	head   plumbing.Hash // may be an annotated tag; zero with a prefix
 	pinned bool          // head is a commit that no ref needs to name
 	prefix string        // of a commit
+}
+
+// is says whether a commit is the pinned one.
+func (c choice) is(h plumbing.Hash) bool {
+	if !c.pinned || h.IsZero() {
+		return false
+	}
+	return h == c.head || c.prefix != "" && strings.HasPrefix(h.String(), c.prefix)
 }
 
 // choose finds a branch, a tag, a ref or a commit among a server's refs.
@@ -311,7 +322,7 @@ func (r *remote) bring(ctx context.Context, s session, refs *packp.AdvRefs, want
 	if broken || !r.cache.holds(have) {
 		have = state{}
 	}
-	if want.pinned && r.cache.holds(state{head: have.head}) && (want.head == have.head || want.prefix != "" && strings.HasPrefix(have.head.String(), want.prefix)) {
+	if want.is(have.head) {
 		want = choice{head: have.head}
 	}
 	var wants []plumbing.Hash
@@ -378,11 +389,11 @@ func (r *remote) haves(have state) []plumbing.Hash {
 
 // obtain asks the server for one commit that is on no branch that was fetched. It asks once in a while only.
 func (r *remote) obtain(ctx context.Context, h plumbing.Hash) error {
+	if refs, _, _ := r.known(nil); refs.head == h && r.heal(ctx) {
+		return nil
+	}
 	r.mu.Lock()
 	asked := r.gone[h]
-	if h == r.refs.head {
-		r.broken = true
-	}
 	r.mu.Unlock()
 	if time.Since(asked) < goneFor {
 		return files.ErrGone
@@ -398,12 +409,7 @@ func (r *remote) obtain(ctx context.Context, h plumbing.Hash) error {
 		return explainedHTTP(causeOf(ctx, err))
 	}
 	defer s.Close()
-	r.mu.Lock()
-	have := r.refs
-	if r.broken {
-		have = state{}
-	}
-	r.mu.Unlock()
+	have, _, _ := r.known(nil)
 	if err := r.cache.fetch(ctx, s, refs.Capabilities, []plumbing.Hash{h}, r.haves(have)); err == nil && r.cache.objects.has(h) {
 		return nil
 	}
@@ -417,6 +423,15 @@ func (r *remote) obtain(ctx context.Context, h plumbing.Hash) error {
 	}
 	r.gone[h] = time.Now()
 	return files.ErrGone
+}
+
+// heal fetches the branch whole, because an object that must be here is not.
+func (r *remote) heal(ctx context.Context) bool {
+	r.mu.Lock()
+	r.broken = true
+	r.mu.Unlock()
+	_, _, err := r.head(ctx, r.options.Branch)
+	return err == nil
 }
 
 func (r *remote) notes() (plumbing.Hash, error) {

@@ -1,0 +1,420 @@
+package git_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/podkeep/podkeep/sources"
+	"github.com/podkeep/podkeep/sources/git"
+	"github.com/podkeep/podkeep/sources/sourcetest"
+)
+
+// files are a repository's.
+type files = map[string]string
+
+func one(value string) files { return files{"a.yaml": sourcetest.ConfigMap("a", value)} }
+
+// inPlace is a repository on this machine.
+type inPlace struct{ sourcetest.Repository }
+
+func (p inPlace) Write(t *testing.T, f map[string]string) { p.Commit(t, f) }
+
+func (inPlace) Missing() string { return strings.Repeat("1", 40) }
+
+// Open makes the source look of itself so rarely that only what the kernel tells can be in time.
+func (p inPlace) Open(t *testing.T) sources.Source {
+	return open(t, git.Options{URL: p.Dir, Interval: time.Hour})
+}
+
+func (p inPlace) Break(t *testing.T) func() {
+	must(t, os.Rename(p.Dir+"/.git", p.Dir+"/away"))
+	return func() { must(t, os.Rename(p.Dir+"/away", p.Dir+"/.git")) }
+}
+
+// away is a bare repository behind a server, pushed to from a work tree.
+type away struct {
+	sourcetest.Repository // the work tree
+	bare                  sourcetest.Repository
+	options               git.Options
+	down                  func() (up func())
+}
+
+func newAway(t testing.TB) away {
+	a := away{Repository: sourcetest.NewRepository(t), bare: sourcetest.NewBare(t)}
+	a.Git(t, "remote", "add", "origin", a.bare.Dir)
+	return a
+}
+
+func newHTTPS(t testing.TB) (away, *sourcetest.HTTPS) {
+	a := newAway(t)
+	h := sourcetest.ServeHTTPS(t, a.bare)
+	a.options = git.Options{URL: h.URL, Cache: t.TempDir(), Interval: 50 * time.Millisecond, Credentials: git.Credentials{CAFile: h.CAFile}}
+	a.down = func() func() {
+		h.Down.Store(true)
+		return func() { h.Down.Store(false) }
+	}
+	return a, h
+}
+
+func newSSH(t testing.TB) (away, *sourcetest.SSH) {
+	a := newAway(t)
+	s := sourcetest.ServeSSH(t, a.bare)
+	a.options = git.Options{URL: s.URL, Cache: t.TempDir(), Interval: 50 * time.Millisecond,
+		Credentials: git.Credentials{SSHKey: s.KeyFile, KnownHosts: s.KnownHosts}}
+	a.down = func() func() {
+		s.Stop()
+		return func() { s.Start(t) }
+	}
+	return a, s
+}
+
+func (a away) push(t testing.TB, f files) string {
+	t.Helper()
+	head := a.Commit(t, f)
+	a.Git(t, "push", "-q", "-f", "origin", "HEAD:main")
+	return head
+}
+
+func (a away) Write(t *testing.T, f map[string]string) { a.push(t, f) }
+func (a away) Open(t *testing.T) sources.Source        { return open(t, a.options) }
+func (away) Missing() string                           { return strings.Repeat("1", 40) }
+func (a away) Break(*testing.T) func()                 { return a.down() }
+
+func open(t testing.TB, o git.Options) *git.Source {
+	t.Helper()
+	s, err := git.Open(t.Context(), o)
+	must(t, err)
+	t.Cleanup(func() { must(t, s.Close()) })
+	return s
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func equal(t *testing.T, want, got any) {
+	t.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Fatalf("want - got +\n%s", d)
+	}
+}
+
+// refused wants an error that says all of these.
+func refused(t *testing.T, err error, says ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, s := range says {
+		if !strings.Contains(err.Error(), s) {
+			t.Fatalf("%q does not say %q", err, s)
+		}
+	}
+}
+
+func headError(t *testing.T, s sources.Source) error {
+	t.Helper()
+	_, _, err := s.Head(t.Context())
+	return err
+}
+
+func values(t *testing.T, s sources.Source) []string {
+	t.Helper()
+	return sourcetest.Values(sourcetest.Load(t, s, sourcetest.Head(t, s)))
+}
+
+func TestALocalRepositoryIsASource(t *testing.T) {
+	sourcetest.Run(t, func(t *testing.T) sourcetest.Fixture { return inPlace{sourcetest.NewRepository(t)} })
+}
+
+func TestALocalRepositoryThatRepacksIsASource(t *testing.T) {
+	sourcetest.Run(t, func(t *testing.T) sourcetest.Fixture { return packed{inPlace{sourcetest.NewRepository(t)}} })
+}
+
+// packed packs everything after each commit, refs too.
+type packed struct{ inPlace }
+
+func (p packed) Write(t *testing.T, f map[string]string) {
+	p.Commit(t, f)
+	p.Git(t, "gc", "-q", "--prune=now")
+}
+
+func TestALinkedWorkTreeIsASource(t *testing.T) {
+	sourcetest.Run(t, func(t *testing.T) sourcetest.Fixture {
+		r := sourcetest.NewRepository(t)
+		r.Commit(t, nil)
+		linked := filepath.Join(t.TempDir(), "linked")
+		r.Git(t, "worktree", "add", "-q", "--detach", linked)
+		sourcetest.Repository{Dir: linked}.Git(t, "checkout", "-q", "--orphan", "other")
+		return workTree{inPlace{sourcetest.Repository{Dir: linked}}, inPlace{r}}
+	})
+}
+
+// workTree is linked to a repository that stands elsewhere.
+type workTree struct {
+	inPlace
+	main inPlace
+}
+
+func (w workTree) Break(t *testing.T) func() { return w.main.Break(t) }
+
+func TestHTTPSIsASource(t *testing.T) {
+	sourcetest.Run(t, func(t *testing.T) sourcetest.Fixture { a, _ := newHTTPS(t); return a })
+}
+
+func TestSSHIsASource(t *testing.T) {
+	sourcetest.Run(t, func(t *testing.T) sourcetest.Fixture { a, _ := newSSH(t); return a })
+}
+
+func TestABranchATagOrACommitCanBeAskedFor(t *testing.T) {
+	a, _ := newHTTPS(t)
+	first := a.push(t, one("1"))
+	a.Git(t, "tag", "-a", "-m", "release", "v1")
+	a.Git(t, "tag", "light")
+	second := a.push(t, one("2"))
+	a.Git(t, "branch", "other", first)
+	a.Git(t, "push", "-q", "--all", "origin")
+	a.Git(t, "push", "-q", "--tags", "origin")
+	for name, want := range map[string]string{
+		"": second, "main": second, "HEAD": second, "other": first, "v1": first, "light": first, first: first, first[:8]: first,
+		strings.ToUpper(first): first, "refs/heads/other": first,
+	} {
+		for where, url := range map[string]string{"local": a.Dir, "bare": a.bare.Dir, "https": a.options.URL} {
+			t.Run(where+" "+name, func(t *testing.T) {
+				o := a.options
+				o.URL, o.Branch, o.Cache = url, name, t.TempDir()
+				s := open(t, o)
+				equal(t, want, sourcetest.Head(t, s))
+				equal(t, want, sourcetest.Head(t, s))
+				sourcetest.Load(t, s, want)
+			})
+		}
+	}
+	o := a.options
+	o.Branch = "nowhere"
+	refused(t, headError(t, open(t, o)), `no branch, tag or commit "nowhere"; there are light, main, other, v1`)
+	o.Branch = strings.Repeat("2", 40)
+	refused(t, headError(t, open(t, o)), `no branch, tag or commit "2222`)
+}
+
+func TestOnlyThePathIsRead(t *testing.T) {
+	r := sourcetest.NewRepository(t)
+	r.Commit(t, files{"a.yaml": "kind: [", "deploy/b.yaml": sourcetest.ConfigMap("b", "1"), "deploy/up.yaml": "-> ../a.yaml"})
+	s := open(t, git.Options{URL: r.Dir, Path: "/deploy/"})
+	set := sourcetest.Load(t, s, sourcetest.Head(t, s))
+	equal(t, []string{"b=1"}, sourcetest.Values(set))
+	equal(t, 1, len(set.Problems))
+	refused(t, set.Problems[0], "deploy/up.yaml:1: is a link that leads out of deploy")
+	equal(t, r.Dir+"//deploy", s.Name())
+	equal(t, s.Name(), open(t, git.Options{URL: r.Dir + "/deploy"}).Name())
+	_, err := git.Open(t.Context(), git.Options{URL: r.Dir, Path: "../x"})
+	refused(t, err, "leads out of the repository")
+}
+
+func TestAPathThatIsRenamedIsAProblemForEveryFileItHeld(t *testing.T) {
+	r := sourcetest.NewRepository(t)
+	first := r.Commit(t, files{"deploy/b.yaml": sourcetest.ConfigMap("b", "1"), "deploy/c.yaml": sourcetest.ConfigMap("c", "1")})
+	r.Commit(t, files{"moved/b.yaml": sourcetest.ConfigMap("b", "1")})
+	s := open(t, git.Options{URL: r.Dir, Path: "deploy"})
+	head := r.Commit(t, files{"moved/b.yaml": sourcetest.ConfigMap("b", "2")})
+	set := sourcetest.Load(t, s, sourcetest.Head(t, s))
+	text := fmt.Sprintf(`path "deploy" is not in commit %s`, head[:12])
+	var got []string
+	for _, p := range set.Problems {
+		got = append(got, p.Error())
+	}
+	equal(t, []string{"deploy:1: " + text, "deploy/b.yaml:1: " + text, "deploy/c.yaml:1: " + text}, got)
+	equal(t, []string{"b=1", "c=1"}, sourcetest.Values(sourcetest.Load(t, s, first)))
+}
+
+func TestASubmoduleIsAProblem(t *testing.T) {
+	r := sourcetest.NewRepository(t)
+	head := r.Commit(t, one("1"))
+	r.Git(t, "update-index", "--add", "--cacheinfo", "160000,"+head+",vendored")
+	r.Git(t, "commit", "-q", "-m", "vendor")
+	s := open(t, git.Options{URL: r.Dir})
+	set := sourcetest.Load(t, s, sourcetest.Head(t, s))
+	equal(t, []string{"a=1"}, sourcetest.Values(set))
+	refused(t, set.Problems[0], "vendored:1: is a submodule")
+}
+
+func TestAnEmptyRepositoryHasNoCommitYet(t *testing.T) {
+	a, _ := newHTTPS(t)
+	b, _ := newSSH(t)
+	for _, o := range []git.Options{a.options, b.options, {URL: a.Dir}} {
+		refused(t, headError(t, open(t, o)), "has no commit yet")
+	}
+}
+
+func TestAForcePushMovesTheHeadAndKeepsWhatWasFetched(t *testing.T) {
+	for _, make := range []func(testing.TB) away{
+		func(t testing.TB) away { a, _ := newHTTPS(t); return a }, func(t testing.TB) away { a, _ := newSSH(t); return a },
+	} {
+		a := make(t)
+		root := a.push(t, one("1"))
+		dropped := a.push(t, one("2"))
+		s := open(t, a.options)
+		equal(t, dropped, sourcetest.Head(t, s))
+		a.Git(t, "reset", "-q", "--hard", root)
+		head := a.push(t, one("3"))
+		equal(t, head, sourcetest.Head(t, s))
+		equal(t, []string{"a=3"}, sourcetest.Values(sourcetest.Load(t, s, head)))
+		equal(t, []string{"a=2"}, sourcetest.Values(sourcetest.Load(t, s, dropped)))
+		descends(t, s, root, head, true)
+		descends(t, s, dropped, head, false)
+		descends(t, s, dropped, dropped, true)
+	}
+}
+
+func descends(t *testing.T, s *git.Source, commit, head string, want bool) {
+	t.Helper()
+	got, err := s.Ancestor(t.Context(), commit, head)
+	must(t, err)
+	equal(t, want, got)
+}
+
+func TestADroppedCommitIsGoneForWhoComesLater(t *testing.T) {
+	a, _ := newHTTPS(t)
+	root := a.push(t, one("1"))
+	dropped := a.push(t, one("2"))
+	a.Git(t, "reset", "-q", "--hard", root)
+	a.push(t, one("3"))
+	s := open(t, a.options)
+	sourcetest.Head(t, s)
+	_, err := s.Load(t.Context(), dropped)
+	if !errors.Is(err, sources.ErrGone) {
+		t.Fatal(err)
+	}
+	a.bare.Git(t, "config", "uploadpack.allowAnySHA1InWant", "true")
+	o := a.options
+	o.Cache = t.TempDir()
+	s = open(t, o)
+	sourcetest.Head(t, s)
+	equal(t, []string{"a=2"}, sourcetest.Values(sourcetest.Load(t, s, dropped)))
+}
+
+func TestADeletedBranchIsSaidAndTheLastHeadStays(t *testing.T) {
+	a, _ := newHTTPS(t)
+	a.push(t, one("1"))
+	a.Git(t, "push", "-q", "origin", "HEAD:side")
+	o := a.options
+	o.Branch = "side"
+	s := open(t, o)
+	head := sourcetest.Head(t, s)
+	a.Git(t, "push", "-q", "origin", ":side")
+	last, _, err := s.Head(t.Context())
+	refused(t, err, `no branch, tag or commit "side"; there are main`)
+	equal(t, head, last)
+	equal(t, []string{"a=1"}, sourcetest.Values(sourcetest.Load(t, s, last)))
+}
+
+func TestARestartWhileTheForgeIsDownKnowsTheLastHead(t *testing.T) {
+	a, h := newHTTPS(t)
+	head := a.push(t, one("1"))
+	first := open(t, a.options)
+	_, fetched, err := first.Head(t.Context())
+	must(t, err)
+	h.Down.Store(true)
+	s := open(t, a.options)
+	last, at, err := s.Head(t.Context())
+	refused(t, err, "503")
+	equal(t, head, last)
+	if !at.Equal(fetched) {
+		t.Fatalf("%s is not %s", at, fetched)
+	}
+	equal(t, []string{"a=1"}, sourcetest.Values(sourcetest.Load(t, s, last)))
+}
+
+func TestACacheThatIsDeletedIsFetchedAgain(t *testing.T) {
+	a, _ := newHTTPS(t)
+	head := a.push(t, one("1"))
+	s := open(t, a.options)
+	sourcetest.Head(t, s)
+	must(t, os.RemoveAll(a.options.Cache))
+	equal(t, head, sourcetest.Head(t, s))
+	equal(t, []string{"a=1"}, sourcetest.Values(sourcetest.Load(t, s, head)))
+}
+
+func TestACacheThatLostAnObjectHealsItself(t *testing.T) {
+	a, _ := newHTTPS(t)
+	head := a.push(t, one("1"))
+	blob := a.Git(t, "rev-parse", "HEAD:a.yaml")
+	first := open(t, a.options)
+	sourcetest.Head(t, first)
+	found, err := filepath.Glob(a.options.Cache + "/*/objects/" + blob[:2] + "/" + blob[2:])
+	must(t, err)
+	must(t, os.Remove(found[0]))
+	s := open(t, a.options)
+	sourcetest.Head(t, s)
+	equal(t, []string{"a=1"}, sourcetest.Values(sourcetest.Load(t, s, head)))
+}
+
+func TestAPollWithoutNewsFetchesNoPack(t *testing.T) {
+	a, h := newHTTPS(t)
+	a.push(t, one("1"))
+	s := open(t, a.options)
+	for range 3 {
+		sourcetest.Head(t, s)
+	}
+	equal(t, int64(1), h.Packs.Load())
+	again := open(t, a.options)
+	sourcetest.Head(t, again)
+	equal(t, int64(1), h.Packs.Load())
+}
+
+func TestAlternatesAreRead(t *testing.T) {
+	r := sourcetest.NewRepository(t)
+	r.Commit(t, one("1"))
+	clone := filepath.Join(t.TempDir(), "clone")
+	r.Git(t, "clone", "-q", "--shared", r.Dir, clone)
+	s := open(t, git.Options{URL: clone})
+	equal(t, []string{"a=1"}, values(t, s))
+}
+
+func TestAShallowCloneEndsWhereItEnds(t *testing.T) {
+	r := sourcetest.NewRepository(t)
+	r.Commit(t, files{"n.yaml": sourcetest.Node("n1", "192.0.2.1")})
+	first := r.Commit(t, one("1"))
+	r.Commit(t, one("2"))
+	clone := filepath.Join(t.TempDir(), "clone")
+	r.Git(t, "clone", "-q", "--depth=2", "file://"+r.Dir, clone)
+	s := open(t, git.Options{URL: clone})
+	head := sourcetest.Head(t, s)
+	equal(t, first, sourcetest.Load(t, s, head).Parent)
+	equal(t, "", sourcetest.Load(t, s, first).Parent)
+	_, err := s.Nodes(t.Context(), head)
+	if !errors.Is(err, git.ErrShallow) {
+		t.Fatal(err)
+	}
+	descends(t, s, first, head, true)
+}
+
+func TestNamesAreTheSameHoweverTheyAreWritten(t *testing.T) {
+	for url, want := range map[string]string{
+		"https://user:secret@Git.example.com/acme/fleet.git": "git.example.com/acme/fleet",
+		"https://git.example.com:443/acme/fleet/":            "git.example.com/acme/fleet",
+		"ssh://git@git.example.com:22/acme/fleet.git":        "git.example.com/acme/fleet",
+		"git@git.example.com:acme/fleet.git":                 "git.example.com/acme/fleet",
+		"https://git.example.com:8443/acme/fleet":            "git.example.com:8443/acme/fleet",
+	} {
+		equal(t, want, open(t, git.Options{URL: url, Cache: t.TempDir()}).Name())
+		equal(t, want+"//deploy", open(t, git.Options{URL: url, Path: "deploy", Cache: t.TempDir()}).Name())
+	}
+	for _, bad := range []string{"git://host/x", "https:///x", "https://a:secret%zz@host/"} {
+		_, err := git.Open(t.Context(), git.Options{URL: bad, Cache: t.TempDir()})
+		refused(t, err)
+		if strings.Contains(err.Error(), "secret") {
+			t.Fatalf("%q shows a password", err)
+		}
+	}
+}
