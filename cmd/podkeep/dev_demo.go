@@ -218,7 +218,7 @@ func (d *demo) configChange(ctx context.Context) error {
 		return err
 	}
 	d.shown("sed -i 's/greeting: hello/greeting: good morning/' config.yaml")
-	if err := d.podkeep(ctx, "plan", "work"); err != nil {
+	if err := d.podkeep(ctx, "plan", "--source", "fleet.git", "work"); err != nil {
 		return err
 	}
 	commit, err := d.push(ctx, "say good morning", "add", ".")

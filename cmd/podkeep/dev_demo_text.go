@@ -59,19 +59,19 @@ func (d *demo) objects(ctx context.Context, kind string, each func([]byte) error
 }
 
 func (d *demo) farewell() {
-	dir := d.fleet.Dir
 	d.say("\n%s  %s\n\n", d.bold("That is it."), d.dim(d.elapsed()))
-	d.say(`The fleet and its controller (log: %[1]s/controller.log) run on. Try, from %[1]s:
+	d.say(`The fleet and its controller (log: %[1]s/controller.log) run on. To try next:
 
+  cd %[1]s; alias podkeep=%[2]s
   podkeep status -o wide
   podkeep dev kill n2 --name demo            # its pods move after 30 s
   podkeep dev heal n2 --name demo            # it comes back, and what is too many goes
   podkeep dev exec n1 --name demo -- podman pod rm -fa    # put back at once
   cd work && sed -i s/hello:v1/hello:v2/ deployment.yaml && git commit -am v2 && git push
-  curl -s 'http://%[2]s/status?o=wide'
+  curl -s 'http://%[3]s/status?o=wide'
 
   make demo-down                             # leaves no trace
-`, dir, d.listen)
+`, d.fleet.Dir, d.self, d.listen)
 }
 
 func (d *demo) whatRemains() string {
