@@ -1,0 +1,201 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/drivers"
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/plan"
+)
+
+type (
+	ctx    = context.Context
+	driver = drivers.Driver
+)
+
+func TestASerialPassActsInPlanOrder(t *testing.T) {
+	b := newBed("n1", "n2")
+	b.Serial = true
+	b.sites["n1"].fails["put f"] = 1
+	b.sites["n1"].fails["pull bad"] = 1
+	a := runs("n1", "a")
+	a.Pod.Spec.ImagePullSecrets = append(a.Pod.Spec.ImagePullSecrets, named("f"))
+	b.think = until(puts("n1", "f"), a, runs("n2", "b"), with(runs("n1", "c"), "bad", ""), runs("n1", "d"))
+	r := b.new()
+	defer r.Close()
+	p := r.Pass(t.Context())
+	if p.Err != nil || len(p.Plan.Actions) != 5 {
+		t.Fatal(p.Err, p.Plan.Actions)
+	}
+	if diff := cmp.Diff([]string{"put f", "pull bad", "pull img", "run d"}, b.sites["n1"].heard()); diff != "" {
+		t.Error(diff)
+	}
+	p = r.Pass(t.Context())
+	var why []string
+	for _, trouble := range p.Snapshot.Nodes[0].Troubles {
+		why = append(why, trouble.Name+": "+trouble.Why)
+	}
+	if diff := cmp.Diff([]string{"a: waits for file f: broken", "c: broken", "f: broken"}, why); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestADryRunBeginsNothing(t *testing.T) {
+	for _, serial := range []bool{true, false} {
+		b := newBed("n1")
+		b.DryRun, b.Serial = true, serial
+		b.think = until(puts("n1", "f"))
+		r := b.new()
+		p := r.Pass(t.Context())
+		r.Close()
+		if len(p.Plan.Actions) != 1 || len(b.sites["n1"].heard()) > 0 {
+			t.Errorf("planned %v, heard %q", p.Plan.Actions, b.sites["n1"].heard())
+		}
+	}
+}
+
+func TestAPassThatIsCutOffThinksOfNothing(t *testing.T) {
+	b := newBed("n1")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	b.think = func(manifest.History, live.Snapshot, time.Time) plan.Plan {
+		t.Error("it thought")
+		return plan.Plan{}
+	}
+	r := b.new()
+	defer r.Close()
+	if p := r.Pass(ctx); !errors.Is(p.Err, context.Canceled) {
+		t.Error(p.Err)
+	}
+}
+
+func TestThisMachineIsTheFleetOnlyWhenNoOtherCanBe(t *testing.T) {
+	here := manifest.Node{Meta: manifest.Meta{ID: manifest.ID{Kind: "Node", Name: "here"}}, ProviderID: "stub://here"}
+	broken := []manifest.Problem{{Origin: manifest.Origin{File: "x.yaml", Line: 3}, Text: "what is this"}}
+	notice := []manifest.Problem{{Text: "not built yet", Notice: true}}
+	for _, c := range []struct {
+		name   string
+		line   []manifest.Set // oldest first
+		want   string
+		errHas string
+	}{
+		{"no Node anywhere", []manifest.Set{{}, {}}, "here", ""},
+		{"a Node at HEAD", []manifest.Set{{}, {Nodes: fleetOf("n1")}}, "n1", ""},
+		{"a Node that left", []manifest.Set{{Nodes: fleetOf("n1")}, {}}, "n1", ""},
+		{"a file in error", []manifest.Set{{}, {Problems: broken}}, "", "x.yaml:3"},
+		{"a notice is no error", []manifest.Set{{}, {Problems: notice}}, "here", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBed("here", "n1")
+			b.shelf.sets = map[string]manifest.Set{}
+			for i, set := range c.line {
+				b.shelf.head = "c" + string(rune('0'+i))
+				if i > 0 {
+					set.Parent = "c" + string(rune('0'+i-1))
+				}
+				b.shelf.sets[b.shelf.head] = set
+			}
+			b.Source, b.Local, b.Serial = past{b.shelf}, &here, true
+			r := b.new()
+			defer r.Close()
+			p := r.Pass(t.Context())
+			var names []string
+			for _, n := range p.Snapshot.Nodes {
+				names = append(names, n.Name)
+			}
+			if got := strings.Join(names, " "); got != c.want || !strings.Contains(p.History.Err, c.errHas) || p.Err != nil {
+				t.Errorf("nodes %q, err %q, %v", got, p.History.Err, p.Err)
+			}
+			if c.want == "here" && (len(p.History.Head.Nodes) != 1 || p.History.Head.Nodes[0].Commit != b.shelf.head) {
+				t.Errorf("HEAD's nodes: %+v", p.History.Head.Nodes)
+			}
+		})
+	}
+}
+
+func TestAFileThatBreaksDoesNotTakeThisMachineAway(t *testing.T) {
+	b := newBed("here")
+	b.shelf.sets["c1"] = manifest.Set{}
+	b.shelf.sets["c2"] = manifest.Set{Problems: []manifest.Problem{{Text: "broken"}}}
+	b.Local, b.Serial = &fleetOf("here")[0], true
+	r := b.new()
+	defer r.Close()
+	r.Pass(t.Context())
+	b.shelf.head = "c2"
+	if p := r.Pass(t.Context()); len(p.Snapshot.Nodes) != 1 || p.History.Err != "" {
+		t.Errorf("%+v, %q", p.Snapshot.Nodes, p.History.Err)
+	}
+}
+
+func TestTheHistoryHoldsWhatPodsNameAndThinkingAsksFor(t *testing.T) {
+	b := newBed("n1")
+	b.shelf.head = "c4"
+	b.shelf.sets = map[string]manifest.Set{
+		"c1": {}, "c2": {Parent: "c1"}, "c3": {Parent: "c2"}, "c4": {Parent: "c3", Nodes: fleetOf("n1")}, "other": {},
+	}
+	for name, commit := range map[string]string{"a": "c2", "b": "gone", "c": "other", "d": "c4"} {
+		b.sites["n1"].pods[name] = live.Pod{Name: name, Commit: commit}
+	}
+	b.deeper = func(h manifest.History, _ live.Snapshot) bool { return len(h.Line) < 2 }
+	b.Source, b.Serial = past{b.shelf}, true
+	r := b.new()
+	defer r.Close()
+	r.Pass(t.Context())
+	h := r.Pass(t.Context()).History
+
+	if diff := cmp.Diff(map[string]bool{"c2": true, "gone": false, "other": false, "c4": true}, h.Ancestor); diff != "" {
+		t.Error(diff)
+	}
+	at := make([]string, 0, 3)
+	for c, set := range h.At {
+		if set.Commit != c {
+			t.Errorf("At[%s] is %s", c, set.Commit)
+		}
+		at = append(at, c)
+	}
+	slices.Sort(at)
+	if diff := cmp.Diff([]string{"c2", "c4", "other"}, at); diff != "" {
+		t.Error(diff)
+	}
+	if len(h.Line) != 2 || h.Line[0].Commit != "c3" || h.Line[1].Commit != "c2" || h.Root {
+		t.Errorf("line %v, root %v", h.Line, h.Root)
+	}
+	if slices.Sort(b.shelf.loads); slices.Compact(slices.Clone(b.shelf.loads))[0] != "c2" {
+		t.Errorf("loads %q", b.shelf.loads)
+	}
+	counts := map[string]int{}
+	for _, c := range b.shelf.loads {
+		counts[c]++
+	}
+	if diff := cmp.Diff(map[string]int{"c2": 1, "c3": 1, "c4": 1, "other": 1, "gone": 2}, counts); diff != "" {
+		t.Errorf("loads, in two passes with a fetch each: %s", diff)
+	}
+}
+
+func TestTheLineEndsAtTheRoot(t *testing.T) {
+	b := newBed("n1")
+	b.shelf.head = "c2"
+	b.shelf.sets["c2"] = manifest.Set{Parent: "c1", Nodes: fleetOf("n1")}
+	b.deeper = func(manifest.History, live.Snapshot) bool { return true }
+	for first, line := range map[string]int{"": 1, "gone": 1} {
+		b.shelf.sets["c1"] = manifest.Set{Parent: first}
+		b.Source, b.Serial = past{b.shelf}, true
+		r := b.new()
+		h := r.Pass(t.Context()).History
+		r.Close()
+		if len(h.Line) != line || !h.Root {
+			t.Errorf("parent %q: %d ancestors, root %v", first, len(h.Line), h.Root)
+		}
+	}
+}
+
+func named(name string) corev1.LocalObjectReference { return corev1.LocalObjectReference{Name: name} }

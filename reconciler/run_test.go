@@ -1,0 +1,525 @@
+package reconciler
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/plan"
+)
+
+func TestFilesArePutBeforePodsRunAndDeletedAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		b.sites["n1"].files["old"] = live.File{Name: "old"}
+		b.sites["n1"].took = map[string]time.Duration{"put": time.Second, "run": time.Second}
+		b.think = until(runs("n1", "a"), deletes("n1", "old"), puts("n1", "f"), puts("n1", "g"))
+		during(t, b, func() { after(time.Minute) })
+		got := slices.DeleteFunc(b.sites["n1"].heard(), func(c string) bool { return c == "pull img" })
+		if diff := cmp.Diff([]string{"put f", "put g", "run a", "delete old"}, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestAsManyPodsStartAtOnceAsOptionsSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		s := b.sites["n1"]
+		s.took = map[string]time.Duration{"run": time.Second, "look": 20 * time.Millisecond}
+		b.think = until(many("n1", 20)...)
+		during(t, b, func() { after(4200 * time.Millisecond) })
+		if len(s.pods) != 20 || s.most["run"] != 6 {
+			t.Errorf("after 4.2s %d of 20 pods run, %d were started at once", len(s.pods), s.most["run"])
+		}
+		for _, p := range b.passes() {
+			if len(p.Doing) > 6 {
+				t.Errorf("doing %v", p.Doing)
+			}
+		}
+	})
+}
+
+func TestAnActionUnderWayIsNotBegunTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		s := b.sites["n1"]
+		s.took["run"] = 20 * time.Second
+		b.think = func(manifest.History, live.Snapshot, time.Time) plan.Plan {
+			if len(s.pods) > 0 {
+				return plan.Plan{}
+			}
+			return plan.Plan{Actions: []plan.Action{runs("n1", "a")}}
+		}
+		during(t, b, func() {
+			for range 10 {
+				after(time.Second)
+				s.poke()
+			}
+			synctest.Wait()
+			p := b.last().Snapshot.Nodes[0].Pods
+			if len(p) != 1 || !p[0].Asked {
+				t.Errorf("a pod that was asked for is seen as %+v", p)
+			}
+			after(time.Minute)
+		})
+		if got := s.heard(); !slices.Equal(got, []string{"pull img", "run a"}) {
+			t.Errorf("heard %q", got)
+		}
+	})
+}
+
+func TestAHungPullHoldsUpNothingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		s := b.sites["n1"]
+		s.hangs["pull stuck"] = true
+		s.pods["old"] = live.Pod{Name: "old"}
+		s.files["f"] = live.File{Name: "f"}
+		b.think = until(with(runs("n1", "a"), "stuck", ""), runs("n1", "b"), stops("n1", "old"), deletes("n1", "f"))
+		during(t, b, func() {
+			after(time.Second)
+			if got := s.heard(); !slices.Contains(got, "run b") || !slices.Contains(got, "stop old") || !slices.Contains(got, "delete f") {
+				t.Errorf("heard %q", got)
+			}
+			after(time.Minute)
+			want := []Doing{{Node: "n1", Verb: Pull, Name: "stuck", App: web, Since: s.times("pull stuck")[0]}}
+			if diff := cmp.Diff(want, b.last().Doing); diff != "" {
+				t.Error(diff)
+			}
+			after(10 * time.Minute)
+		})
+		if got := len(s.times("pull stuck")); got != 2 {
+			t.Errorf("in 11 minutes it was pulled %d times, its limit is 10 minutes", got)
+		}
+	})
+}
+
+func TestAnImageIsPulledOnceForAllThatWaitForIt(t *testing.T) {
+	for policy, pulls := range map[corev1.PullPolicy]int{corev1.PullIfNotPresent: 1, corev1.PullAlways: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed("n1")
+			s := b.sites["n1"]
+			s.took["pull"] = 5 * time.Second
+			var actions []plan.Action
+			for _, a := range many("n1", 12) {
+				actions = append(actions, with(a, "img", policy))
+			}
+			b.think = until(actions...)
+			during(t, b, func() { after(time.Minute) })
+			if got := len(s.times("pull img")); got != pulls || len(s.pods) != 12 {
+				t.Errorf("%s: %d pulls, %d pods", policy, got, len(s.pods))
+			}
+		})
+	}
+}
+
+func TestAFailedAttemptIsRepeatedWithBackOff(t *testing.T) {
+	for _, verb := range []string{"pull img", "run a"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed("n1")
+			s := b.sites["n1"]
+			s.fails[verb] = 4
+			b.think = until(runs("n1", "a"))
+			during(t, b, func() {
+				after(4 * time.Second)
+				troubles := b.last().Snapshot.Nodes[0].Troubles
+				if len(troubles) != 1 || troubles[0].Count != 3 || troubles[0].Why != "broken" || troubles[0].Rev != "v1-a" {
+					t.Errorf("%s: troubles after three attempts: %+v", verb, troubles)
+				}
+				after(time.Minute)
+			})
+			var gaps []time.Duration
+			times := s.times(verb)
+			for i := range times[1:] {
+				gaps = append(gaps, times[i+1].Sub(times[i]).Round(100*time.Millisecond))
+			}
+			want := []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}
+			if diff := cmp.Diff(want, gaps); diff != "" {
+				t.Errorf("%s: %s", verb, diff)
+			}
+			if left := b.last().Snapshot.Nodes[0].Troubles; len(left) > 0 {
+				t.Errorf("%s: troubles after success: %+v", verb, left)
+			}
+		})
+	}
+}
+
+func TestARunWaitsForItsFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		s := b.sites["n1"]
+		s.fails["put f"] = 2
+		a := runs("n1", "a")
+		a.Pod.Spec.Volumes = []corev1.Volume{{VolumeSource: corev1.VolumeSource{
+			Secret: &corev1.SecretVolumeSource{Items: []corev1.KeyToPath{{Key: "f"}}},
+		}}}
+		b.think = until(puts("n1", "f"), a, runs("n1", "b"))
+		during(t, b, func() {
+			after(500 * time.Millisecond)
+			if got := s.heard(); slices.Contains(got, "run a") || !slices.Contains(got, "run b") {
+				t.Errorf("heard %q", got)
+			}
+			troubles := b.last().Snapshot.Nodes[0].Troubles
+			if len(troubles) != 2 || troubles[0].Why != "waits for file f: broken" {
+				t.Errorf("troubles: %+v", troubles)
+			}
+			after(10 * time.Second)
+		})
+		if len(s.pods) != 2 {
+			t.Errorf("heard %q", s.heard())
+		}
+	})
+}
+
+func TestABurstOfPokesIsOnePass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1", "n2", "n3")
+		during(t, b, func() {
+			after(5 * time.Second)
+			before := len(b.passes())
+			for range 50 {
+				for _, s := range b.sites {
+					s.poke()
+				}
+				b.shelf.push("c2", manifest.Set{Nodes: fleetOf("n1", "n2", "n3")})
+			}
+			after(time.Second)
+			if n := len(b.passes()) - before; n > 2 {
+				t.Errorf("%d passes", n)
+			}
+		})
+	})
+}
+
+func TestAWakeIsHonoured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		var woken []time.Duration
+		start := time.Now()
+		b.think = func(_ manifest.History, _ live.Snapshot, now time.Time) plan.Plan {
+			woken = append(woken, now.Sub(start).Round(100*time.Millisecond))
+			return plan.Plan{Wake: start.Add(7 * time.Second)}
+		}
+		during(t, b, func() { after(7500 * time.Millisecond) })
+		if !slices.Contains(woken, 7*time.Second) {
+			t.Errorf("thought at %v", woken)
+		}
+		if len(woken) > 15 {
+			t.Errorf("a Wake that is past made %d passes", len(woken))
+		}
+	})
+}
+
+func TestAPushIsActedOnAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		s := b.sites["n1"]
+		s.took["look"] = 40 * time.Millisecond
+		b.think = func(h manifest.History, have live.Snapshot, now time.Time) plan.Plan {
+			if h.Head.Commit == "c1" {
+				return plan.Plan{}
+			}
+			return until(puts("n1", "f"))(h, have, now)
+		}
+		during(t, b, func() {
+			after(8 * time.Second)
+			pushed := time.Now()
+			b.shelf.push("c2", manifest.Set{Nodes: fleetOf("n1")})
+			after(time.Second)
+			if took := s.times("put f")[0].Sub(pushed); took > 90*time.Millisecond {
+				t.Errorf("the first call came %v after the push, a look takes 40ms", took)
+			}
+		})
+	})
+}
+
+func TestAnIdleFleetIsSeldomLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1", "n2", "n3")
+		during(t, b, func() { after(10*time.Minute + time.Second) })
+		for name, s := range b.sites {
+			if n := len(s.times("look ")); n < 60 || n > 75 {
+				t.Errorf("%s: %d looks in ten minutes, one every ten seconds is enough", name, n)
+			}
+		}
+		if n := len(b.passes()); n > 150 {
+			t.Errorf("%d passes in ten minutes", n)
+		}
+	})
+}
+
+func TestAnEventIsSeenSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		s := b.sites["n1"]
+		s.took["look"] = 20 * time.Millisecond
+		during(t, b, func() {
+			after(5 * time.Second)
+			s.set(func() { s.pods["x"] = live.Pod{Name: "x"} })
+			s.poke()
+			after(300 * time.Millisecond)
+			if n := b.last().Snapshot.Nodes[0]; len(n.Pods) != 1 {
+				t.Errorf("seen %+v", n)
+			}
+		})
+	})
+}
+
+func TestANodeThatHangsHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1", "n2")
+		during(t, b, func() {
+			after(5 * time.Second)
+			b.sites["n1"].set(func() { b.sites["n1"].hangs["look"] = true })
+			after(20 * time.Second)
+			n := b.last().Snapshot.Nodes[0]
+			if n.Silent < 15*time.Second || n.Silent > 26*time.Second || !n.Known || n.Why == "" {
+				t.Errorf("n1 is silent for %v: %s", n.Silent, n.Why)
+			}
+			before := time.Now()
+			b.sites["n2"].poke()
+			after(time.Second)
+			if at := b.sites["n2"].times("look "); at[len(at)-1].Sub(before) > 100*time.Millisecond {
+				t.Errorf("n2 was looked at %v after its poke", at[len(at)-1].Sub(before))
+			}
+			b.sites["n1"].set(func() { b.sites["n1"].hangs["look"] = false })
+			after(20 * time.Second)
+			if n := b.last().Snapshot.Nodes[0]; n.Silent != 0 {
+				t.Errorf("n1 answers and is silent for %v: %s", n.Silent, n.Why)
+			}
+		})
+	})
+}
+
+func TestAControllerThatWasFrozenDoesNotTakeItForSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		freeze := false
+		b.Tell = func(p Pass) {
+			b.mu.Lock()
+			b.told = append(b.told, p)
+			b.mu.Unlock()
+			if freeze {
+				freeze = false
+				time.Sleep(time.Hour)
+			}
+		}
+		during(t, b, func() {
+			after(5 * time.Second)
+			freeze = true
+			after(30 * time.Minute)
+			b.sites["n1"].set(func() { b.sites["n1"].fails["look"] = 1 })
+			after(30*time.Minute + 20*time.Second)
+			var most time.Duration
+			for _, p := range b.passes() {
+				most = max(most, p.Snapshot.Nodes[0].Silent)
+			}
+			if most == 0 || most > 20*time.Second {
+				t.Errorf("the node was taken to be silent for %v", most)
+			}
+		})
+	})
+}
+
+func TestASourceThatHangsHoldsUpNoPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		during(t, b, func() {
+			after(5 * time.Second)
+			b.shelf.set(func() { b.shelf.hangs = true; b.shelf.watch <- struct{}{} })
+			after(time.Second)
+			b.sites["n1"].poke()
+			after(time.Second)
+			if age := time.Since(b.last().Time); age > time.Second {
+				t.Errorf("the last pass was %v ago", age)
+			}
+			after(2 * time.Minute)
+			p := b.last()
+			if p.History.Err == "" || p.History.Head.Commit != "c1" || p.Err != nil {
+				t.Errorf("head %q, %q, %v", p.History.Head.Commit, p.History.Err, p.Err)
+			}
+		})
+	})
+}
+
+func TestAFailedFetchKeepsTheLastGoodHead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		during(t, b, func() {
+			after(5 * time.Second)
+			fetched := b.last().History.Fetched
+			b.shelf.set(func() { b.shelf.head = "gone"; b.shelf.watch <- struct{}{} })
+			after(time.Second)
+			h := b.last().History
+			if h.Head.Commit != "c1" || h.Err != "load gone: the commit is gone" || !h.Fetched.Equal(fetched) {
+				t.Errorf("head %s, %q", h.Head.Commit, h.Err)
+			}
+			b.shelf.set(func() { b.shelf.head, b.shelf.err = "", errors.New("no route") })
+			after(time.Minute)
+			if h := b.last().History; h.Head.Commit != "c1" || h.Err != "no route" {
+				t.Errorf("head %s, %q", h.Head.Commit, h.Err)
+			}
+			b.shelf.set(func() { b.shelf.head, b.shelf.err = "c1", nil })
+			after(3 * time.Minute)
+			if h := b.last().History; h.Err != "" {
+				t.Errorf("mended: %q", h.Err)
+			}
+		})
+	})
+}
+
+func TestAControllerWithoutASourceSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		b.shelf.head, b.shelf.err = "", errors.New("no route")
+		during(t, b, func() {
+			after(time.Minute)
+			p := b.last()
+			if p.Err == nil || p.Err.Error() != "no route" || len(p.Snapshot.Nodes) > 0 {
+				t.Errorf("%v, %+v", p.Err, p.Snapshot)
+			}
+		})
+		if n := len(b.passes()); n > 12 {
+			t.Errorf("%d passes in a minute", n)
+		}
+	})
+}
+
+func TestAKilledControllerIsFollowedByAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1", "n2")
+		actions := append(many("n1", 10), many("n2", 10)...)
+		b.think = until(actions...)
+		for _, s := range b.sites {
+			s.took["run"] = time.Second
+		}
+		during(t, b, func() { after(1500 * time.Millisecond) })
+		half := len(b.sites["n1"].pods)
+		during(t, b, func() { after(10 * time.Second) })
+		for name, s := range b.sites {
+			if len(s.pods) != 10 || half == 10 {
+				t.Errorf("%s: %d pods, %d before the kill", name, len(s.pods), half)
+			}
+		}
+	})
+}
+
+func TestNothingIsLeftOfARunThatEndsWhileEverythingHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		s := b.sites["n1"]
+		s.hangs = map[string]bool{"run a": true, "pull stuck": true, "stop old": true}
+		s.pods["old"] = live.Pod{Name: "old"}
+		b.think = until(runs("n1", "a"), with(runs("n1", "b"), "stuck", ""), stops("n1", "old"))
+		during(t, b, func() {
+			after(time.Second)
+			s.set(func() { s.hangs["look"] = true })
+			b.shelf.set(func() { b.shelf.hangs = true; b.shelf.watch <- struct{}{} })
+			s.poke()
+			after(time.Second)
+			if n := len(b.last().Doing); n != 3 {
+				t.Errorf("doing %+v", b.last().Doing)
+			}
+		})
+	})
+}
+
+func TestAPodThatIsToldToStopIsSeenSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		s := b.sites["n1"]
+		s.took["stop"] = 5 * time.Second
+		s.pods["old"] = live.Pod{Name: "old"}
+		b.think = until(stops("n1", "old"))
+		during(t, b, func() {
+			after(time.Second)
+			s.poke()
+			after(time.Second)
+			if pods := b.last().Snapshot.Nodes[0].Pods; len(pods) != 1 || !pods[0].Stopping {
+				t.Errorf("%+v", pods)
+			}
+			after(10 * time.Second)
+		})
+		if got := s.heard(); !slices.Equal(got, []string{"stop old"}) {
+			t.Errorf("heard %q", got)
+		}
+	})
+}
+
+func TestANodeThatIsForgottenIsLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1", "n2")
+		during(t, b, func() {
+			after(time.Second)
+			b.shelf.push("c2", manifest.Set{Nodes: fleetOf("n2")})
+			after(time.Second)
+			if n := b.last().Snapshot.Nodes; len(n) != 1 || n[0].Name != "n2" || b.sites["n1"].open != 0 {
+				t.Errorf("%+v, n1 has %d drivers", n, b.sites["n1"].open)
+			}
+		})
+	})
+}
+
+func TestANodeThatIsReachedInAnotherWayIsOpenedAnew(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*manifest.Node)
+		opened int
+		known  bool
+	}{
+		{"another provider is another host", func(n *manifest.Node) { n.ProviderID = "stub://other" }, 2, false},
+		{"an annotation changes the way", func(n *manifest.Node) { n.Annotations = map[string]string{"a": "b"} }, 2, true},
+		{"more patience changes nothing", func(n *manifest.Node) {
+			n.Annotations = map[string]string{"podkeep.io/silence-grace": "1m"}
+		}, 1, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBed("n1")
+				opened := 0
+				open := b.Open
+				b.Open = func(ctx ctx, n manifest.Node) (driver, error) { opened++; return open(ctx, n) }
+				during(t, b, func() {
+					after(2 * time.Second)
+					b.sites["n1"].set(func() { b.sites["n1"].fails["look"] = 1000 })
+					nodes := fleetOf("n1")
+					c.change(&nodes[0])
+					b.shelf.push("c2", manifest.Set{Nodes: nodes})
+					after(2 * time.Second)
+					if n := b.last().Snapshot.Nodes[0]; opened != c.opened || n.Known != c.known || n.Silent == 0 {
+						t.Errorf("opened %d times, known: %v, silent for %v", opened, n.Known, n.Silent)
+					}
+				})
+			})
+		})
+	}
+}
+
+func TestANodeThatCannotBeOpenedIsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1", "n2")
+		open := b.Open
+		b.Open = func(ctx ctx, n manifest.Node) (driver, error) {
+			if n.Name == "n1" {
+				return nil, errors.New("no such key")
+			}
+			return open(ctx, n)
+		}
+		during(t, b, func() {
+			after(40 * time.Second)
+			n := b.last().Snapshot.Nodes
+			if n[0].Known || n[0].Silent < 30*time.Second || n[0].Why != "no such key" || !n[1].Known {
+				t.Errorf("%+v", n)
+			}
+		})
+	})
+}
