@@ -64,7 +64,7 @@ func (a *assembly) collect(files []Parsed) []*object {
 func (a *assembly) isFirst(o *object) bool {
 	if first, twice := a.origins[o.ID]; twice {
 		c := o.check()
-		c.refuse("metadata.name", "%s is already in %s; remove one of them", o.ID, first)
+		c.refuse("metadata.name", "%s is already in %s; remove one of them", o.ID.said(), first)
 		a.set.Problems = append(a.set.Problems, c.found...)
 		return false
 	}
@@ -132,7 +132,7 @@ func (a *assembly) nodes(o *object, n Node) {
 	if prefix, err := netip.ParsePrefix(n.PodCIDR); err == nil {
 		for _, other := range a.ranges {
 			if other.Overlaps(prefix) {
-				c.refuse("spec.podCIDR", "%s overlaps %s of %s, %s; give each Node its own range", prefix, other.Prefix, other.ID, other.Origin)
+				c.refuse("spec.podCIDR", "%s overlaps %s of %s, %s; give each Node its own range", prefix, other.Prefix, other.ID.said(), other.Origin)
 			}
 		}
 		a.ranges = append(a.ranges, podRange{n.Meta, prefix})
@@ -187,7 +187,10 @@ func hasBody(lines []string) bool {
 // short is a commit as people write it.
 func short(commit string) string { return commit[:min(7, len(commit))] }
 
-// at is where an object stands, for a reason.
+// said is the ID as a reason names it: without a namespace where there is none.
+func (id ID) said() string { return strings.Replace(id.String(), "//", "/", 1) }
+
+// brief is the problem without its place.
 func (p Problem) brief() string {
 	return strings.TrimPrefix(p.Error(), fmt.Sprintf("%s: ", p.Origin))
 }

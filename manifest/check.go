@@ -11,19 +11,36 @@ type check struct {
 	line         int            // where the object begins
 	lines        map[string]int // of each written field, by its path
 	found        []Problem
+	meant        []string        // fields whose names were misspelt
+	torn         map[string]bool // what could not be read, and of which nothing more is to be said
 }
 
 // refuse notes a problem of the field at path, or of the whole object when path is empty.
 func (c *check) refuse(path, format string, args ...any) {
+	if c.torn[path] {
+		return
+	}
 	c.found = append(c.found, Problem{
 		Origin: Origin{File: c.file, Line: c.at(path)}, Object: c.object, Field: path, Text: fmt.Sprintf(format, args...),
 	})
 }
 
-// refuseAll notes the messages of a validation function of apimachinery.
+// refuseAll notes the messages of a validation function of apimachinery, without their examples and regular expressions.
 func (c *check) refuseAll(path string, texts []string) {
 	for _, text := range texts {
+		text, _, _ = strings.Cut(text, " (e.g. ")
 		c.refuse(path, "%s", text)
+	}
+}
+
+// tear remembers what decoding could not read, so that what follows from it is not said too.
+func (c *check) tear() {
+	c.torn = map[string]bool{}
+	for _, p := range c.found {
+		c.torn[p.Field] = true
+	}
+	for _, path := range c.meant {
+		c.torn[path] = true
 	}
 }
 

@@ -71,6 +71,8 @@ func (s *sources) config(at, kind, name string, optional *bool) (config, bool) {
 	case optional != nil && *optional && s.unreadable == "":
 	case optional != nil && *optional:
 		s.refuse(at, "%s is optional, but may be in %s, which does not load", id, s.unreadable)
+	case s.unreadable != "":
+		s.refuse(at, "%s is in no file that loads; it may be in %s, which does not", id, s.unreadable)
 	default:
 		s.refuse(at, "%s is not in the repository; add it or set optional: true", id)
 	}

@@ -3,6 +3,7 @@ package manifest
 import (
 	"net/netip"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -114,7 +115,7 @@ func (c *check) mounts(at string, mounts []corev1.VolumeMount, volumes []corev1.
 		switch {
 		case m.Name == "":
 			c.refuse(under(here, "name"), "is missing; write the name of a volume")
-		case !contains(names, m.Name):
+		case !slices.Contains(names, m.Name):
 			c.refuse(under(here, "name"), "there is no volume %q%s", m.Name, didYouMean(m.Name, names))
 		}
 		c.mountPath(under(here, "mountPath"), m.MountPath, taken)

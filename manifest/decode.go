@@ -18,7 +18,7 @@ import (
 // aliases are followed.
 const (
 	maxDepth  = 64
-	maxValues = 200_000
+	maxValues = 500_000
 )
 
 // decoder reads yaml nodes into Go values as strictly as the Kubernetes API server: no unknown field, no duplicate
@@ -80,7 +80,7 @@ func (d *decoder) mark(path string, n *yaml.Node) {
 // object reads a mapping into a struct.
 func (d *decoder) object(n *yaml.Node, v reflect.Value, path string, depth int) {
 	known := fieldsOf(v.Type())
-	for _, p := range d.pairs(n, path) {
+	for _, p := range d.pairs(n, path, under) {
 		at := under(path, p.key)
 		d.mark(at, p.at)
 		f, ok := known.find(p.key)
@@ -88,6 +88,7 @@ func (d *decoder) object(n *yaml.Node, v reflect.Value, path string, depth int) 
 		case ignored(v.Type(), p.key):
 		case !ok:
 			d.refuse(at, "unknown field %q%s", p.key, didYouMean(p.key, known.names()))
+			d.meant = append(d.meant, under(path, nearest(p.key, known.names())))
 		default:
 			field := v.FieldByIndex(f.index)
 			d.into(p.value, field, at, depth+1)
@@ -99,7 +100,7 @@ func (d *decoder) object(n *yaml.Node, v reflect.Value, path string, depth int) 
 // entries reads a mapping into a map whose keys are strings.
 func (d *decoder) entries(n *yaml.Node, v reflect.Value, path string, depth int) {
 	v.Set(reflect.MakeMap(v.Type()))
-	for _, p := range d.pairs(n, path) {
+	for _, p := range d.pairs(n, path, keyed) {
 		at := keyed(path, p.key)
 		d.mark(at, p.at)
 		value := reflect.New(v.Type().Elem()).Elem()
@@ -162,8 +163,8 @@ func wants(v reflect.Value) string {
 
 // base64 reads bytes. What they are is never repeated: they may be secret.
 func (d *decoder) base64(n *yaml.Node, v reflect.Value, path string) {
-	if n.Kind != yaml.ScalarNode {
-		d.refuse(path, "want base64, this is %s", nameOf(n))
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
+		d.refuse(path, "want base64 as a string, this is %s", nameOf(n))
 		return
 	}
 	data, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(n.Value), ""))
@@ -239,23 +240,23 @@ type pair struct {
 }
 
 // pairs are the entries of a mapping, merge keys followed. Its own keys win over merged ones, and earlier merged
-// ones over later.
-func (d *decoder) pairs(n *yaml.Node, path string) []pair {
+// ones over later. step makes the path of an entry.
+func (d *decoder) pairs(n *yaml.Node, path string, step func(path, key string) string) []pair {
 	if n.Kind != yaml.MappingNode {
 		d.refuse(path, "want a mapping, this is %s", nameOf(n))
 		return nil
 	}
-	found, seen := d.own(n, path)
+	found, seen := d.own(n, path, step)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Tag == "!!merge" {
-			found = d.merge(n.Content[i+1], path, found, seen, 0)
+			found = d.merge(n.Content[i+1], path, found, seen, 1)
 		}
 	}
 	return found
 }
 
 // own are the entries that a mapping holds itself.
-func (d *decoder) own(n *yaml.Node, path string) ([]pair, map[string]int) {
+func (d *decoder) own(n *yaml.Node, path string, step func(path, key string) string) ([]pair, map[string]int) {
 	var found []pair
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -266,7 +267,7 @@ func (d *decoder) own(n *yaml.Node, path string) ([]pair, map[string]int) {
 		case key.Kind != yaml.ScalarNode:
 			d.refuse(path, "a key is %s; want a string", nameOf(key))
 		case twice:
-			d.twice(key, path, first)
+			d.twice(key, step(path, key.Value), first)
 		default:
 			seen[key.Value] = key.Line + d.offset
 			found = append(found, pair{key.Value, key, n.Content[i+1]})
@@ -277,7 +278,7 @@ func (d *decoder) own(n *yaml.Node, path string) ([]pair, map[string]int) {
 
 func (d *decoder) twice(key *yaml.Node, path string, first int) {
 	d.found = append(d.found, Problem{
-		Origin: Origin{d.file, key.Line + d.offset}, Object: d.check.object, Field: under(path, key.Value),
+		Origin: Origin{d.file, key.Line + d.offset}, Object: d.check.object, Field: path,
 		Text: fmt.Sprintf("is written twice, first on line %d", first),
 	})
 }
@@ -300,7 +301,7 @@ func (d *decoder) merge(n *yaml.Node, path string, found []pair, seen map[string
 }
 
 func (d *decoder) mergeMapping(n *yaml.Node, path string, found []pair, seen map[string]int, depth int) []pair {
-	own, _ := d.own(n, path)
+	own, _ := d.own(n, path, under)
 	for _, p := range own {
 		if _, ok := seen[p.key]; !ok {
 			seen[p.key] = p.at.Line + d.offset
@@ -328,8 +329,10 @@ func nameOf(n *yaml.Node) string {
 		return "an alias"
 	}
 	switch n.Tag {
-	case "!!int", "!!float":
+	case "!!int":
 		return "a number"
+	case "!!float":
+		return "a decimal number"
 	case "!!bool":
 		return "a boolean"
 	case "!!null":

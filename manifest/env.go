@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -97,7 +98,7 @@ func (c *check) fieldRef(at string, ref *corev1.ObjectFieldSelector) {
 		c.refuse(under(at, "apiVersion"), "%q is not v1", ref.APIVersion)
 	}
 	_, key := mapField(ref.FieldPath)
-	if key == "" && (!contains(podFields, ref.FieldPath) || strings.Contains(ref.FieldPath, "[")) {
+	if key == "" && (!slices.Contains(podFields, ref.FieldPath) || strings.Contains(ref.FieldPath, "[")) {
 		c.refuse(under(at, "fieldPath"), "%q is no field that a variable can have%s", ref.FieldPath, didYouMean(ref.FieldPath, podFields))
 	}
 }
@@ -130,7 +131,7 @@ func (c *check) resourceRef(at string, ref *corev1.ResourceFieldSelector, s core
 	for _, k := range s.Containers {
 		names = append(names, k.Name)
 	}
-	if !contains(names, ref.ContainerName) {
+	if !slices.Contains(names, ref.ContainerName) {
 		c.refuse(under(at, "containerName"), "there is no container %q%s", ref.ContainerName, didYouMean(ref.ContainerName, names))
 	}
 }

@@ -88,7 +88,7 @@ func (c *check) annotations(path string, annotations map[string]string) {
 // refuseErrors notes what a validation function of apimachinery found, at a path of our own.
 func (c *check) refuseErrors(path string, errs field.ErrorList) {
 	for _, err := range errs {
-		c.refuse(path, "%s", or(err.Detail, err.ErrorBody()))
+		c.refuseAll(path, []string{or(err.Detail, err.ErrorBody())})
 	}
 }
 

@@ -111,6 +111,10 @@ func (c *check) oneOf(path, value string, choices ...string) {
 		c.refuse(path, "is missing; write %s", strings.Join(choices, ", "))
 		return
 	}
+	if len(choices) == 1 {
+		c.refuse(path, "%q is not %s, which it must be here", value, choices[0])
+		return
+	}
 	c.refuse(path, "%q is not one of %s%s", value, strings.Join(choices, ", "), didYouMean(value, choices))
 }
 

@@ -69,16 +69,17 @@ func (f *file) forgiveForeign(data []byte) {
 // documents splits the file at its --- lines, so that one that is not YAML does not hide the others.
 func (f *file) documents(data []byte) []document {
 	var docs []document
-	start, offset := 0, 0
+	start, offset, begun := 0, 0, false
 	for at, line := 0, 0; at < len(data); line++ {
 		end := at + 1 + bytes.IndexByte(data[at:], '\n')
 		if end == at {
 			end = len(data)
 		}
-		if at > start && isSeparator(data[at:end]) {
+		if begun && isSeparator(data[at:end]) {
 			docs = append(docs, f.chunk(data[start:at], offset)...)
 			start, offset = at, line
 		}
+		begun = begun || !isPreface(data[at:end])
 		at = end
 	}
 	return append(docs, f.chunk(data[start:], offset)...)
@@ -87,6 +88,12 @@ func (f *file) documents(data []byte) []document {
 func isSeparator(line []byte) bool {
 	rest, ok := bytes.CutPrefix(line, []byte("---"))
 	return ok && (len(rest) == 0 || bytes.ContainsRune([]byte(" \t\r\n"), rune(rest[0])))
+}
+
+// isPreface says that a document has not begun with this line: it is empty, a comment or a directive.
+func isPreface(line []byte) bool {
+	line = bytes.TrimSpace(line)
+	return len(line) == 0 || line[0] == '#' || line[0] == '%'
 }
 
 // chunk decodes what stands between two separators.
@@ -118,10 +125,13 @@ func whereOf(err error) (line int, text string) {
 		line, _ = strconv.Atoi(m[1])
 		text = m[2]
 	}
+	if strings.HasPrefix(text, "did not find expected") { // the parser of the library counts from 0, its scanner from 1
+		line++
+	}
 	if strings.HasPrefix(text, "unknown anchor") {
 		text = "an alias names an anchor that is not there; put a value that begins with * in quotes"
 	}
-	return line, text
+	return max(1, line), text
 }
 
 var surrogates = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}`)
@@ -254,7 +264,7 @@ func (f *file) kindOf(c *check, version, name string) (kind, bool) {
 		if k.name == name && k.version == version {
 			return k, true
 		}
-		if k.name == name {
+		if k.name == name && !strings.Contains(version, ".") { // a group with a dot is somebody's own
 			c.refuse("apiVersion", "%s", wantVersion(k, version))
 			return kind{}, false
 		}
@@ -292,6 +302,7 @@ func (f *file) typed(doc document, c *check, k kind) {
 	if doc.node.Kind == yaml.MappingNode && f.left > 0 {
 		d.into(doc.node, reflect.ValueOf(t).Elem(), "", 0)
 	}
+	c.tear()
 	t.GetObjectKind().SetGroupVersionKind(schema.FromAPIVersionAndKind(k.version, k.name))
 	o := object{Meta: c.meta(k, t), kind: k, typed: t, lines: c.lines}
 	k.check(c, t)

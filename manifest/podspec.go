@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -109,5 +108,3 @@ func hostPort(p corev1.ContainerPort) string {
 	}
 	return at + decimal(p.HostPort) + "/" + strings.ToLower(or(string(p.Protocol), "TCP"))
 }
-
-func contains(list []string, s string) bool { return slices.Contains(list, s) }

@@ -82,19 +82,33 @@ func (s *sources) renderVolume(at string, v *corev1.Volume) {
 	switch {
 	case v.ConfigMap != nil:
 		m := v.ConfigMap
-		cfg, _ := s.config(under(at, "configMap.name"), "ConfigMap", m.Name, m.Optional)
-		v.VolumeSource = s.mounted(under(at, "configMap"), cfg, m.Items, m.DefaultMode, m.Optional)
+		v.VolumeSource = s.project(under(at, "configMap"), "name",
+			projection{ID{Kind: "ConfigMap", Name: m.Name}, m.Items, m.DefaultMode, m.Optional})
 	case v.Secret != nil:
 		m := v.Secret
-		cfg, _ := s.config(under(at, "secret.secretName"), "Secret", m.SecretName, m.Optional)
-		v.VolumeSource = s.mounted(under(at, "secret"), cfg, m.Items, m.DefaultMode, m.Optional)
+		v.VolumeSource = s.project(under(at, "secret"), "secretName",
+			projection{ID{Kind: "Secret", Name: m.SecretName}, m.Items, m.DefaultMode, m.Optional})
 	case v.HostPath == nil && v.EmptyDir == nil:
 		v.EmptyDir = &corev1.EmptyDirVolumeSource{}
 	}
 }
 
-// mounted is a volume that holds the config's keys, or the chosen ones, sorted by path. With none it is an empty directory.
-func (s *sources) mounted(at string, cfg config, items []corev1.KeyToPath, mode *int32, optional *bool) corev1.VolumeSource {
+// projection is what a ConfigMap volume and a Secret volume have in common.
+type projection struct {
+	of       ID
+	items    []corev1.KeyToPath
+	mode     *int32
+	optional *bool
+}
+
+// project is a volume that holds all keys, or the chosen ones, sorted by path. With none it is an empty directory.
+func (s *sources) project(at, field string, p projection) corev1.VolumeSource {
+	empty := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
+	cfg, ok := s.config(under(at, field), p.of.Kind, p.of.Name, p.optional)
+	if !ok {
+		return empty
+	}
+	items := p.items
 	if len(items) == 0 {
 		for _, key := range sorted(cfg.data) {
 			items = append(items, corev1.KeyToPath{Key: key, Path: key})
@@ -102,15 +116,12 @@ func (s *sources) mounted(at string, cfg config, items []corev1.KeyToPath, mode 
 	}
 	var found []corev1.KeyToPath
 	for i, it := range items {
-		if cfg.Name == "" {
-			continue
-		}
-		if _, ok := s.key(under(item(under(at, "items"), i), "key"), cfg, it.Key, optional); ok {
-			found = append(found, corev1.KeyToPath{Key: s.file(cfg, it.Key), Path: it.Path, Mode: modeOf(it.Mode, mode)})
+		if _, ok := s.key(under(item(under(at, "items"), i), "key"), cfg, it.Key, p.optional); ok {
+			found = append(found, corev1.KeyToPath{Key: s.file(cfg, it.Key), Path: it.Path, Mode: modeOf(it.Mode, p.mode)})
 		}
 	}
 	if len(found) == 0 {
-		return corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
+		return empty
 	}
 	slices.SortFunc(found, func(a, b corev1.KeyToPath) int { return strings.Compare(a.Path, b.Path) })
 	return corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{Items: found}}

@@ -5,18 +5,23 @@ import (
 	"strings"
 )
 
-// didYouMean is `; did you mean "x"?` for the candidate nearest to the word, or empty when none is near. The first wins a tie.
+// didYouMean is `; did you mean "x"?` for the candidate nearest to the word, or empty when none is near.
 func didYouMean(word string, candidates []string) string {
-	best, least := "", 1+max(1, len(word)/3)
+	if best := nearest(word, candidates); best != "" {
+		return fmt.Sprintf("; did you mean %q?", best)
+	}
+	return ""
+}
+
+// nearest is the candidate nearest to the word, the first on a tie, or empty when none is near.
+func nearest(word string, candidates []string) string {
+	best, least := "", 1+min(3, max(1, len(word)/3))
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(word), strings.ToLower(c), least); d < least {
 			best, least = c, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return best
 }
 
 // distance is how many letters must be added, dropped, changed or swapped with their neighbour. Words whose lengths differ by limit

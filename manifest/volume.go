@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -49,7 +50,7 @@ func (c *check) volume(at string, v corev1.Volume) {
 }
 
 func (c *check) hostPath(at string, h *corev1.HostPathVolumeSource) {
-	if !path.IsAbs(h.Path) || contains(strings.Split(h.Path, "/"), "..") {
+	if !path.IsAbs(h.Path) || slices.Contains(strings.Split(h.Path, "/"), "..") {
 		c.refuse(under(at, "path"), "%q is not an absolute path without ..", h.Path)
 	}
 	if h.Type != nil && *h.Type != "" {
@@ -68,7 +69,7 @@ func (c *check) configVolume(at, field, name string, mode *int32, items []corev1
 		if it.Key == "" {
 			c.refuse(under(here, "key"), "is missing; write a key of the object")
 		}
-		if it.Path == "" || path.IsAbs(it.Path) || contains(strings.Split(it.Path, "/"), "..") {
+		if it.Path == "" || path.IsAbs(it.Path) || slices.Contains(strings.Split(it.Path, "/"), "..") {
 			c.refuse(under(here, "path"), "%q is not a relative path without ..", it.Path)
 		}
 		if taken[path.Clean(it.Path)] {

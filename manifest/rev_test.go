@@ -1,0 +1,116 @@
+package manifest
+
+import (
+	"strings"
+	"testing"
+)
+
+// rich uses every part that a rev is made of.
+const rich = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, labels: {team: a}, annotations: {note: x}}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}, annotations: {port: "80"}}
+    spec:
+      nodeSelector: {zone: ""}
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: main
+        image: nginx:1
+        args: ["", $(NAME)]
+        env:
+        - {name: NAME, valueFrom: {configMapKeyRef: {name: cfg, key: name}}}
+        - {name: PASSWORD, valueFrom: {secretKeyRef: {name: key, key: password}}}
+        resources: {limits: {cpu: 1, memory: 1Gi}}
+        volumeMounts: [{name: data, mountPath: /data}]
+      volumes: [{name: data, emptyDir: {}}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: cfg}
+data: {name: a, unused: b}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: key}
+stringData: {password: hunter2, unused: x}
+`
+
+func rev(t *testing.T, text string) string {
+	t.Helper()
+	s := load(t, "web.yaml", text)
+	if len(s.Workloads) != 1 {
+		t.Fatalf("%d workloads, want 1", len(s.Workloads))
+	}
+	return s.Workloads[0].Revision.Rev
+}
+
+// These digests are on pods that live. A change of any of them, by an upgrade of a library too, would start every pod of
+// every fleet anew.
+func TestARevisionKeepsItsRevForEver(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"plain": {deployment("web", "nginx:1"), "v1-e707a1d9cfbb3396a718"},
+		"rich":  {rich, "v1-cb8ba2161c9bf42c8d45"},
+		"pod": {"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: b, ports: [{containerPort: 80}]}]}",
+			"v1-c3ed9f029e9059831a4b"},
+		"replica set": {strings.Replace(deployment("web", "nginx:1"), "Deployment", "ReplicaSet", 1), "v1-c8ba0eeeffce67504815"},
+		"replication controller": {"apiVersion: v1\nkind: ReplicationController\nmetadata: {name: a}\nspec: {template: {metadata: {labels: {a: b}}, " +
+			"spec: {containers: [{name: a, image: b, securityContext: {privileged: false, runAsUser: 0}}]}}}", "v1-55bc3f8bb90f1716abeb"},
+	} {
+		if got := rev(t, c.text); got != c.want {
+			t.Errorf("%s: rev is %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestARevStaysWhen(t *testing.T) {
+	base := rev(t, rich)
+	for name, edit := range map[string][]string{
+		"a comment comes":               {"kind: Deployment", "kind: Deployment # ours"},
+		"keys change places":            {"name: main\n        image: nginx:1", "image: nginx:1\n        name: main"},
+		"style changes":                 {"image: nginx:1", `"image": "nginx:1"`},
+		"quantities are spelt anew":     {"{cpu: 1, memory: 1Gi}", "{cpu: 1000m, memory: 1024Mi}"},
+		"a label of the object changes": {"team: a", "team: b"},
+		"an annotation of it changes":   {"note: x", "note: y"},
+		"replicas change":               {"replicas: 2", "replicas: 3"},
+		"the strategy changes":          {"replicas: 2", "strategy: {type: Recreate}"},
+		"an unused key changes":         {"unused: b", "unused: c"},
+		"an unused secret changes":      {"unused: x", "unused: y"},
+		"something empty is written":    {"image: nginx:1", "image: nginx:1\n        securityContext: {}\n        command: []\n        workingDir: null"},
+		"false is written":              {"nodeSelector:", "hostNetwork: false\n      nodeSelector:"},
+		"emptyDir is left out":          {", emptyDir: {}", ""},
+		"the secret is encoded":         {"stringData: {password: hunter2, unused: x}", "data: {password: aHVudGVyMg==}"},
+		"it is suspended":               {"note: x", `podkeep.io/suspend: "true"`},
+	} {
+		if got := rev(t, strings.Replace(rich, edit[0], edit[1], 1)); got != base || !strings.Contains(rich, edit[0]) {
+			t.Errorf("%s: %s became %s", name, base, got)
+		}
+	}
+}
+
+func TestARevChangesWhen(t *testing.T) {
+	seen := map[string]string{rev(t, rich): "nothing changes"}
+	for name, edit := range map[string][]string{
+		"the image changes":               {"nginx:1", "nginx:2"},
+		"a label of the template comes":   {"labels: {app: web}, annotations", "labels: {app: web, a: b}, annotations"},
+		"an annotation of it changes":     {`port: "80"`, `port: "81"`},
+		"a selector's value comes":        {`zone: ""`, "zone: a"},
+		"an empty argument goes":          {`["", $(NAME)]`, "[$(NAME)]"},
+		"config changes":                  {"name: a, unused", "name: b, unused"},
+		"a secret changes":                {"hunter2", "hunter3"},
+		"a limit changes":                 {"cpu: 1,", "cpu: 2,"},
+		"the grace period goes":           {"terminationGracePeriodSeconds: 0", ""},
+		"a command comes":                 {"args:", "command: [a]\n        args:"},
+		"another one of the same content": {"metadata: {name: web", "metadata: {name: www"},
+	} {
+		got := rev(t, strings.Replace(rich, edit[0], edit[1], 1))
+		if other, taken := seen[got]; taken {
+			t.Errorf("%s: the rev is the same as when %s", name, other)
+		}
+		seen[got] = name
+	}
+}
