@@ -47,9 +47,12 @@ func (s *settings) where(url, branch string) sources.Options {
 	return o
 }
 
+// openDriver is drivers.Open, but where a test has hosts of its own.
+var openDriver = drivers.Open
+
 // openNode opens the driver for a node.
 func (s *settings) openNode(ctx context.Context, n manifest.Node) (drivers.Driver, error) {
-	return drivers.Open(ctx, n, drivers.Options{
+	return openDriver(ctx, n, drivers.Options{
 		Cluster: s.cluster, KnownHosts: given(s.knownHosts), Identity: given(s.sshKey),
 	})
 }

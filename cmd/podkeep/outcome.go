@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/plan"
 	"github.com/podkeep/podkeep/status"
@@ -38,23 +39,23 @@ func judge(w status.World, began time.Time) outcome {
 	if len(w.Snapshot.Nodes) == 0 && w.History.Err != "" {
 		return outcome{true, failed, w.History.Err}
 	}
-	if moving := moving(w.Plan); len(moving) > 0 {
+	if moving := moving(w); len(moving) > 0 {
 		return outcome{why: strings.Join(moving, "; ")}
 	}
 	return settled(w)
 }
 
 // moving lists what will still change by itself.
-func moving(p plan.Plan) []string {
+func moving(w status.World) []string {
 	var lines []string
 	states := map[manifest.ID]plan.App{}
-	for _, app := range p.Apps {
+	for _, app := range w.Plan.Apps {
 		states[app.ID] = app
-		if moves(app, p) {
+		if moves(app, w) {
 			lines = append(lines, app.ID.Short()+": "+reason(app))
 		}
 	}
-	for _, a := range p.Actions {
+	for _, a := range w.Plan.Actions {
 		if app, ok := states[a.App]; !ok || app.State == plan.Converged || app.State == plan.Suspended {
 			lines = append(lines, status.Line(a))
 		}
@@ -64,19 +65,31 @@ func moving(p plan.Plan) []string {
 
 // moves says whether a workload goes on without a person. A rejected revision does while its pods give way
 // to the stable ones; without a stable one it has ended where it is.
-func moves(app plan.App, p plan.Plan) bool {
+func moves(app plan.App, w status.World) bool {
 	switch app.State {
 	case plan.Progressing, plan.Pruning:
 		return true
 	case plan.Failed:
-		return app.Stable != "" && app.Stable != app.Rev && app.Updated > 0
+		return app.Stable != "" && app.Stable != app.Rev && (there(app, w.Snapshot) || acted(app, w.Plan))
 	case plan.Paused:
-		return acted(app, p)
+		return acted(app, w.Plan)
 	case plan.Held:
-		return acted(app, p) || !p.Wake.IsZero()
+		return acted(app, w.Plan) || !w.Plan.Wake.IsZero()
 	default:
 		return false
 	}
+}
+
+// there says whether a node that answers has pods of the revision asked for, those being stopped too.
+func there(app plan.App, s live.Snapshot) bool {
+	for _, n := range s.Nodes {
+		for _, p := range n.Pods {
+			if n.Silent == 0 && p.App == app.ID && p.Rev == app.Rev {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func acted(app plan.App, p plan.Plan) bool {
@@ -126,9 +139,17 @@ func whys(p plan.Plan, states ...plan.State) []string {
 	return lines
 }
 
+// reason is why a workload stands as it does, with the first thing that it waits for.
 func reason(app plan.App) string {
-	if app.Why == "" {
+	var parts []string
+	if app.Why != "" {
+		parts = append(parts, app.Why)
+	}
+	if len(app.Waits) > 0 {
+		parts = append(parts, app.Waits[0])
+	}
+	if len(parts) == 0 {
 		return strings.ToLower(string(app.State))
 	}
-	return app.Why
+	return strings.Join(parts, "; ")
 }

@@ -38,8 +38,7 @@ func with(w status.World, f func(*status.World)) status.World {
 func TestSyncEndsWhenNothingMovesAnyMore(t *testing.T) {
 	rejected := app("api", plan.Failed)
 	rejected.Stable = "v1-aaaaaa"
-	leaving := rejected
-	leaving.Updated = 1
+	stopping := []live.Node{{Name: "n1", Known: true, Pods: []live.Pod{{App: rejected.ID, Rev: rejected.Rev, Stopping: true}}}}
 	first := app("api", plan.Failed)
 	first.Stable, first.Updated = "", 1
 	restart := plan.Action{Node: "n1", Verb: plan.Run, Name: "api-bbbbbb-0", App: first.ID, Why: "restarts"}
@@ -60,7 +59,7 @@ func TestSyncEndsWhenNothingMovesAnyMore(t *testing.T) {
 		}), false, 0, "n1 put cfg-1: is missing"},
 		{"rejected, stable is back", seen(rejected, app("web", plan.Converged)), true, 1, "failed: api: api has a reason"},
 		{"rejected, and the rest not there yet", seen(rejected, app("web", plan.Progressing)), false, 0, "web: web has a reason"},
-		{"rejected, and on the way back", seen(leaving), false, 0, "api: api has a reason"},
+		{"rejected, and its last pod being stopped", with(seen(rejected), func(w *status.World) { w.Snapshot.Nodes = stopping }), false, 0, "api: api has a reason"},
 		{"rejected, with nothing to go back to", with(seen(first), func(w *status.World) {
 			w.Plan.Actions = []plan.Action{restart}
 		}), true, 1, "failed: api: api has a reason"},

@@ -103,7 +103,7 @@ func (o *planOptions) print(w io.Writer, p status.Preview) error {
 func verdict(p status.Preview) error {
 	switch n := len(p.Report.Problems); {
 	case n > 0:
-		return exit{code: 1, err: fmt.Errorf("%d of the manifests' objects do not load", n)}
+		return exit{code: 1, err: errors.New(p.Summary())}
 	case p.Changes():
 		return exit{code: 2}
 	default:

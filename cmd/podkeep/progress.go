@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/podkeep/podkeep/manifest"
-	"github.com/podkeep/podkeep/reconciler/plan"
 	"github.com/podkeep/podkeep/status"
 )
 
@@ -62,17 +61,20 @@ func (p *progress) tell(w status.World) {
 	}
 	p.done = fresh
 	for _, app := range w.Plan.Apps {
-		if line := stand(app); p.stands[app.ID] != line {
-			p.stands[app.ID] = line
-			_, _ = fmt.Fprintf(p.out, "%s  %s\n", at, line)
+		counts := fmt.Sprintf("%s, %d/%d ready, %d up to date", app.State, app.Ready, app.Replicas, app.Updated)
+		if now := counts + wordsOf(reason(app)); p.stands[app.ID] != now {
+			p.stands[app.ID] = now
+			_, _ = fmt.Fprintf(p.out, "%s  %s: %s: %s\n", at, app.ID.Short(), counts, reason(app))
 		}
 	}
 }
 
-func stand(app plan.App) string {
-	line := fmt.Sprintf("%s: %s, %d/%d ready, %d up to date", app.ID.Short(), app.State, app.Ready, app.Replicas, app.Updated)
-	if app.Why != "" {
-		line += ": " + app.Why
-	}
-	return line
+// wordsOf is a reason without its figures: one that only counts seconds is not new.
+func wordsOf(reason string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, reason)
 }

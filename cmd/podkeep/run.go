@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/podkeep/podkeep/drivers"
+	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler"
 	"github.com/podkeep/podkeep/status"
 )
@@ -84,6 +86,13 @@ func (o *runOptions) run(cmd *cobra.Command) error {
 
 	options := o.settings.options(source, log)
 	options.Adopt = o.adopt
+	options.Open = func(ctx context.Context, n manifest.Node) (drivers.Driver, error) {
+		d, err := o.settings.openNode(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		return counted(d, board.Metrics.Did), nil
+	}
 	options.Tell = func(p reconciler.Pass) { board.Show(world(p), time.Since(p.Time)) }
 	log.WithFields(logrus.Fields{"source": source.Name(), "cluster": o.settings.cluster, "version": version}).Info("begins")
 	err = reconciler.New(options).Run(ctx)
