@@ -90,8 +90,8 @@ func TestMetricsSayHowTheFleetStands(t *testing.T) {
 	b.Show(fleet(), 20*time.Millisecond)
 	b.Show(outage(), 20*time.Millisecond)
 	b.Show(fleet(), 20*time.Millisecond)
-	b.Metrics.Did(plan.Action{Verb: plan.Run}, time.Second, nil)
-	b.Metrics.Did(plan.Action{Verb: plan.Run}, time.Second, errors.New("denied"))
+	b.Metrics.Did(plan.Run, time.Second, nil)
+	b.Metrics.Did(plan.Run, time.Second, errors.New("denied"))
 	_, body := get(t, b, "/metrics")
 	for _, want := range []string{
 		`podkeep_reconcile_total{result="success"} 2`,

@@ -42,7 +42,7 @@ func newMetrics(world *atomic.Pointer[World]) *Metrics {
 	}
 	m.registry.MustRegister(m.passes, m.duration, m.actions, m.took, gauges{world},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, v := range []plan.Verb{plan.Put, plan.Run, plan.Stop, plan.Delete} {
+	for _, v := range []plan.Verb{plan.Put, plan.Run, plan.Stop, plan.Delete, "pull"} {
 		m.actions.WithLabelValues(string(v), "success")
 		m.actions.WithLabelValues(string(v), "error")
 	}
@@ -64,10 +64,10 @@ func (m *Metrics) pass(w World, took time.Duration) {
 	m.duration.Observe(took.Seconds())
 }
 
-// Did counts one action that ended.
-func (m *Metrics) Did(a plan.Action, took time.Duration, err error) {
-	m.actions.WithLabelValues(string(a.Verb), result(err)).Inc()
-	m.took.WithLabelValues(string(a.Verb)).Observe(took.Seconds())
+// Did counts one action that ended. It may be called from several goroutines.
+func (m *Metrics) Did(v plan.Verb, took time.Duration, err error) {
+	m.actions.WithLabelValues(string(v), result(err)).Inc()
+	m.took.WithLabelValues(string(v)).Observe(took.Seconds())
 }
 
 func result(err error) string {

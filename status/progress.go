@@ -52,7 +52,7 @@ func (l Look) progressTable(w io.Writer, list []Workload) {
 	var rows [][]cell
 	for _, app := range list {
 		row := plain(app.ID.Short(), fmt.Sprintf("%d/%d", app.Ready, app.Replicas), strconv.Itoa(app.Updated),
-			string(app.State), Revs(app.App), app.Why)
+			string(app.State), Revs(app.App), app.whys(false))
 		row[3].paint = paintOf(app.State)
 		rows = append(rows, row)
 	}
