@@ -196,17 +196,20 @@ func (k *work) imposed() string {
 	return ""
 }
 
-// hiding says why pods may run where nobody can look: on a node that this controller has not heard yet, and that
-// may have been given pods before this controller listened.
+// hiding says why missing pods may run where nobody can look: on a node that this controller has not heard yet, and that
+// may have been given pods, of any revision, before this controller listened.
 func (k *work) hiding() string {
+	if k.total() >= k.wl.Replicas {
+		return ""
+	}
 	began := k.now
 	for _, r := range k.receipts[k.wl.ID] {
-		if r.Verb == live.Began && r.Rev == k.wl.Revision.Rev {
+		if r.Verb == live.Began && r.Time.Before(began) {
 			began = r.Time
 		}
 	}
 	for _, n := range k.nodes {
-		if !n.Known && n.reach == silent && !began.After(n.silentSince(k.now)) {
+		if !n.Known && n.reach == silent && began.Before(n.silentSince(k.now).Add(clockSlack)) {
 			return n.Name + " has not been heard yet and may run some of them"
 		}
 	}
