@@ -1,0 +1,69 @@
+// Command bench measures podkeep against Podman itself, on real nodes of a local fleet, and prints one table: the
+// figure, ours, what it is held against, their ratio and the bound that is promised. Peers run in turn with us in the
+// same run, so that the ratio means something on any machine; the times alone mean little.
+//
+// It needs root and Podman. It exits with 1 when a promise is not kept and 2 when it could not measure.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	runs := flag.Int("runs", 5, "how often each way is measured; medians are shown")
+	only := flag.String("only", "starts,crowd,think", "which groups of figures")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	rows, err := measure(ctx, *runs, strings.Split(*only, ","))
+	stop()
+	fmt.Println()
+	kept := print(os.Stdout, rows)
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	case !kept:
+		os.Exit(1)
+	}
+}
+
+// measure runs the groups asked for. With an error come the rows that were measured before it.
+func measure(ctx context.Context, runs int, groups []string) (rows []row, err error) {
+	var f *fleet
+	for _, group := range groups {
+		narrate("%s", group)
+		var more []row
+		switch {
+		case group == "think":
+			more = think(runs)
+		case group != "starts" && group != "crowd":
+			err = fmt.Errorf("no group %q: there are starts, crowd and think", group)
+		default:
+			if f == nil {
+				f, err = newFleet(ctx, 3)
+				defer func() { err = errors.Join(err, f.close()) }()
+			}
+			if err == nil {
+				more, err = map[string]func(context.Context, *fleet, int) ([]row, error){"starts": starts, "crowd": crowd}[group](ctx, f, runs)
+			}
+		}
+		rows = append(rows, more...)
+		if err != nil {
+			return rows, fmt.Errorf("%s: %w", group, err)
+		}
+	}
+	return rows, nil
+}
+
+// narrate says what is going on.
+func narrate(format string, args ...any) {
+	fmt.Printf("%s  %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
+}
