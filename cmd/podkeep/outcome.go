@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,10 +114,19 @@ func settled(w status.World) outcome {
 		return outcome{true, decision, "a decision is awaited: " + strings.Join(waiting, "; ")}
 	}
 	line := "converged at " + status.ShortCommit(w.History.Head.Commit)
-	if n := len(whys(w.Plan, plan.Suspended)); n > 0 {
+	if n := count(w.Plan, plan.Suspended); n > 0 {
 		line += fmt.Sprintf(", %d suspended,", n)
 	}
 	return outcome{true, converged, line}
+}
+
+func count(p plan.Plan, state plan.State) (n int) {
+	for _, app := range p.Apps {
+		if app.State == state {
+			n++
+		}
+	}
+	return n
 }
 
 func problems(list []manifest.Problem) string {
@@ -127,14 +137,23 @@ func problems(list []manifest.Problem) string {
 	return strings.Join(lines, "\n")
 }
 
+// whys lists the workloads in these states with their reasons; those with the same one share a line.
 func whys(p plan.Plan, states ...plan.State) []string {
-	var lines []string
+	var order []string
+	names := map[string][]string{}
 	for _, app := range p.Apps {
-		for _, s := range states {
-			if app.State == s {
-				lines = append(lines, app.ID.Short()+": "+reason(app))
-			}
+		if !slices.Contains(states, app.State) {
+			continue
 		}
+		why := reason(app)
+		if names[why] == nil {
+			order = append(order, why)
+		}
+		names[why] = append(names[why], app.ID.Short())
+	}
+	lines := make([]string, len(order))
+	for i, why := range order {
+		lines[i] = strings.Join(names[why], ", ") + ": " + why
 	}
 	return lines
 }

@@ -30,6 +30,12 @@ func app(name string, state plan.State) plan.App {
 	}
 }
 
+func same(name string) plan.App {
+	held := app(name, plan.Held)
+	held.Why = "nothing is pruned"
+	return held
+}
+
 func with(w status.World, f func(*status.World)) status.World {
 	f(&w)
 	return w
@@ -70,6 +76,8 @@ func TestSyncEndsWhenNothingMovesAnyMore(t *testing.T) {
 		{"held until someone decides", seen(app("api", plan.Held)), true, 4, "a decision is awaited: api: api has a reason"},
 		{"held until a time", with(seen(app("api", plan.Held)), func(w *status.World) { w.Plan.Wake = began.Add(time.Minute) }),
 			false, 0, "api: api has a reason"},
+		{"one reason is told once", seen(same("a"), same("b"), app("c", plan.Held)), true, 4,
+			"a decision is awaited: a, b: nothing is pruned; c: c has a reason"},
 		{"failed beats paused", seen(rejected, app("web", plan.Paused)), true, 1, "failed: api: api has a reason"},
 		{"what does not load fails at the end", with(seen(app("web", plan.Converged)), func(w *status.World) {
 			w.History.Head.Problems = []manifest.Problem{{Origin: manifest.Origin{File: "a.yaml", Line: 3}, Text: "no kind"}}
