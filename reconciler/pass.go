@@ -1,7 +1,6 @@
 package reconciler
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -43,14 +42,14 @@ func (r *Reconciler) compose(ctx context.Context, c care) Pass {
 
 	p := Pass{Time: r.Now()}
 	r.awake.tick(p.Time)
-	p.Snapshot, p.Doing = r.views(p.Time)
+	p.Snapshot = r.views(p.Time)
 	p.History = r.reader.history(ctx, r.reading, f, p.Snapshot, r.deeper)
 	if p.Err = ctx.Err(); p.Err != nil {
 		return p
 	}
 	p.Plan = r.think(p.History, p.Snapshot, p.Time)
 	if !r.DryRun {
-		r.act(ctx, p.Plan.Actions)
+		p.Doing = r.act(ctx, p.Plan.Actions)
 	}
 	return p
 }
@@ -162,39 +161,43 @@ func (r *Reconciler) look(ctx context.Context, c care) {
 
 // views collects what the workers know. They begin nothing new until they are given the next list, so that what is
 // thought about does not change under the thinking.
-func (r *Reconciler) views(now time.Time) (live.Snapshot, []Doing) {
-	var s live.Snapshot
-	var doing []Doing
+func (r *Reconciler) views(now time.Time) (s live.Snapshot) {
 	for _, name := range r.names() {
 		w := r.hosts[name]
 		r.ask(w, func() {
 			w.held = true
 			s.Nodes = append(s.Nodes, w.view(r.awake.ran, now))
-			doing = append(doing, w.doing()...)
 		})
 	}
-	return s, doing
+	return s
 }
 
-// act hands out the actions.
-func (r *Reconciler) act(ctx context.Context, actions []plan.Action) {
+// act hands out the actions, and says what is under way then.
+func (r *Reconciler) act(ctx context.Context, actions []plan.Action) (doing []Doing) {
 	lists := map[string][]plan.Action{}
 	for _, a := range actions {
 		lists[a.Node] = append(lists[a.Node], a)
 	}
-	for name, w := range r.hosts {
-		r.ask(w, func() { w.take(lists[name]) })
+	for _, name := range r.names() {
+		w := r.hosts[name]
+		r.ask(w, func() {
+			w.take(lists[name])
+			if !r.Serial {
+				w.dispatch()
+				doing = append(doing, w.doing()...)
+			}
+		})
 	}
-	if !r.Serial {
-		return
+	if r.Serial {
+		r.actInOrder(ctx, actions)
 	}
+	return doing
+}
+
+func (r *Reconciler) actInOrder(ctx context.Context, actions []plan.Action) {
 	for _, a := range actions {
 		if w := r.hosts[a.Node]; w != nil {
 			w.doNow(ctx, a)
 		}
 	}
-}
-
-func byNodeAndTime(a, b Doing) int {
-	return cmp.Or(cmp.Compare(a.Node, b.Node), a.Since.Compare(b.Since), cmp.Compare(a.Name, b.Name))
 }

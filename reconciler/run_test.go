@@ -3,6 +3,7 @@ package reconciler
 import (
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -303,19 +304,18 @@ func TestANodeThatHangsHoldsUpNoOther(t *testing.T) {
 func TestAControllerThatWasFrozenDoesNotTakeItForSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed("n1")
-		freeze := false
+		var freeze atomic.Bool
 		b.Tell = func(p Pass) {
 			b.mu.Lock()
 			b.told = append(b.told, p)
 			b.mu.Unlock()
-			if freeze {
-				freeze = false
+			if freeze.Swap(false) {
 				time.Sleep(time.Hour)
 			}
 		}
 		during(t, b, func() {
 			after(5 * time.Second)
-			freeze = true
+			freeze.Store(true)
 			after(30 * time.Minute)
 			b.sites["n1"].set(func() { b.sites["n1"].fails["look"] = 1 })
 			after(30*time.Minute + 20*time.Second)

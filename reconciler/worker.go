@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -263,7 +264,7 @@ func rewatch(ctx context.Context, poke chan<- struct{}, watch func(context.Conte
 		began := time.Now()
 		_ = watch(ctx, poke)
 		if time.Since(began) > mostRewatch {
-			failures = 1
+			failures = 0
 		}
 		select {
 		case <-time.After(backoff(failures, firstRewatch, mostRewatch)):
@@ -277,7 +278,7 @@ func rewatch(ctx context.Context, poke chan<- struct{}, watch func(context.Conte
 	}
 }
 
-// doing lists what is under way.
+// doing lists what is under way, the oldest first.
 func (w *worker) doing() (list []Doing) {
 	for _, f := range w.flying {
 		if !f.ended {
@@ -287,6 +288,8 @@ func (w *worker) doing() (list []Doing) {
 	for need, p := range w.pulls {
 		list = append(list, Doing{Node: w.node.Name, Verb: Pull, Name: need.image, App: p.app, Since: p.began})
 	}
-	slices.SortFunc(list, byNodeAndTime)
+	slices.SortFunc(list, func(a, b Doing) int {
+		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Name, b.Name))
+	})
 	return list
 }
