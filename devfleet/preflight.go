@@ -43,19 +43,37 @@ func Preflight(withSSH bool) error {
 	if ociRuntime() == "" {
 		packages = append(packages, "runc")
 	}
-	return missing(packages)
+	return errors.Join(capable(), missing(packages), controlGroups())
 }
 
 func missing(packages []string) error {
-	var problems []error
-	if len(packages) > 0 {
-		problems = append(problems, fmt.Errorf("a fleet needs programs that are missing here; install them with: apt-get install -y %s",
-			strings.Join(unique(packages), " ")))
+	if len(packages) == 0 {
+		return nil
 	}
-	if !mounted("/sys/fs/cgroup") {
-		problems = append(problems, errors.New("/sys/fs/cgroup: no control groups are mounted, so containers cannot be made; in a container, start it with --privileged"))
+	return fmt.Errorf("a fleet needs programs that are missing here; install them with: apt-get install -y %s",
+		strings.Join(unique(packages), " "))
+}
+
+func controlGroups() error {
+	if mounted("/sys/fs/cgroup") {
+		return nil
 	}
-	return errors.Join(problems...)
+	return errors.New("/sys/fs/cgroup: no control groups are mounted, so containers cannot be made; in a container, start it with --privileged")
+}
+
+// capable says whether this root may do what making namespaces and links takes. In a container it often may not.
+func capable() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return fmt.Errorf("capabilities: %w", err)
+	}
+	for number, name := range []string{unix.CAP_NET_ADMIN: "CAP_NET_ADMIN", unix.CAP_SYS_ADMIN: "CAP_SYS_ADMIN"} {
+		if name != "" && data[0].Effective&(1<<number) == 0 {
+			return fmt.Errorf("root lacks %s here, which namespaces and links take; in a container, start it with --privileged", name)
+		}
+	}
+	return nil
 }
 
 func root() error {

@@ -1,0 +1,43 @@
+package devfleet_test
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/podkeep/podkeep/devfleet"
+)
+
+// What `make demo` runs, on a fleet of another name.
+func TestTheDemoRunsToItsEnd(t *testing.T) {
+	const fleet = "fl-demo"
+	podkeep := filepath.Join(t.TempDir(), "podkeep")
+	if out, err := exec.Command("go", "build", "-o", podkeep, "../cmd/podkeep").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if err := devfleet.Down(context.Background(), fleet, ""); err != nil {
+			t.Error(err)
+		}
+	})
+	out, err := exec.CommandContext(t.Context(), podkeep, "dev", "demo", "--name", fleet,
+		"--example", "../examples/hello", "--listen", freeAddress(t)).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, said := range []string{
+		"hello from fl-demo-hello-", "good morning from fl-demo-hello-", "localhost/hello:v9", "was rejected", "That is it.",
+	} {
+		if !strings.Contains(string(out), said) {
+			t.Errorf("the demo does not say %q:\n%s", said, out)
+		}
+	}
+	if out, err := exec.Command(podkeep, "dev", "down", "--name", fleet).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	if _, err := devfleet.Open(fleet, ""); err == nil {
+		t.Error("the fleet is still there")
+	}
+}

@@ -1,0 +1,410 @@
+package devfleet_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+
+	"github.com/podkeep/podkeep/devfleet"
+	"github.com/podkeep/podkeep/live"
+)
+
+// stage is a real fleet, a repository and a controller between them.
+type stage struct {
+	*testing.T
+	fleet  *devfleet.Fleet
+	binary string
+	listen string
+	run    *exec.Cmd // the controller, nil while there is none
+	log    *os.File
+}
+
+// raise makes a fleet of three nodes, n3 over SSH, with a grace of 5 s, a bare repository to push to, and a clone of it
+// that holds the example. The controller is not started yet.
+func raise(t *testing.T, name string) *stage {
+	t.Helper()
+	s := &stage{T: t, binary: filepath.Join(t.TempDir(), "podkeep"), listen: freeAddress(t)}
+	s.command(".", "go", "build", "-o", s.binary, "../cmd/podkeep")
+	if err := devfleet.Down(t.Context(), name, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.lower(name) })
+	var err error
+	if s.fleet, err = devfleet.Up(t.Context(), devfleet.Options{Name: name, Nodes: 3, SSH: []string{"n3"}}); err != nil {
+		t.Fatal(err)
+	}
+	if s.log, err = os.Create(s.path("controller.log")); err != nil {
+		t.Fatal(err)
+	}
+	s.load("localhost/hello:v1", "v1")
+	s.load("localhost/hello:v2", "v2")
+	s.command(s.fleet.Dir, "git", "init", "--quiet", "--bare", "--initial-branch=main", "fleet.git")
+	s.command(s.fleet.Dir, "git", "clone", "--quiet", "fleet.git", "work")
+	s.command(s.path("work"), "git", "checkout", "--quiet", "-B", "main")
+	for _, file := range []string{"deployment.yaml", "config.yaml"} {
+		s.write(file, s.read("../examples/hello/"+file))
+	}
+	nodes := strings.ReplaceAll(string(s.fleet.Manifests()), "  annotations:\n", "  annotations:\n    podkeep.io/silence-grace: 5s\n")
+	s.write("nodes.yaml", nodes)
+	return s
+}
+
+// lower stops everything. The controller's log is shown when the test failed.
+func (s *stage) lower(name string) {
+	s.stop()
+	if s.Failed() && s.fleet != nil {
+		data, _ := os.ReadFile(s.path("controller.log"))
+		s.Logf("the controller's log ends:\n%s", data[max(0, len(data)-12000):])
+	}
+	if err := devfleet.Down(context.Background(), name, ""); err != nil {
+		s.Error(err)
+	}
+}
+
+// with is the stage for a subtest.
+func (s *stage) with(t *testing.T) *stage {
+	sub := *s
+	sub.T = t
+	return &sub
+}
+
+// scene runs a subtest on the stage. Once one has failed, those after it would only repeat it.
+func (s *stage) scene(claim string, play func(*stage)) {
+	s.Helper()
+	passed := s.T.Run(claim, func(t *testing.T) {
+		sub := s.with(t)
+		play(sub)
+		s.run = sub.run
+	})
+	if !passed {
+		s.FailNow()
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// start starts the controller; stop kills it with -9.
+func (s *stage) start() {
+	s.Helper()
+	s.run = exec.Command(s.binary, "run", "--source", s.path("fleet.git"), "--branch", "main", "--cluster", "e2e",
+		"--ssh-key", s.fleet.Identity(), "--known-hosts", s.fleet.KnownHosts(), "--listen", s.listen)
+	s.run.Stdout, s.run.Stderr = s.log, s.log
+	if err := s.run.Start(); err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *stage) stop() {
+	if s.run == nil {
+		return
+	}
+	_ = s.run.Process.Kill()
+	_ = s.run.Wait()
+	s.run = nil
+}
+
+func (s *stage) path(parts ...string) string {
+	return filepath.Join(append([]string{s.fleet.Dir}, parts...)...)
+}
+
+func (s *stage) read(path string) string {
+	s.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return string(data)
+}
+
+func (s *stage) write(file, content string) {
+	s.Helper()
+	if err := os.WriteFile(s.path("work", file), []byte(content), 0o644); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// edit replaces text in a file of the clone. The text must be there.
+func (s *stage) edit(file, old, with string) {
+	s.Helper()
+	text := s.read(s.path("work", file))
+	if !strings.Contains(text, old) {
+		s.Fatalf("%s: no %q in it", file, old)
+	}
+	s.write(file, strings.Replace(text, old, with, 1))
+}
+
+func (s *stage) command(dir, program string, args ...string) string {
+	s.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GIT_AUTHOR_NAME=e2e", "GIT_AUTHOR_EMAIL=e2e@example.com",
+		"GIT_COMMITTER_NAME=e2e", "GIT_COMMITTER_EMAIL=e2e@example.com")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		s.Fatalf("%s %s: %v: %s", program, strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// push commits all of the clone, pushes it, and gives the commit.
+func (s *stage) push(message string) string {
+	s.Helper()
+	s.command(s.path("work"), "git", "add", ".")
+	s.command(s.path("work"), "git", "commit", "--quiet", "-m", message)
+	return s.pushHead()
+}
+
+func (s *stage) pushHead() string {
+	s.Helper()
+	s.command(s.path("work"), "git", "push", "--quiet", "origin", "main")
+	return s.command(s.path("work"), "git", "rev-parse", "HEAD")
+}
+
+// load builds the example and puts it into every node.
+func (s *stage) load(ref, version string) {
+	s.Helper()
+	if err := s.fleet.LoadEverywhere(s.Context(), s.image(ref, version)); err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *stage) image(ref, version string) []byte {
+	s.Helper()
+	program, err := devfleet.Build(s.Context(), "../examples/hello/app", "main.version="+version)
+	if err != nil {
+		s.Fatal(err)
+	}
+	archive, err := devfleet.Image(ref, program, devfleet.ImageOptions{})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return archive
+}
+
+// await asks until the error is nil, for at most a minute and a half.
+func (s *stage) await(ask func() error) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), 90*time.Second)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ask()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			s.Fatal(err)
+		case <-tick.C:
+		}
+	}
+}
+
+// converges waits until the controller says that the commit's form of hello is there, and fails until it says that it
+// was rejected.
+func (s *stage) converges(commit string) { s.Helper(); s.reaches(commit, "NewReplicaSetAvailable") }
+func (s *stage) rejects(commit string) string {
+	s.Helper()
+	return s.reaches(commit, "ProgressDeadlineExceeded")
+}
+
+func (s *stage) reaches(commit, reason string) (why string) {
+	s.Helper()
+	s.await(func() error {
+		hello, err := s.hello()
+		if err != nil {
+			return err
+		}
+		if at := hello.Annotations[live.LabelCommit]; at != commit {
+			return fmt.Errorf("at %s, want %s", at, commit)
+		}
+		for _, c := range hello.Status.Conditions {
+			if c.Type == appsv1.DeploymentProgressing {
+				why = c.Message
+				if c.Reason == reason {
+					return nil
+				}
+				return fmt.Errorf("is %s, want %s: %s", c.Reason, reason, c.Message)
+			}
+		}
+		return fmt.Errorf("no condition %s", appsv1.DeploymentProgressing)
+	})
+	return why
+}
+
+// hello is the Deployment as the controller's status has it.
+func (s *stage) hello() (*appsv1.Deployment, error) {
+	var list struct{ Items []json.RawMessage }
+	if err := ask(http.DefaultClient, "http://"+s.listen+"/status", &list); err != nil {
+		return nil, err
+	}
+	for _, item := range list.Items {
+		d := &appsv1.Deployment{}
+		if err := json.Unmarshal(item, d); err == nil && d.Kind == "Deployment" {
+			return d, nil
+		}
+	}
+	return nil, fmt.Errorf("no Deployment in the status")
+}
+
+func ask(client *http.Client, address string, into any) error {
+	copied := *client
+	copied.Timeout = 10 * time.Second
+	response, err := copied.Get(address)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", response.Status, bytes.TrimSpace(body))
+	}
+	return json.Unmarshal(body, into)
+}
+
+// container is one of hello's, as Podman itself lists it. Infra containers are left out.
+type container struct {
+	ID      string
+	PodName string
+	State   string
+	Labels  map[string]string
+	node    string
+}
+
+func (c container) attempt() string { return c.Labels[live.LabelAttempt] }
+func (c container) rev() string     { return c.Labels[live.LabelRev] }
+func (c container) slot() string    { return c.Labels[live.LabelSlot] }
+
+// containers asks each node's Podman, or only those named.
+func (s *stage) containers(nodes ...string) (all []container, err error) {
+	for _, n := range s.fleet.Nodes {
+		if len(nodes) > 0 && !slices.Contains(nodes, n.Name) {
+			continue
+		}
+		found, err := list(n)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+func list(n devfleet.Node) (found []container, err error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", n.Socket)
+	}
+	client := &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
+	filters := url.QueryEscape(`{"label":["` + live.LabelApp + `=Deployment/default/hello","` + live.LabelContainer + `"]}`)
+	err = ask(client, "http://podman/v4.0.0/libpod/containers/json?all=true&filters="+filters, &found)
+	for i := range found {
+		found[i].node = n.Name
+	}
+	return found, err
+}
+
+// three checks that exactly three containers exist on these nodes, running, of one revision and three slots; and gives
+// their ids, sorted.
+func (s *stage) three(nodes ...string) []string {
+	s.Helper()
+	var ids []string
+	s.await(func() error {
+		all, err := s.containers(nodes...)
+		if err != nil {
+			return err
+		}
+		ids = nil
+		slots, revs := map[string]bool{}, map[string]bool{}
+		for _, c := range all {
+			if c.State != "running" {
+				return fmt.Errorf("%s on %s is %s", c.PodName, c.node, c.State)
+			}
+			ids = append(ids, c.ID)
+			slots[c.slot()], revs[c.rev()] = true, true
+		}
+		if len(ids) != 3 || len(slots) != 3 || len(revs) != 1 {
+			return fmt.Errorf("%d containers in %d slots of %d revisions, want 3, 3, 1", len(ids), len(slots), len(revs))
+		}
+		return nil
+	})
+	slices.Sort(ids)
+	return ids
+}
+
+// answers are what the running pods say, sorted.
+func (s *stage) answers() (all []string) {
+	s.Helper()
+	for _, n := range s.fleet.Nodes {
+		out, err := s.fleet.Output(s.Context(), n.Name, "sh", "-c",
+			`for p in $(podman pod ps --quiet --filter label=`+live.LabelCluster+`=e2e); do
+				podman inspect --format '{{.NetworkSettings.IPAddress}}' $(podman pod inspect --format '{{.InfraContainerID}}' $p); done`)
+		if err != nil {
+			s.Fatal(err)
+		}
+		for _, ip := range strings.Fields(out) {
+			all = append(all, s.get("http://"+ip+":8080"))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (s *stage) get(address string) (body string) {
+	s.Helper()
+	s.await(func() error {
+		client := http.Client{Timeout: 3 * time.Second}
+		response, err := client.Get(address)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		data, err := io.ReadAll(response.Body)
+		body = string(data)
+		return err
+	})
+	return body
+}
+
+// on runs a program on a node.
+func (s *stage) on(node string, args ...string) string {
+	s.Helper()
+	out, err := s.fleet.Output(s.Context(), node, args...)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return strings.TrimSpace(out)
+}
+
+// ok fails the test on an error.
+func (s *stage) ok(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
