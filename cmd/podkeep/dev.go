@@ -48,7 +48,7 @@ podkeep dev down`),
 	flags := cmd.PersistentFlags()
 	flags.StringVar(&o.name, "name", "dev", "which fleet")
 	flags.StringVar(&o.dir, "dir", "", "where the fleet lives (default: "+devfleet.Root+"/NAME)")
-	cmd.AddCommand(devUp(o), devDown(o), devStatus(o), devList(), devKill(o), devHeal(o), devExec(o), devLoad(o), devBuild(o), devDemo())
+	cmd.AddCommand(devUp(o), devDown(o), devStatus(o), devList(), devKill(o), devHeal(o), devExec(o), devLoad(o), devBuild(o), devDemo(o))
 	return cmd
 }
 

@@ -20,17 +20,13 @@ import (
 	"github.com/podkeep/podkeep/devfleet"
 )
 
-// demoFleet is the fleet that the demo makes, and that `podkeep dev down --name demo` removes.
-const demoFleet = "demo"
-
-func devDemo() *cobra.Command {
+func devDemo(o *devOptions) *cobra.Command {
 	d := &demo{}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show what podkeep does, on three real nodes, in a minute or two",
 		Long: paragraphs(`
-Makes a fleet named demo of three nodes, one of them over SSH, a Git repository from the example, and a
-controller that keeps the one as the other says. Then it pushes: a first version, a changed
+Makes a fleet of three nodes, one of them over SSH, a Git repository from the example, and a controller that keeps the one as the other says. Then it pushes: a first version, a changed
 configuration, a mistake, and the mistake's revert; and shows each time what became of it.
 
 It runs from podkeep's own source tree and needs Go, which builds the example's image. It leaves the
@@ -42,6 +38,9 @@ podkeep dev down --name demo`),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd)
 			defer stop()
+			if d.name = "demo"; cmd.Flags().Changed("name") {
+				d.name = o.name
+			}
 			d.out, d.color, d.began = cmd.OutOrStdout(), look(cmd.OutOrStdout()).Colour, time.Now()
 			return d.run(ctx)
 		},
@@ -53,12 +52,12 @@ podkeep dev down --name demo`),
 
 // demo is one showing.
 type demo struct {
-	example, listen string
-	out             io.Writer
-	color           bool
-	began           time.Time
-	fleet           *devfleet.Fleet
-	self            string
+	name, example, listen string
+	out                   io.Writer
+	color                 bool
+	began                 time.Time
+	fleet                 *devfleet.Fleet
+	self                  string
 }
 
 // scene is one part of the demo: what it is about, and what is done.
@@ -104,17 +103,17 @@ func (d *demo) machines(ctx context.Context) error {
 			return fmt.Errorf("the demo needs %s: %w", program, err)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(devfleet.Root, demoFleet)); err == nil {
+	if _, err := os.Stat(filepath.Join(devfleet.Root, d.name)); err == nil {
 		d.say("%s\n", d.dim("(what an earlier demo left is removed first)"))
 	}
-	if err := devfleet.Down(ctx, demoFleet, ""); err != nil {
+	if err := devfleet.Down(ctx, d.name, ""); err != nil {
 		return err
 	}
 	if err := d.portIsFree(); err != nil {
 		return err
 	}
-	d.shown("podkeep dev up --name demo --nodes 3 --ssh n3")
-	d.fleet, err = devfleet.Up(ctx, devfleet.Options{Name: demoFleet, Nodes: 3, SSH: []string{"n3"}})
+	d.shown("podkeep dev up --name " + d.name + " --nodes 3 --ssh n3")
+	d.fleet, err = devfleet.Up(ctx, devfleet.Options{Name: d.name, Nodes: 3, SSH: []string{"n3"}})
 	if err != nil {
 		return err
 	}
@@ -132,7 +131,7 @@ func (d *demo) portIsFree() error {
 func (d *demo) images(ctx context.Context) error {
 	app := filepath.Join(d.example, "app")
 	for _, version := range []string{"v1", "v2"} {
-		d.shown(fmt.Sprintf("podkeep dev build --name demo localhost/hello:%s %s -X main.version=%[1]s", version, app))
+		d.shown(fmt.Sprintf("podkeep dev build --name %s localhost/hello:%s %s -X main.version=%[2]s", d.name, version, app))
 		if err := buildAndLoad(ctx, d.fleet, "localhost/hello:"+version, app, "main.version="+version); err != nil {
 			return err
 		}
@@ -144,7 +143,7 @@ func (d *demo) controller(ctx context.Context) error {
 	if err := d.repository(ctx); err != nil {
 		return err
 	}
-	config := fmt.Sprintf("source: fleet.git\nbranch: main\ncluster: demo\nssh-key: %s\nknown-hosts: %s\n", d.fleet.Identity(), d.fleet.KnownHosts())
+	config := fmt.Sprintf("source: fleet.git\nbranch: main\ncluster: %s\nssh-key: %s\nknown-hosts: %s\n", d.name, d.fleet.Identity(), d.fleet.KnownHosts())
 	if err := os.WriteFile(d.file("podkeep.yaml"), []byte(config), 0o644); err != nil {
 		return err
 	}
@@ -203,7 +202,7 @@ func (d *demo) firstPush(ctx context.Context) error {
 		return err
 	}
 	for _, n := range d.fleet.Nodes {
-		d.shown("podkeep dev exec --name demo " + n.Name + " -- podman pod ps")
+		d.shown("podkeep dev exec --name " + d.name + " " + n.Name + " -- podman pod ps")
 		out, err := d.fleet.Output(ctx, n.Name, "podman", "pod", "ps")
 		if err != nil {
 			return err

@@ -64,14 +64,22 @@ func (d *demo) farewell() {
 
   cd %[1]s; alias podkeep=%[2]s
   podkeep status -o wide
-  podkeep dev kill n2 --name demo            # its pods move after 30 s
-  podkeep dev heal n2 --name demo            # it comes back, and what is too many goes
-  podkeep dev exec n1 --name demo -- podman pod rm -fa    # put back at once
+  podkeep dev kill n2 --name %[4]s            # its pods move after 30 s
+  podkeep dev heal n2 --name %[4]s            # it comes back, and what is too many goes
+  podkeep dev exec n1 --name %[4]s -- podman pod rm -fa    # put back at once
   cd work && sed -i s/hello:v1/hello:v2/ deployment.yaml && git commit -am v2 && git push
   curl -s 'http://%[3]s/status?o=wide'
 
-  make demo-down                             # leaves no trace
-`, d.fleet.Dir, d.self, d.listen)
+  %[5]s
+`, d.fleet.Dir, d.self, d.listen, d.name, d.goodbye())
+}
+
+// goodbye is the command that removes what the demo made.
+func (d *demo) goodbye() string {
+	if d.name == "demo" {
+		return "make demo-down                             # leaves no trace"
+	}
+	return "podkeep dev down --name " + d.name
 }
 
 func (d *demo) whatRemains() string {
@@ -79,7 +87,7 @@ func (d *demo) whatRemains() string {
 		return ""
 	}
 	return "The fleet is left as it is, for a look; its controller's log is " + d.file("controller.log") +
-		". Remove all of it with: podkeep dev down --name demo"
+		". Remove all of it with: podkeep dev down --name " + d.name
 }
 
 func (d *demo) say(format string, args ...any) { _, _ = fmt.Fprintf(d.out, format, args...) }
