@@ -418,3 +418,35 @@ func TestNamesAreTheSameHoweverTheyAreWritten(t *testing.T) {
 		}
 	}
 }
+
+func TestAYearOfPushesStaysFewFiles(t *testing.T) {
+	a, _ := newHTTPS(t)
+	line(t, a.Repository, 100)
+	a.Git(t, "push", "-q", "origin", "main")
+	s := open(t, a.options)
+	sourcetest.Head(t, s)
+	loose, err := filepath.Glob(a.options.Cache + "/*/objects/??/*")
+	must(t, err)
+	equal(t, 0, len(loose))
+	a.Git(t, "reset", "-q", "--hard")
+	a.push(t, one("single"))
+	sourcetest.Head(t, s)
+	count := func() int {
+		loose, err := filepath.Glob(a.options.Cache + "/*/objects/??/*")
+		must(t, err)
+		return len(loose)
+	}
+	if n := count(); n == 0 || n > 10 {
+		t.Fatalf("a small push is %d files", n)
+	}
+	dirs, err := filepath.Glob(a.options.Cache + "/*/objects")
+	must(t, err)
+	must(t, os.MkdirAll(dirs[0]+"/17", 0o700))
+	for i := range 30 {
+		sourcetest.WriteFile(t, fmt.Sprintf("%s/17/%038x", dirs[0], i), nil)
+	}
+	head := a.push(t, one("crowded"))
+	equal(t, head, sourcetest.Head(t, s))
+	equal(t, 30, count())
+	equal(t, []string{"a=crowded"}, sourcetest.Values(sourcetest.Load(t, s, head)))
+}

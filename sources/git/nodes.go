@@ -22,8 +22,12 @@ const ErrShallow files.Error = "the clone is shallow: run git fetch --unshallow"
 type nodesMemory struct {
 	head  plumbing.Hash
 	found map[string]manifest.Node
-	in    map[plumbing.Hash][]manifest.Node // what each file holds, by content
+	in    *files.Cache[plumbing.Hash, []manifest.Node] // what files hold, by content
+	none  map[plumbing.Hash]struct{}                   // contents without a Node
 }
+
+// nodesBudget bounds, in bytes of manifests, which files with Nodes are kept parsed.
+const nodesBudget = 256 << 10
 
 // Nodes are the Nodes that head's first-parent history ever held under the path, each in its newest form, sorted by
 // name. Where a shallow clone ends, they come with ErrShallow. Each distinct file is looked at once.
@@ -49,13 +53,14 @@ func (s *Source) Nodes(ctx context.Context, head string) ([]manifest.Node, error
 func (s *Source) gather(ctx context.Context, l *line, head plumbing.Hash) error {
 	m := &s.past.nodes
 	if m.in == nil {
-		m.in = map[plumbing.Hash][]manifest.Node{}
+		m.in = files.NewCache[plumbing.Hash, []manifest.Node](nodesBudget)
+		m.none = map[plumbing.Hash]struct{}{}
 	}
 	from, ok := l.at[m.head]
 	if !ok {
 		from, m.found = -1, nil
 	}
-	g := gathering{s: s, in: m.in, trees: map[plumbing.Hash]bool{}, found: map[string]manifest.Node{}}
+	g := gathering{s: s, memory: m, trees: map[plumbing.Hash]bool{}, found: map[string]manifest.Node{}}
 	for i := l.at[head]; i > from; i-- {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -75,10 +80,10 @@ func (s *Source) gather(ctx context.Context, l *line, head plumbing.Hash) error 
 
 // gathering is one walk back. It looks at each distinct tree at the path once, the newest first.
 type gathering struct {
-	s     *Source
-	in    map[plumbing.Hash][]manifest.Node
-	trees map[plumbing.Hash]bool
-	found map[string]manifest.Node
+	s      *Source
+	memory *nodesMemory
+	trees  map[plumbing.Hash]bool
+	found  map[string]manifest.Node
 }
 
 // commit adds the Nodes of one commit that were not met in a newer form.
@@ -111,30 +116,35 @@ func (g *gathering) commit(h plumbing.Hash) error {
 	return nil
 }
 
+// file parses a file only if it may hold a Node, and if it did not lately.
 func (g *gathering) file(f files.File, commit plumbing.Hash) ([]manifest.Node, error) {
 	key := plumbing.NewHash(f.Key)
-	if nodes, ok := g.in[key]; ok {
+	if _, none := g.memory.none[key]; none {
+		return nil, nil
+	}
+	if nodes, ok := g.memory.in.Get(key); ok {
 		return nodes, nil
 	}
-	nodes, err := g.s.nodesIn(f, commit)
-	if err == nil {
-		g.in[key] = nodes
-	}
-	return nodes, err
-}
-
-// nodesIn parses a file only if it may hold a Node.
-func (s *Source) nodesIn(f files.File, commit plumbing.Hash) ([]manifest.Node, error) {
-	data, err := s.objects.read(plumbing.NewHash(f.Key), plumbing.BlobObject, files.MaxFile)
+	data, err := g.s.objects.read(key, plumbing.BlobObject, files.MaxFile)
 	if errors.Is(err, files.ErrTooLarge) {
-		return nil, nil
+		data, err = nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path, err)
 	}
-	if !bytes.Contains(data, []byte("kind")) || !bytes.Contains(data, []byte("Node")) {
-		return nil, nil
+	nodes := nodesIn(f.Path, data, commit)
+	if len(nodes) == 0 {
+		g.memory.none[key] = struct{}{}
+	} else {
+		g.memory.in.Put(key, nodes, len(data))
 	}
-	set := manifest.Assemble(manifest.Info{Commit: commit.String()}, []manifest.Parsed{manifest.Parse(f.Path, data)})
-	return set.Nodes, nil
+	return nodes, nil
+}
+
+func nodesIn(path string, data []byte, commit plumbing.Hash) []manifest.Node {
+	if !bytes.Contains(data, []byte("kind")) || !bytes.Contains(data, []byte("Node")) {
+		return nil
+	}
+	info := manifest.Info{Commit: commit.String()}
+	return manifest.Assemble(info, []manifest.Parsed{manifest.Parse(path, data)}).Nodes
 }

@@ -338,7 +338,25 @@ func (r *remote) bring(ctx context.Context, s session, refs *packp.AdvRefs, want
 	if len(wants) == 0 {
 		return nil
 	}
+	if r.cache.crowded() {
+		return r.whole(ctx, s, refs, want, notes)
+	}
 	return r.cache.fetch(ctx, s, refs.Capabilities, wants, r.haves(have))
+}
+
+// whole fetches as if nothing were here, so that one pack takes the place of many single objects.
+func (r *remote) whole(ctx context.Context, s session, refs *packp.AdvRefs, want choice, notes plumbing.Hash) error {
+	wants := []plumbing.Hash{want.head}
+	if want.head.IsZero() {
+		wants = tips(refs)
+	}
+	if !notes.IsZero() {
+		wants = append(wants, notes)
+	}
+	if err := r.cache.fetch(ctx, s, refs.Capabilities, wants, nil); err != nil {
+		return err
+	}
+	return r.cache.prunePacked()
 }
 
 // anyCommit says whether the server gives commits that no ref names.

@@ -18,6 +18,7 @@ import (
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
@@ -170,4 +171,47 @@ func wrapped(what string, err error) error {
 		return err
 	}
 	return fmt.Errorf("%s: %w", what, err)
+}
+
+// crowd is how many single objects are many, in one of the 256 directories they are spread over: about 7,000 in all.
+const crowd = 27
+
+// crowded says whether the cache holds many single objects.
+func (s *store) crowded() bool {
+	some, _ := os.ReadDir(filepath.Join(s.dir, "objects", "17"))
+	return len(some) > crowd
+}
+
+// prunePacked removes single objects that are in a pack too. Who reads one just then finds it there.
+func (s *store) prunePacked() error {
+	packs, err := filepath.Glob(filepath.Join(s.dir, "objects", "pack", "*.idx"))
+	for _, p := range packs {
+		err = cmp.Or(err, s.pruneThose(p))
+	}
+	return wrapped("cache", err)
+}
+
+func (s *store) pruneThose(idx string) error {
+	f, err := os.Open(idx)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	index := idxfile.NewMemoryIndex()
+	if err := idxfile.NewDecoder(f).Decode(index); err != nil {
+		return err
+	}
+	entries, err := index.Entries()
+	if err != nil {
+		return err
+	}
+	defer entries.Close()
+	for {
+		e, err := entries.Next()
+		if err != nil {
+			return unless(errors.Is(err, io.EOF), err)
+		}
+		h := e.Hash.String()
+		_ = os.Remove(filepath.Join(s.dir, "objects", h[:2], h[2:]))
+	}
 }
