@@ -11,7 +11,6 @@ import (
 // said is an error of Podman's, in its words less the noise. Cause is Podman's root cause, to be recognised.
 type said struct {
 	text, cause string
-	code        int
 }
 
 func (s said) Error() string { return s.text }
@@ -54,7 +53,8 @@ func clean(err error) error {
 	}
 	var model *errorhandling.ErrorModel
 	if errors.As(err, &model) {
-		return said{text: plain(model.Message), cause: model.Because, code: model.ResponseCode}
+		text := strings.Replace(err.Error(), model.Message, plain(model.Message), 1)
+		return said{text: text, cause: model.Because}
 	}
 	return err
 }
@@ -64,7 +64,7 @@ var noise = []*regexp.Regexp{
 	regexp.MustCompile(`^(?:failed to make pod|adding pod to state|creating container storage|error creating \S+ storage|container create|creating named volume "[^"]*"): `),
 	regexp.MustCompile(`^(?:reading manifest|Error reading manifest) \S+ in \S+: `),
 	regexp.MustCompile(`^pinging container registry \S+: `),
-	regexp.MustCompile(`^errors?:? `),
+	regexp.MustCompile(`^errors?:\s+`),
 	regexp.MustCompile(`: OCI runtime (?:error|attempted to invoke a command that was not found)$`),
 	regexp.MustCompile(`^(?:runc|crun|OCI runtime error): `),
 	regexp.MustCompile(`^(?:runc create failed: |unable to start container process: |exec: )+`),

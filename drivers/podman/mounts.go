@@ -39,6 +39,18 @@ func (b *builder) mounts(ctx context.Context, s *specgen.SpecGenerator, c *corev
 	return nil
 }
 
+// missingPath says which hostPath it was that Podman did not find. Podman mounts what is there and makes nothing, so the
+// types that ask for a thing to be made (DirectoryOrCreate, FileOrCreate) need it made beforehand.
+func (b *builder) missingPath(c *corev1.Container, err error) error {
+	for _, m := range c.VolumeMounts {
+		host := b.vols[m.Name].HostPath
+		if host != nil && strings.Contains(err.Error(), "statfs "+path.Join(host.Path, m.SubPath)+":") {
+			return fmt.Errorf("volume %s: %s is not on the node: make it there", m.Name, path.Join(host.Path, m.SubPath))
+		}
+	}
+	return err
+}
+
 func mode(readOnly bool) string {
 	if readOnly {
 		return "ro"

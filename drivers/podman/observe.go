@@ -162,15 +162,14 @@ func (w world) sorted() []live.Pod {
 	return all
 }
 
-// state maps Podman's states to live's. What stops still runs; what is being removed is over.
+// state maps Podman's states to live's. What stops still runs; what stopped and is not cleaned up yet, or is being
+// removed, is over.
 func state(s string) string {
 	switch s {
 	case "running", "stopping":
 		return live.Running
-	case "exited", "removing":
+	case "exited", "stopped", "removing":
 		return live.Exited
-	case "stopped":
-		return live.Stopped
 	case "paused":
 		return live.Paused
 	}

@@ -33,6 +33,45 @@ func (d *Driver) run(ctx context.Context, pod manifest.Pod) error {
 	if err != nil {
 		return err
 	}
+	err = d.raise(ctx, b, have)
+	if have == nil || !because(clean(err), startBrokeOff...) {
+		return err
+	}
+	return d.raiseAgain(ctx, b)
+}
+
+// startBrokeOff is what Podman says of a container whose start was cut off by the service's end: the runtime has it, or the
+// infra container's network is half there, and Podman does not know. That first attempt to start it clears most of it.
+var startBrokeOff = []string{"container with given ID already exists", "internal libpod error", "file exists"}
+
+// raiseAgain finishes what a cut-off start left. Where a second start does not help, and nothing of the pod ever ran,
+// the pod is made anew.
+func (d *Driver) raiseAgain(ctx context.Context, b *builder) error {
+	have, err := d.ground(ctx, b)
+	if err != nil {
+		return err
+	}
+	err = d.raise(ctx, b, have)
+	if !because(clean(err), startBrokeOff...) || anyRan(have) {
+		return err
+	}
+	if err := d.again(ctx, b); err != nil {
+		return err
+	}
+	return d.raise(ctx, b, nil)
+}
+
+func anyRan(have map[string]had) bool {
+	for _, h := range have {
+		if h.state != live.Created {
+			return true
+		}
+	}
+	return false
+}
+
+// raise makes and starts the containers that the pod lacks.
+func (d *Driver) raise(ctx context.Context, b *builder, have map[string]had) error {
 	if err := d.makeVolumes(ctx, b); err != nil {
 		return err
 	}
@@ -40,8 +79,8 @@ func (d *Driver) run(ctx context.Context, pod manifest.Pod) error {
 		return err
 	}
 	var start []string
-	for i := range pod.Spec.Containers {
-		c := &pod.Spec.Containers[i]
+	for i := range b.pod.Spec.Containers {
+		c := &b.pod.Spec.Containers[i]
 		id, err := d.ready(ctx, b, c, have[c.Name])
 		if err != nil {
 			return fmt.Errorf("container %s: %w", c.Name, err)
@@ -50,7 +89,7 @@ func (d *Driver) run(ctx context.Context, pod manifest.Pod) error {
 			start = append(start, id)
 		}
 	}
-	return d.start(ctx, pod.Name, start, len(have) == 0)
+	return d.start(ctx, b.pod.Name, start, have == nil)
 }
 
 // had is a container of the pod as it was found.
@@ -60,7 +99,7 @@ type had struct {
 	attempt int
 }
 
-// ground makes the pod, or finds it and says which containers it has.
+// ground makes the pod, or finds it and says which containers it has. The answer is nil for a pod that was just made.
 func (d *Driver) ground(ctx context.Context, b *builder) (map[string]had, error) {
 	err := d.createPod(ctx, b)
 	if !because(clean(err), podExists, nameInUse) {
@@ -118,7 +157,7 @@ func (d *Driver) members(ctx context.Context, podID string) (map[string]had, err
 
 // ready sees to it that the container exists in the attempt asked for, and gives its id if it is to be started.
 func (d *Driver) ready(ctx context.Context, b *builder, c *corev1.Container, have had) (id string, err error) {
-	over := have.state == live.Exited || have.state == live.Stopped
+	over := have.state == live.Exited
 	switch {
 	case have.id == "":
 		return d.create(ctx, b, c)
@@ -145,8 +184,11 @@ func (d *Driver) create(ctx context.Context, b *builder, c *corev1.Container) (s
 		}
 		made, err = containers.CreateWithSpec(ctx, spec, nil)
 	}
-	if because(clean(err), noSuchImage) {
+	switch {
+	case because(clean(err), noSuchImage):
 		return "", fmt.Errorf("image %s is not on the node", c.Image)
+	case because(clean(err), "statfs"):
+		return "", b.missingPath(c, clean(err))
 	}
 	return made.ID, err
 }

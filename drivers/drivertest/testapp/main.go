@@ -6,7 +6,10 @@
 //	ls DIR          print each entry as "NAME MODE UID:GID SIZE", links resolved
 //	write PATH TEXT write the file
 //	say TEXT        print
-//	id              print "uid U gid G"
+//	id              print "uid U gid G groups […]"
+//	caps            print the lines about capabilities and privileges of /proc/self/status
+//	await PATH      wait until the file is there and print it
+//	listen ADDRESS  listen, print "listening on ADDRESS", and close what connects
 //	cwd             print the working directory
 //	hostname        print the host's name
 //	sleep DURATION  wait
@@ -19,10 +22,12 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -57,7 +62,15 @@ func step(verb string, next func() string, term chan os.Signal) error {
 	case "say":
 		fmt.Println(next())
 	case "id":
-		fmt.Println("uid", os.Getuid(), "gid", os.Getgid())
+		groups, err := os.Getgroups()
+		fmt.Println("uid", os.Getuid(), "gid", os.Getgid(), "groups", groups)
+		return err
+	case "caps":
+		return caps()
+	case "await":
+		return await(next())
+	case "listen":
+		return listen(next())
 	case "cwd":
 		dir, err := os.Getwd()
 		fmt.Println("cwd", dir)
@@ -84,6 +97,43 @@ func step(verb string, next func() string, term chan os.Signal) error {
 	default:
 		return fmt.Errorf("no step %q", verb)
 	}
+	return nil
+}
+
+func caps() error {
+	data, err := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(data)) {
+		if strings.HasPrefix(line, "Cap") || strings.HasPrefix(line, "NoNewPrivs") {
+			fmt.Print(line)
+		}
+	}
+	return err
+}
+
+func await(path string) error {
+	for {
+		if data, err := os.ReadFile(path); err == nil && len(data) > 0 {
+			return cat(path)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func listen(address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	fmt.Println("listening on", l.Addr())
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.Close()
+		}
+	}()
 	return nil
 }
 

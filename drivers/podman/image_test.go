@@ -1,0 +1,102 @@
+package podman_test
+
+import (
+	"bytes"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/podkeep/podkeep/drivers"
+	"github.com/podkeep/podkeep/drivers/drivertest"
+)
+
+func TestPullObeysItsPolicy(t *testing.T) {
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	defer server.Close()
+	image := strings.TrimPrefix(server.URL, "http://") + "/app:1"
+	d := open(shared.socket, "pull")
+	defer d.Close()
+	pull := d.(drivers.Puller).Pull
+	fails := func(policy, want string) {
+		t.Helper()
+		if err := pull(t.Context(), image, policy); err == nil || err.Error() != want {
+			t.Errorf("%s: %v", policy, err)
+		}
+	}
+	fails("Never", "image "+image+" is not on the node and imagePullPolicy is Never")
+	fails("IfNotPresent", "pull "+image+": name unknown: Unknown name")
+	fails("Always", "pull "+image+": name unknown: Unknown name")
+
+	push(t, server.URL, drivertest.Image(t))
+	if err := pull(t.Context(), image, "IfNotPresent"); err != nil {
+		t.Fatal(err)
+	}
+	server.Close()
+	for _, policy := range []string{"IfNotPresent", "Never"} {
+		if err := pull(t.Context(), image, policy); err != nil {
+			t.Errorf("%s: %v", policy, err)
+		}
+	}
+	if err := pull(t.Context(), image, "Always"); err == nil || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("Always: %v", err)
+	}
+}
+
+func TestAnArchiveThatIsNoneIsRefused(t *testing.T) {
+	d := open(shared.socket, "load")
+	defer d.Close()
+	if err := d.(drivers.Loader).Load(t.Context(), strings.NewReader("nonsense")); err == nil {
+		t.Error("it was loaded")
+	}
+}
+
+// push puts the image into the registry as app:1.
+func push(t *testing.T, server string, image v1.Image) {
+	t.Helper()
+	send := func(method, path, kind string, content []byte) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, server+path, bytes.NewReader(content))
+		must(t, err)
+		req.Header.Set("Content-Type", kind)
+		answer, err := http.DefaultClient.Do(req)
+		must(t, err)
+		defer answer.Body.Close()
+		if answer.StatusCode != http.StatusCreated {
+			t.Fatalf("%s %s: %s", method, path, answer.Status)
+		}
+	}
+	layers, err := image.Layers()
+	must(t, err)
+	for _, layer := range layers {
+		digest, err := layer.Digest()
+		must(t, err)
+		r, err := layer.Compressed()
+		must(t, err)
+		content, err := io.ReadAll(r)
+		must(t, err)
+		send("POST", "/v2/app/blobs/uploads/?digest="+digest.String(), "application/octet-stream", content)
+	}
+	config, err := image.RawConfigFile()
+	must(t, err)
+	name, err := image.ConfigName()
+	must(t, err)
+	send("POST", "/v2/app/blobs/uploads/?digest="+name.String(), "application/octet-stream", config)
+	manifest, err := image.RawManifest()
+	must(t, err)
+	kind, err := image.MediaType()
+	must(t, err)
+	send("PUT", "/v2/app/manifests/1", string(kind), manifest)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
