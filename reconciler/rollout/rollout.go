@@ -336,16 +336,27 @@ func (s state) hold(phase Phase, why string) Step {
 			want[p.Rev]++
 		}
 	}
-	_, unavailable := s.limits()
 	switch others := len(s.pods) - s.count(s.stable); {
 	case s.promoted && others == 0:
 		want = map[string]int{s.stable: s.w.Replicas}
 		s.keepFloor(want)
 	case s.promoted:
-		head := s.w.Revision.Rev
-		want[s.stable] = max(want[s.stable], s.w.Replicas-unavailable-s.available(head))
+		want[s.stable] += s.lostStable()
 	}
 	return Step{Phase: phase, Target: s.stable, Want: want, Gen: s.genOf(s.stable), Why: why}
+}
+
+// lostStable is how many pods of the stable revision the floor lacks, as far as there is room.
+func (s state) lostStable() int {
+	surge, unavailable := s.limits()
+	_, total := s.have()
+	lack := s.w.Replicas - unavailable - s.count(s.stable)
+	for _, rev := range s.revs() {
+		if rev != s.stable {
+			lack -= s.available(rev)
+		}
+	}
+	return max(0, min(lack, s.w.Replicas+surge-total))
 }
 
 // note adds a receipt of the newest generation to a step.
