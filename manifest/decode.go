@@ -14,11 +14,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// Bounds on what a file may ask of us: how deep its values may nest, and how many values there may be once
+// Bounds on what a file may ask of us: how deep its values may nest, and how many more values than bytes it may have once
 // aliases are followed.
 const (
-	maxDepth  = 64
-	maxValues = 500_000
+	maxDepth = 64
+	maxExtra = 100_000
+	tooMany  = "the file's aliases stand for too many values; write out what is needed"
 )
 
 // decoder reads yaml nodes into Go values as strictly as the Kubernetes API server: no unknown field, no duplicate
@@ -27,6 +28,7 @@ type decoder struct {
 	*check
 	offset int  // lines of the file above the document
 	left   *int // values that may still be read
+	spent  bool // there are none left, and it was said
 }
 
 // into reads one value. What cannot be read is noted and left out.
@@ -64,8 +66,9 @@ func (d *decoder) enter(n *yaml.Node, path string, depth int) (*yaml.Node, bool)
 		d.refuse(path, "nests deeper than %d levels", maxDepth)
 		return n, false
 	}
-	if *d.left == 0 {
-		d.refuse(path, "the file holds more than %d values once its aliases are followed", maxValues)
+	if *d.left <= 0 && !d.spent {
+		d.spent = true
+		d.refuse(path, tooMany)
 	}
 	return n, *d.left > 0
 }
@@ -302,6 +305,7 @@ func (d *decoder) merge(n *yaml.Node, path string, found []pair, seen map[string
 
 func (d *decoder) mergeMapping(n *yaml.Node, path string, found []pair, seen map[string]int, depth int) []pair {
 	own, _ := d.own(n, path, under)
+	*d.left -= len(own)
 	for _, p := range own {
 		if _, ok := seen[p.key]; !ok {
 			seen[p.key] = p.at.Line + d.offset

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 
 	"gopkg.in/yaml.v3"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -27,7 +28,7 @@ const maxFile = 16 << 20
 // that holds one, everything else is a Problem, for it may be a manifest that lost its head. A file that is not YAML at all is a
 // Problem unless neither the word apiVersion nor the word kind is anywhere in it. Empty documents count for nothing.
 func Parse(path string, data []byte) Parsed {
-	f := &file{Parsed: Parsed{Path: path}, left: maxValues}
+	f := &file{Parsed: Parsed{Path: path}, left: maxExtra + len(data)}
 	if len(data) > maxFile {
 		f.complain(1, "the file has more than %d MiB", maxFile>>20)
 		return f.Parsed
@@ -134,26 +135,28 @@ func whereOf(err error) (line int, text string) {
 	return max(1, line), text
 }
 
-var surrogates = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}`)
+var escapes = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\.`)
 
-// unescape replaces the one escape of JSON that YAML does not know.
+// unescape replaces the two escapes of JSON that the YAML parser does not know: \/ and surrogate pairs.
 func unescape(name string, data []byte) []byte {
 	if path.Ext(name) != ".json" {
 		return data
 	}
-	return surrogates.ReplaceAllFunc(data, func(pair []byte) []byte {
-		text, err := strconv.Unquote(`"` + fmt.Sprintf(`\U%08x`, decodePair(string(pair))) + `"`)
-		if err != nil {
-			return pair
+	return escapes.ReplaceAllFunc(data, func(escape []byte) []byte {
+		switch {
+		case len(escape) > 2:
+			return []byte(string(decodePair(string(escape))))
+		case escape[1] == '/':
+			return escape[1:]
 		}
-		return []byte(text)
+		return escape
 	})
 }
 
-func decodePair(pair string) int64 {
+func decodePair(pair string) rune {
 	high, _ := strconv.ParseInt(pair[2:6], 16, 32)
 	low, _ := strconv.ParseInt(pair[8:12], 16, 32)
-	return 0x10000 + (high-0xd800)<<10 + (low - 0xdc00)
+	return utf16.DecodeRune(rune(high), rune(low))
 }
 
 // isManifest says whether the document is meant for podkeep.
@@ -221,8 +224,8 @@ func (f *file) items(doc document, items *yaml.Node, version, of string, depth i
 		version = ""
 	}
 	for _, n := range items.Content {
-		if f.left--; f.left <= 0 {
-			f.complain(n.Line+doc.offset, "the file holds more than %d values once its aliases are followed", maxValues)
+		if f.left -= 10; f.left <= 0 {
+			f.complain(n.Line+doc.offset, tooMany)
 			return
 		}
 		f.manifest(document{follow(n), doc.offset}, version, of, depth+1)

@@ -1,0 +1,37 @@
+package manifest
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// FuzzParse holds Parse and all that follows to: no panic, no hang, the same answer twice, and a place for each problem.
+func FuzzParse(f *testing.F) {
+	data, err := os.ReadFile("testdata/wrong.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, c := range txtar.Parse(data).Files {
+		text, _, _ := strings.Cut(string(c.Data), "====\n")
+		f.Add(text)
+	}
+	f.Add(rich)
+	f.Fuzz(func(t *testing.T, text string) {
+		s := set("c", "x.yaml", text, "y.yaml", rich)
+		if again := set("c", "x.yaml", text, "y.yaml", rich); wrongs(again) != wrongs(s) || shown(again) != shown(s) {
+			t.Errorf("%q gives two answers", text)
+		}
+		for _, p := range s.Problems {
+			if p.File == "" || p.Line < 1 || p.Line > strings.Count(text, "\n")+strings.Count(rich, "\n")+2 || p.Text == "" {
+				t.Errorf("%q: problem without a place or a text: %v", text, p)
+			}
+		}
+		for _, w := range s.Workloads {
+			w.Revision.Pod("a-1", nil, nil)
+		}
+		History{Head: set("d", "x.yaml", text), Line: []Set{s}}.Want()
+	})
+}
