@@ -2,6 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,10 +38,11 @@ func TestTheCommandLineDoesAsItsScriptsSay(t *testing.T) {
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
-			env.Setenv("NO_COLOR", "")
-			return nil
+			address, err := freeAddress()
+			env.Setenv("ADDRESS", address)
+			return err
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "serves": serves},
 	})
 }
 
@@ -54,10 +60,42 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// freeAddress is one on loopback that nobody listens at.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// serves waits until a URL's answer has a text: serves URL TEXT.
+func serves(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: serves URL TEXT")
+	}
+	last := ""
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if last = answer(args[0]); strings.Contains(last, args[1]) {
+			return
+		}
+	}
+	ts.Fatalf("%s never had %q; at last it said\n%s", args[0], args[1], last)
+}
+
+func answer(url string) string {
+	r, err := http.Get(url)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = r.Body.Close() }()
+	body, err := io.ReadAll(r.Body)
+	return fmt.Sprintf("%s\n%s\n%v", r.Status, body, err)
+}
+
 func exitCode(err error) string {
 	if s, ok := err.(interface{ ExitCode() int }); ok {
 		return string(rune('0' + s.ExitCode()))
 	}
 	return err.Error()
 }
-
