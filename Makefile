@@ -28,7 +28,7 @@ help: ## this list
 .PHONY: build
 build: ## bin/podkeep, one static binary
 	$(call say,build)
-	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/podkeep ./cmd/podkeep
+	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/podkeep ./cmd/podkeep
 
 .PHONY: test
 test: deps build unit e2e check ## all that CI runs; installs what it needs

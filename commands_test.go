@@ -11,7 +11,7 @@ import (
 )
 
 // shell are the programs that the papers use beside ours.
-var shell = []string{"cat", "cd", "cp", "curl", "export", "git", "go", "kill", "mkdir", "sed", "ssh", "sudo", "systemctl", "test"}
+var shell = []string{"cat", "cd", "cp", "curl", "export", "git", "go", "jq", "kill", "mkdir", "sed", "source", "ssh", "sudo", "systemctl", "test"}
 
 func TestEveryCommandInThePapersExists(t *testing.T) {
 	podkeep := filepath.Join(t.TempDir(), "podkeep")
@@ -86,55 +86,67 @@ func commandsOf(page string) (all [][]string) {
 	return all
 }
 
-// commandsIn splits a line at && || | ; and into words, minding quotes and comments.
-func commandsIn(line string) (all [][]string) {
-	var command []string
-	var word strings.Builder
-	var quote rune
-	inWord := false
-	endWord := func() {
-		if inWord {
-			command = append(command, word.String())
-		}
-		word.Reset()
-		inWord = false
-	}
-	endCommand := func() {
-		endWord()
-		for len(command) > 0 && regexp.MustCompile(`^[A-Z_]+=`).MatchString(command[0]) {
-			command = command[1:]
-		}
-		if len(command) > 0 {
-			all = append(all, command)
-		}
-		command = nil
-	}
+// commandsIn splits a line at && || | ; > and into words, minding quotes and comments.
+func commandsIn(line string) [][]string {
+	var l splitter
 	for _, r := range line {
-		switch {
-		case quote != 0 && r == quote:
-			quote = 0
-		case quote != 0:
-			word.WriteRune(r)
-		case r == '\'' || r == '"':
-			quote, inWord = r, true
-		case r == '#' && !inWord:
-			endCommand()
-			return all
-		case r == ' ' || r == '\t':
-			endWord()
-		case r == '&' || r == '|' || r == ';' || r == '>':
-			endCommand()
-			if r == '>' {
-				return all
-			}
-		default:
-			word.WriteRune(r)
-			inWord = true
+		if r == '#' && l.quote == 0 && !l.inWord || !l.rune(r) {
+			break
 		}
 	}
-	endCommand()
-	return all
+	l.endCommand()
+	return l.all
 }
+
+// splitter reads one line of shell.
+type splitter struct {
+	all     [][]string
+	command []string
+	word    strings.Builder
+	quote   rune
+	inWord  bool
+}
+
+// rune takes the next one; false when what follows is a file's name.
+func (l *splitter) rune(r rune) bool {
+	switch {
+	case l.quote != 0 && r == l.quote:
+		l.quote = 0
+	case l.quote == 0 && (r == '\'' || r == '"'):
+		l.quote, l.inWord = r, true
+	case l.quote == 0 && (r == ' ' || r == '\t'):
+		l.endWord()
+	case l.quote == 0 && strings.ContainsRune("&|;>", r):
+		l.endCommand()
+		return r != '>'
+	default:
+		l.word.WriteRune(r)
+		l.inWord = true
+	}
+	return true
+}
+
+func (l *splitter) endWord() {
+	if l.inWord {
+		l.command = append(l.command, l.word.String())
+	}
+	l.word.Reset()
+	l.inWord = false
+}
+
+// endCommand keeps the command, without the variables set in front of it.
+func (l *splitter) endCommand() {
+	l.endWord()
+	for len(l.command) > 0 && variable.MatchString(l.command[0]) {
+		l.command = l.command[1:]
+	}
+	if len(l.command) > 0 {
+		l.all = append(l.all, l.command)
+	}
+	l.command = nil
+}
+
+var variable = regexp.MustCompile(`^[A-Z_]+=`)
 
 func TestCommandsAreReadAsAShellDoes(t *testing.T) {
 	page := "```sh\n# a comment\nmake test && cd fleet | cat; X=1 podkeep plan --rev 'a b'  # why\n$ podkeep status \\\n  -o wide > out\n```\n```yaml\nmake nothing\n```\n"

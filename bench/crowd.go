@@ -155,6 +155,7 @@ func (f *fleet) idle(ctx context.Context, runs int) ([]row, error) {
 	from := time.Now()
 	last := r.Pass(ctx)
 	lists := f.lists(from)
+	narrate("a pass asks n1 for %s", strings.Join(lists[0], " and "))
 	var passes, bare, thinking []time.Duration
 	for range 3 * runs {
 		passes = append(passes, timed(func() { last = r.Pass(ctx) }))

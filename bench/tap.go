@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -59,6 +60,7 @@ func (t *tap) passing(target string) http.Handler {
 		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "podman" },
 		Transport:     &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 16, DisableCompression: true},
 		FlushInterval: -1,
+		ErrorLog:      log.New(io.Discard, "", 0), // podkeep that ends breaks off what it watches
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		i := t.begin(r)
