@@ -49,7 +49,7 @@ func (s state) rolling(target string) map[string]int {
 	grow := min(s.holes(target), room, max(0, n-have))
 	heal := 0
 	if s.promoted && s.stable != target && have+grow < n {
-		heal = max(0, min(floor-s.pending(target), room-grow))
+		heal = max(0, min(floor-s.pending(), room-grow))
 	}
 	grow += max(0, min(n-have-grow, room-grow-heal))
 
@@ -89,19 +89,14 @@ func (s state) have() (map[string]int, int) {
 func (s state) shrink(want map[string]int, target string, floor int) {
 	revs := s.revs()
 	budget := -floor
-	for _, rev := range revs {
-		budget += s.available(rev)
-	}
-	budget = max(0, budget)
+	budget = max(0, budget+s.well())
 	for i := len(revs) - 1; i >= 0; i-- {
 		if rev := revs[i]; rev != target && (rev != s.stable || !s.promoted) {
 			want[rev] -= s.give(rev, want[rev], want[rev], &budget)
 		}
 	}
 	if s.promoted && s.stable != target {
-		_, total := s.have()
-		unwell := s.count(target) - s.available(target)
-		broken := max(0, min(s.idle(s.stable), total-floor-unwell))
+		broken := max(0, min(s.idle(s.stable), s.well()+s.idle(s.stable)-floor))
 		want[s.stable] -= s.give(s.stable, want[s.stable], broken, &budget)
 	}
 	if surplus := want[target] - s.w.Replicas; surplus > 0 {
@@ -144,10 +139,17 @@ func (s state) idle(rev string) int {
 	return n
 }
 
-// pending counts what gives availability or may soon: available pods, and those of stable on their way.
-func (s state) pending(target string) int {
-	return s.available(target) + s.count(s.stable)
+// well counts the available pods of all revisions.
+func (s state) well() int {
+	n := 0
+	for _, rev := range s.revs() {
+		n += s.available(rev)
+	}
+	return n
 }
+
+// pending counts what gives availability or may soon: available pods, and those of stable on their way.
+func (s state) pending() int { return s.well() - s.available(s.stable) + s.count(s.stable) }
 
 // holes counts the slots of rev below its highest that have no pod: pods that were lost.
 func (s state) holes(rev string) int {
