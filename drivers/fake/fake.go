@@ -120,6 +120,36 @@ func (w *World) Truth(name, cluster string) live.Node {
 	return h.node(cluster, w.now())
 }
 
+// Next is when something changes by itself that a driver would be poked about, on a host that answers; zero if nothing will.
+func (w *World) Next() (next time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts {
+		if h.cut || h.down {
+			continue
+		}
+		for _, p := range h.pods {
+			for _, c := range p.containers {
+				if at := c.next(); !at.IsZero() && (next.IsZero() || at.Before(next)) {
+					next = at
+				}
+			}
+		}
+	}
+	return next
+}
+
+// next is when the container begins to run, or ends.
+func (c *container) next() time.Time {
+	switch {
+	case c.state == live.Created:
+		return c.begins
+	case c.state == live.Running:
+		return c.ends
+	}
+	return time.Time{}
+}
+
 // Copy is a world that shares nothing with this one but the clock.
 func (w *World) Copy() *World {
 	w.mu.Lock()

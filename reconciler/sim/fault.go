@@ -1,0 +1,135 @@
+package sim
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/podkeep/podkeep/drivers/fake"
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// fault are the commands by which things go wrong.
+func (s *Sim) fault(verb string, args []string) (bool, error) {
+	node := one(args)
+	switch verb {
+	case "partition":
+		s.world.Cut(node, true)
+	case "heal":
+		s.world.Cut(node, false)
+	case "die":
+		s.world.Die(node)
+	case "return":
+		s.world.Return(node)
+	case "reboot":
+		s.world.Reboot(node)
+	case "wipe":
+		s.world.Wipe(node)
+	case "mend":
+		s.world.Mend(node)
+	case "skew":
+		d, err := time.ParseDuration(one(args[1:]))
+		s.world.Skew(node, d)
+		return true, err
+	case "fail", "deaf":
+		return true, s.fail(verb, args)
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+func (s *Sim) fail(verb string, args []string) error {
+	if len(args) < 2 {
+		return fmt.Errorf("%s NODE CALL [N]", verb)
+	}
+	times := 1
+	if len(args) > 2 {
+		n, err := strconv.Atoi(args[2])
+		if err != nil {
+			return err
+		}
+		times = n
+	}
+	if verb == "deaf" {
+		s.world.Lose(args[0], fake.Call(args[1]), times)
+		return nil
+	}
+	s.world.Fail(args[0], fake.Call(args[1]), times)
+	return nil
+}
+
+// byHand are the commands by which people meddle.
+func (s *Sim) byHand(verb string, args []string) (bool, error) {
+	switch verb {
+	case "crash", "rm":
+		name, err := s.podOf(args)
+		if err != nil {
+			return true, err
+		}
+		if verb == "crash" {
+			return true, s.world.Crash(name)
+		}
+		return true, s.world.Remove(name)
+	case "erase":
+		return true, s.erase(one(args))
+	case "foreign":
+		return true, s.foreign(args)
+	}
+	return false, nil
+}
+
+// podOf finds the pod of a workload's slot; of several, the first by node and name.
+func (s *Sim) podOf(args []string) (string, error) {
+	if len(args) != 2 {
+		return "", fmt.Errorf("NAME SLOT")
+	}
+	for _, host := range s.world.Hosts() {
+		for _, p := range s.world.Truth(host, cluster).Pods {
+			if p.App.Name == args[0] && strconv.Itoa(p.Slot) == args[1] {
+				return p.Name, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("no pod of %s has slot %s", args[0], args[1])
+}
+
+func (s *Sim) erase(prefix string) error {
+	for _, host := range s.world.Hosts() {
+		n := s.world.Truth(host, cluster)
+		for _, f := range n.Files {
+			if strings.HasPrefix(f.Name, prefix) {
+				_ = s.world.Erase(f.Name)
+			}
+		}
+		for _, r := range n.Receipts {
+			if strings.HasPrefix(r.Name(), prefix) {
+				_ = s.world.Erase(r.Name())
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Sim) foreign(args []string) error {
+	if len(args) < 2 {
+		return fmt.Errorf("foreign NODE NAME")
+	}
+	said := pairs(strings.ReplaceAll(strings.Join(args[2:], ","), "=", ":"))
+	var labels map[string]string
+	if said["app"] != "" {
+		app, err := manifest.ParseID(said["app"])
+		if err != nil {
+			return err
+		}
+		slot, _ := strconv.Atoi(said["slot"])
+		labels = live.PodLabels(live.Pod{
+			Cluster: said["cluster"], Source: said["source"], App: app, Slot: slot, Gen: 1,
+			Rev: "v1-f0f0f0f0f0f0", Commit: "x9", Expect: []string{"main"}, Restart: "Always",
+		})
+	}
+	s.world.Foreign(args[0], args[1], labels)
+	return nil
+}

@@ -1,0 +1,124 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// git are the commands that change the repository.
+func (s *Sim) git(verb string, args []string) (bool, error) {
+	switch verb {
+	case "fleet":
+		return true, s.fleet(args)
+	case "commit":
+		return true, s.commit(args)
+	case "force-push":
+		return true, s.repo.force(one(args))
+	case "checkout":
+		s.repo.head = one(args)
+		return true, nil
+	case "fetch":
+		s.repo.down = one(args) == "down"
+		return true, nil
+	case "decide":
+		return true, s.decide(args)
+	}
+	return false, nil
+}
+
+func (s *Sim) fleet(args []string) error {
+	var names, said []string
+	for _, a := range args {
+		if strings.Contains(a, "=") {
+			said = append(said, a)
+			continue
+		}
+		names = append(names, a)
+	}
+	for _, name := range names {
+		s.world.Add(name, manifest.Resources{MilliCPU: 4000, Memory: 8 << 30})
+		node, _ := newObject("node/" + name)
+		node.file = "nodes.yaml"
+		node, err := node.say(said)
+		if err != nil {
+			return err
+		}
+		s.nodes = append(s.nodes, node)
+	}
+	return nil
+}
+
+func (s *Sim) commit(args []string) error {
+	id := one(args)
+	c := s.repo.draft(id)
+	if c.parent == "" {
+		for _, n := range s.nodes {
+			c.objects["node/"+n.name] = n
+		}
+	}
+	for _, item := range strings.Split(strings.Join(args[1:], " "), ";") {
+		if err := s.item(c, strings.Fields(item)); err != nil {
+			return fmt.Errorf("commit %s: %w", id, err)
+		}
+	}
+	return s.repo.add(c)
+}
+
+func (s *Sim) item(c *commit, words []string) error {
+	if len(words) == 0 {
+		return nil
+	}
+	key := words[0]
+	switch arg := one(words[1:]); key {
+	case "remove":
+		if _, ok := c.objects[arg]; !ok {
+			return fmt.Errorf("no %s", arg)
+		}
+		delete(c.objects, arg)
+		return nil
+	case "break":
+		c.broken[arg] = true
+		return nil
+	case "mend":
+		delete(c.broken, arg)
+		return nil
+	case "revert":
+		return s.repo.revert(c, arg)
+	case "allow-prune":
+		c.message += "\n\nAllow-Prune: yes\n"
+		return nil
+	}
+	o, ok := c.objects[key]
+	if !ok {
+		var err error
+		if o, err = newObject(key); err != nil {
+			return err
+		}
+	}
+	o, err := o.say(words[1:])
+	c.objects[key] = o
+	return err
+}
+
+// decide writes a person's decision about what the head asks for.
+func (s *Sim) decide(args []string) error {
+	if len(args) < 2 {
+		return fmt.Errorf("decide VERB NAME")
+	}
+	set, err := s.repo.load(s.repo.head)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(set.Workloads, func(w manifest.Workload) bool { return w.Name == args[1] })
+	if i < 0 {
+		return fmt.Errorf("no workload %s", args[1])
+	}
+	w := set.Workloads[i]
+	s.repo.decisions = append(s.repo.decisions, manifest.Decision{
+		Time: s.now, Verb: args[0], App: w.ID, Rev: w.Revision.Rev, Who: "sim", Note: s.repo.head,
+	})
+	return nil
+}

@@ -1,0 +1,434 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/drivers"
+	"github.com/podkeep/podkeep/drivers/fake"
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler"
+	"github.com/podkeep/podkeep/reconciler/plan"
+)
+
+type moment = time.Time
+
+// dry is a new controller on a copy of the world: what it does changes nothing, and it remembers nothing.
+func (s *Sim) dry(c *controller) *controller {
+	source := *c.source
+	d := &controller{source: &source, world: s.world.Copy()}
+	s.start(d)
+	return d
+}
+
+// checkDry judges what each controller, if it were started anew now, would do.
+func (s *Sim) checkDry() error {
+	if s.care != full || s.repo.head == "" {
+		return nil
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(s.controllers)) {
+		d := s.dry(s.controllers[name])
+		before := d.world.Copy()
+		errs = append(errs, s.judge(d, before, d.rec.Pass(context.Background())))
+		d.rec.Close()
+	}
+	return errors.Join(errs...)
+}
+
+// judge checks the laws on one pass: on its plan, on what the world is after it, and on what the world would be had
+// only parts of the plan arrived.
+func (s *Sim) judge(c *controller, before *fake.World, p reconciler.Pass) error {
+	if s.care == none {
+		return nil
+	}
+	j := judge{s: s, c: c, before: before, p: p, want: p.History.Want()}
+	j.frozen = j.freeze()
+	errs := []error{j.deterministic(), j.reasoned(), j.silence(), j.absence()}
+	errs = append(errs, j.effects(c.world, "after the pass"))
+	for range parts(s.care) {
+		part := j.part()
+		errs = append(errs, j.effects(part, "after a part of the plan"))
+	}
+	err := errors.Join(errs...)
+	if err != nil {
+		err = fmt.Errorf("%w\nthe plan at %s:\n%s", err, clock(s.now), s.text(p))
+	}
+	return err
+}
+
+// parts is how many random parts of each plan are tried.
+func parts(c care) int {
+	if c == full {
+		return 3
+	}
+	return 0
+}
+
+// judge is one pass before the laws.
+type judge struct {
+	s      *Sim
+	c      *controller
+	before *fake.World
+	p      reconciler.Pass
+	want   manifest.Set
+	frozen map[string]bool // nodes that are silent within their grace
+}
+
+// freeze lists the nodes that did not answer and whose pods count as there.
+func (j judge) freeze() map[string]bool {
+	grace := map[string]time.Duration{}
+	for _, n := range slices.Concat(j.p.History.Gone, j.want.Nodes) {
+		grace[n.Name] = n.Grace
+	}
+	frozen := map[string]bool{}
+	for _, n := range j.p.Snapshot.Nodes {
+		if silent(n) && n.Silent < grace[n.Name] {
+			frozen[n.Name] = true
+		}
+	}
+	return frozen
+}
+
+// deterministic is law 1: the same inputs in any order give the same bytes.
+func (j judge) deterministic() error {
+	first := bytesOf(plan.Make(j.p.History, j.p.Snapshot, j.p.Time))
+	if again := bytesOf(plan.Make(j.p.History, j.p.Snapshot, j.p.Time)); again != first {
+		return fmt.Errorf("law 1, deterministic: the same inputs gave\n%s\nand\n%s", first, again)
+	}
+	if other := bytesOf(plan.Make(j.p.History, shuffled(j.p.Snapshot, j.s.dice), j.p.Time)); other != first {
+		return fmt.Errorf("law 1, deterministic: the same inputs in another order gave\n%s\nand\n%s", first, other)
+	}
+	return nil
+}
+
+func bytesOf(p plan.Plan) string {
+	out, err := json.Marshal(p)
+	if err != nil {
+		panic(err)
+	}
+	return p.String() + string(out)
+}
+
+func shuffled(have live.Snapshot, dice *rand.Rand) live.Snapshot {
+	out := live.Snapshot{Nodes: mixed(have.Nodes, dice)}
+	for i, n := range out.Nodes {
+		out.Nodes[i].Pods, out.Nodes[i].Files = mixed(n.Pods, dice), mixed(n.Files, dice)
+		out.Nodes[i].Receipts = mixed(n.Receipts, dice)
+	}
+	return out
+}
+
+func mixed[T any](list []T, dice *rand.Rand) []T {
+	out := slices.Clone(list)
+	dice.Shuffle(len(out), func(i, k int) { out[i], out[k] = out[k], out[i] })
+	return out
+}
+
+// reasoned is law 5: no action, no state but Converged, and no wait without a sentence.
+func (j judge) reasoned() error {
+	for _, a := range j.p.Plan.Actions {
+		if a.Why == "" {
+			return fmt.Errorf("law 5, reasoned: %s %s %s has no reason", a.Node, a.Verb, a.Name)
+		}
+	}
+	for _, a := range j.p.Plan.Apps {
+		if a.State != plan.Converged && a.Why == "" {
+			return fmt.Errorf("law 5, reasoned: %s is %s without a reason", a.ID, a.State)
+		}
+		if slices.Contains(a.Waits, "") {
+			return fmt.Errorf("law 5, reasoned: %s waits without a reason", a.ID)
+		}
+	}
+	return nil
+}
+
+// silence is law 7: nothing is asked of a node that does not answer, and nothing that may run on one that is silent
+// within its grace is run elsewhere.
+func (j judge) silence() error {
+	held := map[string]string{}
+	for _, n := range j.p.Snapshot.Nodes {
+		for _, p := range n.Pods {
+			if j.frozen[n.Name] {
+				held[fmt.Sprint(p.App, p.Slot, p.Rev)] = n.Name
+			}
+		}
+	}
+	for _, a := range j.p.Plan.Actions {
+		if n := node(j.p.Snapshot, a.Node); silent(n) {
+			return fmt.Errorf("law 7, silence: %s %s is asked of silent %s", a.Verb, a.Name, a.Node)
+		}
+		if a.Verb != plan.Run || a.Pod == nil {
+			continue
+		}
+		p, err := live.ParsePod(a.Pod.Name, a.Pod.Labels)
+		if err != nil {
+			return fmt.Errorf("%s: labels: %w", a.Name, err)
+		}
+		if n := held[fmt.Sprint(p.App, p.Slot, p.Rev)]; n != "" {
+			return fmt.Errorf("law 7, silence: %s runs on %s while %s may hold it", a.Name, a.Node, n)
+		}
+	}
+	return nil
+}
+
+func silent(n live.Node) bool { return n.Silent > 0 || !n.Known }
+
+func node(s live.Snapshot, name string) live.Node {
+	for _, n := range s.Nodes {
+		if n.Name == name {
+			return n
+		}
+	}
+	return live.Node{}
+}
+
+// absence is law 8: what the last known head asks for is never pruned, whatever failed.
+func (j judge) absence() error {
+	c := j.s.repo.commits[j.c.source.known]
+	if c == nil {
+		return nil
+	}
+	asked := map[string]bool{}
+	for _, o := range c.objects {
+		ns := o.words["ns"]
+		if ns == "" {
+			ns = "default"
+		}
+		asked[manifest.ID{Kind: o.kind, Namespace: ns, Name: o.name}.String()] = true
+	}
+	for _, a := range j.p.Plan.Apps {
+		if a.State == plan.Pruning && asked[a.ID.String()] {
+			return fmt.Errorf("law 8, absence is proven: %s is asked for by %s and is pruned: %s", a.ID, c.id, a.Why)
+		}
+	}
+	return nil
+}
+
+// effects compares a world after (a part of) the pass with the one before: floors and ceilings (law 3), what
+// belongs to others (law 6), Files that pods need (law 8), room.
+func (j judge) effects(after *fake.World, when string) error {
+	var errs []error
+	if was, is := j.before.Others(cluster), after.Others(cluster); was != is {
+		errs = append(errs, fmt.Errorf("law 6, mind your own: %s\n%s\nbecame\n%s", when, was, is))
+	}
+	for _, w := range j.want.Workloads {
+		errs = append(errs, j.bounds(w, after, when))
+	}
+	was := j.before.Missing(cluster)
+	for _, f := range after.Missing(cluster) {
+		if !slices.Contains(was, f) {
+			errs = append(errs, fmt.Errorf("law 8, absence is proven: %s %s is gone", when, f))
+		}
+	}
+	return errors.Join(append(errs, j.room(after, when))...)
+}
+
+// bounds holds a workload's floor and ceiling. What faults have broken before may stay broken, and may not get worse.
+func (j judge) bounds(w manifest.Workload, after *fake.World, when string) error {
+	if w.Suspended {
+		return nil
+	}
+	was, is := j.tally(j.before, w), j.tally(after, w)
+	if floor := min(floorOf(w), was.available); is.available < floor {
+		return fmt.Errorf("law 3, safe in part: %s %s has %d available, had %d, floor %d",
+			when, w.ID.Short(), is.available, was.available, floorOf(w))
+	}
+	hidden := j.hidden(w)
+	if ceiling := max(w.Replicas+w.Strategy.MaxSurge, was.total+hidden); is.total+hidden > ceiling {
+		return fmt.Errorf("law 3, ceiling: %s %s has %d pods and %d where nobody can look, had %d, ceiling %d",
+			when, w.ID.Short(), is.total, hidden, was.total, ceiling)
+	}
+	return nil
+}
+
+// floorOf is how many pods must stay available: none where old pods must go before new ones come.
+func floorOf(w manifest.Workload) int {
+	if w.Strategy.Type == manifest.Recreate || w.Kind == "Pod" || (w.Replicas == 1 && hasHostPort(w.Revision.Spec)) {
+		return 0
+	}
+	return max(0, w.Replicas-w.Strategy.MaxUnavailable)
+}
+
+func hasHostPort(spec corev1.PodSpec) bool {
+	for _, c := range spec.Containers {
+		for _, p := range c.Ports {
+			if p.HostPort != 0 {
+				return true
+			}
+		}
+	}
+	return spec.HostNetwork
+}
+
+type tally struct{ total, available int }
+
+// tally counts a workload's pods on nodes that answer.
+func (j judge) tally(w *fake.World, app manifest.Workload) (t tally) {
+	for _, host := range w.Hosts() {
+		if !w.Answers(host) || silent(node(j.p.Snapshot, host)) {
+			continue
+		}
+		for _, p := range w.Truth(host, cluster).Pods {
+			if !j.of(app, p) {
+				continue
+			}
+			t.total++
+			if available(p, app.Strategy.MinReady, j.s.now) {
+				t.available++
+			}
+		}
+	}
+	return t
+}
+
+func (j judge) of(app manifest.Workload, p live.Pod) bool {
+	return p.App == app.ID && p.Source == j.c.source.Name()
+}
+
+// hidden counts a workload's pods on frozen nodes: of a node that this controller knows, those whose slot nobody else has taken; of
+// nodes that it has never heard, as many as are missing elsewhere.
+func (j judge) hidden(app manifest.Workload) (n int) {
+	taken := map[string]bool{}
+	for _, host := range j.before.Hosts() {
+		for _, p := range j.before.Truth(host, cluster).Pods {
+			if j.of(app, p) && !j.frozen[host] && j.before.Answers(host) {
+				taken[fmt.Sprint(p.Rev, " ", p.Slot)] = true
+			}
+		}
+	}
+	unknown := 0
+	for _, host := range j.before.Hosts() {
+		for _, p := range j.before.Truth(host, cluster).Pods {
+			slot := fmt.Sprint(p.Rev, " ", p.Slot)
+			switch {
+			case !j.frozen[host] || !j.of(app, p) || taken[slot]:
+			case node(j.p.Snapshot, host).Known:
+				n++
+				taken[slot] = true
+			default:
+				unknown++
+				taken[slot] = true
+			}
+		}
+	}
+	missing := max(0, app.Replicas-n-j.tally(j.before, app).total)
+	return n + min(unknown, missing)
+}
+
+// ready: every container that the label names exists and has been up for 2 s.
+func ready(p live.Pod, now time.Time) bool { return available(p, 0, now) }
+
+// available: ready for so long. What began in the future began before its host's clock was set back.
+func available(p live.Pod, minReady time.Duration, now time.Time) bool {
+	if len(p.Containers) < len(p.Expect) || len(p.Containers) == 0 {
+		return false
+	}
+	for _, c := range p.Containers {
+		up := now.Sub(c.Started)
+		if c.State != live.Running || (up < 2*time.Second+minReady && up >= -2*time.Second) {
+			return false
+		}
+	}
+	return true
+}
+
+// room: no node is asked for more than it has.
+func (j judge) room(after *fake.World, when string) error {
+	for _, n := range j.p.Snapshot.Nodes {
+		was, is := used(j.before.Truth(n.Name, cluster)), used(after.Truth(n.Name, cluster))
+		if is.MilliCPU > max(was.MilliCPU, n.Room.MilliCPU) || is.Memory > max(was.Memory, n.Room.Memory) {
+			return fmt.Errorf("room: %s %s is asked for %v of %v", when, n.Name, is, n.Room)
+		}
+	}
+	return nil
+}
+
+func used(n live.Node) (r manifest.Resources) {
+	for _, p := range n.Pods {
+		r.MilliCPU += p.Room.MilliCPU
+		r.Memory += p.Room.Memory
+	}
+	return r
+}
+
+// part applies, on a random subset of nodes, a random prefix of the plan's actions to the world before.
+func (j judge) part() *fake.World {
+	w := j.before.Copy()
+	left := map[string]int{}
+	for _, n := range j.p.Snapshot.Nodes {
+		left[n.Name] = j.s.dice.IntN(len(j.p.Plan.Actions) + 1)
+		if j.s.dice.IntN(3) == 0 {
+			left[n.Name] = 0
+		}
+	}
+	for _, a := range j.p.Plan.Actions {
+		if left[a.Node]--; left[a.Node] >= 0 {
+			_ = apply(w.Open(a.Node, cluster, nil), a)
+		}
+	}
+	return w
+}
+
+// apply does one action as the loop would.
+func apply(d drivers.Driver, a plan.Action) error {
+	ctx := context.Background()
+	switch a.Verb {
+	case plan.Put:
+		return d.Put(ctx, *a.File)
+	case plan.Delete:
+		return d.Delete(ctx, a.Name)
+	case plan.Stop:
+		return d.Stop(ctx, a.Name)
+	}
+	for _, c := range a.Pod.Spec.Containers {
+		if err := d.(drivers.Puller).Pull(ctx, c.Image, string(c.ImagePullPolicy)); err != nil {
+			return err
+		}
+	}
+	return d.Run(ctx, *a.Pod)
+}
+
+// still is law 2: when nothing is waited for, nothing is done, now or later; and when all has converged on a fleet that
+// answers, nothing is waited for.
+func (s *Sim) still(c *controller, last reconciler.Pass) error {
+	if s.care == none {
+		return nil
+	}
+	if calm(last) && (!last.Plan.Wake.IsZero() || len(last.Plan.Actions) > 0) {
+		return fmt.Errorf("law 2, still: all has converged, and yet Wake is %s:\n%s", clock(last.Plan.Wake), s.text(last))
+	}
+	if !last.Plan.Wake.IsZero() {
+		return nil
+	}
+	d := s.dry(c)
+	defer d.rec.Close()
+	writes := d.world.Writes()
+	if p := d.rec.Pass(context.Background()); d.world.Writes() != writes {
+		return fmt.Errorf("law 4, no memory: a new controller finds to do where the old one had settled:\n%s", s.text(p))
+	}
+	return nil
+}
+
+func calm(p reconciler.Pass) bool {
+	for _, a := range p.Plan.Apps {
+		if a.State != plan.Converged {
+			return false
+		}
+	}
+	for _, n := range p.Snapshot.Nodes {
+		if silent(n) {
+			return false
+		}
+	}
+	return p.Err == nil && len(p.History.Err) == 0
+}

@@ -1,0 +1,266 @@
+package sim
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+)
+
+// object is one manifest as a story writes it: a kind, a name, and words.
+type object struct {
+	kind, name, file string
+	words            map[string]string
+}
+
+func (o object) equal(p object) bool {
+	return o.kind == p.kind && o.name == p.name && o.file == p.file && maps.Equal(o.words, p.words)
+}
+
+// kinds are the short forms before a name: pod/x, node/n1. None is a Deployment.
+var kinds = map[string]string{
+	"": "Deployment", "pod": "Pod", "rs": "ReplicaSet", "rc": "ReplicationController",
+	"node": "Node", "ns": "Namespace", "cm": "ConfigMap",
+}
+
+// words are all that can be said of an object. A flag alone means "true"; "=" with nothing after takes it back.
+var words = strings.Fields(`image replicas surge unavail strategy deadline min-ready suspend paused config secret env
+	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain silence capacity`)
+
+// say reads words on top of what the object says already.
+func (o object) say(tokens []string) (object, error) {
+	o.words = maps.Clone(o.words)
+	if o.words == nil {
+		o.words = map[string]string{}
+	}
+	for _, token := range tokens {
+		key, value, ok := strings.Cut(token, "=")
+		if !slices.Contains(words, key) {
+			return o, fmt.Errorf("%s: what is %q? known are %s", o.name, key, strings.Join(words, " "))
+		}
+		if !ok {
+			value = "true"
+		}
+		if key == "file" {
+			o.file = value
+			continue
+		}
+		o.words[key] = value
+		if value == "" {
+			delete(o.words, key)
+		}
+	}
+	return o, nil
+}
+
+// newObject reads kind/name.
+func newObject(key string) (object, error) {
+	short, name, ok := strings.Cut(key, "/")
+	if !ok {
+		short, name = "", key
+	}
+	kind := kinds[short]
+	if kind == "" {
+		return object{}, fmt.Errorf("%s: what kind is %q?", key, short)
+	}
+	return object{kind: kind, name: name, file: strings.ReplaceAll(key, "/", "-") + ".yaml"}, nil
+}
+
+type m = map[string]any
+
+// yaml is the object, and the ConfigMap and Secret that its words imply, each as one document.
+func (o object) yaml() (docs []string) {
+	for _, d := range o.docs() {
+		text, err := yaml.Marshal(d)
+		if err != nil {
+			panic(err)
+		}
+		docs = append(docs, string(text))
+	}
+	return docs
+}
+
+func (o object) docs() []m {
+	switch o.kind {
+	case "Node":
+		return []m{o.node()}
+	case "Namespace":
+		return []m{{"apiVersion": "v1", "kind": "Namespace", "metadata": o.meta()}}
+	case "ConfigMap":
+		return []m{{"apiVersion": "v1", "kind": "ConfigMap", "metadata": o.meta(), "data": pairs(o.words["config"])}}
+	}
+	docs := []m{o.workload()}
+	if o.words["config"] != "" {
+		docs = append(docs, m{
+			"apiVersion": "v1", "kind": "ConfigMap", "metadata": o.part("config"), "data": pairs(o.words["config"]),
+		})
+	}
+	if o.words["secret"] != "" {
+		docs = append(docs, m{
+			"apiVersion": "v1", "kind": "Secret", "metadata": o.part("secret"), "stringData": pairs(o.words["secret"]),
+		})
+	}
+	return docs
+}
+
+func (o object) part(suffix string) m {
+	meta := m{"name": o.name + "-" + suffix}
+	if ns := o.words["ns"]; ns != "" {
+		meta["namespace"] = ns
+	}
+	return meta
+}
+
+func (o object) meta() m {
+	meta := m{"name": o.name}
+	notes := m{}
+	for word, key := range map[string]string{
+		"suspend": "suspend", "on-failure": "on-failure", "silence": "silence-grace", "capacity": "capacity",
+	} {
+		if v := o.words[word]; v != "" {
+			notes["podkeep.io/"+key] = v
+		}
+	}
+	if o.words["keep"] != "" {
+		notes["podkeep.io/prune"] = "disabled"
+	}
+	if len(notes) > 0 {
+		meta["annotations"] = notes
+	}
+	if ns := o.words["ns"]; ns != "" {
+		meta["namespace"] = ns
+	}
+	if zone := o.words["zone"]; zone != "" && o.kind == "Node" {
+		meta["labels"] = m{"zone": zone}
+	}
+	return meta
+}
+
+func (o object) node() m {
+	spec := m{"providerID": "podman+ssh://root@" + o.name + "/run/podman/podman.sock"}
+	if o.words["cordon"] != "" {
+		spec["unschedulable"] = true
+	}
+	if o.words["drain"] != "" {
+		spec["taints"] = []m{{"key": "podkeep.io/drain", "effect": "NoExecute"}}
+	}
+	return m{"apiVersion": "v1", "kind": "Node", "metadata": o.meta(), "spec": spec}
+}
+
+func (o object) workload() m {
+	if o.kind == "Pod" {
+		return m{"apiVersion": "v1", "kind": "Pod", "metadata": o.meta(), "spec": o.pod()}
+	}
+	app := m{"app": o.name}
+	spec := m{
+		"selector": m{"matchLabels": app},
+		"template": m{"metadata": m{"labels": app}, "spec": o.pod()},
+	}
+	number(spec, "replicas", o.words["replicas"])
+	number(spec, "minReadySeconds", o.words["min-ready"])
+	version := "apps/v1"
+	switch o.kind {
+	case "ReplicationController":
+		version, spec["selector"] = "v1", app
+	case "Deployment":
+		o.rollout(spec)
+	}
+	return m{"apiVersion": version, "kind": o.kind, "metadata": o.meta(), "spec": spec}
+}
+
+func (o object) rollout(spec m) {
+	number(spec, "progressDeadlineSeconds", o.words["deadline"])
+	if o.words["paused"] != "" {
+		spec["paused"] = true
+	}
+	rolling := m{}
+	number(rolling, "maxSurge", o.words["surge"])
+	number(rolling, "maxUnavailable", o.words["unavail"])
+	if len(rolling) > 0 {
+		spec["strategy"] = m{"type": "RollingUpdate", "rollingUpdate": rolling}
+	}
+	if o.words["strategy"] == "recreate" {
+		spec["strategy"] = m{"type": "Recreate"}
+	}
+}
+
+func (o object) pod() m {
+	var containers []m
+	for i, tag := range strings.Split(o.words["image"], ",") {
+		containers = append(containers, o.container(i, tag))
+	}
+	spec := m{"containers": containers}
+	for word, field := range map[string]string{"restart": "restartPolicy", "on": "nodeName"} {
+		if v := o.words[word]; v != "" {
+			spec[field] = v
+		}
+	}
+	number(spec, "terminationGracePeriodSeconds", o.words["grace"])
+	if zone := o.words["zone"]; zone != "" {
+		spec["nodeSelector"] = m{"zone": zone}
+	}
+	if o.words["tolerate"] != "" {
+		spec["tolerations"] = []m{{"operator": "Exists"}}
+	}
+	if o.words["config"] != "" {
+		spec["volumes"] = []m{{"name": "config", "configMap": m{"name": o.name + "-config"}}}
+	}
+	return spec
+}
+
+func (o object) container(i int, tag string) m {
+	c := m{"name": "c" + strconv.Itoa(i), "image": "registry.example/app:" + tag}
+	requests := m{}
+	for word, field := range map[string]string{"cpu": "cpu", "mem": "memory"} {
+		if v := o.words[word]; v != "" {
+			requests[field] = v
+		}
+	}
+	if len(requests) > 0 {
+		c["resources"] = m{"requests": requests}
+	}
+	if port, err := strconv.Atoi(o.words["port"]); err == nil && i == 0 {
+		c["ports"] = []m{{"containerPort": port, "hostPort": port}}
+	}
+	var env []m
+	for k, v := range pairs(o.words["env"]) {
+		env = append(env, m{"name": k, "value": v})
+	}
+	for k := range pairs(o.words["secret"]) {
+		env = append(env, m{"name": k, "valueFrom": m{"secretKeyRef": m{"name": o.name + "-secret", "key": k}}})
+	}
+	slices.SortFunc(env, func(a, b m) int { return strings.Compare(a["name"].(string), b["name"].(string)) })
+	if len(env) > 0 {
+		c["env"] = env
+	}
+	if o.words["config"] != "" {
+		c["volumeMounts"] = []m{{"name": "config", "mountPath": "/config"}}
+	}
+	return c
+}
+
+// number sets a field to a whole number, or to what was written if it is none: 25%.
+func number(spec m, field, value string) {
+	if value == "" {
+		return
+	}
+	if n, err := strconv.Atoi(value); err == nil {
+		spec[field] = n
+		return
+	}
+	spec[field] = value
+}
+
+// pairs reads k:v,k:v.
+func pairs(s string) map[string]string {
+	out := map[string]string{}
+	for _, pair := range strings.Split(s, ",") {
+		if k, v, ok := strings.Cut(pair, ":"); ok {
+			out[k] = v
+		}
+	}
+	return out
+}

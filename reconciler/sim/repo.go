@@ -1,0 +1,214 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/sources"
+)
+
+// repo is a Git repository in memory with one branch. Commits have short names that the story chooses.
+type repo struct {
+	now       func() time.Time
+	commits   map[string]*commit
+	head      string
+	down      bool // fetches fail
+	decisions []manifest.Decision
+	sets      map[string]manifest.Set
+	parsed    map[[2]string]manifest.Parsed
+}
+
+// commit is files made from objects. Files in broken hold what no decoder accepts.
+type commit struct {
+	id, parent, message string
+	at                  time.Time
+	objects             map[string]object // by key
+	broken              map[string]bool   // by file
+}
+
+func newRepo(now func() time.Time) *repo {
+	return &repo{
+		now: now, commits: map[string]*commit{}, sets: map[string]manifest.Set{},
+		parsed: map[[2]string]manifest.Parsed{},
+	}
+}
+
+// draft is a copy of the head, to be changed and added.
+func (r *repo) draft(id string) *commit {
+	c := &commit{id: id, parent: r.head, at: r.now(), message: id, objects: map[string]object{}, broken: map[string]bool{}}
+	if p := r.commits[r.head]; p != nil {
+		c.objects, c.broken = maps.Clone(p.objects), maps.Clone(p.broken)
+	}
+	return c
+}
+
+func (r *repo) add(c *commit) error {
+	if r.commits[c.id] != nil {
+		return fmt.Errorf("commit %s is there already", c.id)
+	}
+	r.commits[c.id], r.head = c, c.id
+	return nil
+}
+
+// revert puts back every object that commit id changed, in the form that its parent had.
+func (r *repo) revert(c *commit, id string) error {
+	bad := r.commits[id]
+	if bad == nil {
+		return fmt.Errorf("no commit %s", id)
+	}
+	before := &commit{objects: map[string]object{}, broken: map[string]bool{}}
+	if p := r.commits[bad.parent]; p != nil {
+		before = p
+	}
+	for _, key := range slices.Concat(slices.Collect(maps.Keys(bad.objects)), slices.Collect(maps.Keys(before.objects))) {
+		was, there := before.objects[key]
+		if was.equal(bad.objects[key]) {
+			continue
+		}
+		delete(c.objects, key)
+		if there {
+			c.objects[key] = was
+		}
+	}
+	for file := range bad.broken {
+		if !before.broken[file] {
+			delete(c.broken, file)
+		}
+	}
+	return nil
+}
+
+// force moves the branch to an older commit and forgets all that is not behind it.
+func (r *repo) force(id string) error {
+	if r.commits[id] == nil {
+		return fmt.Errorf("no commit %s", id)
+	}
+	r.head = id
+	line := r.line(id)
+	maps.DeleteFunc(r.commits, func(id string, _ *commit) bool { return !slices.Contains(line, id) })
+	maps.DeleteFunc(r.sets, func(id string, _ manifest.Set) bool { return !slices.Contains(line, id) })
+	return nil
+}
+
+// line is a commit and its ancestors, nearest first.
+func (r *repo) line(id string) (ids []string) {
+	for c := r.commits[id]; c != nil; c = r.commits[c.parent] {
+		ids = append(ids, c.id)
+	}
+	return ids
+}
+
+// files renders a commit's objects.
+func (c *commit) files() map[string]string {
+	docs := map[string][]string{}
+	for _, key := range slices.Sorted(maps.Keys(c.objects)) {
+		o := c.objects[key]
+		docs[o.file] = append(docs[o.file], o.yaml()...)
+	}
+	files := map[string]string{}
+	for file, texts := range docs {
+		files[file] = strings.Join(texts, "---\n")
+	}
+	for file := range c.broken {
+		files[file] = "apiVersion: apps/v1\nkind: [Deployment\n"
+	}
+	return files
+}
+
+func (r *repo) load(id string) (manifest.Set, error) {
+	if set, ok := r.sets[id]; ok {
+		return set, nil
+	}
+	c := r.commits[id]
+	if c == nil {
+		return manifest.Set{}, fmt.Errorf("%s: %w", id, sources.ErrGone)
+	}
+	files := c.files()
+	var parsed []manifest.Parsed
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		parsed = append(parsed, r.parse(path, files[path]))
+	}
+	info := manifest.Info{Commit: c.id, Parent: c.parent, Time: c.at, Author: "sim", Message: c.message}
+	set := manifest.Assemble(info, parsed)
+	r.sets[id] = set
+	return set, nil
+}
+
+func (r *repo) parse(path, text string) manifest.Parsed {
+	key := [2]string{path, text}
+	p, ok := r.parsed[key]
+	if !ok {
+		p = manifest.Parse(path, []byte(text))
+		r.parsed[key] = p
+	}
+	return p
+}
+
+// clone is the repository as one controller knows it.
+type clone struct {
+	repo    *repo
+	stale   bool   // between two fetches: what was known is still the answer
+	pinned  string // the head of another branch
+	known   string
+	fetched time.Time
+}
+
+var (
+	_ sources.Source    = (*clone)(nil)
+	_ sources.Historian = (*clone)(nil)
+)
+
+func (c *clone) Head(context.Context) (string, time.Time, error) {
+	if c.repo.down {
+		return c.known, c.fetched, fmt.Errorf("fetch: connection refused")
+	}
+	if !c.stale || c.known == "" {
+		c.known, c.fetched = c.repo.head, c.repo.now()
+	}
+	if c.pinned != "" {
+		c.known = c.pinned
+	}
+	return c.known, c.fetched, nil
+}
+
+func (c *clone) Load(_ context.Context, id string) (manifest.Set, error) { return c.repo.load(id) }
+func (c *clone) Name() string                                            { return "sim" }
+func (c *clone) Close() error                                            { return nil }
+
+func (c *clone) Watch(ctx context.Context, _ chan<- struct{}) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (c *clone) Ancestor(_ context.Context, id, head string) (bool, error) {
+	return slices.Contains(c.repo.line(head), id), nil
+}
+
+func (c *clone) Nodes(_ context.Context, head string) ([]manifest.Node, error) {
+	newest := map[string]manifest.Node{}
+	for _, id := range c.repo.line(head) {
+		set, err := c.repo.load(id)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range set.Nodes {
+			if _, ok := newest[n.Name]; !ok {
+				newest[n.Name] = n
+			}
+		}
+	}
+	var nodes []manifest.Node
+	for _, name := range slices.Sorted(maps.Keys(newest)) {
+		nodes = append(nodes, newest[name])
+	}
+	return nodes, nil
+}
+
+func (c *clone) Decisions(context.Context, string) ([]manifest.Decision, error) {
+	return slices.Clone(c.repo.decisions), nil
+}

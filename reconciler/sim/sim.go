@@ -1,0 +1,324 @@
+// Package sim tells stories: the real reconciler against fake hosts, a Git repository in memory and a clock that only
+// the story moves. After every line the laws of the house are checked, see laws.go. A story is a text; a # begins a
+// comment. Its lines:
+//
+//	fleet n1 n2 [WORD=..]        hosts, and Nodes in the first commit (in a later line: hosts alone)
+//	commit ID ITEM; ITEM ..      a commit on the branch's head. An item is
+//	    [KIND/]NAME WORD ..        the object, with these words on top of what it said before. Kinds: pod rs rc node
+//	                               ns cm, none is a Deployment. Words: see object.go: image=v1 replicas=4 paused ..
+//	    remove [KIND/]NAME · break FILE · mend FILE · revert ID · allow-prune
+//	force-push ID                the branch goes back to ID, later commits are gone
+//	fetch down|up                fetches fail, or work again
+//	checkout ID                  the branch goes to ID; what is not behind it stays, for pin
+//	stale|fresh                  the controller does not fetch for now, or does again (and follows the branch)
+//	pin ID                       the controller's branch is another one, at ID
+//	decide VERB NAME             a person's decision in Git notes
+//	pass                         one pass of the controller
+//	settle [DURATION]            passes, with the clock going to each Wake and event, until nothing is waited for (or so
+//	                             long)
+//	tick DURATION                time goes by, nobody looks
+//	kill [after N]               the controller dies, now or right after its N-th write from here, and another starts
+//	on NAME COMMAND              pass, settle, kill, stale, fresh by another controller of the same cluster
+//	partition|heal NODE          the network goes, comes back
+//	die|return|reboot|wipe NODE  the power goes, comes back, both at once; the disk is emptied
+//	skew NODE DURATION           the node's clock is ahead by so much
+//	fail NODE CALL [N]           the next N calls fail (list run stop put delete pull)
+//	deaf NODE CALL [N]           the next N calls do their work and time out
+//	mend NODE                    calls work again
+//	crash|rm NAME SLOT           a pod's container dies; a person removes a pod
+//	erase PREFIX                 a person removes Files
+//	foreign NODE NAME [app=KIND/NS/NAME] [slot=] [source=] [cluster=]   somebody else's pod
+//	repeat N LINE; LINE          again and again
+//	pods · receipts · files · status      print
+//
+// A line followed by ---- expects the output that stands between it and the next blank line. NAME of a pod is its
+// workload's name. The same lines that a story expects are what `podkeep plan` prints.
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/podkeep/podkeep/drivers"
+	"github.com/podkeep/podkeep/drivers/fake"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler"
+)
+
+const cluster = "default"
+
+// epoch is when every story begins.
+var epoch = time.Date(2026, 3, 1, 14, 0, 0, 0, time.UTC)
+
+// Sim is one story being told.
+type Sim struct {
+	now         time.Time
+	world       *fake.World
+	repo        *repo
+	controllers map[string]*controller
+	fuse        *fake.Fuse // burns with every controller's writes
+	dice        *rand.Rand // for the laws alone: it never changes what happens
+	nodes       []object   // of the first commit
+	care        care
+	passes      int
+}
+
+// care is how much is checked.
+type care int
+
+const (
+	full   care = iota // every law, after every line
+	bounds             // only what passes do to the world
+	none
+)
+
+// controller is a reconciler and what it stands on.
+type controller struct {
+	source *clone
+	rec    *reconciler.Reconciler
+	world  *fake.World
+	fuse   *fake.Fuse
+}
+
+// New is a world without hosts or commits, with one controller to come.
+func New() *Sim {
+	s := &Sim{now: epoch, controllers: map[string]*controller{}, dice: rand.New(rand.NewPCG(1, 2))}
+	clock := func() time.Time { return s.now }
+	s.world, s.repo, s.fuse = fake.New(clock), newRepo(clock), &fake.Fuse{Left: never}
+	return s
+}
+
+const never = 1 << 40
+
+// controller finds the named controller, or starts it.
+func (s *Sim) controller(name string) *controller {
+	c := s.controllers[name]
+	if c == nil {
+		c = &controller{source: &clone{repo: s.repo}, world: s.world, fuse: s.fuse}
+		s.controllers[name] = c
+		s.start(c)
+	}
+	return c
+}
+
+// start begins a new life of the controller: all it knew is gone.
+func (s *Sim) start(c *controller) {
+	if c.rec != nil {
+		c.rec.Close()
+	}
+	c.source.known, c.source.fetched = "", time.Time{}
+	c.rec = reconciler.New(reconciler.Options{
+		Source: c.source,
+		Open: func(_ context.Context, n manifest.Node) (drivers.Driver, error) {
+			return c.world.Open(n.Name, cluster, c.fuse), nil
+		},
+		Cluster: cluster,
+		Now:     func() time.Time { return s.now },
+		Serial:  true,
+		Log:     quiet(),
+	})
+}
+
+func quiet() *logrus.Logger {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	return log
+}
+
+// Do does one line and checks the laws. The output is what a golden shows.
+func (s *Sim) Do(text string) (out string, err error) {
+	out, err = s.command("", strings.Fields(text))
+	if err != nil {
+		return out, err
+	}
+	return out, s.checkDry()
+}
+
+func (s *Sim) command(who string, words []string) (string, error) {
+	if len(words) == 0 {
+		return "", nil
+	}
+	verb, args := words[0], words[1:]
+	if verb == "repeat" {
+		return s.repeat(args)
+	}
+	for _, group := range []func(string, []string) (bool, error){s.git, s.fault, s.byHand} {
+		if done, err := group(verb, args); done || err != nil {
+			return "", err
+		}
+	}
+	return s.act(who, verb, args)
+}
+
+// act is what controllers do, and what prints.
+func (s *Sim) act(who, verb string, args []string) (string, error) {
+	c := s.controller(who)
+	switch verb {
+	case "on":
+		return s.command(args[0], args[1:])
+	case "pass":
+		p, err := s.pass(c)
+		return s.text(p), err
+	case "settle":
+		return s.settle(c, args)
+	case "stale", "fresh", "pin":
+		c.source.stale, c.source.pinned = verb == "stale", one(args)
+	case "kill":
+		return "", s.kill(c, args)
+	case "tick":
+		d, err := time.ParseDuration(one(args))
+		s.now = s.now.Add(d)
+		return "", err
+	case "pods":
+		return s.pods(), nil
+	case "receipts":
+		return s.receipts(), nil
+	case "files":
+		return s.files(), nil
+	case "status":
+		return s.status(c)
+	default:
+		return "", fmt.Errorf("what is %q?", verb)
+	}
+	return "", nil
+}
+
+func one(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+func (s *Sim) repeat(args []string) (string, error) {
+	n, err := strconv.Atoi(one(args))
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	for range n {
+		for _, text := range strings.Split(strings.Join(args[1:], " "), ";") {
+			o, err := s.Do(text)
+			out.WriteString(o)
+			if err != nil {
+				return out.String(), fmt.Errorf("%s: %w", strings.TrimSpace(text), err)
+			}
+		}
+	}
+	return out.String(), nil
+}
+
+func (s *Sim) kill(c *controller, args []string) error {
+	if len(args) == 2 {
+		n, err := strconv.Atoi(args[1])
+		s.fuse.Left = n
+		return err
+	}
+	s.start(c)
+	return nil
+}
+
+// pass makes one pass and judges it. A controller that dies in it is replaced, and the new one makes the pass.
+func (s *Sim) pass(c *controller) (reconciler.Pass, error) {
+	before := s.before()
+	p := c.rec.Pass(context.Background())
+	s.passes++
+	err := s.judge(c, before, p)
+	if s.fuse.Left > 0 {
+		return p, err
+	}
+	s.fuse.Left = never
+	s.start(c)
+	q, again := s.pass(c)
+	return q, errors.Join(err, again)
+}
+
+// before is the world to compare with, or nothing when nobody will.
+func (s *Sim) before() *fake.World {
+	if s.care == none {
+		return nil
+	}
+	return s.world.Copy()
+}
+
+// rounds bounds a settle: more passes than that without an end are a loop.
+const rounds = 150
+
+// resync is how often the loop makes a pass and fetches though nothing calls for it.
+const resync = 30 * time.Second
+
+// settle makes passes until nothing is done and nothing is waited for, not even a resync later. It prints each plan
+// with actions.
+func (s *Sim) settle(c *controller, args []string) (string, error) {
+	begin, limit, bounded := s.now, 40*time.Minute, len(args) > 0
+	if bounded {
+		d, err := time.ParseDuration(args[0])
+		if err != nil {
+			return "", err
+		}
+		limit = d
+	}
+	var out strings.Builder
+	quiet := false // nothing was waited for
+	for range rounds {
+		writes := s.world.Writes()
+		p, err := s.pass(c)
+		if len(p.Plan.Actions) > 0 {
+			fmt.Fprintf(&out, "+%v\n%s", s.now.Sub(begin), s.text(p))
+		}
+		if err != nil {
+			return out.String(), err
+		}
+		next, err := s.next(p, s.world.Writes() != writes)
+		switch {
+		case err != nil:
+			return out.String(), err
+		case quiet && next.IsZero():
+			return out.String(), s.still(c, p)
+		case next.IsZero():
+			quiet, next = true, s.now.Add(resync)
+		case quiet && calm(p):
+			return out.String(), fmt.Errorf("law 2, still: nothing was waited for, and after a resync there is more to do:\n%s", s.text(p))
+		default:
+			quiet = false
+		}
+		if next.Sub(begin) > limit {
+			if bounded {
+				s.now = begin.Add(limit)
+			}
+			return out.String(), nil
+		}
+		s.now = next
+	}
+	text := out.String()
+	return text, fmt.Errorf("law 2, still: no end after %d passes, the last of which were:\n%s", rounds, text[max(0, len(text)-1500):])
+}
+
+// next is when to go on after a pass: at once if it changed something, else at its Wake, or when an event pokes. Zero means
+// never.
+func (s *Sim) next(p reconciler.Pass, wrote bool) (time.Time, error) {
+	wake, event := p.Plan.Wake, s.world.Next()
+	switch {
+	case wrote:
+		return s.now, nil
+	case event.After(s.now) && (wake.IsZero() || event.Before(wake)):
+		return event, nil
+	case wake.After(s.now):
+		return wake, nil
+	case len(p.Plan.Actions) > 0:
+		return s.now.Add(time.Second), nil
+	case !wake.IsZero():
+		return wake, fmt.Errorf("law 2, still: nothing to do, and Wake %v is not after now %v", clock(wake), clock(s.now))
+	}
+	return time.Time{}, nil
+}
+
+func clock(t time.Time) string { return t.UTC().Format("15:04:05.000") }

@@ -1,0 +1,133 @@
+package sim
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var (
+	update = flag.Bool("update", os.Getenv("UPDATE_GOLDEN") != "", "rewrite the goldens")
+	seed   = flag.Uint64("seed", 0, "tell this one random story")
+	seeds  = flag.Uint64("seeds", 60, "how many random stories to tell")
+	first  = flag.Uint64("first", 1, "the first seed")
+)
+
+func stories(t *testing.T) map[string]string {
+	paths, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no stories: ", err)
+	}
+	out := map[string]string{}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[path] = string(text)
+	}
+	return out
+}
+
+func TestEveryStoryKeepsEveryLawAfterEveryLine(t *testing.T) {
+	for path, text := range stories(t) {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
+			story := Parse(text)
+			told, err := story.Tell(Telling{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if *update {
+				if err := os.WriteFile(path, []byte(told.Story), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := story.Mismatch(told); diff != "" && !*update {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestAControllerKilledAfterAnyLineEndsWhereOneThatRemembersDoes(t *testing.T) {
+	for path, text := range stories(t) {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
+			story := Parse(text)
+			oracle := mustTell(t, story, Telling{Care: none})
+			for _, l := range story.lines {
+				if l.command() != "" {
+					sameEnd(t, story, oracle, Telling{KillAfterLine: l.no, Care: bounds}, l.text)
+				}
+			}
+		})
+	}
+}
+
+func TestAControllerKilledAtAnyWriteEndsWhereOneThatRemembersDoes(t *testing.T) {
+	for path, text := range stories(t) {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
+			story := Parse(text)
+			oracle := mustTell(t, story, Telling{Care: none})
+			for n := 1; n <= oracle.Writes; n++ {
+				sameEnd(t, story, oracle, Telling{KillAfterWrite: n, Care: bounds}, fmt.Sprint("write ", n))
+			}
+		})
+	}
+}
+
+func mustTell(t *testing.T, story Story, how Telling) Told {
+	told, err := story.Tell(how)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return told
+}
+
+func sameEnd(t *testing.T, story Story, oracle Told, how Telling, where string) {
+	told, err := story.Tell(how)
+	if err != nil {
+		t.Errorf("killed after %s: %v", where, err)
+		return
+	}
+	if diff := cmp.Diff(strings.Split(oracle.End, "\n"), strings.Split(told.End, "\n")); diff != "" {
+		t.Errorf("killed after %s: law 4, no memory: the end differs (-oracle +killed):\n%s", where, diff)
+	}
+}
+
+func TestRandomStoriesKeepTheLawsAndEndAsGitSays(t *testing.T) {
+	from, to := *first, *first+*seeds
+	if *seed != 0 {
+		from, to = *seed, *seed+1
+	}
+	for n := from; n < to; n++ {
+		t.Run(fmt.Sprint("seed ", n), func(t *testing.T) {
+			t.Parallel()
+			story, end := Random(n)
+			if err := TellRandom(slices.Concat(story, end)); err != nil {
+				story = shrink(story, end)
+				lines := slices.Concat(story, end)
+				t.Fatalf("seed %d: %v\nreduced to:\n%s\n%v", n, err, strings.Join(lines, "\n"), TellRandom(lines))
+			}
+		})
+	}
+}
+
+// shrink leaves out lines as long as the story still breaks a law.
+func shrink(story, end []string) []string {
+	for i := len(story) - 1; i > 1; i-- {
+		fewer := slices.Delete(slices.Clone(story), i, i+1)
+		if TellRandom(slices.Concat(fewer, end)) != nil {
+			story = fewer
+		}
+	}
+	return story
+}
