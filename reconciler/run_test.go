@@ -523,3 +523,29 @@ func TestANodeThatCannotBeOpenedIsSilent(t *testing.T) {
 		})
 	})
 }
+
+func TestWhatEndsWhileTheLoopThinksIsSeenSoon(t *testing.T) {
+	for took := 100 * time.Millisecond; took < 200*time.Millisecond; took += 7 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed("n1")
+			b.Parallel = 1
+			b.sites["n1"].took = map[string]time.Duration{"run": took, "look": 50 * time.Millisecond}
+			next := until(many("n1", 10)...)
+			b.think = func(h manifest.History, s live.Snapshot, now time.Time) plan.Plan {
+				time.Sleep(60 * time.Millisecond)
+				return next(h, s, now)
+			}
+			during(t, b, func() {
+				after(4 * time.Second)
+				for _, p := range b.last().Snapshot.Nodes[0].Pods {
+					if p.Asked {
+						t.Errorf("a start of %v: %s runs and was not seen", took, p.Name)
+					}
+				}
+				if n := len(b.sites["n1"].pods); n != 10 {
+					t.Errorf("a start of %v: %d of 10 pods run", took, n)
+				}
+			})
+		})
+	}
+}

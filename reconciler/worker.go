@@ -157,6 +157,7 @@ func (w *worker) untilDue() time.Duration {
 func (w *worker) look(c care, awake time.Duration) <-chan struct{} {
 	seen := make(chan struct{})
 	now := w.Now()
+	w.nudged = false
 	if !w.inLook && w.looks > 0 && now.Sub(w.lookBegan) < c.older && now.Before(w.due()) {
 		close(seen)
 		return seen
@@ -187,7 +188,7 @@ func (w *worker) view(awake time.Duration, now time.Time) live.Node {
 
 // startLook looks in a goroutine of its own. unawaited says that no pass waits for the answer.
 func (w *worker) startLook(awake time.Duration, unawaited bool) {
-	w.inLook, w.nudged, w.stale, w.acted = true, false, false, false
+	w.inLook, w.stale, w.acted = true, false, false
 	w.lookBegan = w.Now()
 	number, driver, node := w.lookBegins(), w.driver, w.node
 	w.spawn(func(ctx context.Context) func() {
