@@ -3,6 +3,7 @@ package fake
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -136,7 +137,7 @@ func (d driver) run(h *host, want manifest.Pod) error {
 		return err
 	}
 	if p == nil {
-		p = &pod{name: want.Name, labels: want.Labels, spec: want, created: h.stamp(d.world.now())}
+		p = &pod{name: want.Name, labels: maps.Clone(want.Labels), spec: want, created: h.stamp(d.world.now())}
 		h.pods[want.Name] = p
 		if err := d.write(h); err != nil {
 			return err
@@ -293,7 +294,7 @@ func (d driver) Put(ctx context.Context, want manifest.File) error {
 				return err
 			}
 		}
-		f.labels, f.data, f.whole = want.Labels, slices.Clone([]byte(want.Data)), true
+		f.labels, f.data, f.whole = maps.Clone(want.Labels), slices.Clone([]byte(want.Data)), true
 		return d.write(h)
 	})
 }
