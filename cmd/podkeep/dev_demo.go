@@ -72,7 +72,7 @@ func (d *demo) run(ctx context.Context) error {
 		{"An image, without a registry", "The example's server is built here and loaded into each node.", d.images},
 		{"A repository, and a controller that keeps the fleet as it says", "A bare repository to push to, a clone to work in. The controller reads the one and has no state of its own.", d.controller},
 		{"The first push becomes pods", "", d.firstPush},
-		{"A changed ConfigMap rolls out", "Configuration is part of the revision. `plan` says what a push would do, before it is done.", d.configChange},
+		{"A changed ConfigMap rolls out", "Configuration is part of the revision. On a branch first: `plan` says what it would do, and does nothing.", d.configChange},
 		{"A mistake is held", "The next commit asks for an image that does not exist. The old pods go on serving; after 15 s without progress the revision is rejected, and not tried again.", d.mistake},
 		{"git revert undoes it", "", d.revert},
 	}
@@ -191,7 +191,7 @@ func (d *demo) repository(ctx context.Context) error {
 }
 
 func (d *demo) firstPush(ctx context.Context) error {
-	commit, err := d.push(ctx, "hello, three times", "add", ".")
+	commit, err := d.push(ctx, "hello, three times")
 	if err != nil {
 		return err
 	}
@@ -217,10 +217,18 @@ func (d *demo) configChange(ctx context.Context) error {
 		return err
 	}
 	d.shown("sed -i 's/greeting: hello/greeting: good morning/' config.yaml")
-	if err := d.podkeep(ctx, "plan", "--source", "fleet.git", "work"); err != nil {
+	d.shown(`git commit -am "say good morning" && git push origin HEAD:proposal`)
+	if err := d.commit(ctx, "say good morning"); err != nil {
 		return err
 	}
-	commit, err := d.push(ctx, "say good morning", "add", ".")
+	if err := d.git(ctx, d.file("work"), "push", "--quiet", "origin", "HEAD:proposal"); err != nil {
+		return err
+	}
+	if err := d.podkeep(ctx, "plan", "--rev", "proposal"); err != nil {
+		return err
+	}
+	d.shown("git push")
+	commit, err := d.pushed(ctx)
 	if err != nil {
 		return err
 	}
@@ -238,7 +246,7 @@ func (d *demo) mistake(ctx context.Context) error {
 		return err
 	}
 	d.shown("sed -i s/hello:v1/hello:v9/ deployment.yaml")
-	commit, err := d.push(ctx, "hello v9", "add", ".")
+	commit, err := d.push(ctx, "hello v9")
 	if err != nil {
 		return err
 	}
@@ -375,16 +383,20 @@ func (d *demo) podkeep(ctx context.Context, args ...string) error {
 	return err
 }
 
-// push commits what the git command staged, and pushes it.
-func (d *demo) push(ctx context.Context, message string, stage ...string) (commit string, err error) {
+// push commits everything, and pushes it.
+func (d *demo) push(ctx context.Context, message string) (commit string, err error) {
 	d.shown(fmt.Sprintf("git commit -am %q && git push", message))
-	if err := d.git(ctx, d.file("work"), stage...); err != nil {
-		return "", err
-	}
-	if err := d.git(ctx, d.file("work"), "commit", "--quiet", "-m", message); err != nil {
+	if err := d.commit(ctx, message); err != nil {
 		return "", err
 	}
 	return d.pushed(ctx)
+}
+
+func (d *demo) commit(ctx context.Context, message string) error {
+	if err := d.git(ctx, d.file("work"), "add", "."); err != nil {
+		return err
+	}
+	return d.git(ctx, d.file("work"), "commit", "--quiet", "-m", message)
 }
 
 func (d *demo) pushed(ctx context.Context) (commit string, err error) {
