@@ -196,7 +196,6 @@ func (w *worker) begin(a plan.Action) {
 func (w *worker) end(a plan.Action, err error) {
 	now := w.Now()
 	f := w.flying[keyOf(a)]
-	rev := w.rev(a)
 	w.ends(a, err, now)
 	w.stale, w.acted = true, true
 	if err != nil && a.Verb == plan.Run {
@@ -204,7 +203,7 @@ func (w *worker) end(a plan.Action, err error) {
 			delete(w.present, c.Image)
 		}
 	}
-	w.voice.did(a, rev, now.Sub(f.began), err)
+	w.voice.did(a, f.rev, now.Sub(f.began), err)
 }
 
 // do makes the one call that an action is, with its deadline.

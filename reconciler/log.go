@@ -26,7 +26,14 @@ type phase struct {
 func (v *voice) node(name string) *logrus.Entry { return v.log.WithField("node", name) }
 
 func (v *voice) action(a plan.Action, rev string) *logrus.Entry {
-	return v.log.WithFields(logrus.Fields{"node": a.Node, "app": a.App.Short(), "rev": live.ShortRev(rev), "why": a.Why})
+	e := v.node(a.Node).WithField("why", a.Why)
+	if a.App != (manifest.ID{}) {
+		e = e.WithField("app", a.App.Short())
+	}
+	if rev != "" {
+		e = e.WithField("rev", live.ShortRev(rev))
+	}
+	return e
 }
 
 func (v *voice) did(a plan.Action, rev string, took time.Duration, err error) {

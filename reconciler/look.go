@@ -48,6 +48,7 @@ type woe struct {
 // flight is an action that was begun, until a look that began after its end has been answered.
 type flight struct {
 	plan.Action
+	rev   string
 	began time.Time
 	ended bool
 	err   error
@@ -174,7 +175,7 @@ func asked(f *flight) live.Pod {
 
 // begins writes down that an action is under way.
 func (h *host) begins(a plan.Action, now time.Time) {
-	h.flying[keyOf(a)] = &flight{Action: a, began: now}
+	h.flying[keyOf(a)] = &flight{Action: a, rev: h.rev(a), began: now}
 }
 
 // ends writes down how it went.
