@@ -137,7 +137,7 @@ func (d driver) run(h *host, want manifest.Pod) error {
 		return err
 	}
 	if p == nil {
-		p = &pod{name: want.Name, labels: maps.Clone(want.Labels), spec: want, created: h.stamp(d.world.now())}
+		p = newPod(want.Name, want.Labels, want, h.stamp(d.world.now()))
 		h.pods[want.Name] = p
 		if err := d.write(h); err != nil {
 			return err
@@ -295,6 +295,9 @@ func (d driver) Put(ctx context.Context, want manifest.File) error {
 			}
 		}
 		f.labels, f.data, f.whole = maps.Clone(want.Labels), slices.Clone([]byte(want.Data)), true
+		if r, ok := live.ParseReceipt(f.labels); ok {
+			f.receipt = &r
+		}
 		return d.write(h)
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,9 +46,19 @@ type host struct {
 type pod struct {
 	name       string
 	labels     map[string]string
+	read       *live.Pod // what the labels say; nil when they are not podkeep's
 	spec       manifest.Pod
 	created    time.Time
 	containers []*container
+}
+
+// newPod reads the labels once, for they never change.
+func newPod(name string, labels map[string]string, spec manifest.Pod, created time.Time) *pod {
+	p := &pod{name: name, labels: maps.Clone(labels), spec: spec, created: created}
+	if read, err := live.ParsePod(name, labels); err == nil {
+		p.read = &read
+	}
+	return p
 }
 
 // container changes by itself at two moments that its image decides: begins and ends.
@@ -63,6 +74,7 @@ type container struct {
 type file struct {
 	cluster, name string
 	labels        map[string]string
+	receipt       *live.Receipt // what the labels say, if it is one
 	data          []byte
 	whole         bool
 }
@@ -222,24 +234,13 @@ func (h *host) node(cluster string, now time.Time) live.Node {
 		if !f.whole || f.cluster != cluster {
 			continue
 		}
-		if r, ok := live.ParseReceipt(f.labels); ok {
-			n.Receipts = append(n.Receipts, r)
+		if f.receipt != nil {
+			n.Receipts = append(n.Receipts, *f.receipt)
 			continue
 		}
 		n.Files = append(n.Files, live.File{Name: f.name, Labels: f.labels})
 	}
-	slices.SortFunc(n.Receipts, func(a, b live.Receipt) int { return compare(a.Name(), b.Name()) })
 	return n
-}
-
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 func facts(h *host) live.Facts {
@@ -251,10 +252,10 @@ func facts(h *host) live.Facts {
 
 // seen reads the pod from its labels. ok is false for a pod whose labels are not podkeep's.
 func (p *pod) seen(skew time.Duration) (live.Pod, bool) {
-	out, err := live.ParsePod(p.name, p.labels)
-	if err != nil {
+	if p.read == nil {
 		return live.Pod{}, false
 	}
+	out := *p.read
 	out.Created = seconds(p.created, skew)
 	for _, c := range p.containers {
 		out.Containers = append(out.Containers, live.Container{
@@ -262,7 +263,7 @@ func (p *pod) seen(skew time.Duration) (live.Pod, bool) {
 			Started: seconds(c.started, skew), Finished: seconds(c.stopped, skew),
 		})
 	}
-	slices.SortFunc(out.Containers, func(a, b live.Container) int { return compare(a.Name, b.Name) })
+	slices.SortFunc(out.Containers, func(a, b live.Container) int { return strings.Compare(a.Name, b.Name) })
 	return out, true
 }
 

@@ -135,13 +135,11 @@ func (w *World) Erase(name string) error {
 func (w *World) Foreign(hostName, name string, labels map[string]string) {
 	w.on(hostName, func(h *host) {
 		at := h.stamp(w.now())
-		h.pods[name] = &pod{
-			name: name, labels: maps.Clone(labels), created: at,
-			spec: manifest.Pod{Name: name},
-			containers: []*container{{
-				id: w.id(), name: "main", image: "foreign", state: live.Running, created: at, started: at,
-			}},
-		}
+		p := newPod(name, labels, manifest.Pod{Name: name}, at)
+		p.containers = []*container{{
+			id: w.id(), name: "main", image: "foreign", state: live.Running, created: at, started: at,
+		}}
+		h.pods[name] = p
 	})
 }
 
