@@ -130,8 +130,7 @@ func (d *Driver) createPod(ctx context.Context, b *builder) error {
 
 // again replaces a pod whose making broke off before its infra container was there.
 func (d *Driver) again(ctx context.Context, b *builder) error {
-	_, err := pods.Remove(ctx, b.pod.Name, new(pods.RemoveOptions).WithForce(true))
-	if err != nil && !gone(clean(err)) {
+	if err := removePod(ctx, b.pod.Name); err != nil {
 		return err
 	}
 	return d.createPod(ctx, b)

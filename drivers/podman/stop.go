@@ -54,7 +54,20 @@ func (d *Driver) stop(ctx context.Context, pod *entities.PodInspectReport) error
 			return err
 		}
 	}
-	_, err := pods.Remove(ctx, pod.ID, new(pods.RemoveOptions).WithForce(true))
+	return removePod(ctx, pod.ID)
+}
+
+// mountLeft is said of a container whose start was cut off by the service's end, between a mount and the note of it. The
+// container is gone all the same, and stood in the way of the pod's removal once.
+const mountLeft = "device or resource busy"
+
+// removePod removes a pod with all of its containers.
+func removePod(ctx context.Context, name string) error {
+	force := new(pods.RemoveOptions).WithForce(true)
+	_, err := pods.Remove(ctx, name, force)
+	if because(clean(err), mountLeft) {
+		_, err = pods.Remove(ctx, name, force)
+	}
 	if gone(clean(err)) {
 		return nil
 	}
