@@ -17,6 +17,9 @@ APT         := podman conmon runc netavark aardvark-dns catatonit iptables opens
 # Packages whose tests need real Podman; every other package is a unit.
 REAL := ./cmd/... ./devfleet/... ./drivers/podman/... ./docs/...
 
+# Packages with goroutines of their own whose tests are fast.
+RACY := ./reconciler ./sources ./sources/dir ./drivers/fake ./status
+
 say = @printf '\n\033[1;36m── %s\033[0m\n' '$(1)'
 
 .PHONY: help
@@ -31,13 +34,19 @@ build: ## bin/podkeep, one static binary
 	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/podkeep ./cmd/podkeep
 
 .PHONY: test
-test: deps build unit e2e check ## all that CI runs; installs what it needs
+test: deps build unit race e2e check ## all that CI runs; installs what it needs
 	$(call say,all of it passed)
 
 .PHONY: unit
 unit: ## the fast tests: no Podman, no root
 	$(call say,unit)
 	go test $$(go list ./... | grep -vxFf <(go list $(REAL)))
+
+.PHONY: race
+race: ## the packages with goroutines, under the race detector (needs a C compiler)
+	$(call say,race)
+	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 go test -race $(RACY); \
+	else echo 'no gcc here: left out; apt-get install gcc libc6-dev brings it'; fi
 
 .PHONY: e2e
 e2e: ## the tests that drive real Podman nodes (root)
@@ -52,7 +61,7 @@ sim: ## the simulation stories, laws checked after every line
 .PHONY: golden
 golden: ## rewrite the goldens; read the diff before you commit it
 	$(call say,goldens)
-	UPDATE_GOLDEN=1 go test -count=1 ./manifest/... ./reconciler/... ./status/... || true
+	UPDATE_GOLDEN=1 go test -count=1 ./manifest/... ./reconciler/... ./status/... ./cmd/podkeep
 	git --no-pager diff --stat
 
 .PHONY: bench
