@@ -134,10 +134,12 @@ func values(t *testing.T, s sources.Source) []string {
 }
 
 func TestALocalRepositoryIsASource(t *testing.T) {
+	t.Parallel()
 	sourcetest.Run(t, func(t *testing.T) sourcetest.Fixture { return inPlace{sourcetest.NewRepository(t)} })
 }
 
 func TestALocalRepositoryThatRepacksIsASource(t *testing.T) {
+	t.Parallel()
 	sourcetest.Run(t, func(t *testing.T) sourcetest.Fixture { return packed{inPlace{sourcetest.NewRepository(t)}} })
 }
 
@@ -150,6 +152,7 @@ func (p packed) Write(t *testing.T, f map[string]string) {
 }
 
 func TestALinkedWorkTreeIsASource(t *testing.T) {
+	t.Parallel()
 	sourcetest.Run(t, func(t *testing.T) sourcetest.Fixture {
 		r := sourcetest.NewRepository(t)
 		r.Commit(t, nil)
@@ -169,14 +172,17 @@ type workTree struct {
 func (w workTree) Break(t *testing.T) func() { return w.main.Break(t) }
 
 func TestHTTPSIsASource(t *testing.T) {
+	t.Parallel()
 	sourcetest.Run(t, func(t *testing.T) sourcetest.Fixture { a, _ := newHTTPS(t); return a })
 }
 
 func TestSSHIsASource(t *testing.T) {
+	t.Parallel()
 	sourcetest.Run(t, func(t *testing.T) sourcetest.Fixture { a, _ := newSSH(t); return a })
 }
 
 func TestABranchATagOrACommitCanBeAskedFor(t *testing.T) {
+	t.Parallel()
 	a, _ := newHTTPS(t)
 	first := a.push(t, one("1"))
 	a.Git(t, "tag", "-a", "-m", "release", "v1")
@@ -257,6 +263,7 @@ func TestAnEmptyRepositoryHasNoCommitYet(t *testing.T) {
 }
 
 func TestAForcePushMovesTheHeadAndKeepsWhatWasFetched(t *testing.T) {
+	t.Parallel()
 	for _, make := range []func(testing.TB) away{
 		func(t testing.TB) away { a, _ := newHTTPS(t); return a }, func(t testing.TB) away { a, _ := newSSH(t); return a },
 	} {
@@ -284,6 +291,7 @@ func descends(t *testing.T, s *git.Source, commit, head string, want bool) {
 }
 
 func TestADroppedCommitIsGoneForWhoComesLater(t *testing.T) {
+	t.Parallel()
 	a, _ := newHTTPS(t)
 	root := a.push(t, one("1"))
 	dropped := a.push(t, one("2"))
@@ -304,6 +312,7 @@ func TestADroppedCommitIsGoneForWhoComesLater(t *testing.T) {
 }
 
 func TestADeletedBranchIsSaidAndTheLastHeadStays(t *testing.T) {
+	t.Parallel()
 	a, _ := newHTTPS(t)
 	a.push(t, one("1"))
 	a.Git(t, "push", "-q", "origin", "HEAD:side")
@@ -319,6 +328,7 @@ func TestADeletedBranchIsSaidAndTheLastHeadStays(t *testing.T) {
 }
 
 func TestARestartWhileTheForgeIsDownKnowsTheLastHead(t *testing.T) {
+	t.Parallel()
 	a, h := newHTTPS(t)
 	head := a.push(t, one("1"))
 	first := open(t, a.options)
@@ -336,6 +346,7 @@ func TestARestartWhileTheForgeIsDownKnowsTheLastHead(t *testing.T) {
 }
 
 func TestACacheThatIsDeletedIsFetchedAgain(t *testing.T) {
+	t.Parallel()
 	a, _ := newHTTPS(t)
 	head := a.push(t, one("1"))
 	s := open(t, a.options)
@@ -346,6 +357,7 @@ func TestACacheThatIsDeletedIsFetchedAgain(t *testing.T) {
 }
 
 func TestACacheThatLostAnObjectHealsItself(t *testing.T) {
+	t.Parallel()
 	a, _ := newHTTPS(t)
 	head := a.push(t, one("1"))
 	blob := a.Git(t, "rev-parse", "HEAD:a.yaml")
@@ -420,6 +432,7 @@ func TestNamesAreTheSameHoweverTheyAreWritten(t *testing.T) {
 }
 
 func TestAYearOfPushesStaysFewFiles(t *testing.T) {
+	t.Parallel()
 	a, _ := newHTTPS(t)
 	line(t, a.Repository, 100)
 	a.Git(t, "push", "-q", "origin", "main")

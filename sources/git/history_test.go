@@ -95,6 +95,7 @@ func TestReadingGoesOnWhileTheRepositoryIsRepacked(t *testing.T) {
 	commits := line(t, r, 300)
 	s := open(t, git.Options{URL: r.Dir})
 	done := make(chan struct{})
+	defer func() { <-done }()
 	go func() {
 		defer close(done)
 		for i := range 8 {

@@ -119,6 +119,7 @@ func (s *Source) extend(ctx context.Context, head plumbing.Hash) error {
 		r.seen[h] = struct{}{}
 	}
 	r.head = head
+	s.rest(len(fresh))
 	return nil
 }
 

@@ -75,7 +75,18 @@ func (s *Source) gather(ctx context.Context, l *line, head plumbing.Hash) error 
 		}
 	}
 	m.head, m.found = head, g.found
+	s.rest(l.at[head] - from)
 	return nil
+}
+
+// longWalk is how many commits read in one go leave so much behind in memory that it is worth opening anew.
+const longWalk = 1000
+
+// rest lets go of what reading n commits left behind.
+func (s *Source) rest(n int) {
+	if n > longWalk {
+		s.objects.close()
+	}
 }
 
 // gathering is one walk back. It looks at each distinct tree at the path once, the newest first.

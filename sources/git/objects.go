@@ -21,10 +21,10 @@ import (
 )
 
 // objectCache bounds what is kept of objects read: mostly the bases of deltas.
-const objectCache = 2 * cache.MiByte
+const objectCache = cache.MiByte
 
-// maxMeta bounds a commit, a tree and a note.
-const maxMeta = 16 << 20
+// maxMeta bounds a commit and a tree. Larger objects are not even read by go-git until they are asked for.
+const maxMeta = files.MaxFile
 
 // objects reads a repository's objects, and goes on reading while somebody else repacks it. It is safe for
 // concurrent use.
@@ -52,6 +52,9 @@ func (o *objects) shut() {
 	o.stores = nil
 }
 
+// reopens is how often one read follows a repository that is repacked again and again.
+const reopens = 5
+
 // get gives one object, at any size. What is not there is plumbing.ErrObjectNotFound.
 func (o *objects) get(h plumbing.Hash, t plumbing.ObjectType) (plumbing.EncodedObject, error) {
 	o.mu.Lock()
@@ -60,12 +63,15 @@ func (o *objects) get(h plumbing.Hash, t plumbing.ObjectType) (plumbing.EncodedO
 		o.open()
 	}
 	obj, err := o.find(h, t)
-	if err == nil || errors.Is(err, plumbing.ErrObjectNotFound) && o.packs == packsOf(o.dirs()) {
-		return obj, err
+	for range reopens {
+		if err == nil || errors.Is(err, plumbing.ErrObjectNotFound) && o.packs == packsOf(o.dirs()) {
+			break
+		}
+		o.shut()
+		o.open()
+		obj, err = o.find(h, t)
 	}
-	o.shut()
-	o.open()
-	return o.find(h, t)
+	return obj, err
 }
 
 func (o *objects) find(h plumbing.Hash, t plumbing.ObjectType) (plumbing.EncodedObject, error) {

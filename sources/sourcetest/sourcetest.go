@@ -37,6 +37,7 @@ const Patience = 20 * time.Second
 func Run(t *testing.T, place func(t *testing.T) Fixture) {
 	for _, c := range contract {
 		t.Run(c.claim, func(t *testing.T) {
+			t.Parallel()
 			c.test(t, place(t))
 		})
 	}
