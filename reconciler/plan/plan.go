@@ -75,6 +75,8 @@ type Plan struct {
 	Apps    []App    // sorted by ID
 	Notes   []string // what concerns the fleet as a whole: silence, held pruning, foreign sources
 	Wake    time.Time
+	// Fetch is the time that a fetch must begin after for something held to go on; zero when none is waited for.
+	Fetch time.Time
 }
 
 // Make thinks. The answer's actions are in the order in which they are to be begun on each node: what is written down, then

@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -19,7 +20,7 @@ type work struct {
 	wl      *manifest.Workload
 	kept    []*pod // one for each slot of each revision
 	extra   []*pod // twins that may go, and twins that are on their way in
-	leaving int    // twins that are told to stop now, and take room until they are seen gone
+	room    int    // how many pods may be started now: what is told to stop takes room until it is seen gone
 	step    rollout.Step
 	hidden  string // why pods may be where nobody can look
 	app     App
@@ -57,19 +58,34 @@ func (w *world) frozen(app manifest.ID) string {
 	if source, ok := w.alien[app]; ok {
 		return fmt.Sprintf("its pods belong to source %s under the same cluster name; --adopt takes them over", source)
 	}
+	if w.h.Proposal {
+		return ""
+	}
 	for _, p := range w.pods[app] {
-		if w.unknown(p.Commit) && !w.h.Fetched.After(p.Created.Add(clockSlack)) {
+		if w.unknown(p.Commit) && w.mustFetch(p.Created) {
 			return fmt.Sprintf("%s on %s was born of %s, which is no ancestor of HEAD %s; waiting for a fetch that begins after its birth",
 				p.Name, p.node.Name, short(p.Commit), short(w.h.Head.Commit))
 		}
 	}
 	for _, r := range w.receipts[app] {
-		if w.unknown(r.Commit) && !w.h.Fetched.After(r.Time.Add(clockSlack)) {
+		if w.unknown(r.Commit) && w.mustFetch(r.Time) {
 			return fmt.Sprintf("a receipt (%s) names %s, which is no ancestor of HEAD %s; waiting for a fetch that begins after it",
 				r.Verb, short(r.Commit), short(w.h.Head.Commit))
 		}
 	}
 	return ""
+}
+
+// mustFetch says whether the newest fetch may have begun before birth. If so the plan asks for one that does not.
+func (w *world) mustFetch(birth time.Time) bool {
+	after := birth.Add(clockSlack)
+	if w.h.Fetched.After(after) {
+		return false
+	}
+	if after.After(w.plan.Fetch) {
+		w.plan.Fetch = after
+	}
+	return true
 }
 
 // unknown says whether HEAD does not descend from a commit.
@@ -87,6 +103,7 @@ func (k *work) pair() {
 	seen := map[slot]*pod{}
 	pods := append([]*pod(nil), k.pods[k.wl.ID]...)
 	sort.SliceStable(pods, func(i, j int) bool { return before(pods[i], pods[j]) })
+	spare := k.tally(pods)
 	for _, p := range pods {
 		key := slot{p.Rev, p.Slot}
 		switch twin := seen[key]; {
@@ -97,11 +114,40 @@ func (k *work) pair() {
 			k.kept = append(k.kept, p)
 		case twin.moving && !p.moving:
 			k.extra = append(k.extra, p)
+		case p.available && spare <= 0:
+			k.extra = append(k.extra, p)
+			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s is one too many for its slot, and stays until others are available", p.Name, p.node.Name))
 		default:
-			k.leaving++
+			if p.available {
+				spare--
+			}
 			k.stop(p, fmt.Sprintf("slot %d of %s is kept on %s", p.Slot, live.ShortRev(p.Rev), twin.node.Name))
 		}
 	}
+}
+
+// tally finds out how many pods may be started, and says how many available ones may be given up.
+func (k *work) tally(pods []*pod) (spare int) {
+	k.room = k.wl.Replicas + k.wl.Strategy.MaxSurge
+	spare = -k.floor()
+	for _, p := range pods {
+		if p.Stopping {
+			continue
+		}
+		k.room--
+		if p.available {
+			spare++
+		}
+	}
+	return spare
+}
+
+// floor is how many pods must stay available.
+func (k *work) floor() int {
+	if k.wl.Strategy.Type == manifest.Recreate {
+		return 0
+	}
+	return k.wl.Replicas - k.wl.Strategy.MaxUnavailable
 }
 
 func before(a, b *pod) bool {
@@ -394,7 +440,7 @@ func (k *work) move() {
 				k.stop(p, why)
 				p.Stopping = true
 			}
-		case moving < max(1, k.wl.Strategy.MaxSurge) && k.total()+moving+k.leaving < k.wl.Replicas+k.wl.Strategy.MaxSurge:
+		case moving < max(1, k.wl.Strategy.MaxSurge) && k.room > 0:
 			if k.create(p.Rev, p.Gen, p.Slot, why) {
 				moving++
 			}
@@ -418,11 +464,7 @@ func (k *work) stopsBeforeMove() bool {
 
 // spare is how many available pods may be given up now.
 func (k *work) spare() int {
-	floor := k.wl.Replicas - k.wl.Strategy.MaxUnavailable
-	if k.wl.Strategy.Type == manifest.Recreate {
-		floor = 0
-	}
-	n := -floor
+	n := -k.floor()
 	for _, p := range k.kept {
 		if p.available && !p.Stopping {
 			n++
@@ -474,6 +516,10 @@ func (k *work) grow() {
 			if used[slot] {
 				continue
 			}
+			if k.room <= 0 {
+				k.app.Waits = append(k.app.Waits, fmt.Sprintf("%d of %s wait until others are gone", lack, live.ShortRev(rev)))
+				break
+			}
 			lack--
 			if !k.create(rev, k.genOf(rev), slot, k.whyRun(rev)) {
 				break
@@ -515,6 +561,7 @@ func (k *work) create(rev string, gen, slot int, why string) bool {
 		k.app.Waits = append(k.app.Waits, fmt.Sprintf("slot %d of %s: %s", slot, live.ShortRev(rev), refusal))
 		return false
 	}
+	k.room--
 	k.run(k.node(host.Name), k.birth(f, gen, slot, r), f, nil, why)
 	return true
 }
