@@ -42,32 +42,32 @@ func (d *Driver) run(ctx context.Context, pod manifest.Pod) error {
 
 // startBrokeOff is what Podman says of a container whose start was cut off by the service's end: the runtime has it, or the
 // infra container's network is half there, and Podman does not know. That first attempt to start it clears most of it.
-var startBrokeOff = []string{"container with given ID already exists", "internal libpod error", "file exists"}
+var startBrokeOff = []string{"container with given ID already exists", "internal libpod error", "failed: exit status", "file exists"}
 
-// raiseAgain finishes what a cut-off start left. Where a second start does not help, and nothing of the pod ever ran,
-// the pod is made anew.
+// raiseAgain finishes what a cut-off start left: containers that never ran, by Podman's account, are made anew. Where that
+// does not help, and nothing of the pod ever ran, all of the pod is.
 func (d *Driver) raiseAgain(ctx context.Context, b *builder) error {
 	have, err := d.ground(ctx, b)
 	if err != nil {
 		return err
 	}
+	for name, h := range have {
+		if h.state != live.Created {
+			continue
+		}
+		if err := d.remove(ctx, h.id); err != nil {
+			return err
+		}
+		delete(have, name)
+	}
 	err = d.raise(ctx, b, have)
-	if !because(clean(err), startBrokeOff...) || anyRan(have) {
+	if len(have) > 0 || !because(clean(err), startBrokeOff...) {
 		return err
 	}
 	if err := d.again(ctx, b); err != nil {
 		return err
 	}
 	return d.raise(ctx, b, nil)
-}
-
-func anyRan(have map[string]had) bool {
-	for _, h := range have {
-		if h.state != live.Created {
-			return true
-		}
-	}
-	return false
 }
 
 // raise makes and starts the containers that the pod lacks.
@@ -148,6 +148,9 @@ func (d *Driver) members(ctx context.Context, podID string) (map[string]had, err
 	}
 	have := map[string]had{}
 	for _, c := range listed {
+		if c.IsInfra {
+			continue
+		}
 		attempt, _ := strconv.Atoi(c.Labels[live.LabelAttempt])
 		have[c.Labels[live.LabelContainer]] = had{c.ID, state(c.State), attempt}
 	}
