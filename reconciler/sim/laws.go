@@ -300,8 +300,8 @@ func (j judge) of(app manifest.Workload, p live.Pod) bool {
 	return p.App == app.ID && p.Source == j.c.source.Name()
 }
 
-// hidden counts a workload's pods on frozen nodes: of a node that this controller knows, those whose slot nobody else has taken; of
-// nodes that it has never heard, as many as are missing elsewhere.
+// hidden counts a workload's pods on frozen nodes: of a node that this controller knows, those whose slot nobody else
+// has taken; of nodes that it has never heard, as many as are missing elsewhere.
 func (j judge) hidden(app manifest.Workload) (n int) {
 	taken := map[string]bool{}
 	for _, host := range j.before.Hosts() {
