@@ -20,7 +20,7 @@ type host struct {
 	node manifest.Node
 	seen live.Node
 
-	heard  time.Duration // on the stopwatch: when the last look that was answered began, or when waiting for one began
+	heard  time.Duration // on the stopwatch: when the first look that was not answered began; before one, when the last began that was
 	looks  int           // looks begun
 	fails  int           // looks in a row that were not answered
 	why    string        // of the last of them
@@ -89,6 +89,9 @@ func (h *host) lookBegins() int {
 // anything to see.
 func (h *host) lookEnds(look int, began time.Duration, answer live.Node, err error) {
 	if err != nil {
+		if h.fails == 0 && h.seen.Known { // nobody asked between the last answer and this look
+			h.heard = began
+		}
 		h.fails++
 		h.why = err.Error()
 		return

@@ -283,7 +283,7 @@ func TestANodeThatHangsHoldsUpNoOther(t *testing.T) {
 			b.sites["n1"].set(func() { b.sites["n1"].hangs["look"] = true })
 			after(20 * time.Second)
 			n := b.last().Snapshot.Nodes[0]
-			if n.Silent < 15*time.Second || n.Silent > 26*time.Second || !n.Known || n.Why == "" {
+			if n.Silent < 10*time.Second || n.Silent > 16*time.Second || !n.Known || n.Why == "" {
 				t.Errorf("n1 is silent for %v: %s", n.Silent, n.Why)
 			}
 			before := time.Now()

@@ -25,6 +25,7 @@ type worker struct {
 	looking   []chan struct{} // who waits for the look under way
 	inLook    bool
 	lookBegan time.Time
+	lookAwake time.Duration // on the stopwatch
 	lookEnded time.Time
 	lookTook  time.Duration
 	stale     bool // an event or an action may have changed something since lookBegan
@@ -181,7 +182,7 @@ func (w *worker) late(now time.Time) bool { return w.inLook && now.Sub(w.lookBeg
 func (w *worker) view(awake time.Duration, now time.Time) live.Node {
 	n := w.host.view(awake)
 	if n.Silent == 0 && w.late(now) {
-		n.Silent, n.Why = max(awake-w.heard, 1), fmt.Sprintf("no answer for %v", patience)
+		n.Silent, n.Why = max(awake-w.lookAwake, 1), fmt.Sprintf("no answer for %v", patience)
 	}
 	return n
 }
@@ -189,7 +190,7 @@ func (w *worker) view(awake time.Duration, now time.Time) live.Node {
 // startLook looks in a goroutine of its own. unawaited says that no pass waits for the answer.
 func (w *worker) startLook(awake time.Duration, unawaited bool) {
 	w.inLook, w.stale, w.acted = true, false, false
-	w.lookBegan = w.Now()
+	w.lookBegan, w.lookAwake = w.Now(), awake
 	number, driver, node := w.lookBegins(), w.driver, w.node
 	w.spawn(func(ctx context.Context) func() {
 		opened, answer, err := w.observe(ctx, driver, node)
