@@ -242,6 +242,7 @@ type History struct {
 	Cluster, Source string
 	Adopt           bool // take over pods of the same cluster that another source made
 	AllowPrune      bool // sync --allow-prune
+	Proposal        bool // Head is not in force: what would be done is asked, as if it were newer than all that runs
 
 	Head Set
 	// Line is HEAD's first-parent ancestors, nearest first, as deep as plan.Deeper asked for.

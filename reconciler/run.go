@@ -3,8 +3,6 @@ package reconciler
 import (
 	"context"
 	"time"
-
-	"github.com/podkeep/podkeep/live"
 )
 
 const (
@@ -21,11 +19,11 @@ const (
 	soonest = 50 * time.Millisecond
 )
 
-// Back-off between fetches after one that failed, and the pause before a fetch that a pod of an unknown commit asks for.
+// Back-off between fetches after one that failed, and the pause before a fetch that the plan waits for.
 const (
 	firstFetchAgain = 2 * time.Second
 	mostFetchAgain  = 2 * time.Minute
-	fetchPause      = 5 * time.Second
+	fetchPause      = 2 * time.Second
 )
 
 // loop is what Run knows between two passes.
@@ -105,11 +103,12 @@ func (l *loop) soon(fresh bool) {
 
 // fetch reads the source beside the loop, so that one which hangs holds up no pass. One fetch runs at a time.
 func (l *loop) fetch() {
+	l.fetchAt = time.Time{}
 	if l.fetching {
 		l.again = true
 		return
 	}
-	l.fetching, l.again, l.fetchAt, l.begun = true, false, time.Time{}, l.Now()
+	l.fetching, l.again, l.begun = true, false, l.Now()
 	last := l.reading
 	l.join.Go(func() { l.fetched <- l.reader.fetch(l.ctx, last) })
 }
@@ -158,8 +157,12 @@ func (l *loop) plan(p Pass) {
 	if earliest := now.Add(soonest); l.passAt.Before(earliest) {
 		l.passAt = earliest
 	}
-	if l.fetchAt.IsZero() && behind(p) {
-		l.fetchAt = l.begun.Add(fetchPause)
+	if l.fetching || !l.fetchAt.IsZero() {
+		return
+	}
+	l.fetchAt = l.begun.Add(l.Resync)
+	if at := p.Plan.Fetch; !at.IsZero() {
+		l.fetchAt = later(at, l.begun.Add(fetchPause))
 	}
 }
 
@@ -179,18 +182,9 @@ func again(p Pass) (first time.Time) {
 	return first
 }
 
-// behind says whether a pod was born, since the last good fetch began, of a commit that HEAD does not descend from:
-// then the source may be ahead of what was read.
-func behind(p Pass) bool {
-	newer := func(pod live.Pod) bool {
-		return !p.History.Ancestor[pod.Commit] && !pod.Created.Before(p.History.Fetched)
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	for _, n := range p.Snapshot.Nodes {
-		for _, pod := range n.Pods {
-			if newer(pod) {
-				return true
-			}
-		}
-	}
-	return false
+	return b
 }

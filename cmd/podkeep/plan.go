@@ -76,7 +76,7 @@ func (o *planOptions) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer func() { _ = source.Close() }()
-	world, err := o.look(cmd, source, lookOptions{adopt: o.adopt, prune: o.prune})
+	world, err := o.look(cmd, source, lookOptions{adopt: o.adopt, prune: o.prune, proposal: o.rev != "" || dir != ""})
 	if err != nil {
 		return err
 	}

@@ -29,14 +29,15 @@ func world(p reconciler.Pass) status.World {
 	return status.World{Now: p.Time, History: p.History, Snapshot: p.Snapshot, Plan: p.Plan, Err: p.Err}
 }
 
-type lookOptions struct{ adopt, prune bool }
+type lookOptions struct{ adopt, prune, proposal bool }
 
 // look reads, looks and thinks once, and does not act.
 func (s *settings) look(cmd *cobra.Command, source sources.Source, with lookOptions) (status.World, error) {
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	options := s.options(source, s.logger(cmd.ErrOrStderr(), logrus.ErrorLevel))
-	options.DryRun, options.Adopt, options.AllowPrune = true, with.adopt, with.prune
+	options.DryRun, options.Proposal = true, with.proposal
+	options.Adopt, options.AllowPrune = with.adopt, with.prune
 	loop := reconciler.New(options)
 	defer loop.Close()
 	pass := loop.Pass(ctx)
