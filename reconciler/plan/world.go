@@ -127,7 +127,7 @@ func (w *world) addHosts() {
 		n.host = &schedule.Host{
 			Name: n.Name, Labels: hostLabels(n), Taints: n.want.Taints, Unschedulable: n.want.Unschedulable,
 			Room: n.Room, Ports: map[string]int{}, Names: map[string]bool{}, Files: map[string]bool{},
-			Apps: map[manifest.ID]int{}, Troubled: map[string]bool{},
+			Apps: map[manifest.ID]int{}, Revs: map[string]int{}, Troubled: map[string]bool{},
 		}
 		if n.want.Capacity != nil {
 			n.host.Room = *n.want.Capacity
@@ -194,6 +194,7 @@ func (w *world) book(n *node, p live.Pod) {
 	n.host.Used.MilliCPU += p.Room.MilliCPU
 	n.host.Used.Memory += p.Room.Memory
 	n.host.Apps[p.App]++
+	n.host.Revs[p.Rev]++
 	n.host.Names[p.Name] = true
 	n.host.Pods++
 	for _, port := range p.Ports {

@@ -36,13 +36,14 @@ type Host struct {
 	Names         map[string]bool
 	Files         map[string]bool
 	Apps          map[manifest.ID]int // pods of each workload
+	Revs          map[string]int      // pods of each revision
 	Troubled      map[string]bool     // revisions that failed to start here
 	Pods          int
 }
 
 // Place chooses a host for one pod and books it there. Among the hosts that pass every filter it takes one where the
-// revision has not failed to start, then the one with the fewest pods of the workload, then the least used, then the
-// first by name. When none passes, host is nil and why counts the reasons.
+// revision has not failed to start, then the one with the fewest pods of the revision, then of the workload, then the least
+// used, then the first by name. When none passes, host is nil and why counts the reasons.
 func Place(r Request, hosts []*Host) (host *Host, why string) {
 	refusals := map[string]int{}
 	for _, h := range hosts {
@@ -82,6 +83,7 @@ func (h *Host) book(r Request) {
 	}
 	h.Names[r.Name] = true
 	h.Apps[r.App]++
+	h.Revs[r.Rev]++
 	h.Pods++
 }
 

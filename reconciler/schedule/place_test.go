@@ -17,7 +17,7 @@ func host(name string, change ...func(*Host)) *Host {
 	h := &Host{
 		Name: name, Room: manifest.Resources{MilliCPU: 1000, Memory: 1 << 30}, Labels: map[string]string{},
 		Ports: map[string]int{}, Names: map[string]bool{}, Files: map[string]bool{}, Apps: map[manifest.ID]int{},
-		Troubled: map[string]bool{},
+		Revs: map[string]int{}, Troubled: map[string]bool{},
 	}
 	for _, c := range change {
 		c(h)
@@ -53,6 +53,8 @@ func TestPlace(t *testing.T) {
 		{"the first by name when all is equal", request(), []*Host{host("n1"), host("n2")}, "n1", ""},
 		{"the node with fewer pods of the workload", request(),
 			[]*Host{host("n1", func(h *Host) { h.Apps[web] = 1 }), host("n2", func(h *Host) { h.Apps[db] = 9 })}, "n2", ""},
+		{"fewer pods of the revision matter more than fewer of the workload", request(),
+			[]*Host{host("n1", func(h *Host) { h.Revs["v1-a"] = 1 }), host("n2", func(h *Host) { h.Apps[web] = 2 })}, "n2", ""},
 		{"the emptier node when the workload is spread evenly", request(),
 			[]*Host{host("n1", func(h *Host) { h.Used.MilliCPU = 500 }), host("n2")}, "n2", ""},
 		{"not where the revision failed to start, if there is another", request(),

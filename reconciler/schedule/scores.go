@@ -3,7 +3,7 @@ package schedule
 import corev1 "k8s.io/api/core/v1"
 
 // scores compare hosts, the weightiest first: the lower is the better.
-var scores = []func(Request, *Host) int64{troubled, preferred, spread, load, count}
+var scores = []func(Request, *Host) int64{troubled, preferred, spread, crowd, load, count}
 
 // better says whether a is a better place than b. Ties go to the one that was there first: hosts come sorted by name.
 func better(r Request, a, b *Host) bool {
@@ -32,7 +32,10 @@ func preferred(r Request, h *Host) int64 {
 	return n
 }
 
-func spread(r Request, h *Host) int64 { return int64(h.Apps[r.App]) }
+// spread counts the revision's pods alone: those of an older one are on their way out.
+func spread(r Request, h *Host) int64 { return int64(h.Revs[r.Rev]) }
+
+func crowd(r Request, h *Host) int64 { return int64(h.Apps[r.App]) }
 
 // load is how full the host would be, in thousandths, by its scarcer resource.
 func load(r Request, h *Host) int64 {
