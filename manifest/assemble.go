@@ -46,6 +46,9 @@ func (a *assembly) collect(files []Parsed) []*object {
 	for _, f := range files {
 		a.set.Files = append(a.set.Files, f.Path)
 		a.set.Problems = append(a.set.Problems, f.Problems...)
+		if f.blank {
+			a.set.Blank = append(a.set.Blank, f.Path)
+		}
 		for _, id := range f.failed {
 			a.set.failed[id] = f.Path
 		}

@@ -8,6 +8,7 @@ type Parsed struct {
 	Path     string
 	objects  []object
 	failed   []ID // objects that did not load, as far as their names could be read
+	blank    bool // there is nothing in it, or nothing that reads as YAML
 	Problems []Problem
 }
 

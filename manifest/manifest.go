@@ -222,6 +222,7 @@ type Set struct {
 	ConfigMaps []ConfigMap
 	Secrets    []Secret
 	Files      []string // every manifest file of the commit, sorted
+	Blank      []string // those with nothing in them, or nothing that reads as YAML; what one held before is not taken to be deleted
 	Problems   []Problem
 
 	failed map[ID]string // objects that did not load, with the file that names them

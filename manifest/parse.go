@@ -20,9 +20,10 @@ const maxFile = 16 << 20
 // Not every file is a manifest. A document that has both apiVersion and kind is one, and a document that has one of the two and a
 // metadata is meant to be one. A file in which no document is one is passed over: values files, workflows, podkeep.yaml. In a file
 // that holds one, everything else is a Problem, for it may be a manifest that lost its head. A file that is not YAML at all is a
-// Problem unless neither the word apiVersion nor the word kind is anywhere in it. Empty documents count for nothing.
+// Problem unless neither the word apiVersion nor the word kind is anywhere in it. Empty documents count for nothing. A file that
+// held objects and is now empty, or not YAML, was cut short sooner than emptied on purpose: see Set.Blank.
 func Parse(path string, data []byte) Parsed {
-	f := &file{Parsed: Parsed{Path: path}, left: maxExtra + len(data)}
+	f := &file{Parsed: Parsed{Path: path, blank: len(bytes.TrimSpace(data)) == 0}, left: maxExtra + len(data)}
 	if len(data) > maxFile {
 		f.complain(1, "the file has more than %d MiB", maxFile>>20)
 		return f.Parsed
@@ -51,6 +52,7 @@ func (f *file) complain(line int, format string, args ...any) {
 // forgiveForeign drops the complaints about a file that was never meant as a manifest.
 func (f *file) forgiveForeign(data []byte) {
 	if !bytes.Contains(data, []byte("apiVersion")) && !bytes.Contains(data, []byte("kind")) {
+		f.blank = f.blank || len(f.Problems) > 0
 		f.Problems = nil
 	}
 }

@@ -11,15 +11,22 @@ import (
 // What a broken file may hold is not known, so three things are kept that HEAD lacks: what the same file held in that
 // ancestor; if the file is new since, what stood in files that are gone since, for it may be one of those under another name; and
 // every object that the file names and does not load, wherever it stood. A file that never loaded in all of Line holds nothing.
+//
+// A file that held objects and is blank now is treated alike, as far as Line reaches.
 func (h History) Want() Set {
 	want := h.Head
 	broken := h.Head.broken()
 	for _, file := range broken {
 		if past := h.lastGood(file); past != nil {
-			want = want.holding(past, h.Head, file)
+			want = want.holding(past, h.Head, file, h.Head.whyBroken(file))
 		}
 	}
-	if len(broken) > 0 {
+	for _, file := range h.Head.Blank {
+		if past := h.lastFull(file); past != nil {
+			want = want.holding(past, h.Head, file, fmt.Sprintf("%s is empty or no YAML at %s (delete it to remove what it held)", file, short(h.Head.Commit)))
+		}
+	}
+	if len(broken)+len(h.Head.Blank) > 0 {
 		want.inheritSuspend()
 	}
 	return want
@@ -60,12 +67,30 @@ type keeper struct {
 	renamed    bool // the file is new, and may be another one under a new name
 }
 
-// holding is the set with the objects that past has and the broken file may have had.
-func (s Set) holding(past *Set, head Set, file string) Set {
+// lastFull is the nearest ancestor where the file was neither blank nor broken, if it was there.
+func (h History) lastFull(file string) *Set {
+	for i := range h.Line {
+		if s := &h.Line[i]; !slices.Contains(s.Blank, file) && !slices.Contains(s.broken(), file) {
+			if slices.Contains(s.Files, file) {
+				return s
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// whyBroken is the first problem that the file has.
+func (s Set) whyBroken(file string) string {
+	i := slices.IndexFunc(s.Problems, func(p Problem) bool { return p.File == file && p.breaks() })
+	first := s.Problems[i]
+	return fmt.Sprintf("%s does not load at %s (%s)", first.Origin, short(s.Commit), first.brief())
+}
+
+// holding is the set with the objects that past has and the file, of which why says what is wrong, may have had.
+func (s Set) holding(past *Set, head Set, file, why string) Set {
 	k := keeper{past: past, head: &head, file: file, renamed: !slices.Contains(past.Files, file)}
-	i := slices.IndexFunc(head.Problems, func(p Problem) bool { return p.File == file && p.breaks() })
-	first := head.Problems[i]
-	k.why = fmt.Sprintf("%s does not load at %s (%s), so its form of %s stays", first.Origin, short(head.Commit), first.brief(), short(past.Commit))
+	k.why = fmt.Sprintf("%s, so its form of %s stays", why, short(past.Commit))
 	s.Namespaces = hold(k, s.Namespaces, past.Namespaces, func(x *Namespace) *Meta { return &x.Meta })
 	s.Nodes = hold(k, s.Nodes, past.Nodes, func(x *Node) *Meta { return &x.Meta })
 	s.Workloads = hold(k, s.Workloads, past.Workloads, func(x *Workload) *Meta { return &x.Meta })

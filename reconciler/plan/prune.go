@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -160,6 +161,19 @@ func (w *world) seeksRemoval() bool {
 			return true
 		}
 	}
+	return len(w.h.Head.Blank) > 0 && w.seeksNode()
+}
+
+// seeksNode says whether a Node left HEAD and the line does not reach back to where it stood: its file may be one that is blank now.
+func (w *world) seeksNode() bool {
+	for _, gone := range w.h.Gone {
+		found := slices.ContainsFunc(w.h.Line, func(s manifest.Set) bool {
+			return slices.ContainsFunc(s.Nodes, func(n manifest.Node) bool { return n.Name == gone.Name })
+		})
+		if !found {
+			return true
+		}
+	}
 	return false
 }
 
@@ -174,10 +188,5 @@ func (w *world) seeksRejection() bool {
 }
 
 func (w *world) descendsInLine(commit string) bool {
-	for _, set := range w.h.Line {
-		if set.Commit == commit {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(w.h.Line, func(s manifest.Set) bool { return s.Commit == commit })
 }

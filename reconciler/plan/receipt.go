@@ -108,7 +108,7 @@ func (w *world) moved(wl *manifest.Workload) bool {
 
 // descends says whether commit is among the ancestors at hand, or known to be one.
 func (w *world) descends(commit string) bool {
-	return w.h.Ancestor[commit] || slices.ContainsFunc(w.h.Line, func(s manifest.Set) bool { return s.Commit == commit })
+	return w.h.Ancestor[commit] || w.descendsInLine(commit)
 }
 
 // rejection is the failed receipt that holds HEAD's revision of a workload, or nil.

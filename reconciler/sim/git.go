@@ -80,7 +80,10 @@ func (s *Sim) item(c *commit, words []string) error {
 		delete(c.objects, arg)
 		return nil
 	case "break":
-		c.broken[arg] = true
+		c.broken[arg] = "apiVersion: apps/v1\nkind: [Deployment\n"
+		return nil
+	case "blank":
+		c.broken[arg] = ""
 		return nil
 	case "mend":
 		delete(c.broken, arg)

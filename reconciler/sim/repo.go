@@ -23,12 +23,12 @@ type repo struct {
 	parsed    map[[2]string]manifest.Parsed
 }
 
-// commit is files made from objects. Files in broken hold what no decoder accepts.
+// commit is files made from objects. Files in broken hold something else.
 type commit struct {
 	id, parent, message string
 	at                  time.Time
 	objects             map[string]object // by key
-	broken              map[string]bool   // by file
+	broken              map[string]string // content by file
 }
 
 func newRepo(now func() time.Time) *repo {
@@ -40,7 +40,7 @@ func newRepo(now func() time.Time) *repo {
 
 // draft is a copy of the head, to be changed and added.
 func (r *repo) draft(id string) *commit {
-	c := &commit{id: id, parent: r.head, at: r.now(), message: id, objects: map[string]object{}, broken: map[string]bool{}}
+	c := &commit{id: id, parent: r.head, at: r.now(), message: id, objects: map[string]object{}, broken: map[string]string{}}
 	if p := r.commits[r.head]; p != nil {
 		c.objects, c.broken = maps.Clone(p.objects), maps.Clone(p.broken)
 	}
@@ -61,7 +61,7 @@ func (r *repo) revert(c *commit, id string) error {
 	if bad == nil {
 		return fmt.Errorf("no commit %s", id)
 	}
-	before := &commit{objects: map[string]object{}, broken: map[string]bool{}}
+	before := &commit{objects: map[string]object{}, broken: map[string]string{}}
 	if p := r.commits[bad.parent]; p != nil {
 		before = p
 	}
@@ -76,7 +76,7 @@ func (r *repo) revert(c *commit, id string) error {
 		}
 	}
 	for file := range bad.broken {
-		if !before.broken[file] {
+		if _, was := before.broken[file]; !was {
 			delete(c.broken, file)
 		}
 	}
@@ -114,9 +114,7 @@ func (c *commit) files() map[string]string {
 	for file, texts := range docs {
 		files[file] = strings.Join(texts, "---\n")
 	}
-	for file := range c.broken {
-		files[file] = "apiVersion: apps/v1\nkind: [Deployment\n"
-	}
+	maps.Copy(files, c.broken)
 	return files
 }
 
