@@ -1,0 +1,147 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/rollout"
+	"github.com/podkeep/podkeep/reconciler/schedule"
+)
+
+// ledger is what is written down about the workload, and what holds it up.
+func (k *work) ledger() rollout.Ledger {
+	l := rollout.Ledger{
+		Receipts: k.receipts[k.wl.ID], Suspended: k.wl.Suspended, Moved: k.moved(k.wl), Imposed: k.imposed(),
+		Trouble: k.trouble(),
+	}
+	for _, d := range k.h.Decisions {
+		if d.Verb == "retry" && d.App == k.wl.ID && d.Rev == k.wl.Revision.Rev && d.Time.After(l.Retry) {
+			l.Retry = d.Time
+		}
+	}
+	l.Guard = k.guard(l.Receipts)
+	l.StopOld, l.StopWhy = k.stopsFirst()
+	return l
+}
+
+// guard says why no rollout of the workload may begin now.
+func (k *work) guard(receipts []live.Receipt) string {
+	same, promoted := 0, false
+	for _, r := range receipts {
+		if r.Verb == live.Began && r.Commit == k.wl.Revision.Commit {
+			same++
+		}
+		promoted = promoted || r.Verb == live.Promoted
+	}
+	for _, d := range k.h.Decisions {
+		if d.Verb == "retry" && d.App == k.wl.ID {
+			same--
+		}
+	}
+	switch {
+	case same >= loopLimit:
+		return fmt.Sprintf("a redeploy loop: %d rollouts began at commit %s already (do two controllers disagree?); push a commit to go on",
+			same, short(k.wl.Revision.Commit))
+	case promoted && k.rolling >= maxRolling && !underWay(receipts):
+		return fmt.Sprintf("%d workloads are rolling already", k.rolling)
+	}
+	return ""
+}
+
+// underWay says whether the newest generation is neither promoted nor rejected nor done.
+func underWay(receipts []live.Receipt) bool {
+	gen, over := 0, false
+	for _, r := range receipts {
+		if r.Gen > gen {
+			gen, over = r.Gen, false
+		}
+		if r.Gen == gen {
+			over = over || r.Verb == live.Promoted || r.Verb == live.Failed || r.Verb == live.Done
+		}
+	}
+	return gen > 0 && !over
+}
+
+// imposed says what podkeep itself holds up, so that no deadline counts it.
+func (k *work) imposed() string {
+	if k.hidden != "" {
+		return k.hidden
+	}
+	for _, p := range k.kept {
+		if !p.seen() {
+			return p.node.Name + " is silent"
+		}
+	}
+	return ""
+}
+
+// hiding says why missing pods may run where nobody can look: on a node that this controller has not heard yet, and that
+// may have been given pods, of any revision, before this controller listened.
+func (k *work) hiding() string {
+	if k.total() >= k.wl.Replicas {
+		return ""
+	}
+	began := k.now
+	for _, r := range k.receipts[k.wl.ID] {
+		if r.Verb == live.Began && r.Time.Before(began) {
+			began = r.Time
+		}
+	}
+	for _, n := range k.nodes {
+		if !n.Known && n.reach == silent && began.Before(n.silentSince(k.now).Add(clockSlack)) {
+			return n.Name + " has not been heard yet and may run some of them"
+		}
+	}
+	return ""
+}
+
+// trouble is why pods of HEAD's revision are not well, the first by node and name.
+func (k *work) trouble() string {
+	for _, n := range k.nodes {
+		for _, t := range n.Troubles {
+			if t.Rev == k.wl.Revision.Rev {
+				return t.Why
+			}
+		}
+	}
+	for _, p := range k.kept {
+		if p.Rev == k.wl.Revision.Rev && p.seen() && !p.verdict.Ready() {
+			return fmt.Sprintf("%s: %s %s", p.node.Name, p.Name, p.verdict.Why)
+		}
+	}
+	return ""
+}
+
+// stopsFirst says whether host ports leave new pods no room beside the old ones.
+func (k *work) stopsFirst() (bool, string) {
+	r := k.request(formOf(*k.wl), 0)
+	if len(r.Ports) == 0 || k.wl.Strategy.Type == manifest.Recreate {
+		return false, ""
+	}
+	fit := 0
+	for _, h := range k.hosts {
+		bare := *h
+		bare.Ports, bare.Names = map[string]int{}, nil
+		for port, n := range h.Ports {
+			bare.Ports[port] = n
+		}
+		for _, p := range k.kept {
+			if p.node.host == h {
+				bare.Used.MilliCPU -= p.Room.MilliCPU
+				bare.Used.Memory -= p.Room.Memory
+				for _, port := range p.Ports {
+					bare.Ports[port]--
+				}
+			}
+		}
+		if ok, _ := schedule.Fits(r, []*schedule.Host{&bare}); ok {
+			fit++
+		}
+	}
+	if fit >= k.wl.Replicas+k.wl.Strategy.MaxSurge {
+		return false, ""
+	}
+	return true, fmt.Sprintf("host port %s leaves room on %d nodes for %d pods", strings.Join(r.Ports, ", "), fit, k.wl.Replicas)
+}

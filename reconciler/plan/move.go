@@ -1,0 +1,82 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/rollout"
+	"github.com/podkeep/podkeep/reconciler/schedule"
+)
+
+// move makes a twin, or room, for one pod at a time that has to leave its node.
+func (k *work) move() {
+	moving := len(k.extra)
+	for _, p := range k.kept {
+		if !p.moving || p.Stopping || !p.seen() || k.twinned(p) {
+			continue
+		}
+		why := p.node.Name + " is being drained"
+		if p.node.gone {
+			why = p.node.Name + " left Git"
+		}
+		switch {
+		case k.step.Phase == rollout.Starting || k.hidden != "":
+		case k.stopsBeforeMove():
+			if k.spare() > 0 && k.fits(p) {
+				k.stop(p, why)
+				p.Stopping = true
+			}
+		case moving < max(1, k.wl.Strategy.MaxSurge) && k.room > 0:
+			if k.create(p.Rev, p.Gen, p.Slot, why) {
+				moving++
+			}
+		}
+	}
+}
+
+func (k *work) twinned(p *pod) bool {
+	for _, e := range k.extra {
+		if e.Rev == p.Rev && e.Slot == p.Slot {
+			return true
+		}
+	}
+	return false
+}
+
+// stopsBeforeMove says whether a pod must be stopped before its successor starts.
+func (k *work) stopsBeforeMove() bool {
+	return k.wl.Strategy.Type == manifest.Recreate || k.wl.Strategy.MaxSurge == 0
+}
+
+// spare is how many available pods may be given up now.
+func (k *work) spare() int {
+	n := -k.floor()
+	for _, p := range k.kept {
+		if p.available && !p.Stopping {
+			n++
+		}
+	}
+	return n
+}
+
+func (k *work) total() int {
+	n := 0
+	for _, p := range k.kept {
+		if !p.Stopping {
+			n++
+		}
+	}
+	return n
+}
+
+func (k *work) fits(p *pod) bool {
+	f, ok := k.form(p.App, p.Rev)
+	if !ok {
+		return false
+	}
+	fits, why := schedule.Fits(k.request(f, p.Slot), k.hosts)
+	if !fits {
+		k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s has to leave %s: %s", p.Name, p.node.Name, why))
+	}
+	return fits
+}
