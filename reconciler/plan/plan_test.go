@@ -1,0 +1,239 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+var noon = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
+
+const source = "git.example.com/fleet"
+
+// deployment is the YAML of a Deployment of one container.
+func deployment(name string, replicas int, annotation string) string {
+	return fmt.Sprintf(`apiVersion: apps/v1
+kind: Deployment
+metadata: {name: %s, annotations: {%s}}
+spec:
+  replicas: %d
+  selector: {matchLabels: {app: %[1]s}}
+  template:
+    metadata: {labels: {app: %[1]s}}
+    spec: {containers: [{name: app, image: "example.com/%[1]s:1"}]}
+`, name, annotation, replicas)
+}
+
+// nodes is the YAML of Nodes with these names.
+func nodes(names ...string) string {
+	var docs []string
+	for _, name := range names {
+		docs = append(docs, fmt.Sprintf("apiVersion: v1\nkind: Node\nmetadata: {name: %s}\nspec: {providerID: podman+unix:///run/%s.sock}\n", name, name))
+	}
+	return strings.Join(docs, "---\n")
+}
+
+// commit is a Set of one file for each text.
+func commit(t *testing.T, id string, texts ...string) manifest.Set {
+	t.Helper()
+	var files []manifest.Parsed
+	for i, text := range texts {
+		files = append(files, manifest.Parse(fmt.Sprintf("f%d.yaml", i), []byte(text)))
+	}
+	set := manifest.Assemble(manifest.Info{Commit: id, Time: noon, Message: id}, files)
+	for _, p := range set.Problems {
+		t.Fatal(p)
+	}
+	return set
+}
+
+func history(head manifest.Set) manifest.History {
+	return manifest.History{
+		Cluster: "default", Source: source, Head: head, Root: true, Fetched: noon,
+		Ancestor: map[string]bool{head.Commit: true},
+	}
+}
+
+// fleet is a node for each name, which answers and runs the pods given for it.
+func fleet(pods map[string][]live.Pod, receipts []live.Receipt, names ...string) live.Snapshot {
+	var s live.Snapshot
+	for _, name := range names {
+		s.Nodes = append(s.Nodes, live.Node{
+			Name: name, Known: true, Room: manifest.Resources{MilliCPU: 4000, Memory: 4 << 30}, Pods: pods[name], Receipts: receipts,
+		})
+	}
+	return s
+}
+
+// running is a pod of the workload's revision in that set, up for a minute.
+func running(set manifest.Set, name string, slot int) live.Pod {
+	id := manifest.ID{Kind: "Deployment", Namespace: "default", Name: name}
+	wl := find(set, id)
+	return live.Pod{
+		Name: live.PodName("default", id, wl.Revision.Rev, slot), Cluster: "default", Source: source, App: id, Slot: slot,
+		Rev: wl.Revision.Rev, Gen: 1, Commit: set.Commit, Created: noon.Add(-time.Minute), Expect: []string{"app"}, Restart: "Always",
+		Containers: []live.Container{{Name: "app", State: live.Running, Started: noon.Add(-time.Minute)}},
+	}
+}
+
+// promoted are the receipts of a workload that is settled.
+func promoted(set manifest.Set, name string) []live.Receipt {
+	id := manifest.ID{Kind: "Deployment", Namespace: "default", Name: name}
+	r := live.Receipt{App: id, Rev: find(set, id).Revision.Rev, Gen: 1, Commit: set.Commit, Time: noon.Add(-time.Minute)}
+	began := r
+	began.Verb, r.Verb = live.Began, live.Promoted
+	return []live.Receipt{began, r}
+}
+
+func app(p Plan, name string) App {
+	for _, a := range p.Apps {
+		if a.ID.Name == name {
+			return a
+		}
+	}
+	return App{}
+}
+
+func TestWhatIsAsAskedForNeedsNothing(t *testing.T) {
+	head := commit(t, "a1", nodes("n1"), deployment("web", 1, ""))
+	p := running(head, "web", 0)
+	plan := Make(history(head), fleet(map[string][]live.Pod{"n1": {p}}, promoted(head, "web"), "n1"), noon)
+	if len(plan.Actions) != 0 || !plan.Wake.IsZero() || app(plan, "web").State != Converged {
+		t.Errorf("wake %v, %s\n%s", plan.Wake, app(plan, "web").State, plan)
+	}
+}
+
+func TestAnotherSourcesPodsAreSaidAndLeftAloneUntilAdopted(t *testing.T) {
+	head := commit(t, "a1", nodes("n1"), deployment("web", 1, ""))
+	p := running(head, "web", 0)
+	p.Source, p.Commit = "git.example.com/old", "z9"
+	have := fleet(map[string][]live.Pod{"n1": {p}}, nil, "n1")
+	h := history(head)
+	plan := Make(h, have, noon)
+	if a := app(plan, "web"); len(plan.Actions) != 0 || a.State != Held || !strings.Contains(a.Why, "--adopt") {
+		t.Errorf("%s: %s\n%s", a.State, a.Why, plan)
+	}
+	h.Adopt, h.Fetched = true, noon.Add(time.Minute)
+	if plan := Make(h, have, noon); len(plan.Actions) != 1 || plan.Actions[0].File.Labels[live.LabelReceipt] != live.Began {
+		t.Errorf("adopted, a pod of HEAD's revision needs a receipt and nothing else:\n%s", plan)
+	}
+}
+
+func TestAPodOfAnUnknownCommitFreezesUntilAFetchThatBeganAfterItsBirth(t *testing.T) {
+	head := commit(t, "a1", nodes("n1"), deployment("web", 2, ""))
+	p := running(head, "web", 0)
+	p.Commit, p.Created = "b2", noon
+	have := fleet(map[string][]live.Pod{"n1": {p}}, promoted(head, "web"), "n1")
+	h := history(head)
+	plan := Make(h, have, noon)
+	if len(plan.Actions) != 0 || app(plan, "web").State != Held || !plan.Fetch.Equal(noon.Add(clockSlack)) {
+		t.Errorf("fetch %v, %s\n%s", plan.Fetch, app(plan, "web").State, plan)
+	}
+	h.Fetched = noon.Add(clockSlack + time.Nanosecond)
+	if plan := Make(h, have, h.Fetched); len(plan.Actions) == 0 || !plan.Fetch.IsZero() {
+		t.Errorf("HEAD rules then:\n%s", plan)
+	}
+	h.Fetched, h.Proposal = noon, true
+	if plan := Make(h, have, noon); len(plan.Actions) == 0 {
+		t.Errorf("a proposal is newer than what runs:\n%s", plan)
+	}
+}
+
+func TestWhatLeftGitIsPrunedWithinTheBudget(t *testing.T) {
+	names := []string{"a", "b", "c", "d", "e", "f"}
+	texts := []string{nodes("n1")}
+	for _, name := range names {
+		annotation := ""
+		if name == "a" {
+			annotation = "podkeep.io/prune: disabled"
+		}
+		texts = append(texts, deployment(name, 1, annotation))
+	}
+	before := commit(t, "a1", texts...)
+	pods, receipts := map[string][]live.Pod{}, []live.Receipt(nil)
+	for _, name := range names {
+		pods["n1"] = append(pods["n1"], running(before, name, 0))
+		receipts = append(receipts, promoted(before, name)...)
+	}
+	have := fleet(pods, receipts, "n1")
+	stops := func(change func(*manifest.History), gone int) (stopped []string, notes string) {
+		h := history(commit(t, "b2", append([]string{texts[0]}, texts[1+gone:]...)...))
+		h.Line, h.Ancestor["a1"] = []manifest.Set{before}, true
+		change(&h)
+		plan := Make(h, have, noon)
+		for _, a := range plan.Actions {
+			if a.Verb == Stop {
+				stopped = append(stopped, a.App.Name)
+			}
+		}
+		return stopped, strings.Join(plan.Notes, "\n")
+	}
+	rows := []struct {
+		claim  string
+		gone   int
+		change func(*manifest.History)
+		want   []string
+		note   string
+	}{
+		{"three may always go, but for those with prune: disabled", 3, func(*manifest.History) {}, []string{"b", "c"}, ""},
+		{"more than half hold", 4, func(*manifest.History) {}, nil, "4 of 6 workloads left Git"},
+		{"until the commit allows it", 4, func(h *manifest.History) { h.Head.AllowPrune = true }, []string{"b", "c", "d"}, ""},
+		{"or the flag does", 4, func(h *manifest.History) { h.AllowPrune = true }, []string{"b", "c", "d"}, ""},
+		{"a trailer from before they left does not", 4, func(h *manifest.History) { h.Line[0].AllowPrune = true }, nil, "4 of 6"},
+		{"nothing goes because HEAD is empty", 6, func(h *manifest.History) { h.Head.Nodes = h.Head.Nodes[:0]; h.Gone = before.Nodes }, nil, "holds no object"},
+	}
+	for _, r := range rows {
+		t.Run(r.claim, func(t *testing.T) {
+			stopped, notes := stops(r.change, r.gone)
+			if diff := cmp.Diff(r.want, stopped); diff != "" || !strings.Contains(notes, r.note) {
+				t.Errorf("stopped (-want +got):\n%s\nnotes: %s", diff, notes)
+			}
+		})
+	}
+}
+
+func TestAPlanReadsAsLines(t *testing.T) {
+	head := commit(t, "a1", nodes("n1", "n2"), deployment("web", 1, ""))
+	want := "*      put    receipt-deployment-default-web-g1-began-0 began: " + live.ShortRev(find(head, manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}).Revision.Rev) + " at a1\n"
+	if got := Make(history(head), fleet(nil, nil, "n1", "n2"), noon).String(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+func BenchmarkMake(b *testing.B) {
+	const hosts, apps, each = 100, 200, 10
+	texts := []string{}
+	for i := range apps {
+		texts = append(texts, deployment(fmt.Sprintf("app%d", i), each, ""))
+	}
+	var files []manifest.Parsed
+	var names []string
+	for i := range hosts {
+		names = append(names, fmt.Sprintf("n%03d", i))
+	}
+	for i, text := range append(texts, nodes(names...)) {
+		files = append(files, manifest.Parse(fmt.Sprintf("f%d.yaml", i), []byte(text)))
+	}
+	head := manifest.Assemble(manifest.Info{Commit: "a1", Time: noon}, files)
+	pods, receipts := map[string][]live.Pod{}, []live.Receipt(nil)
+	for i := range apps {
+		name := fmt.Sprintf("app%d", i)
+		receipts = append(receipts, promoted(head, name)...)
+		for slot := range each {
+			node := names[(i*each+slot)%hosts]
+			pods[node] = append(pods[node], running(head, name, slot))
+		}
+	}
+	h, have := history(head), fleet(pods, receipts, names...)
+	for b.Loop() {
+		if plan := Make(h, have, noon); len(plan.Actions) != 0 {
+			b.Fatal(plan)
+		}
+	}
+}
