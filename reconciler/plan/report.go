@@ -39,6 +39,9 @@ func (k *work) report() {
 	if k.app.Why == "" {
 		k.app.Why = fmt.Sprintf("%d of %d available at %s", k.app.Available, k.wl.Replicas, live.ShortRev(k.app.Rev))
 	}
+	if k.app.State == Suspended {
+		k.app.Why = fmt.Sprintf("podkeep.io/suspend is set, held actions: %d; %s", len(k.app.Suspended), k.app.Why)
+	}
 	if k.wl.Held != "" {
 		k.app.Why = k.wl.Held + "; " + k.app.Why
 	}
