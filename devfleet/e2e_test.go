@@ -215,6 +215,7 @@ func darkNode(s *stage) {
 	}
 	s.ok(s.fleet.Heal(s.Context(), "n2"))
 	s.three()
+	s.converges(s.command(s.path("work"), "git", "rev-parse", "HEAD"))
 }
 
 func frozenNode(s *stage) {

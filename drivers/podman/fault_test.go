@@ -45,6 +45,7 @@ func TestEveryCallEndsByItsDeadlineWhenTheServiceHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.cmd.Process.Signal(syscall.SIGCONT)
+	s.awaitStopped(t)
 	ctx := t.Context()
 	calls := map[string]func() error{
 		"observe": func() error { _, err := d.Observe(ctx); return err },

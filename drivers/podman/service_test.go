@@ -98,6 +98,20 @@ func (s *service) start() error {
 	}
 }
 
+// awaitStopped waits until SIGSTOP has taken hold of the whole process: a signal that was sent has not arrived yet.
+func (s *service) awaitStopped(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+		if err == nil && bytes.Contains(stat, []byte(") T ")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the service does not stop: %s (%v)", stat, err)
+		}
+	}
+}
+
 func (s *service) kill() {
 	_ = s.cmd.Process.Kill()
 	_ = s.cmd.Wait()
