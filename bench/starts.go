@@ -99,6 +99,7 @@ func (f *fleet) byCommit(ctx context.Context) (time.Duration, []call, error) {
 		return 0, nil, err
 	}
 	calls := f.calls(pushed)
+	narrate("%s", anatomy(calls, pushed, last))
 	if err := c.stop(); err != nil {
 		return 0, nil, err
 	}
