@@ -10,8 +10,12 @@ import (
 )
 
 // Snapshot is the fleet at one moment. Nodes are sorted by name; there is one for every Node that HEAD asks for
-// and for every Node that left HEAD.
-type Snapshot struct{ Nodes []Node }
+// and for every Node that left HEAD. Watched is how long this controller has been watching: what was due while nobody watched
+// has not been tried yet.
+type Snapshot struct {
+	Nodes   []Node
+	Watched time.Duration
+}
 
 // Node is one host as last seen. A look is all or nothing: a Node that failed to answer any list is Silent and
 // carries what it last said.

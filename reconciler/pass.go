@@ -162,6 +162,7 @@ func (r *Reconciler) look(ctx context.Context, c care) {
 // views collects what the workers know. They begin nothing new until they are given the next list, so that what is
 // thought about does not change under the thinking.
 func (r *Reconciler) views(now time.Time) (s live.Snapshot) {
+	s.Watched = r.awake.ran
 	for _, name := range r.names() {
 		w := r.hosts[name]
 		r.ask(w, func() {

@@ -14,7 +14,7 @@ import (
 func (k *work) ledger() rollout.Ledger {
 	l := rollout.Ledger{
 		Receipts: k.receipts[k.wl.ID], Suspended: k.wl.Suspended, Moved: k.moved(k.wl), Imposed: k.imposed(),
-		Trouble: k.trouble(),
+		Trouble: k.trouble(), Watched: k.watched,
 	}
 	for _, d := range k.h.Decisions {
 		if d.Verb == "retry" && d.App == k.wl.ID && d.Rev == k.wl.Revision.Rev && d.Time.After(l.Retry) {

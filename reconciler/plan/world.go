@@ -49,13 +49,15 @@ func (p *pod) seen() bool { return p.node.reach == answers }
 
 // world is everything that Make looks at, indexed once.
 type world struct {
-	h     manifest.History
-	want  manifest.Set
-	now   time.Time
-	nodes []*node // sorted by name
-	hosts []*schedule.Host
-	pods  map[manifest.ID][]*pod // of our source, on nodes that are not lost
-	alien map[manifest.ID]string // workloads that another source keeps under our cluster's name
+	h    manifest.History
+	want manifest.Set
+	now  time.Time
+	// watched is how long this controller has been watching.
+	watched time.Duration
+	nodes   []*node // sorted by name
+	hosts   []*schedule.Host
+	pods    map[manifest.ID][]*pod // of our source, on nodes that are not lost
+	alien   map[manifest.ID]string // workloads that another source keeps under our cluster's name
 	// receipts are each workload's, one of each name.
 	receipts map[manifest.ID][]live.Receipt
 	plan     Plan
@@ -64,7 +66,7 @@ type world struct {
 
 func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w := &world{
-		h: h, want: h.Want(), now: now, pods: map[manifest.ID][]*pod{},
+		h: h, want: h.Want(), now: now, watched: have.Watched, pods: map[manifest.ID][]*pod{},
 		alien: map[manifest.ID]string{}, receipts: map[manifest.ID][]live.Receipt{},
 	}
 	w.addNodes(have)

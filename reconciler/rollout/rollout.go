@@ -47,6 +47,7 @@ type Ledger struct {
 	Imposed   string         // what podkeep itself holds up, so that the deadline does not count; empty if nothing
 	Suspended bool           // podkeep.io/suspend: only the halt is written down
 	Trouble   string         // why pods of the new revision are not well, for the failed receipt
+	Watched   time.Duration  // how long this controller has been watching
 	StopOld   bool           // new pods fit only where old ones stop first; StopWhy says why
 	StopWhy   string
 }
@@ -150,6 +151,10 @@ func (s state) roll() Step {
 	return s.deadline(step)
 }
 
+// chance is how long a controller watches before it rejects anything: a deadline may have passed while none ran, and with
+// a pod that only waited to be started.
+const chance = 10 * time.Second
+
 // deadline rejects a revision that made no progress for progressDeadlineSeconds. Progress is a pod that became available. Time
 // that podkeep itself imposed is given back.
 func (s state) deadline(step Step) Step {
@@ -160,6 +165,10 @@ func (s state) deadline(step Step) Step {
 	due := s.progress().Add(limit)
 	if s.now.Before(due) {
 		step.Wake = earliest(step.Wake, due)
+		return step
+	}
+	if rest := chance - s.ledger.Watched; rest > 0 {
+		step.Wake = earliest(step.Wake, s.now.Add(rest))
 		return step
 	}
 	if s.ledger.Imposed != "" {

@@ -68,6 +68,7 @@ func TestNext(t *testing.T) {
 		pods     []Pod
 		ledger   Ledger
 		after    time.Duration
+		fresh    bool // the controller has just begun
 		phase    Phase
 		want     map[string]int
 		receipts []string
@@ -119,6 +120,11 @@ func TestNext(t *testing.T) {
 			claim: "at the deadline it is rejected",
 			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a", "b?"), ledger: Ledger{Receipts: begunB}, after: 10 * time.Minute,
 			phase: Starting, want: map[string]int{"a": 3, "b": 1}, receipts: []string{live.Failed},
+		},
+		{
+			claim: "not by a controller that has just begun",
+			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a", "b?"), ledger: Ledger{Receipts: begunB}, after: time.Hour, fresh: true,
+			phase: Rolling, want: map[string]int{"a": 3, "b": 1},
 		},
 		{
 			claim: "a deadline that passes in silence starts over",
@@ -210,6 +216,9 @@ func TestNext(t *testing.T) {
 	for _, r := range rows {
 		t.Run(r.claim, func(t *testing.T) {
 			now := noon.Add(r.after)
+			if !r.fresh {
+				r.ledger.Watched = time.Hour
+			}
 			step := Next(r.w, r.pods, r.ledger, now)
 			if step.Phase != r.phase {
 				t.Errorf("phase %q, want %q (%s)", step.Phase, r.phase, step.Why)

@@ -122,7 +122,7 @@ func bytesOf(p plan.Plan) string {
 }
 
 func shuffled(have live.Snapshot, dice *rand.Rand) live.Snapshot {
-	out := live.Snapshot{Nodes: mixed(have.Nodes, dice)}
+	out := live.Snapshot{Nodes: mixed(have.Nodes, dice), Watched: have.Watched}
 	for i, n := range out.Nodes {
 		out.Nodes[i].Pods, out.Nodes[i].Files = mixed(n.Pods, dice), mixed(n.Files, dice)
 		out.Nodes[i].Receipts = mixed(n.Receipts, dice)
