@@ -39,8 +39,7 @@ func (b *builder) mounts(ctx context.Context, s *specgen.SpecGenerator, c *corev
 	return nil
 }
 
-// missingPath says which hostPath it was that Podman did not find. Podman mounts what is there and makes nothing, so the
-// types that ask for a thing to be made (DirectoryOrCreate, FileOrCreate) need it made beforehand.
+// missingPath says which hostPath it was that Podman did not find. Podman mounts what is there and makes nothing.
 func (b *builder) missingPath(c *corev1.Container, err error) error {
 	for _, m := range c.VolumeMounts {
 		host := b.vols[m.Name].HostPath
