@@ -54,9 +54,6 @@ func (c *check) at(path string) int {
 	return c.line
 }
 
-// origin is where the field stands.
-func (c *check) origin(path string) Origin { return Origin{File: c.file, Line: c.at(path)} }
-
 // above is the path without its last step, which is ".field", "[index]" or "[key]". Keys may hold dots.
 func above(path string) string {
 	cut := "."

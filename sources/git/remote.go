@@ -41,7 +41,6 @@ type remote struct {
 	at     time.Time
 	broken bool                        // an object that should be here is not: fetch everything again
 	gone   map[plumbing.Hash]time.Time // what the server did not have, and when
-	branch string
 }
 
 // goneFor is how long a commit that was not to be had is not asked for again.
