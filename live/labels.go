@@ -27,6 +27,8 @@ const (
 	LabelKeep       = "podkeep.io/keep"       // "true": never pruned
 	LabelContainer  = "podkeep.io/container"  // on a container: its name in the manifest
 	LabelAttempt    = "podkeep.io/attempt"    // on a container: which start it is
+	LabelInit       = "podkeep.io/init"       // comma-separated init containers in their order; a sidecar ends in "+"
+	LabelTry        = "podkeep.io/try"        // which attempt at its completion a Job's pod is
 
 	LabelReceipt = "podkeep.io/receipt" // on a receipt: its verb
 	LabelStep    = "podkeep.io/step"
@@ -79,6 +81,8 @@ func ParsePod(name string, labels map[string]string) (Pod, error) {
 	if p.Gen, err = strconv.Atoi(labels[LabelGen]); err != nil {
 		return Pod{}, fmt.Errorf("%s: label %s: %w", name, LabelGen, err)
 	}
+	p.Init = parseInit(labels[LabelInit])
+	p.Try, _ = strconv.Atoi(labels[LabelTry])
 	cpu, memory, _ := strings.Cut(labels[LabelRoom], ",")
 	p.Room.MilliCPU, _ = strconv.ParseInt(cpu, 10, 64)
 	p.Room.Memory, _ = strconv.ParseInt(memory, 10, 64)
@@ -98,6 +102,12 @@ func PodLabels(p Pod) map[string]string {
 	}
 	if p.Keep {
 		labels[LabelKeep] = "true"
+	}
+	if len(p.Init) > 0 {
+		labels[LabelInit] = joinInit(p.Init)
+	}
+	if p.Try > 0 {
+		labels[LabelTry] = strconv.Itoa(p.Try)
 	}
 	return labels
 }

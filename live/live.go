@@ -30,6 +30,7 @@ type Node struct {
 	Pods     []Pod     // ours (our cluster), sorted by name
 	Files    []File    // ours, receipts not among them, sorted by name
 	Receipts []Receipt // sorted by name
+	Volumes  []string  // claims whose volume is there, as namespace/name, sorted
 	// Troubles are the errors of this controller's own last attempts here; they explain, they do not decide availability.
 	Troubles []Trouble
 }
@@ -63,7 +64,9 @@ type Pod struct {
 	Gen             int
 	Commit          string
 	Created         time.Time
-	Expect          []string // the containers that its label names; it counts only when all exist
+	Expect          []string // the containers that its label names, init containers too; it counts only when all exist
+	Init            []Init   // its init containers, in the order in which they run
+	Try             int      // of a Job's pod: which attempt at its completion it is, from 0
 	Containers      []Container
 	Restart         string // Always, OnFailure or Never
 	Room            manifest.Resources

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -94,6 +95,10 @@ type Meta struct {
 	Held string
 	// Suspended is set by podkeep.io/suspend: "true" on the object or on its Namespace.
 	Suspended bool
+	// Wave is argocd.argoproj.io/sync-wave: lower waves are in place before higher ones begin to change. Needs
+	// are the objects that podkeep.io/depends-on names.
+	Wave  int
+	Needs []ID
 }
 
 // Resources are a pod's requests or a node's room: thousandths of a core and bytes.
@@ -155,11 +160,30 @@ type Strategy struct {
 	OnFailure                string
 }
 
-// Workload is what becomes pods: a Deployment, ReplicaSet, ReplicationController or bare Pod.
+// Job is what a workload that runs to completion asks for beside its pods' form; batch/v1 says what each field means.
+type Job struct {
+	Spec batchv1.JobSpec // defaulted; its template and selector are not to be looked at
+	Hook *Hook           // nil for a Job that is no hook
+}
+
+// Hook is when a hook Job runs, and when its pods are removed, as Argo CD's annotations say.
+type Hook struct {
+	Phases []string // PreSync, PostSync, SyncFail
+	Delete []string // BeforeHookCreation, HookSucceeded, HookFailed
+}
+
+// Claim is a PersistentVolumeClaim: a named volume on one node that outlives pods and is never pruned.
+type Claim struct {
+	Meta
+	Object *corev1.PersistentVolumeClaim
+}
+
+// Workload is what becomes pods: a Deployment, ReplicaSet, ReplicationController, bare Pod or Job.
 type Workload struct {
 	Meta
 	Replicas int
 	Strategy Strategy
+	Job      *Job // nil for all that is to run for ever
 	Revision Revision
 	Config   []File // the content of every File that Revision.Files names
 	// PruneDisabled is set by annotation podkeep.io/prune: disabled.
@@ -174,8 +198,10 @@ type Workload struct {
 //     method Pod replaces by a value, or a FieldRef to status.podIP(s), status.hostIP(s) or spec.nodeName, which only
 //     the node knows;
 //   - $(VAR) and $$ in command, args and env values, which method Pod expands;
-//   - volumes: emptyDir, hostPath, or a secret whose SecretName is empty and whose Items have a File's name as Key
-//     and the path below the mount as Path (ConfigMaps take that form too).
+//   - volumes: emptyDir, hostPath, a persistentVolumeClaim in the workload's namespace, or a secret whose SecretName is
+//     empty and whose Items have a File's name as Key and the path below the mount as Path (ConfigMaps and projected
+//     volumes take that form too). What the downward API adds to a volume is in Pod.Texts.
+//   - imagePullSecrets: each name is that of a File, a .dockerconfigjson.
 type Revision struct {
 	App         ID
 	Rev         string // v1-HEX
@@ -196,6 +222,19 @@ type Pod struct {
 	// Attempt is, for each container, the number of the start to make so: 0 is the first. A container that
 	// exists with a lower attempt and has exited is made anew.
 	Attempt map[string]int
+	// Make are the claims, by name, whose volume may be made if it is not there. Any other must be there.
+	Make []string
+	// Texts are small files that the driver writes into the pod's own volumes before a container starts.
+	Texts []Text
+	// Auth are .dockerconfigjson contents to try when an image of the pod is pulled.
+	Auth []Bytes
+}
+
+// Text is a small file of the pod's own, made by the downward API: its content differs from pod to pod.
+type Text struct {
+	Volume, Path string
+	Mode         int32
+	Data         Bytes
 }
 
 // File is a small immutable content under a name, kept on nodes: config, the form of a revision, or a receipt
@@ -221,6 +260,7 @@ type Set struct {
 	Workloads  []Workload
 	ConfigMaps []ConfigMap
 	Secrets    []Secret
+	Claims     []Claim
 	Files      []string // every manifest file of the commit, sorted
 	Blank      []string // those with nothing in them, or nothing that reads as YAML; what one held before is not taken to be deleted
 	Problems   []Problem

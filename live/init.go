@@ -1,0 +1,61 @@
+package live
+
+import "strings"
+
+// Init is an init container: it runs to its end before the next one starts. A Sidecar (restartPolicy: Always) only has to
+// be running, and is stopped when all containers of a pod that is to end have ended.
+type Init struct {
+	Name    string
+	Sidecar bool
+}
+
+// Due are the containers that exist, were never started in their newest attempt, and whose turn it is: one init container at a time, in
+// order, then all the others. It is the kubelet's order.
+func Due(init []Init, have []Container) []string {
+	state := map[string]Container{}
+	for _, c := range have {
+		state[c.Name] = c
+	}
+	first := map[string]bool{}
+	for _, i := range init {
+		first[i.Name] = true
+		switch c := state[i.Name]; {
+		case c.State == Created:
+			return []string{i.Name}
+		case i.Sidecar && c.State == Running:
+		case !i.Sidecar && c.State == Exited && c.Exit == 0:
+		default:
+			return nil
+		}
+	}
+	var due []string
+	for _, c := range have {
+		if c.State == Created && !first[c.Name] {
+			due = append(due, c.Name)
+		}
+	}
+	return due
+}
+
+func joinInit(all []Init) string {
+	var parts []string
+	for _, i := range all {
+		if i.Sidecar {
+			i.Name += "+"
+		}
+		parts = append(parts, i.Name)
+	}
+	return strings.Join(parts, ",")
+}
+
+func parseInit(label string) []Init {
+	if label == "" {
+		return nil
+	}
+	var all []Init
+	for _, part := range strings.Split(label, ",") {
+		name, sidecar := strings.CutSuffix(part, "+")
+		all = append(all, Init{name, sidecar})
+	}
+	return all
+}
