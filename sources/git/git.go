@@ -24,7 +24,8 @@ type Options struct {
 	// URL of a remote (https://…, ssh://…, user@host:path), or a path in the file system: a repository or a
 	// directory inside a work tree.
 	URL string
-	// Branch is a branch, a tag or a commit. Empty means what HEAD points to.
+	// Branch is a branch, a tag or a commit, and may go back from there with ~N and ^N. Empty means what HEAD
+	// points to.
 	Branch string
 	// Path is the directory of the repository that holds the manifests. Empty means all of it.
 	Path string

@@ -209,8 +209,8 @@ func (l *local) dirs() []string {
 // minAbbreviated is how many digits of a commit are enough.
 const minAbbreviated = 7
 
-// Resolve gives the full hash of a branch, a tag, a ref, or a commit that may be abbreviated to 7 digits. Empty
-// means HEAD. A remote's answer is as of the last fetch.
+// Resolve gives the full hash of a branch, a tag, a ref, or a commit that may be abbreviated to 7 digits; each may be
+// followed by ~N and ^N, which go back from there. Empty means HEAD. A remote's answer is as of the last fetch.
 func (s *Source) Resolve(name string) (string, error) {
 	h, err := s.resolve(name)
 	if err != nil {
@@ -220,6 +220,19 @@ func (s *Source) Resolve(name string) (string, error) {
 }
 
 func (s *Source) resolve(name string) (plumbing.Hash, error) {
+	base, way, err := ascend(name)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	h, err := s.refer(base)
+	if err != nil {
+		return h, err
+	}
+	return s.objects.climb(h, way)
+}
+
+// refer resolves a name without a way back.
+func (s *Source) refer(name string) (plumbing.Hash, error) {
 	l, ok := s.origin.(interface {
 		lookup(plumbing.ReferenceName) (plumbing.Hash, error)
 	})
@@ -256,7 +269,7 @@ func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 
 // candidates are the refs that a name may mean, the likeliest first.
 func candidates(name string) []plumbing.ReferenceName {
-	if name == "" || name == "HEAD" {
+	if name == "" || name == "HEAD" || name == "@" {
 		return []plumbing.ReferenceName{plumbing.HEAD}
 	}
 	out := []plumbing.ReferenceName{

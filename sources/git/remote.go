@@ -209,7 +209,11 @@ func (r *remote) fetch(ctx context.Context, branch string) (state, error) {
 		return state{}, explainedHTTP(err)
 	}
 	defer s.Close()
-	want, err := choose(refs, branch)
+	base, way, err := ascend(branch)
+	if err != nil {
+		return state{}, err
+	}
+	want, err := choose(refs, base)
 	if err != nil {
 		return state{}, err
 	}
@@ -220,7 +224,11 @@ func (r *remote) fetch(ctx context.Context, branch string) (state, error) {
 	if want.pinned && want.prefix == "" && !r.cache.objects.has(want.head) {
 		return state{}, fmt.Errorf("no branch, tag or commit %q", branch)
 	}
-	return now.settle(r.cache.objects, want)
+	if now, err = now.settle(r.cache.objects, want); err != nil {
+		return state{}, err
+	}
+	now.head, err = r.cache.objects.climb(now.head, way)
+	return now, err
 }
 
 // settle turns what was asked for into a commit, and makes sure that it and the notes are here.
@@ -275,7 +283,7 @@ func (c choice) is(h plumbing.Hash) bool {
 
 // choose finds a branch, a tag, a ref or a commit among a server's refs.
 func choose(refs *packp.AdvRefs, branch string) (choice, error) {
-	if branch == "" || branch == "HEAD" {
+	if branch == "" || branch == "HEAD" || branch == "@" {
 		if refs.Head == nil {
 			return choice{}, fmt.Errorf("HEAD names a branch that does not exist; give one of %s as --branch", names(refs))
 		}
