@@ -1,6 +1,9 @@
 package live
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Init is an init container: it runs to its end before the next one starts. A Sidecar (restartPolicy: Always) only has to
 // be running, and is stopped when all containers of a pod that is to end have ended.
@@ -35,6 +38,42 @@ func Due(init []Init, have []Container) []string {
 		}
 	}
 	return due
+}
+
+// Over says whether a pod has nothing left to do: its restartPolicy starts none of its main containers again, and all have
+// ended, or an init container failed for good. Then Run stops the sidecars that still run, and starts nothing.
+func Over(restart string, init []Init, have []Container) bool {
+	if restart != "Never" && restart != "OnFailure" {
+		return false
+	}
+	first := map[string]bool{}
+	for _, i := range init {
+		first[i.Name] = true
+	}
+	mains, ended := 0, 0
+	for _, c := range have {
+		exited := c.State == Exited || c.State == Stopped
+		switch {
+		case !first[c.Name]:
+			mains++
+			if exited && (c.Exit == 0 || restart == "Never") {
+				ended++
+			}
+		case exited && c.Exit != 0 && restart == "Never" && !slices.Contains(Sidecars(init), c.Name):
+			return true
+		}
+	}
+	return mains > 0 && ended == mains
+}
+
+// Sidecars are the names of the init containers that go on beside the main ones.
+func Sidecars(init []Init) (names []string) {
+	for _, i := range init {
+		if i.Sidecar {
+			names = append(names, i.Name)
+		}
+	}
+	return names
 }
 
 func joinInit(all []Init) string {

@@ -61,46 +61,54 @@ func Of(p live.Pod, now time.Time) Verdict {
 		v.State, v.Run, v.Why = Starting, true, "is half made: lacks container "+strings.Join(missing, ", ")
 		return v
 	}
-	for _, c := range p.Containers {
-		if c.State == live.Created {
-			v.State, v.Run, v.Why = Starting, true, "container "+c.Name+" was made and not started"
-			return v
-		}
+	if live.Over(p.Restart, p.Init, p.Containers) {
+		return v.over(p)
 	}
-	return v.exits(p, now)
-}
-
-// exits judges a whole pod by the containers that have ended.
-func (v Verdict) exits(p live.Pod, now time.Time) Verdict {
-	ended, failed := 0, ""
+	if v.rebooted(p) {
+		v.State, v.Run, v.Why = Starting, true, "its host was restarted: init containers run again"
+		return v
+	}
+	if due := live.Due(p.Init, p.Containers); len(due) > 0 {
+		v.State, v.Run, v.Why = Starting, true, said(p, due[0])+" was made and not started"
+		return v
+	}
 	for _, c := range p.Containers {
-		if !exited(c) {
-			continue
-		}
-		if again(p.Restart, c) {
-			v = v.restart(c, now)
-			continue
-		}
-		ended++
-		if c.Exit != 0 {
-			failed = fmt.Sprintf("container %s exited with %d", c.Name, c.Exit)
+		if exited(c) && again(p, c) {
+			v = v.restart(p, c, now)
 		}
 	}
 	switch {
 	case v.State == Crashed:
 		return v
-	case ended == len(p.Containers) && failed != "":
-		v.State, v.Why = Failed, failed
-		return v
-	case ended == len(p.Containers) && ended > 0:
-		v.State, v.Why = Done, "ran to completion"
+	case pending(p) != "":
+		v.State, v.Why = Starting, pending(p)
 		return v
 	}
 	return v.up(p, now)
 }
 
+// over judges a pod that has nothing left to do. Sidecars that still run are to be stopped.
+func (v Verdict) over(p live.Pod) Verdict {
+	v.State, v.Why = Done, "ran to completion"
+	var left []string
+	for _, c := range p.Containers {
+		sidecar := isSidecar(p, c.Name)
+		switch {
+		case sidecar && c.State == live.Running:
+			left = append(left, c.Name)
+		case !sidecar && exited(c) && c.Exit != 0:
+			v.State, v.Why = Failed, fmt.Sprintf("%s exited with %d", said(p, c.Name), c.Exit)
+		}
+	}
+	if len(left) > 0 {
+		v.Run = true
+		v.Why += ", and its sidecar " + strings.Join(left, ", ") + " is to be stopped"
+	}
+	return v
+}
+
 // restart notes that container c ended and when it may start again.
-func (v Verdict) restart(c live.Container, now time.Time) Verdict {
+func (v Verdict) restart(p live.Pod, c live.Container, now time.Time) Verdict {
 	row := live.Row(c.Attempt) + 1
 	if c.Finished.Sub(c.Started) >= well {
 		row = 1
@@ -110,7 +118,7 @@ func (v Verdict) restart(c live.Container, now time.Time) Verdict {
 		due = now
 	}
 	v.State = Crashed
-	v.Why = fmt.Sprintf("container %s exited with %d", c.Name, c.Exit)
+	v.Why = fmt.Sprintf("%s exited with %d", said(p, c.Name), c.Exit)
 	if now.Before(due) {
 		v.Why += fmt.Sprintf(", restarts at %s", due.UTC().Format(time.TimeOnly))
 		if v.Wake.IsZero() || due.Before(v.Wake) {
@@ -131,7 +139,7 @@ func (v Verdict) up(p live.Pod, now time.Time) Verdict {
 			v.State, v.Why = Starting, "container "+c.Name+" is paused by somebody"
 			return v
 		}
-		if c.Started.After(started) && !later(c.Started, now) {
+		if goesOn(p, c.Name) && c.Started.After(started) && !later(c.Started, now) {
 			started = c.Started
 		}
 	}
@@ -151,8 +159,16 @@ func later(past, now time.Time) bool { return past.After(now.Add(Settle)) }
 
 func exited(c live.Container) bool { return c.State == live.Exited || c.State == live.Stopped }
 
-func again(policy string, c live.Container) bool {
-	return policy == "Always" || policy == "" || policy == "OnFailure" && c.Exit != 0
+// again says whether a container that ended is to be started anew: a sidecar always, an init container when it failed, the others as
+// the pod's restartPolicy says. An init container that Never starts again has made the pod Over.
+func again(p live.Pod, c live.Container) bool {
+	switch {
+	case isSidecar(p, c.Name):
+		return true
+	case isInit(p, c.Name):
+		return c.Exit != 0
+	}
+	return p.Restart == "Always" || p.Restart == "" || p.Restart == "OnFailure" && c.Exit != 0
 }
 
 func delay(row int) time.Duration {
