@@ -19,12 +19,14 @@ func Assemble(info Info, files []Parsed) Set {
 	a.set.AllowPrune = allowsPrune(info.Message)
 	files = slices.Clone(files)
 	slices.SortFunc(files, func(x, y Parsed) int { return cmp.Compare(x.Path, y.Path) })
-	for _, o := range a.collect(files) {
+	objects := a.collect(files)
+	for _, o := range objects {
 		m := o.Meta
 		m.Commit = info.Commit
 		m.Suspended = m.Suspended || a.suspended[m.Namespace]
 		o.kind.add(a, m, o)
 	}
+	a.order(objects)
 	a.sort()
 	return a.set
 }

@@ -33,7 +33,7 @@ func obeyed(kind string) []string {
 	case "Namespace", "ConfigMap", "Secret":
 		return []string{AnnotationSuspend, AnnotationPrune}
 	}
-	return []string{AnnotationSuspend, AnnotationPrune, AnnotationOnFailure}
+	return []string{AnnotationSuspend, AnnotationPrune, AnnotationOnFailure, AnnotationNeeds}
 }
 
 // meta checks the object's metadata and copies what the Set tells of it.
@@ -49,6 +49,7 @@ func (c *check) meta(k kind, t typed) Meta {
 	return Meta{
 		ID: id, Origin: Origin{c.file, c.line}, Labels: t.GetLabels(), Annotations: t.GetAnnotations(),
 		Suspended: t.GetAnnotations()[AnnotationSuspend] == "true",
+		Wave:      c.wave(k.name, t.GetAnnotations()), Needs: c.needs(id, t.GetAnnotations()),
 	}
 }
 
@@ -119,6 +120,7 @@ func (c *check) ownAnnotation(path, key, value string) {
 		}
 	case AnnotationOnFailure:
 		c.onFailure(path, value)
+	case AnnotationNeeds: // see needs
 	default:
 		c.nodeAnnotation(path, key, value)
 	}
