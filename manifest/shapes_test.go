@@ -1,0 +1,64 @@
+package manifest
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+const shapesHead = `# The Kubernetes documentation's examples
+
+What becomes of the example manifests for Pods, Deployments, ConfigMaps, Secrets, Jobs and volumes that the Kubernetes
+documentation teaches with. Paths are those below content/en/examples of its repository. A test loads a manifest of each example's shape and writes this
+page: *runs* means that every field is honoured; otherwise the page shows what podkeep says.
+
+| example | what becomes of it |
+|---|---|
+`
+
+func TestTheDocumentationsShapesRunOrAreRefusedWithAReason(t *testing.T) {
+	const page = "../docs/kubernetes-examples.md"
+	shapes, err := txtar.ParseFile("testdata/shapes.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	got.WriteString(shapesHead)
+	for _, f := range shapes.Files {
+		fmt.Fprintf(&got, "| %s | %s |\n", f.Name, fate(set("a1b2c3d4", "x.yaml", string(f.Data))))
+	}
+	if *update {
+		if err := os.WriteFile(page, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(page)
+	if err != nil || got.String() != string(want) {
+		t.Errorf("%s is not what the code does (%v); make golden, and read the difference\n%s", page, err, got.String())
+	}
+}
+
+// fate is "runs", with what is said beside it, or the refusals.
+func fate(s Set) string {
+	var refused, notices []string
+	for _, p := range s.Problems {
+		text := strings.ReplaceAll(p.brief(), "|", `\|`)
+		if p.Notice {
+			notices = append(notices, text)
+		} else {
+			refused = append(refused, text)
+		}
+	}
+	switch objects := len(s.Workloads) + len(s.ConfigMaps) + len(s.Secrets) + len(s.Claims); {
+	case len(refused) > 0:
+		return "refused: " + strings.Join(refused, "<br>")
+	case objects == 0:
+		return "not built: " + strings.Join(notices, "<br>")
+	case len(notices) > 0:
+		return "runs; " + strings.Join(notices, "<br>")
+	}
+	return "runs"
+}
