@@ -82,7 +82,7 @@ func (c *check) kindNamed(path, name string) (kind, bool) {
 }
 
 // order refuses workloads that would wait for ever: for an object that is in no file, for one of a higher wave, or for
-// each other. One that is there and does not load is waited for.
+// each other. One that does not load, or may stand in a file that nobody can read, is waited for.
 func (a *assembly) order(objects []*object) {
 	byID := map[ID]*object{}
 	for _, o := range objects {
@@ -105,7 +105,7 @@ func (a *assembly) orderOne(c *check, w Workload, byID map[ID]*object) {
 		switch other := byID[need]; {
 		case need == w.ID:
 			c.refuse(path, "%s is the object itself; remove it", need.said())
-		case other == nil && a.set.failed[need] == "":
+		case other == nil && a.set.failed[need] == "" && a.unreadable == "":
 			c.refuse(path, "%s is in no file of this commit; add it, or remove it here%s", need.said(), didYouMean(need.said(), said(byID)))
 		case other != nil && other.Wave > w.Wave:
 			c.refuse(path, "%s is in wave %d, which waits for wave %d of this one; give it %s: %q or lower",
@@ -151,4 +151,15 @@ func ringOf(id, need ID, byID map[ID]*object) []string {
 		return append([]string{id.said()}, way...)
 	}
 	return nil
+}
+
+// Holds says whether the set has the object.
+func (s Set) Holds(id ID) bool {
+	return holds(s.Workloads, id, func(x Workload) ID { return x.ID }) || holds(s.Namespaces, id, func(x Namespace) ID { return x.ID }) ||
+		holds(s.Nodes, id, func(x Node) ID { return x.ID }) || holds(s.ConfigMaps, id, func(x ConfigMap) ID { return x.ID }) ||
+		holds(s.Secrets, id, func(x Secret) ID { return x.ID }) || holds(s.Claims, id, func(x Claim) ID { return x.ID })
+}
+
+func holds[T any](list []T, id ID, of func(T) ID) bool {
+	return slices.ContainsFunc(list, func(x T) bool { return of(x) == id })
 }

@@ -47,7 +47,8 @@ func (k *work) guard(receipts []live.Receipt) string {
 	case promoted && k.rolling >= maxRolling && !underWay(receipts):
 		return fmt.Sprintf("%d workloads are rolling already", k.rolling)
 	}
-	return ""
+	k.barrier = k.gate()
+	return k.barrier.why
 }
 
 // underWay says whether the newest generation is neither promoted nor rejected nor done.

@@ -33,6 +33,9 @@ func (k *work) report() {
 	k.app.State = k.state()
 	k.waits()
 	k.wake(k.step.Wake)
+	if k.step.Phase == rollout.Waiting && k.app.State == Progressing {
+		k.waiting()
+	}
 	if k.app.State == Converged {
 		k.app.Why = fmt.Sprintf("%d of %d available", k.app.Available, k.wl.Replicas)
 	}
@@ -51,6 +54,12 @@ func (k *work) report() {
 func (k *work) state() State {
 	switch k.step.Phase {
 	case rollout.Waiting:
+		switch {
+		case k.wl.Suspended:
+			return Suspended
+		case k.barrier.stands() && !k.barrier.stuck:
+			return Progressing
+		}
 		return Held
 	case rollout.Back, rollout.Rejected:
 		return Failed

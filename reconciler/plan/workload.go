@@ -13,13 +13,14 @@ import (
 // work is one workload being thought about.
 type work struct {
 	*world
-	wl     *manifest.Workload
-	kept   []*pod // one for each slot of each revision
-	extra  []*pod // twins that may go, and twins that are on their way in
-	room   int    // how many pods may be started now: what is told to stop takes room until it is seen gone
-	step   rollout.Step
-	hidden string // why pods may be where nobody can look
-	app    App
+	wl      *manifest.Workload
+	kept    []*pod // one for each slot of each revision
+	extra   []*pod // twins that may go, and twins that are on their way in
+	room    int    // how many pods may be started now: what is told to stop takes room until it is seen gone
+	step    rollout.Step
+	hidden  string // why pods may be where nobody can look
+	barrier        // what is waited for before HEAD's revision is begun
+	app     App
 }
 
 // workload plans one workload that HEAD asks for.

@@ -62,6 +62,7 @@ type world struct {
 	receipts map[manifest.ID][]live.Receipt
 	plan     Plan
 	rolling  int // workloads between two revisions
+	lowest   *lateWave
 }
 
 func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/podkeep/podkeep/manifest"
 )
 
 // object is one manifest as a story writes it: a kind, a name, and words.
@@ -28,7 +30,7 @@ var kinds = map[string]string{
 
 // words are all that can be said of an object. A flag alone means "true"; "=" with nothing after takes it back.
 var words = strings.Fields(`image replicas surge unavail strategy deadline min-ready suspend paused config secret env
-	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain silence capacity`)
+	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain silence capacity init wave needs`)
 
 // say reads words on top of what the object says already.
 func (o object) say(tokens []string) (object, error) {
@@ -118,11 +120,14 @@ func (o object) meta() m {
 	meta := m{"name": o.name}
 	notes := m{}
 	for word, key := range map[string]string{
-		"suspend": "suspend", "on-failure": "on-failure", "silence": "silence-grace", "capacity": "capacity",
+		"suspend": "suspend", "on-failure": "on-failure", "silence": "silence-grace", "capacity": "capacity", "needs": "depends-on",
 	} {
 		if v := o.words[word]; v != "" {
 			notes["podkeep.io/"+key] = v
 		}
+	}
+	if wave := o.words["wave"]; wave != "" {
+		notes[manifest.AnnotationWave] = wave
 	}
 	if o.words["keep"] != "" {
 		notes["podkeep.io/prune"] = "disabled"
@@ -193,6 +198,9 @@ func (o object) pod() m {
 		containers = append(containers, o.container(i, tag))
 	}
 	spec := m{"containers": containers}
+	if init := o.init(); len(init) > 0 {
+		spec["initContainers"] = init
+	}
 	for word, field := range map[string]string{"restart": "restartPolicy", "on": "nodeName"} {
 		if v := o.words[word]; v != "" {
 			spec[field] = v
@@ -209,6 +217,22 @@ func (o object) pod() m {
 		spec["volumes"] = []m{{"name": "config", "configMap": m{"name": o.name + "-config"}}}
 	}
 	return spec
+}
+
+// init are the init containers i0, i1 ..: one for each tag, of which one that ends in "+" is a sidecar's.
+func (o object) init() (all []m) {
+	if o.words["init"] == "" {
+		return nil
+	}
+	for i, tag := range strings.Split(o.words["init"], ",") {
+		tag, sidecar := strings.CutSuffix(tag, "+")
+		c := m{"name": "i" + strconv.Itoa(i), "image": "registry.example/app:" + tag}
+		if sidecar {
+			c["restartPolicy"] = "Always"
+		}
+		all = append(all, c)
+	}
+	return all
 }
 
 func (o object) container(i int, tag string) m {
