@@ -12,7 +12,7 @@ export GOFLAGS := $(strip $(filter-out -tags=% -buildvcs=%,$(GOFLAGS)) -buildvcs
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-APT         := podman conmon runc netavark aardvark-dns catatonit iptables openssh-server nftables iproute2 git
+APT         := podman conmon runc netavark aardvark-dns catatonit iptables busybox-static openssh-server nftables iproute2 git
 
 # Packages whose tests need real Podman; every other package is a unit.
 REAL := ./cmd/... ./devfleet/... ./drivers/podman/... ./docs/...
