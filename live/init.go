@@ -3,6 +3,8 @@ package live
 import (
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Init is an init container: it runs to its end before the next one starts. A Sidecar (restartPolicy: Always) only has to
@@ -10,6 +12,16 @@ import (
 type Init struct {
 	Name    string
 	Sidecar bool
+}
+
+// InitOf are a spec's init containers.
+func InitOf(spec corev1.PodSpec) (init []Init) {
+	for _, c := range spec.InitContainers {
+		init = append(init, Init{
+			Name: c.Name, Sidecar: c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways,
+		})
+	}
+	return init
 }
 
 // Due are the containers that exist, were never started in their newest attempt, and whose turn it is: one init container at a time, in

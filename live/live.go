@@ -112,6 +112,7 @@ const (
 	Resumed  = "resumed"  // it goes on
 	Promoted = "promoted" // Rev is the stable one from here on
 	Failed   = "failed"   // Rev missed its deadline and is held until Git changes
+	Tallied  = "tally"    // so much of a Job has ended; only the newest is kept, and none when the Job has ended
 	Done     = "done"     // a run-to-completion workload finished, or a Node that left HEAD was drained
 )
 

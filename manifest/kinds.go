@@ -23,7 +23,7 @@ type kind struct {
 // kinds are all that are built.
 func kinds() []kind {
 	return []kind{
-		deploymentKind, replicaSetKind, replicationControllerKind, podKind, configMapKind, secretKind, namespaceKind, nodeKind,
+		deploymentKind, replicaSetKind, replicationControllerKind, podKind, jobKind, configMapKind, secretKind, namespaceKind, nodeKind,
 	}
 }
 

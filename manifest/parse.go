@@ -114,7 +114,7 @@ func (f *file) object(doc document, version, name string) {
 	if ok {
 		f.typed(doc, c, k)
 	}
-	if slices.ContainsFunc(c.found, Problem.breaks) {
+	if c.broken() {
 		f.failed = append(f.failed, k.id(id, name))
 	}
 	f.Problems = append(f.Problems, c.found...)
@@ -147,6 +147,9 @@ func (f *file) kindOf(c *check, version, name string) (kind, bool) {
 		c.refuse("apiVersion", "is missing; write the API of kind %s, for example %s", name, versions[0])
 	case near != "":
 		c.refuse("kind", "kind %s is not known%s", name, near)
+	case name == "CronJob":
+		c.refuse("", "%s", noCronJob)
+		c.found[0].Notice = true
 	default:
 		c.refuse("", "kind %s is not supported yet; nothing is done for it", name)
 		c.found[0].Notice = true
@@ -172,7 +175,7 @@ func (f *file) typed(doc document, c *check, k kind) {
 	t.GetObjectKind().SetGroupVersionKind(schema.FromAPIVersionAndKind(k.version, k.name))
 	o := object{Meta: c.meta(k, t), kind: k, typed: t, lines: c.lines}
 	k.check(c, t)
-	if len(c.found) == 0 && f.left > 0 {
+	if !c.broken() && f.left > 0 && !skipped(o.Annotations) {
 		f.objects = append(f.objects, o)
 	}
 }

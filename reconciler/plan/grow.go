@@ -2,9 +2,12 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -102,14 +105,14 @@ func (k *work) create(rev string, gen, slot int, why string) bool {
 
 // birth is the pod that is to be born.
 func (k *work) birth(f form, gen, slot int, r schedule.Request) live.Pod {
-	names := make([]string, 0, len(f.Spec.Containers))
-	for _, c := range f.Spec.Containers {
+	var names []string
+	for _, c := range slices.Concat(f.Spec.InitContainers, f.Spec.Containers) {
 		names = append(names, c.Name)
 	}
 	sort.Strings(names)
 	return live.Pod{
 		Name: r.Name, Cluster: k.h.Cluster, Source: k.h.Source, App: f.App, Slot: slot, Rev: f.Rev, Gen: gen,
-		Commit: f.Commit, Expect: names, Restart: string(f.Spec.RestartPolicy), Room: r.Room, Ports: r.Ports,
+		Commit: f.Commit, Expect: names, Init: live.InitOf(f.Spec), Restart: string(f.Spec.RestartPolicy), Room: r.Room, Ports: r.Ports,
 		Keep: k.wl.PruneDisabled,
 	}
 }
@@ -123,31 +126,45 @@ func (k *work) request(f form, slot int) schedule.Request {
 
 // hostPorts are the ports that a pod takes on its node, in the form that label podkeep.io/ports has.
 func hostPorts(f form) []string {
+	sidecars := live.Sidecars(live.InitOf(f.Spec))
 	var ports []string
-	for _, c := range f.Spec.Containers {
-		for _, p := range c.Ports {
-			number := p.HostPort
-			if f.Spec.HostNetwork && number == 0 {
-				number = p.ContainerPort
-			}
-			if number == 0 {
-				continue
-			}
-			s := strconv.Itoa(int(number)) + "/" + strings.ToLower(string(p.Protocol))
-			if p.HostIP != "" && p.HostIP != "0.0.0.0" {
-				s = p.HostIP + ":" + s
-			}
-			ports = append(ports, s)
+	for _, c := range f.Spec.InitContainers {
+		if slices.Contains(sidecars, c.Name) {
+			ports = append(ports, portsOf(c, f.Spec.HostNetwork)...)
 		}
+	}
+	for _, c := range f.Spec.Containers {
+		ports = append(ports, portsOf(c, f.Spec.HostNetwork)...)
 	}
 	sort.Strings(ports)
 	return ports
 }
 
+func portsOf(c corev1.Container, hostNetwork bool) (ports []string) {
+	for _, p := range c.Ports {
+		number := p.HostPort
+		if hostNetwork && number == 0 {
+			number = p.ContainerPort
+		}
+		if number == 0 {
+			continue
+		}
+		s := strconv.Itoa(int(number)) + "/" + strings.ToLower(string(p.Protocol))
+		if p.HostIP != "" && p.HostIP != "0.0.0.0" {
+			s = p.HostIP + ":" + s
+		}
+		ports = append(ports, s)
+	}
+	return ports
+}
+
 // run puts what the pod needs on its node, and runs it there.
 func (k *work) run(n *node, p live.Pod, f form, attempt map[string]int, why string) {
-	pod := f.Pod(p.Name, live.PodLabels(p), attempt)
-	files := []manifest.File{k.revFile(f)}
+	pod := k.podOf(p, f, attempt)
+	var files []manifest.File
+	if k.wl.Job == nil || len(f.Files) > 0 { // a Job's pods are never replaced in an older form
+		files = append(files, k.revFile(f))
+	}
 	for _, name := range f.Files {
 		if file, ok := f.config[name]; ok {
 			file.Labels = map[string]string{live.LabelCluster: k.h.Cluster, live.LabelSource: k.h.Source}

@@ -1,9 +1,247 @@
 package plan
 
 import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/health"
+	"github.com/podkeep/podkeep/reconciler/job"
+	"github.com/podkeep/podkeep/reconciler/rollout"
+	"github.com/podkeep/podkeep/reconciler/schedule"
 )
+
+// job plans one Job that HEAD asks for.
+func (w *world) job(wl *manifest.Workload) {
+	k := &work{world: w, wl: wl, kept: w.pods[wl.ID], app: App{
+		ID: wl.ID, Rev: wl.Revision.Rev, Stable: wl.Revision.Rev, Commit: wl.Commit, Replicas: jobReplicas(wl),
+	}}
+	pods := k.attempts()
+	ledger := job.Ledger{
+		Receipts: w.receipts[wl.ID], Retry: w.retried(wl), Suspended: wl.Suspended, Hidden: k.unheard(), Gate: w.gateOf(wl).why,
+	}
+	step := job.Next(*wl, pods, ledger, w.now)
+	k.app.Job = &step.Status
+	if why := w.frozen(wl.ID); why != "" {
+		k.app.State, k.app.Why = Held, why
+		k.countJob(step)
+		w.plan.Apps = append(w.plan.Apps, k.app)
+		return
+	}
+	k.step = rollout.Step{Receipts: step.Receipts, Target: wl.Revision.Rev, Gen: step.Gen, Why: step.Why}
+	k.record()
+	for _, s := range step.Stop {
+		k.stop(k.kept[s.Pod], s.Why)
+	}
+	k.mendJob(step)
+	for _, s := range step.Start {
+		if !k.attempt(s, step.Gen) {
+			break
+		}
+	}
+	k.reportJob(step)
+}
+
+func jobReplicas(wl *manifest.Workload) int {
+	if c := wl.Job.Spec.Completions; c != nil {
+		return int(*c)
+	}
+	return int(*wl.Job.Spec.Parallelism)
+}
+
+// retried is when a person decided to try HEAD's revision of a workload again, zero if nobody did.
+func (w *world) retried(wl *manifest.Workload) (at time.Time) {
+	for _, d := range w.h.Decisions {
+		if d.Verb == "retry" && d.App == wl.ID && d.Rev == wl.Revision.Rev && d.Time.After(at) {
+			at = d.Time
+		}
+	}
+	return at
+}
+
+// unheard says which node this controller has not heard yet: it may run the Job's pods, or know that the Job has ended.
+func (k *work) unheard() string {
+	for _, n := range k.nodes {
+		if !n.Known && n.reach == silent {
+			return n.Name + " has not been heard yet, and may run it or know that it ended"
+		}
+	}
+	return ""
+}
+
+// attempts are the Job's pods as package job sees them, in the order of k.kept.
+func (k *work) attempts() []job.Pod {
+	pods := make([]job.Pod, 0, len(k.kept))
+	for _, p := range k.kept {
+		j := job.Pod{
+			Name: p.Name, Node: p.node.Name, Slot: p.Slot, Try: p.Try, Gen: p.Gen, Rev: p.Rev, Created: p.Created, Why: p.verdict.Why,
+			Unseen: !p.seen(), Moving: p.moving, Ready: p.seen() && p.verdict.Ready(), Exits: map[string]int{},
+		}
+		switch p.verdict.State {
+		case health.Stopping:
+			j.State = job.Stopping
+		case health.Done:
+			j.State = job.Ended
+		case health.Failed:
+			j.State = job.Broke
+		}
+		for _, c := range p.Containers {
+			j.Restarts += live.Restarts(c.Attempt)
+			if c.Exit != 0 && (c.State == live.Exited || c.State == live.Stopped) {
+				j.Exits[c.Name] = c.Exit
+			}
+			if c.Finished.After(j.Finished) {
+				j.Finished = c.Finished
+			}
+		}
+		pods = append(pods, j)
+	}
+	return pods
+}
+
+// mendJob makes whole what is half made, starts again what exited under OnFailure, and stops sidecars of what has ended.
+func (k *work) mendJob(step job.Step) {
+	leaving := map[int]bool{}
+	for _, s := range step.Stop {
+		leaving[s.Pod] = true
+	}
+	for i, p := range k.kept {
+		over := p.verdict.State == health.Done || p.verdict.State == health.Failed
+		if leaving[i] || !over && !slices.Contains(step.Keep, i) {
+			continue
+		}
+		k.wake(p.verdict.Wake)
+		if !p.seen() || !p.verdict.Run || p.node.host == nil {
+			continue
+		}
+		if f, ok := k.form(p.App, p.Rev); ok {
+			k.run(p.node, p.Pod, f, p.verdict.Attempt, p.verdict.Why)
+		}
+	}
+}
+
+// attempt places the pod of one attempt and runs it. It says why it cannot in the Job's waits.
+func (k *work) attempt(s job.Start, gen int) bool {
+	f := formOf(*k.wl)
+	r := k.request(f, s.Slot)
+	r.Name = fmt.Sprintf("%s-%d", r.Name, s.Try)
+	host, refusal := schedule.Place(r, k.hosts)
+	if host == nil {
+		k.app.Waits = append(k.app.Waits, fmt.Sprintf("attempt %d of slot %d: %s", s.Try, s.Slot, refusal))
+		return false
+	}
+	p := k.birth(f, gen, s.Slot, r)
+	p.Try = s.Try
+	k.run(k.node(host.Name), p, f, nil, s.Why)
+	return true
+}
+
+// The names by which a Job's pod knows which it is. The first is ours.
+const (
+	envAttempt = "PODKEEP_ATTEMPT"
+	envIndex   = "JOB_COMPLETION_INDEX"
+)
+
+// podOf is the pod that the driver is told to run. A Job's pods know which attempt they are and of which index.
+func (k *work) podOf(p live.Pod, f form, attempt map[string]int) manifest.Pod {
+	if k.wl.Job == nil {
+		return f.Pod(p.Name, live.PodLabels(p), attempt)
+	}
+	pod := jobForm(f.Revision, p, k.wl.Job.Indexed()).Pod(p.Name, live.PodLabels(p), attempt)
+	if k.wl.Job.Indexed() && f.Spec.Hostname == "" {
+		pod.Hostname = fmt.Sprintf("%s-%d", p.App.Name, p.Slot)
+	}
+	return pod
+}
+
+// jobForm is the revision with what Kubernetes adds to each of a Job's pods.
+func jobForm(r manifest.Revision, p live.Pod, indexed bool) manifest.Revision {
+	index, labels, annotations := strconv.Itoa(p.Slot), map[string]string{}, map[string]string{}
+	for key, v := range r.Labels {
+		labels[key] = v
+	}
+	for key, v := range r.Annotations {
+		annotations[key] = v
+	}
+	uid := fmt.Sprintf("%s-%d", strings.TrimPrefix(r.Rev, "v1-"), p.Gen)
+	labels["job-name"], labels["controller-uid"] = r.App.Name, uid
+	labels[manifest.LabelJobName], labels[manifest.LabelControllerUID] = r.App.Name, uid
+	own := []corev1.EnvVar{{Name: envAttempt, Value: strconv.Itoa(p.Try)}}
+	if indexed {
+		labels[manifest.AnnotationCompletion], annotations[manifest.AnnotationCompletion] = index, index
+		own = append(own, corev1.EnvVar{Name: envIndex, Value: index})
+	}
+	r.Labels, r.Annotations = labels, annotations
+	r.Spec = *r.Spec.DeepCopy()
+	for _, list := range [][]corev1.Container{r.Spec.InitContainers, r.Spec.Containers} {
+		for i := range list {
+			list[i].Env = slices.Concat(own, list[i].Env)
+		}
+	}
+	return r
+}
+
+// countJob fills in the figures that all workloads have.
+func (k *work) countJob(step job.Step) {
+	k.app.Total, k.app.Ready = len(k.kept), step.Status.Ready
+	k.app.Available = step.Status.Succeeded
+	for _, p := range k.kept {
+		if p.Rev == k.app.Rev {
+			k.app.Updated++
+		}
+	}
+}
+
+// reportJob says what the plan thinks of the Job, and what it waits for.
+func (k *work) reportJob(step job.Step) {
+	k.countJob(step)
+	k.app.Why = step.Why
+	k.app.State = jobState(step)
+	k.app.Waits = append(step.Waits, k.app.Waits...)
+	if k.app.State != Converged && k.app.State != Failed {
+		k.jobWaits(step)
+	}
+	k.wake(step.Wake)
+	if k.app.State == Suspended && k.wl.Suspended {
+		k.app.Why = fmt.Sprintf("podkeep.io/suspend is set, held actions: %d", len(k.app.Suspended))
+	}
+	if k.wl.Held != "" {
+		k.app.Why = k.wl.Held + "; " + k.app.Why
+	}
+	k.plan.Apps = append(k.plan.Apps, k.app)
+}
+
+func jobState(step job.Step) State {
+	switch step.Phase {
+	case job.Complete:
+		return Converged
+	case job.Failed:
+		return Failed
+	case job.Suspended:
+		return Suspended
+	}
+	return Progressing
+}
+
+// jobWaits has a line for every active pod that is not well, and for those on silent nodes.
+func (k *work) jobWaits(step job.Step) {
+	for _, i := range step.Keep {
+		if p := k.kept[i]; !p.verdict.Ready() {
+			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s: %s%s", p.Name, p.node.Name, p.verdict.Why, p.trouble()))
+		}
+	}
+	for _, p := range k.kept {
+		if !p.seen() {
+			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s: the node is silent for %s", p.Name, p.node.Name, round(p.node.Silent)))
+		}
+	}
+}
 
 // finished says whether a Job of HEAD has ended at HEAD's revision, and how: what is written down of its newest generation says so.
 // Both are false for one that runs, has not begun, or is no Job of HEAD.
@@ -26,4 +264,14 @@ func (w *world) finished(app manifest.ID) (done, failed bool) {
 		}
 	}
 	return done, failed && !done
+}
+
+// keepsTally says whether a tally is still needed: the newest one, of a generation that has not ended.
+func (w *world) keepsTally(r live.Receipt) bool {
+	for _, other := range w.receipts[r.App] {
+		if other.Gen == r.Gen && (other.Verb == live.Done || other.Verb == live.Failed || other.Verb == live.Tallied && other.Step > r.Step) {
+			return false
+		}
+	}
+	return true
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/job"
 )
 
 // Verb is what a driver is told to do.
@@ -64,8 +65,9 @@ type App struct {
 	Ready     int
 	Available int
 	Total     int
-	Suspended []Action // what would be done were it not suspended
-	Waits     []string // one line for each slot or pod that is waited for
+	Suspended []Action    // what would be done were it not suspended
+	Job       *job.Status `json:",omitempty"` // of a Job: how far it is. Its Available are the completions that succeeded
+	Waits     []string    // one line for each slot or pod that is waited for
 }
 
 // Plan is what to do now. Wake is when to think again though nothing happens; zero means never.
@@ -90,12 +92,16 @@ func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
 	}
 	w.tellGone()
 	for i := range w.want.Workloads {
-		if underWay(w.receipts[w.want.Workloads[i].ID]) {
+		if wl := &w.want.Workloads[i]; wl.Job == nil && underWay(w.receipts[wl.ID]) {
 			w.rolling++
 		}
 	}
 	for i := range w.want.Workloads {
-		w.workload(&w.want.Workloads[i])
+		if wl := &w.want.Workloads[i]; wl.Job != nil {
+			w.job(wl)
+		} else {
+			w.workload(wl)
+		}
 	}
 	w.prune()
 	w.copyReceipts()

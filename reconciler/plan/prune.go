@@ -179,6 +179,9 @@ func (w *world) seeksNode() bool {
 
 func (w *world) seeksRejection() bool {
 	for i := range w.want.Workloads {
+		if w.want.Workloads[i].Job != nil { // it has nothing to go back to
+			continue
+		}
 		failed := w.rejection(&w.want.Workloads[i])
 		if failed != nil && w.h.Ancestor[failed.Commit] && !w.descendsInLine(failed.Commit) {
 			return true

@@ -84,7 +84,12 @@ func (w *world) keeps(app manifest.ID) func(live.Receipt) bool {
 	}
 	sort.Sort(sort.Reverse(sort.IntSlice(gens)))
 	gens = gens[:min(keptGens, len(gens))]
-	return func(r live.Receipt) bool { return r.Gen == promoted || slices.Contains(gens, r.Gen) }
+	return func(r live.Receipt) bool {
+		if r.Verb == live.Tallied && !w.keepsTally(r) {
+			return false
+		}
+		return r.Gen == promoted || slices.Contains(gens, r.Gen)
+	}
 }
 
 // moved says whether, since HEAD's revision of a workload was rejected, a commit asked for another one and a later one came

@@ -194,6 +194,10 @@ func (w *world) book(n *node, p live.Pod) {
 	if n.host == nil {
 		return
 	}
+	if p.App.Kind == "Job" && live.Over(p.Restart, p.Init, p.Containers) && len(p.Containers) == len(p.Expect) {
+		n.host.Names[p.Name] = true // it takes no room any more
+		return
+	}
 	n.host.Used.MilliCPU += p.Room.MilliCPU
 	n.host.Used.Memory += p.Room.Memory
 	n.host.Apps[p.App]++

@@ -1,0 +1,377 @@
+package job
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// state is what is known of a Job.
+type state struct {
+	w      manifest.Workload
+	job    *manifest.Job
+	pods   []Pod
+	ledger Ledger
+	now    time.Time
+
+	gen     int
+	over    *live.Receipt // done or failed
+	halted  bool
+	halts   int          // halts and resumes that are written down
+	resumed time.Time    // the last resume
+	tallies int          // tallies that are written down
+	seen    tally        // the newest of them
+	tally   tally        // with what the pods say
+	veto    string       // the failure that fails the whole Job, by podFailurePolicy
+	active  map[int]int  // slot to the pod that counts for it
+	broke   map[int]Pod  // slot to its newest failed pod
+	higher  map[int]int  // slot to the try after the highest there is
+	leaving map[int]bool // pods that this step stops
+}
+
+func read(w manifest.Workload, pods []Pod, ledger Ledger, now time.Time) *state {
+	s := &state{
+		w: w, job: w.Job, pods: pods, ledger: ledger, now: now, active: map[int]int{}, broke: map[int]Pod{},
+		higher: map[int]int{}, leaving: map[int]bool{},
+	}
+	s.generation()
+	s.receipts()
+	s.count()
+	return s
+}
+
+// generation is the newest there is, if it is of HEAD's revision and no retry was decided since it failed; else one more.
+func (s *state) generation() {
+	current := false
+	see := func(gen int, rev string) {
+		if gen > s.gen {
+			s.gen, current = gen, false
+		}
+		current = current || gen == s.gen && rev == s.w.Revision.Rev
+	}
+	for _, r := range s.ledger.Receipts {
+		see(r.Gen, r.Rev)
+	}
+	for _, p := range s.pods {
+		see(p.Gen, p.Rev)
+	}
+	for _, r := range s.ledger.Receipts {
+		if r.Verb == live.Failed && r.Gen == s.gen && s.ledger.Retry.After(r.Time) {
+			current = false
+		}
+	}
+	if !current {
+		s.gen++
+	}
+}
+
+func (s *state) mine(p Pod) bool { return p.Gen == s.gen && p.Rev == s.w.Revision.Rev }
+
+func (s *state) receipts() {
+	lastHalt := -1
+	s.seen = newTally()
+	for i, r := range s.ledger.Receipts {
+		if r.Gen != s.gen || r.Rev != s.w.Revision.Rev {
+			continue
+		}
+		switch r.Verb {
+		case live.Done:
+			s.over = &s.ledger.Receipts[i]
+		case live.Failed:
+			if s.over == nil {
+				s.over = &s.ledger.Receipts[i]
+			}
+		case live.Tallied:
+			if r.Step >= s.tallies {
+				s.tallies, s.seen = r.Step+1, decode(r.Steps)
+			}
+		case live.Halted, live.Resumed:
+			if r.Step > lastHalt || r.Step == lastHalt && r.Verb == live.Resumed {
+				lastHalt, s.halted = r.Step, r.Verb == live.Halted
+			}
+			if r.Verb == live.Resumed && r.Time.After(s.resumed) {
+				s.resumed = r.Time
+			}
+		}
+	}
+	s.halts = max(0, lastHalt)
+	if !s.halted && lastHalt >= 0 {
+		s.halts = lastHalt + 1
+	}
+	if s.over != nil {
+		s.seen = decode(s.over.Steps)
+	}
+}
+
+// count adds what the pods say to the tally.
+func (s *state) count() {
+	s.tally = s.seen.copy()
+	for _, i := range s.sorted() {
+		p := s.pods[i]
+		if !s.mine(p) {
+			continue
+		}
+		s.higher[p.Slot] = max(s.higher[p.Slot], p.Try+1)
+		if s.seen.Start.IsZero() && s.over == nil && (s.tally.Start.IsZero() || p.Created.Before(s.tally.Start)) {
+			s.tally.Start = p.Created
+		}
+		switch p.State {
+		case Ended:
+			s.tally.ended[p.Slot] = true
+		case Broke:
+			s.fail(p)
+		case Active:
+			if first, ok := s.active[p.Slot]; !ok || p.Created.Before(s.pods[first].Created) {
+				s.active[p.Slot] = i
+			}
+		}
+	}
+	if s.over == nil && s.resumed.After(s.tally.Start) {
+		s.tally.Start = s.resumed
+	}
+}
+
+// fail counts a failure once, as podFailurePolicy says.
+func (s *state) fail(p Pod) {
+	if last, ok := s.broke[p.Slot]; !ok || p.Finished.After(last.Finished) {
+		s.broke[p.Slot] = p
+	}
+	action := s.policy(p)
+	if action == batchv1.PodFailurePolicyActionFailJob && s.veto == "" {
+		s.veto = fmt.Sprintf("%s: %s, and podFailurePolicy says that this fails the Job", p.Name, p.Why)
+	}
+	if s.over != nil || p.Try < s.tally.Tries[p.Slot] {
+		return
+	}
+	s.tally.Tries[p.Slot] = p.Try + 1
+	if action == batchv1.PodFailurePolicyActionIgnore {
+		return
+	}
+	s.tally.Failed++
+	s.tally.Failures[p.Slot]++
+	limit := s.job.Spec.BackoffLimitPerIndex
+	if action == batchv1.PodFailurePolicyActionFailIndex || limit != nil && s.tally.Failures[p.Slot] > int(*limit) {
+		s.tally.lost[p.Slot] = true
+	}
+}
+
+// policy is what the first rule that matches a failure says; Count when none does.
+func (s *state) policy(p Pod) batchv1.PodFailurePolicyAction {
+	if s.job.Spec.PodFailurePolicy == nil {
+		return batchv1.PodFailurePolicyActionCount
+	}
+	for _, r := range s.job.Spec.PodFailurePolicy.Rules {
+		if r.OnExitCodes != nil && exits(*r.OnExitCodes, p.Exits) {
+			return r.Action
+		}
+	}
+	return batchv1.PodFailurePolicyActionCount
+}
+
+// exits says whether a container that the requirement speaks of exited badly with a code that it names.
+func exits(r batchv1.PodFailurePolicyOnExitCodesRequirement, codes map[string]int) bool {
+	for name, code := range codes {
+		if r.ContainerName != nil && *r.ContainerName != name || code == 0 {
+			continue
+		}
+		in := false
+		for _, v := range r.Values {
+			in = in || int(v) == code
+		}
+		if in == (r.Operator == batchv1.PodFailurePolicyOnExitCodesOpIn) {
+			return true
+		}
+	}
+	return false
+}
+
+// sorted are the pods' places by slot, try and node, so that what is counted does not hang on their order.
+func (s *state) sorted() []int {
+	order := make([]int, len(s.pods))
+	for i := range order {
+		order[i] = i
+	}
+	sort.SliceStable(order, func(i, k int) bool {
+		a, b := s.pods[order[i]], s.pods[order[k]]
+		switch {
+		case a.Slot != b.Slot:
+			return a.Slot < b.Slot
+		case a.Try != b.Try:
+			return a.Try < b.Try
+		}
+		return a.Node < b.Node
+	})
+	return order
+}
+
+// inOrder are the active pods of this generation by slot, the older attempt first.
+func (s *state) inOrder() (active []int) {
+	for _, i := range s.sorted() {
+		if p := s.pods[i]; s.mine(p) && p.State == Active {
+			active = append(active, i)
+		}
+	}
+	return active
+}
+
+// newestFirst are the finished pods of this generation that can be seen.
+func (s *state) newestFirst() (ended []int) {
+	for _, i := range s.sorted() {
+		if p := s.pods[i]; s.mine(p) && !p.Unseen && (p.State == Ended || p.State == Broke) {
+			ended = append(ended, i)
+		}
+	}
+	sort.SliceStable(ended, func(i, k int) bool { return s.pods[ended[i]].Finished.After(s.pods[ended[k]].Finished) })
+	return ended
+}
+
+// whole are the pods that are to be made whole if they are not: those active that stay.
+func (s *state) whole() (keep []int) {
+	for _, i := range s.inOrder() {
+		if !s.pods[i].Unseen && !s.leaving[i] {
+			keep = append(keep, i)
+		}
+	}
+	return keep
+}
+
+func (s *state) suspended() bool { return *s.job.Spec.Suspend || s.ledger.Suspended }
+
+// begun says whether anything of this generation is or was there.
+func (s *state) begun() bool { return !s.tally.Start.IsZero() || s.tallies > 0 }
+
+// slots is how many completions there are; of a work queue, how many workers.
+func (s *state) slots() int {
+	if c := s.job.Spec.Completions; c != nil {
+		return int(*c)
+	}
+	return int(*s.job.Spec.Parallelism)
+}
+
+func (s *state) isQueue() bool { return s.job.Spec.Completions == nil }
+
+// isQueueDone says whether a worker of a queue has succeeded, so that no other is begun.
+func (s *state) isQueueDone() bool { return s.isQueue() && len(s.tally.ended) > 0 }
+
+// room is how many pods may be active at once.
+func (s *state) room() int {
+	if s.isQueueDone() {
+		return 0
+	}
+	return min(int(*s.job.Spec.Parallelism), s.slots()-len(s.tally.ended)-len(s.tally.lost))
+}
+
+// occupied is how many pods count as active now.
+func (s *state) occupied() (n int) {
+	for i := range s.pods {
+		if s.occupies(i) {
+			n++
+		}
+	}
+	return n
+}
+
+// occupies says whether a pod stands in the way of another at its completion.
+func (s *state) occupies(i int) bool {
+	p := s.pods[i]
+	if !s.mine(p) {
+		return false
+	}
+	return p.State == Active && (!s.leaving[i] || s.strict()) || p.State == Stopping && s.strict()
+}
+
+// strict says that a pod is replaced only when it is gone.
+func (s *state) strict() bool { return *s.job.Spec.PodReplacementPolicy == batchv1.Failed }
+
+// open are the completions that need a pod and have none, the lowest first; of a work queue none once a worker has succeeded.
+func (s *state) open() (slots []int) {
+	if s.isQueueDone() {
+		return nil
+	}
+	taken := map[int]bool{}
+	for i, p := range s.pods {
+		if s.occupies(i) {
+			taken[p.Slot] = true
+		}
+	}
+	for slot := range s.slots() {
+		if !taken[slot] && !s.tally.ended[slot] && !s.tally.lost[slot] {
+			slots = append(slots, slot)
+		}
+	}
+	return slots
+}
+
+// lacking is how many pods could be begun.
+func (s *state) lacking() int { return s.room() - s.occupied() }
+
+// try is the number of the next attempt at a completion.
+func (s *state) try(slot int) int { return max(s.tally.Tries[slot], s.higher[slot]) }
+
+// due is when the next attempt at a completion may begin.
+func (s *state) due(slot int) time.Time {
+	p, ok := s.broke[slot]
+	if !ok {
+		return time.Time{}
+	}
+	delay := firstDelay
+	for i := 1; i < s.tally.Failures[slot] && delay < mostDelay; i++ {
+		delay *= 2
+	}
+	return p.Finished.Add(min(delay, mostDelay))
+}
+
+// deadline is when activeDeadlineSeconds end, zero for none.
+func (s *state) deadline() time.Time {
+	d := s.job.Spec.ActiveDeadlineSeconds
+	if d == nil || s.tally.Start.IsZero() {
+		return time.Time{}
+	}
+	return s.tally.Start.Add(time.Duration(*d) * time.Second)
+}
+
+func (s *state) ttl() time.Duration {
+	if t := s.job.Spec.TTLSecondsAfterFinished; t != nil {
+		return time.Duration(*t) * time.Second
+	}
+	return 0
+}
+
+// expires is when the finished pods go, zero for never.
+func (s *state) expires() time.Time {
+	if s.job.Spec.TTLSecondsAfterFinished == nil {
+		return time.Time{}
+	}
+	return s.over.Time.Add(s.ttl())
+}
+
+// noted says whether the tally that was read counts the finished pod, so that nothing is forgotten with it.
+func (s *state) noted(p Pod) bool {
+	if p.State == Ended {
+		return s.seen.ended[p.Slot]
+	}
+	return p.Try < s.seen.Tries[p.Slot]
+}
+
+// receipt is one of this generation.
+func (s *state) receipt(verb string, step int, steps, why string) live.Receipt {
+	return live.Receipt{
+		App: s.w.ID, Verb: verb, Rev: s.w.Revision.Rev, Gen: s.gen, Commit: s.w.Revision.Commit,
+		Step: step, Steps: steps, Time: s.now, Why: why,
+	}
+}
+
+// cutReason splits what close wrote.
+func cutReason(text string) (reason, why string) {
+	reason, why, ok := strings.Cut(text, ": ")
+	if !ok {
+		return "", text
+	}
+	return reason, why
+}
