@@ -27,6 +27,7 @@ func Assemble(info Info, files []Parsed) Set {
 		o.kind.add(a, m, o)
 	}
 	a.order(objects)
+	a.digest()
 	a.sort()
 	return a.set
 }
@@ -94,22 +95,28 @@ func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy St
 	c := o.check()
 	a.distinct(c, m)
 	p.meta.Annotations = without(p.meta.Annotations, lastApplied)
-	s := &sources{check: c, assembly: a, namespace: m.Namespace, used: map[string]string{}, files: map[string]File{}}
+	s := &sources{check: c, assembly: a, namespace: m.Namespace, used: map[string]string{}, files: map[string]File{}, auths: map[string]File{}}
 	spec := s.render(p)
-	if len(c.found) > 0 {
+	r := Revision{
+		App: m.ID, Rev: revOf(m.ID, p, s.used), Commit: m.Commit, Labels: p.meta.Labels, Annotations: p.meta.Annotations,
+		Spec: spec, Files: sorted(s.files),
+	}
+	r.checkSubPaths(c, under(p.at, "spec"))
+	if c.broken() {
 		a.fail(o, c)
 		return
 	}
 	w := Workload{
-		Meta: m, Replicas: replicas, Strategy: strategy, Object: o.typed,
+		Meta: m, Replicas: replicas, Strategy: strategy, Object: o.typed, Revision: r,
 		PruneDisabled: m.Annotations[AnnotationPrune] == "disabled",
-		Revision: Revision{
-			App: m.ID, Rev: revOf(m.ID, p, s.used), Commit: m.Commit, Labels: p.meta.Labels, Annotations: p.meta.Annotations,
-			Spec: spec, Files: sorted(s.files),
-		},
 	}
 	for _, name := range w.Revision.Files {
 		w.Config = append(w.Config, s.files[name])
+	}
+	for _, name := range sorted(s.auths) {
+		if _, both := s.files[name]; !both {
+			w.Config = append(w.Config, s.auths[name])
+		}
 	}
 	a.set.Workloads = append(a.set.Workloads, w)
 }

@@ -42,6 +42,7 @@ func (c *check) meta(k kind, t typed) Meta {
 	c.labels("metadata.labels", t.GetLabels())
 	c.annotations("metadata.annotations", t.GetAnnotations())
 	c.ownAnnotations(k.name, t.GetAnnotations())
+	c.syncHook(k.name, t.GetAnnotations())
 	id := k.id(ID{Namespace: t.GetNamespace(), Name: t.GetName()}, k.name)
 	if !k.cluster {
 		t.SetNamespace(id.Namespace)

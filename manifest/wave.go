@@ -20,6 +20,9 @@ var waved = []string{"Deployment", "Job", "Pod", "ReplicaSet", "ReplicationContr
 func (c *check) wave(kind string, annotations map[string]string) int {
 	text, written := annotations[AnnotationWave]
 	path := keyed("metadata.annotations", AnnotationWave)
+	if weight := annotations[AnnotationHelmWeight]; !written && weight != "" && annotations[AnnotationHelmHook] != "" {
+		text, written, path = weight, true, keyed("metadata.annotations", AnnotationHelmWeight)
+	}
 	switch n, err := strconv.ParseInt(text, 10, 32); {
 	case !written:
 	case err != nil:
@@ -107,6 +110,8 @@ func (a *assembly) orderOne(c *check, w Workload, byID map[ID]*object) {
 			c.refuse(path, "%s is the object itself; remove it", need.said())
 		case other == nil && a.set.failed[need] == "" && a.unreadable == "":
 			c.refuse(path, "%s is in no file of this commit; add it, or remove it here%s", need.said(), didYouMean(need.said(), said(byID)))
+		case other != nil && hookOf(other.Annotations) != nil && need.Kind == "Job":
+			c.refuse(path, "%s is a hook, which waits for its phase; remove it here", need.said())
 		case other != nil && other.Wave > w.Wave:
 			c.refuse(path, "%s is in wave %d, which waits for wave %d of this one; give it %s: %q or lower",
 				need.said(), other.Wave, w.Wave, AnnotationWave, strconv.Itoa(w.Wave))
