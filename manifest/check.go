@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -25,6 +26,19 @@ func (c *check) refuse(path, format string, args ...any) {
 	})
 }
 
+// notice notes what is worth saying and breaks nothing, once an object.
+func (c *check) notice(path, text string) {
+	if slices.ContainsFunc(c.found, func(p Problem) bool { return p.Notice && p.Text == text }) {
+		return
+	}
+	c.found = append(c.found, Problem{
+		Origin: Origin{File: c.file, Line: c.at(path)}, Object: c.object, Field: path, Text: text, Notice: true,
+	})
+}
+
+// broken says whether anything that was found loses the object.
+func (c *check) broken() bool { return slices.ContainsFunc(c.found, Problem.breaks) }
+
 // refuseAll notes the messages of a validation function of apimachinery, without their examples and regular expressions.
 func (c *check) refuseAll(path string, texts []string) {
 	for _, text := range texts {
@@ -37,7 +51,7 @@ func (c *check) refuseAll(path string, texts []string) {
 func (c *check) tear() {
 	c.torn = map[string]bool{}
 	for _, p := range c.found {
-		c.torn[p.Field] = true
+		c.torn[p.Field] = c.torn[p.Field] || p.breaks()
 	}
 	for _, path := range c.meant {
 		c.torn[path] = true

@@ -55,6 +55,7 @@ type sources struct {
 	namespace string
 	used      map[string]string // content by kind/name/key, for the rev
 	files     map[string]File
+	auths     map[string]File // what pulls images, which no node keeps
 }
 
 // config finds a ConfigMap or Secret. One that is optional may be missing, but not broken: what a file that does not
@@ -96,5 +97,14 @@ func (s *sources) key(at string, cfg config, key string, optional *bool) ([]byte
 func (s *sources) file(cfg config, key string) string {
 	name := cfg.fileName(key)
 	s.files[name] = File{Name: name, Data: Bytes(cfg.data[key])}
+	return name
+}
+
+// pullSecret makes a File of a registry's credentials, and gives its name. It is not among those that a pod needs on its node.
+func (s *sources) pullSecret(cfg config) string {
+	const key = corev1.DockerConfigJsonKey
+	s.key("", cfg, key, nil)
+	name := cfg.fileName(key)
+	s.auths[name] = File{Name: name, Data: Bytes(cfg.data[key])}
 	return name
 }

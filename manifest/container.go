@@ -3,7 +3,6 @@ package manifest
 import (
 	"net/netip"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -25,12 +24,12 @@ func (c *check) container(at string, k corev1.Container, s corev1.PodSpec) {
 	}
 	c.ports(under(at, "ports"), k.Ports)
 	c.resources(under(at, "resources"), k.Resources)
-	c.mounts(under(at, "volumeMounts"), k.VolumeMounts, s.Volumes)
+	c.mounts(under(at, "volumeMounts"), k, s.Volumes)
 	c.env(at, k, s)
-	if sc := k.SecurityContext; sc != nil {
-		c.ids(under(at, "securityContext"), sc.RunAsUser, sc.RunAsGroup)
-		c.capabilities(under(at, "securityContext.capabilities"), sc.Capabilities)
-	}
+	c.context(under(at, "securityContext"), k.SecurityContext, s.SecurityContext)
+	c.lifecycle(under(at, "lifecycle"), k.Lifecycle, s)
+	c.probes(at, k)
+	c.resizePolicy(under(at, "resizePolicy"), k.ResizePolicy)
 }
 
 func (c *check) image(at, image string) {
@@ -89,10 +88,23 @@ func (c *check) resources(at string, r corev1.ResourceRequirements) {
 func (c *check) resource(at, name string, in corev1.ResourceList) {
 	amount := in[corev1.ResourceName(name)]
 	switch {
+	case name == string(corev1.ResourceEphemeralStorage):
+		c.refuse(at, "%s is not supported yet; remove it: an emptyDir with medium: Memory and a sizeLimit bounds what is written", name)
+	case strings.HasPrefix(name, corev1.ResourceHugePagesPrefix):
+		c.refuse(at, "%s is not supported yet; remove it: huge pages are the host's", name)
+	case strings.Contains(name, "/"):
+		c.refuse(at, "%s is not supported yet; remove it: mount the device with a hostPath volume, in a privileged container", name)
 	case name != string(corev1.ResourceCPU) && name != string(corev1.ResourceMemory):
 		c.refuse(at, "%s is not supported yet; remove it: cpu and memory are%s", name, didYouMean(name, []string{"cpu", "memory"}))
 	case amount.Sign() < 0:
 		c.refuse(at, "%s is less than 0", amount.String())
+	}
+}
+
+func (c *check) resizePolicy(at string, policies []corev1.ContainerResizePolicy) {
+	for i, p := range policies {
+		c.oneOf(under(item(at, i), "resourceName"), string(p.ResourceName), "cpu", "memory")
+		c.oneOf(under(item(at, i), "restartPolicy"), string(p.RestartPolicy), "NotRequired", "RestartContainer")
 	}
 }
 
@@ -104,21 +116,56 @@ func amounts(list corev1.ResourceList) []string {
 	return sorted(names)
 }
 
-func (c *check) mounts(at string, mounts []corev1.VolumeMount, volumes []corev1.Volume) {
-	var names []string
+func (c *check) mounts(at string, k corev1.Container, volumes []corev1.Volume) {
+	of := map[string]corev1.Volume{}
 	for _, v := range volumes {
-		names = append(names, v.Name)
+		of[v.Name] = v
 	}
 	taken := map[string]bool{}
-	for i, m := range mounts {
+	for i, m := range k.VolumeMounts {
 		here := item(at, i)
+		volume, there := of[m.Name]
 		switch {
 		case m.Name == "":
 			c.refuse(under(here, "name"), "is missing; write the name of a volume")
-		case !slices.Contains(names, m.Name):
-			c.refuse(under(here, "name"), "there is no volume %q%s", m.Name, didYouMean(m.Name, names))
+		case !there:
+			c.refuse(under(here, "name"), "there is no volume %q%s", m.Name, didYouMean(m.Name, sorted(of)))
 		}
 		c.mountPath(under(here, "mountPath"), m.MountPath, taken)
+		c.subPath(here, m)
+		c.propagation(under(here, "mountPropagation"), m, k, volume)
+		if m.RecursiveReadOnly != nil && *m.RecursiveReadOnly != corev1.RecursiveReadOnlyDisabled && !m.ReadOnly {
+			c.refuse(under(here, "recursiveReadOnly"), "%q needs readOnly: true beside it", *m.RecursiveReadOnly)
+		}
+	}
+}
+
+func (c *check) subPath(at string, m corev1.VolumeMount) {
+	if m.SubPath != "" {
+		c.inside(under(at, "subPath"), m.SubPath)
+	}
+	switch {
+	case m.SubPathExpr == "":
+	case m.SubPath != "":
+		c.refuse(under(at, "subPathExpr"), "stands beside subPath; keep one of them")
+	default:
+		c.inside(under(at, "subPathExpr"), m.SubPathExpr)
+	}
+}
+
+// propagation checks that mounts go back and forth only where they can: between the host and a hostPath.
+func (c *check) propagation(at string, m corev1.VolumeMount, k corev1.Container, v corev1.Volume) {
+	if m.MountPropagation == nil {
+		return
+	}
+	mode := *m.MountPropagation
+	c.oneOf(at, string(mode), "None", "HostToContainer", "Bidirectional")
+	privileged := k.SecurityContext != nil && k.SecurityContext.Privileged != nil && *k.SecurityContext.Privileged
+	switch {
+	case mode == corev1.MountPropagationBidirectional && !privileged:
+		c.refuse(at, "Bidirectional needs securityContext.privileged: true")
+	case mode != corev1.MountPropagationNone && v.Name != "" && v.HostPath == nil:
+		c.refuse(at, "%s is for hostPath volumes; remove it or write None", mode)
 	}
 }
 

@@ -94,7 +94,7 @@ func (d *decoder) object(n *yaml.Node, v reflect.Value, path string, depth int) 
 		default:
 			field := v.FieldByIndex(f.index)
 			d.into(p.value, field, at, depth+1)
-			d.refuseUnbuilt(v.Type(), p.key, field, at)
+			d.judge(v.Type(), p.key, field, at)
 		}
 	}
 }

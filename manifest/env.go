@@ -127,11 +127,7 @@ func (c *check) resourceRef(at string, ref *corev1.ResourceFieldSelector, s core
 	if ref.ContainerName == "" {
 		return
 	}
-	var names []string
-	for _, k := range s.Containers {
-		names = append(names, k.Name)
-	}
-	if !slices.Contains(names, ref.ContainerName) {
+	if names := containerNames(s); !slices.Contains(names, ref.ContainerName) {
 		c.refuse(under(at, "containerName"), "there is no container %q%s", ref.ContainerName, didYouMean(ref.ContainerName, names))
 	}
 }

@@ -15,34 +15,39 @@ import (
 var built = map[reflect.Type]string{
 	typeOf[metav1.ObjectMeta](): "name namespace labels annotations",
 	typeOf[corev1.NodeSpec]():   "podCIDR podCIDRs providerID unschedulable taints",
-	typeOf[corev1.PodSpec](): "volumes containers restartPolicy terminationGracePeriodSeconds nodeSelector nodeName hostNetwork " +
-		"securityContext tolerations",
-	typeOf[corev1.Container](): "name image command args workingDir ports envFrom env resources volumeMounts imagePullPolicy " +
-		"securityContext",
-	typeOf[corev1.PodSecurityContext]():   "runAsUser runAsGroup",
-	typeOf[corev1.SecurityContext]():      "capabilities privileged runAsUser runAsGroup readOnlyRootFilesystem",
+	typeOf[corev1.PodSpec](): "volumes initContainers containers restartPolicy terminationGracePeriodSeconds nodeSelector nodeName " +
+		"hostNetwork hostPID hostIPC shareProcessNamespace securityContext imagePullSecrets hostname hostnameOverride subdomain " +
+		"setHostnameAsFQDN affinity tolerations hostAliases dnsPolicy dnsConfig topologySpreadConstraints",
+	typeOf[corev1.Affinity]():        "nodeAffinity podAffinity podAntiAffinity",
+	typeOf[corev1.NodeAffinity]():    "",
+	typeOf[corev1.PodAffinity]():     "",
+	typeOf[corev1.PodAntiAffinity](): "",
+	typeOf[corev1.Container](): "name image command args workingDir ports envFrom env resources restartPolicy volumeMounts " +
+		"lifecycle imagePullPolicy securityContext stdin tty",
+	typeOf[corev1.LifecycleHandler](): "exec sleep",
+	typeOf[corev1.PodSecurityContext](): "runAsUser runAsGroup runAsNonRoot supplementalGroups fsGroup fsGroupChangePolicy sysctls " +
+		"seccompProfile seLinuxOptions appArmorProfile",
+	typeOf[corev1.SecurityContext](): "capabilities privileged runAsUser runAsGroup runAsNonRoot readOnlyRootFilesystem " +
+		"allowPrivilegeEscalation seccompProfile seLinuxOptions appArmorProfile",
 	typeOf[corev1.ResourceRequirements](): "limits requests",
 	typeOf[corev1.EnvVarSource]():         "configMapKeyRef secretKeyRef fieldRef resourceFieldRef",
-	typeOf[corev1.Volume]():               "name emptyDir hostPath configMap secret",
-	typeOf[corev1.EmptyDirVolumeSource](): "",
-	typeOf[corev1.VolumeMount]():          "name readOnly mountPath",
+	typeOf[corev1.Volume]():               "name emptyDir hostPath configMap secret downwardAPI projected persistentVolumeClaim",
+	typeOf[corev1.VolumeProjection]():     "configMap secret downwardAPI",
+	typeOf[corev1.VolumeMount]():          "name readOnly mountPath subPath subPathExpr mountPropagation",
+	typeOf[corev1.TopologySpreadConstraint](): "maxSkew topologyKey whenUnsatisfiable labelSelector minDomains nodeAffinityPolicy " +
+		"nodeTaintsPolicy matchLabelKeys",
 }
 
 // harmless are values, as compact JSON, at which a field that is not built changes nothing here, so that what
 // kubectl exports loads as it is.
 var harmless = map[reflect.Type]map[string][]string{
 	typeOf[corev1.PodSpec](): {
-		"dnsPolicy":                    {`"ClusterFirst"`},
 		"schedulerName":                {`"default-scheduler"`},
 		"serviceAccountName":           {`"default"`},
 		"serviceAccount":               {`"default"`},
 		"automountServiceAccountToken": {`false`},
-		"enableServiceLinks":           {`true`, `false`},
-		"shareProcessNamespace":        {`false`},
-		"setHostnameAsFQDN":            {`false`},
 		"hostUsers":                    {`true`},
 		"priority":                     {`0`},
-		"preemptionPolicy":             {`"PreemptLowerPriority"`},
 		"os":                           {`{"name":"linux"}`},
 	},
 	typeOf[corev1.Container](): {
@@ -50,32 +55,111 @@ var harmless = map[reflect.Type]map[string][]string{
 		"terminationMessagePolicy": {`"File"`},
 	},
 	typeOf[corev1.PodSecurityContext](): {
-		"runAsNonRoot":   {`false`},
-		"seccompProfile": {`{"type":"RuntimeDefault"}`},
+		"supplementalGroupsPolicy": {`"Merge"`},
 	},
 	typeOf[corev1.SecurityContext](): {
-		"runAsNonRoot":             {`false`},
-		"allowPrivilegeEscalation": {`true`},
-		"procMount":                {`"Default"`},
-		"seccompProfile":           {`{"type":"RuntimeDefault"}`},
+		"procMount": {`"Default"`},
 	},
 	typeOf[corev1.VolumeMount](): {
-		"mountPropagation":  {`"None"`},
-		"recursiveReadOnly": {`"Disabled"`},
+		"recursiveReadOnly": {`"Disabled"`, `"IfPossible"`},
 	},
 }
 
-// instead is what to write in place of some fields that people use often.
-var instead = map[string]string{
-	"affinity":                 "nodeSelector and nodeName say where pods may run",
-	"generateName":             "give it a name",
-	"livenessProbe":            "a container that exits is started again",
-	"readinessProbe":           "a pod is ready when its containers have been up for 2s",
-	"startupProbe":             "a pod is ready when its containers have been up for 2s",
-	"imagePullSecrets":         "log in on the hosts",
-	"subPath":                  "mount the volume as a whole, or choose keys with items",
-	"allowPrivilegeEscalation": "capabilities and runAsUser limit a container",
+// idle are fields that are taken at any value and change nothing, with the reason why that is right.
+var idle = map[reflect.Type]map[string]string{
+	typeOf[corev1.PodSpec](): {
+		"enableServiceLinks": "there are no Services of which variables could be made",
+		"preemptionPolicy":   "no pod is ever preempted",
+	},
+	typeOf[corev1.Container](): {
+		"stdinOnce":    "nothing attaches to a container, so its stdin is never closed",
+		"resizePolicy": "new resources are a new revision, so its pods are new",
+	},
 }
+
+// noticed are fields that are taken and of which a Problem says that they have no effect yet. It breaks nothing.
+var noticed = map[reflect.Type]map[string]string{
+	typeOf[corev1.Container](): {
+		"livenessProbe": probesWait, "readinessProbe": probesWait, "startupProbe": probesWait,
+	},
+	typeOf[corev1.NodeAffinity]():    {"preferredDuringSchedulingIgnoredDuringExecution": preferencesWait},
+	typeOf[corev1.PodAffinity]():     {"preferredDuringSchedulingIgnoredDuringExecution": preferencesWait},
+	typeOf[corev1.PodAntiAffinity](): {"preferredDuringSchedulingIgnoredDuringExecution": preferencesWait},
+}
+
+const (
+	probesWait      = "probes are not run yet: a pod is ready when its containers have been up for 2s, and what exits is started again"
+	preferencesWait = "preferences are not followed yet: pods are spread over the nodes that have room"
+)
+
+// instead is what to write in place of fields that are not built, by type.
+var instead = map[reflect.Type]map[string]string{
+	typeOf[metav1.ObjectMeta](): {"generateName": "give it a name"},
+	typeOf[corev1.PodSpec](): {
+		"ephemeralContainers":          "podkeep exec runs a command in a container that is there",
+		"activeDeadlineSeconds":        "a Job has one of its own, spec.activeDeadlineSeconds",
+		"serviceAccountName":           "there is no API server to be known to",
+		"serviceAccount":               "there is no API server to be known to",
+		"automountServiceAccountToken": "there is no API server to be known to",
+		"schedulerName":                "podkeep places the pods",
+		"priorityClassName":            "no pod makes way for another",
+		"priority":                     "no pod makes way for another",
+		"readinessGates":               "nobody sets conditions of pods",
+		"runtimeClassName":             "set the runtime in the containers.conf of the hosts",
+		"overhead":                     "add it to the requests of a container",
+		"os":                           "hosts run Linux",
+		"hostUsers":                    "runAsUser and capabilities limit a container",
+		"schedulingGates":              `annotation podkeep.io/suspend: "true" makes a workload wait`,
+		"resourceClaims":               "devices are mounted with hostPath",
+		"resources":                    "write the resources of each container",
+	},
+	typeOf[corev1.NodeAffinity](): {
+		"requiredDuringSchedulingIgnoredDuringExecution": "nodeSelector and nodeName say where pods may run",
+	},
+	typeOf[corev1.PodAffinity](): {
+		"requiredDuringSchedulingIgnoredDuringExecution": "a nodeSelector on both puts them together",
+	},
+	typeOf[corev1.PodAntiAffinity](): {
+		"requiredDuringSchedulingIgnoredDuringExecution": "pods of a workload are spread anyway, and those that want the same hostPort never share a node",
+	},
+	typeOf[corev1.Container](): {
+		"restartPolicyRules":       "restartPolicy of the pod says what is started again",
+		"volumeDevices":            "mount the device with a hostPath volume, in a privileged container",
+		"terminationMessagePath":   "write to standard output, which podkeep logs shows",
+		"terminationMessagePolicy": "podkeep logs shows what a container wrote",
+	},
+	typeOf[corev1.LifecycleHandler](): {
+		"httpGet":   "nothing calls pods from outside yet; call it from the container, with exec",
+		"tcpSocket": "it never did anything in Kubernetes; use exec or sleep",
+	},
+	typeOf[corev1.PodSecurityContext](): {
+		"windowsOptions":           "hosts run Linux",
+		"supplementalGroupsPolicy": "the groups that the image gives its user are always merged",
+		"seLinuxChangePolicy":      "volumes are not relabelled",
+	},
+	typeOf[corev1.SecurityContext](): {
+		"windowsOptions": "hosts run Linux",
+		"procMount":      "it needs a user namespace, which pods do not have; a privileged container sees all of /proc",
+	},
+	typeOf[corev1.ResourceRequirements](): {"claims": "devices are mounted with hostPath"},
+	typeOf[corev1.EnvVarSource]():         {"fileKeyRef": "let the container's command read the file"},
+	typeOf[corev1.Volume](): {
+		"nfs": mountOnHosts, "iscsi": mountOnHosts, "cephfs": mountOnHosts, "rbd": mountOnHosts, "glusterfs": mountOnHosts, "fc": mountOnHosts,
+		"cinder": mountOnHosts, "csi": mountOnHosts, "flexVolume": mountOnHosts, "azureFile": mountOnHosts, "azureDisk": mountOnHosts,
+		"gcePersistentDisk": mountOnHosts, "awsElasticBlockStore": mountOnHosts, "vsphereVolume": mountOnHosts, "portworxVolume": mountOnHosts,
+		"photonPersistentDisk": mountOnHosts, "quobyte": mountOnHosts, "scaleIO": mountOnHosts, "storageos": mountOnHosts, "flocker": mountOnHosts,
+		"gitRepo":   "let an init container clone into an emptyDir",
+		"ephemeral": "emptyDir goes with the pod, persistentVolumeClaim outlives it",
+		"image":     "let an init container of that image copy into an emptyDir",
+	},
+	typeOf[corev1.VolumeProjection](): {
+		"serviceAccountToken": "there is no API server that would give one; put a token of your own in a Secret",
+		"clusterTrustBundle":  "put the certificates in a ConfigMap",
+		"podCertificate":      "there is no API server that would sign one; put key and certificate in a Secret",
+	},
+}
+
+const mountOnHosts = "mount it on the hosts, and write hostPath"
 
 // dropped are fields that a server sets and kubectl exports; they say nothing about what is asked for.
 var dropped = strings.Fields("creationTimestamp uid resourceVersion managedFields generation selfLink ownerReferences finalizers " +
@@ -90,21 +174,22 @@ func ignored(t reflect.Type, key string) bool {
 	return whole && key == "status"
 }
 
-// refuseUnbuilt refuses a field that is set and not built.
-func (d *decoder) refuseUnbuilt(t reflect.Type, name string, v reflect.Value, path string) {
-	names, limited := built[t]
-	if !limited || slices.Contains(strings.Fields(names), name) {
-		return
-	}
+// judge refuses a field that is set and not built, and gives notice of one that is taken without effect.
+func (d *decoder) judge(t reflect.Type, name string, v reflect.Value, path string) {
 	value := canonical(v)
-	if value == nil || slices.Contains(harmless[t][name], compact(value)) {
+	if notice := noticed[t][name]; notice != "" && value != nil {
+		d.notice(path, notice)
 		return
 	}
-	if hint := instead[name]; hint != "" {
-		d.refuse(path, "is not supported yet; remove it: %s", hint)
-		return
+	names, limited := built[t]
+	switch {
+	case !limited || slices.Contains(strings.Fields(names), name) || idle[t][name] != "":
+	case value == nil || slices.Contains(harmless[t][name], compact(value)):
+	case instead[t][name] != "":
+		d.refuse(path, "is not supported yet; remove it%s: %s", orWrite(harmless[t][name]), instead[t][name])
+	default:
+		d.refuse(path, "is not supported yet; remove it%s", orWrite(harmless[t][name]))
 	}
-	d.refuse(path, "is not supported yet; remove it%s", orWrite(harmless[t][name]))
 }
 
 func orWrite(values []string) string {

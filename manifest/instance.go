@@ -8,20 +8,40 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Pod is one pod of the revision. References to metadata.* become values, and each $(VAR) in command, args and env is
-// expanded, so that what remains is for the node alone: Files, addresses and the node's name. metadata.uid is a digest of
+// Pod is one pod of the revision. References to metadata.* become values, and each $(VAR) in command, args, env and
+// subPathExpr is expanded, so that what remains is for the node alone: Files, addresses and the node's name. metadata.uid is a digest of
 // the pod's name and rev, so it survives a restart of everything. The Revision is left as it is.
 func (r Revision) Pod(name string, labels map[string]string, attempt map[string]int) Pod {
-	p := Pod{Name: name, Hostname: hostname(name), Namespace: r.App.Namespace, Labels: labels, Spec: *r.Spec.DeepCopy(), Attempt: attempt}
-	for i := range p.Spec.Containers {
-		r.settle(&p.Spec.Containers[i], name)
+	p := Pod{Name: name, Hostname: r.hostname(name), Namespace: r.App.Namespace, Labels: labels, Spec: *r.Spec.DeepCopy(), Attempt: attempt}
+	eachContainer("", &p.Spec, func(_ string, k *corev1.Container) { r.settle(k, name) })
+	p.Texts = r.texts(name)
+	for i := range p.Spec.Volumes {
+		p.Spec.Volumes[i].DownwardAPI = nil
 	}
 	return p
 }
 
-// hostname is the pod's name within the 63 letters that a host may have.
-func hostname(name string) string {
-	return strings.TrimRight(name[:min(63, len(name))], "-.")
+// hostname is what the pod of that name calls itself, within the letters that a host's name may have.
+func (r Revision) hostname(name string) string {
+	s := r.Spec
+	if s.HostnameOverride != nil {
+		return *s.HostnameOverride
+	}
+	host := or(s.Hostname, clip(name, 63))
+	if s.Subdomain == "" || s.SetHostnameAsFQDN == nil || !*s.SetHostnameAsFQDN {
+		return host
+	}
+	domain := "." + domainOf(s, r.App.Namespace)
+	return clip(host, maxFQDN-len(domain)) + domain
+}
+
+// domainOf is the part of a pod's full name that comes after its hostname.
+func domainOf(s corev1.PodSpec, namespace string) string {
+	return s.Subdomain + "." + namespace + ".svc.cluster.local"
+}
+
+func clip(name string, n int) string {
+	return strings.TrimRight(name[:max(1, min(n, len(name)))], "-.")
 }
 
 // settle resolves the variables in order, each seeing those before it, then the command.
@@ -46,6 +66,11 @@ func (r Revision) settle(k *corev1.Container, name string) {
 	k.Env = onlyLast(k.Env, last)
 	expandAll(k.Command, of)
 	expandAll(k.Args, of)
+	for i := range k.VolumeMounts {
+		if m := &k.VolumeMounts[i]; m.SubPathExpr != "" {
+			m.SubPath, m.SubPathExpr = expand(m.SubPathExpr, of), ""
+		}
+	}
 }
 
 // onlyLast keeps of several variables of one name the last.

@@ -185,7 +185,7 @@ type Workload struct {
 	Strategy Strategy
 	Job      *Job // nil for all that is to run for ever
 	Revision Revision
-	Config   []File // the content of every File that Revision.Files names
+	Config   []File // the content of every File that Revision.Files and Revision.Spec.ImagePullSecrets name
 	// PruneDisabled is set by annotation podkeep.io/prune: disabled.
 	PruneDisabled bool
 	Object        runtime.Object // as decoded, for status
@@ -200,8 +200,12 @@ type Workload struct {
 //   - $(VAR) and $$ in command, args and env values, which method Pod expands;
 //   - volumes: emptyDir, hostPath, a persistentVolumeClaim in the workload's namespace, or a secret whose SecretName is
 //     empty and whose Items have a File's name as Key and the path below the mount as Path (ConfigMaps and projected
-//     volumes take that form too). What the downward API adds to a volume is in Pod.Texts.
-//   - imagePullSecrets: each name is that of a File, a .dockerconfigjson.
+//     volumes take that form too). What the downward API adds to a volume is a downwardAPI source beside that one, which
+//     method Pod makes Pod.Texts of;
+//   - subPathExpr, which method Pod makes a subPath of;
+//   - imagePullSecrets: each name is that of a File, a .dockerconfigjson, which is not among Files: no node keeps it.
+//
+// Probes are not in it.
 type Revision struct {
 	App         ID
 	Rev         string // v1-HEX

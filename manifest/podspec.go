@@ -19,31 +19,52 @@ func (c *check) podSpec(path string, s corev1.PodSpec, policies ...string) {
 	if s.NodeName != "" {
 		c.refuseAll(under(path, "nodeName"), util.IsDNS1123Subdomain(s.NodeName))
 	}
-	if sc := s.SecurityContext; sc != nil {
-		c.ids(under(path, "securityContext"), sc.RunAsUser, sc.RunAsGroup)
+	c.podContext(under(path, "securityContext"), s)
+	c.names(path, s)
+	if s.ShareProcessNamespace != nil && *s.ShareProcessNamespace && s.HostPID {
+		c.refuse(under(path, "shareProcessNamespace"), "stands beside hostPID, which shares more; keep one of them")
 	}
+	for i, ref := range s.ImagePullSecrets {
+		c.named(under(item(under(path, "imagePullSecrets"), i), "name"), ref.Name)
+	}
+	c.spread(under(path, "topologySpreadConstraints"), s.TopologySpreadConstraints)
 	for i, t := range s.Tolerations {
 		c.toleration(item(under(path, "tolerations"), i), t)
 	}
-	c.volumes(under(path, "volumes"), s.Volumes)
+	c.volumes(under(path, "volumes"), s)
 	c.containers(path, s)
 }
 
 func (c *check) containers(path string, s corev1.PodSpec) {
-	at := under(path, "containers")
 	if len(s.Containers) == 0 {
-		c.refuse(at, "is missing; a pod needs at least one container")
+		c.refuse(under(path, "containers"), "is missing; a pod needs at least one container")
 	}
 	names := map[string]bool{}
 	ports := map[string]bool{}
-	for i, container := range s.Containers {
-		if names[container.Name] && container.Name != "" {
-			c.refuse(under(item(at, i), "name"), "%q is taken by another container", container.Name)
+	for i, k := range s.InitContainers {
+		at := item(under(path, "initContainers"), i)
+		c.oneContainer(at, k, s, names)
+		c.restartPolicy(under(at, "restartPolicy"), k, true)
+		c.initContainer(at, k)
+		if isSidecar(k) {
+			c.hostPorts(under(at, "ports"), k, s.HostNetwork, ports)
 		}
-		names[container.Name] = true
-		c.container(item(at, i), container, s)
-		c.hostPorts(under(item(at, i), "ports"), container, s.HostNetwork, ports)
 	}
+	for i, k := range s.Containers {
+		at := item(under(path, "containers"), i)
+		c.oneContainer(at, k, s, names)
+		c.restartPolicy(under(at, "restartPolicy"), k, false)
+		c.hostPorts(under(at, "ports"), k, s.HostNetwork, ports)
+	}
+}
+
+// oneContainer checks what is the same for init containers and others.
+func (c *check) oneContainer(at string, k corev1.Container, s corev1.PodSpec, names map[string]bool) {
+	if names[k.Name] && k.Name != "" {
+		c.refuse(under(at, "name"), "%q is taken by another container", k.Name)
+	}
+	names[k.Name] = true
+	c.container(at, k, s)
 }
 
 // ids checks a user and a group.

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -26,12 +27,10 @@ func (s *sources) render(p pods) corev1.PodSpec {
 	for i := range spec.Volumes {
 		s.renderVolume(item(under(at, "volumes"), i), &spec.Volumes[i])
 	}
-	for i := range spec.Containers {
-		defaults(&spec.Containers[i], spec)
-	}
-	for i := range spec.Containers {
-		s.renderEnv(item(under(at, "containers"), i), &spec.Containers[i], spec)
-	}
+	eachContainer(at, &spec, func(_ string, k *corev1.Container) { defaults(k, spec) })
+	eachContainer(at, &spec, func(at string, k *corev1.Container) { s.renderEnv(at, k, spec) })
+	s.checkTexts(at, spec)
+	s.renderPullSecrets(under(at, "imagePullSecrets"), spec.ImagePullSecrets)
 	return spec
 }
 
@@ -58,22 +57,27 @@ func defaults(k *corev1.Container, spec corev1.PodSpec) {
 			k.Ports[i].HostPort = k.Ports[i].ContainerPort
 		}
 	}
-	inheritIDs(k, spec.SecurityContext)
+	k.LivenessProbe, k.ReadinessProbe, k.StartupProbe = nil, nil, nil
+	inherit(k, spec.SecurityContext)
 }
 
-// inheritIDs gives the container the pod's user and group where it has none of its own.
-func inheritIDs(k *corev1.Container, pod *corev1.PodSecurityContext) {
-	if pod == nil || pod.RunAsUser == nil && pod.RunAsGroup == nil {
+// inherit gives the container what the pod's context says of every container, where it says nothing itself.
+func inherit(k *corev1.Container, pod *corev1.PodSecurityContext) {
+	if pod == nil {
 		return
 	}
-	if k.SecurityContext == nil {
-		k.SecurityContext = &corev1.SecurityContext{}
+	own := corev1.SecurityContext{}
+	if k.SecurityContext != nil {
+		own = *k.SecurityContext
 	}
-	if k.SecurityContext.RunAsUser == nil {
-		k.SecurityContext.RunAsUser = pod.RunAsUser
-	}
-	if k.SecurityContext.RunAsGroup == nil {
-		k.SecurityContext.RunAsGroup = pod.RunAsGroup
+	own.RunAsUser = either(own.RunAsUser, pod.RunAsUser)
+	own.RunAsGroup = either(own.RunAsGroup, pod.RunAsGroup)
+	own.RunAsNonRoot = either(own.RunAsNonRoot, pod.RunAsNonRoot)
+	own.SeccompProfile = either(own.SeccompProfile, pod.SeccompProfile)
+	own.AppArmorProfile = either(own.AppArmorProfile, pod.AppArmorProfile)
+	own.SELinuxOptions = either(own.SELinuxOptions, pod.SELinuxOptions)
+	if k.SecurityContext != nil || own != (corev1.SecurityContext{}) {
+		k.SecurityContext = &own
 	}
 }
 
@@ -88,7 +92,13 @@ func (s *sources) renderVolume(at string, v *corev1.Volume) {
 		m := v.Secret
 		v.VolumeSource = s.project(under(at, "secret"), "secretName",
 			projection{ID{Kind: "Secret", Name: m.SecretName}, m.Items, m.DefaultMode, m.Optional})
-	case v.HostPath == nil && v.EmptyDir == nil:
+	case v.DownwardAPI != nil:
+		v.DownwardAPI.Items = withModes(v.DownwardAPI.Items, v.DownwardAPI.DefaultMode)
+		v.DownwardAPI.DefaultMode = nil
+		v.EmptyDir = &corev1.EmptyDirVolumeSource{}
+	case v.Projected != nil:
+		v.VolumeSource = s.projected(under(at, "projected"), v.Projected)
+	case v.HostPath == nil && v.EmptyDir == nil && v.PersistentVolumeClaim == nil:
 		v.EmptyDir = &corev1.EmptyDirVolumeSource{}
 	}
 }
@@ -103,10 +113,14 @@ type projection struct {
 
 // project is a volume that holds all keys, or the chosen ones, sorted by path. With none it is an empty directory.
 func (s *sources) project(at, field string, p projection) corev1.VolumeSource {
-	empty := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
+	return filesOrEmpty(s.keys(at, field, p))
+}
+
+// keys are the Files of all keys, or of the chosen ones, and where they go.
+func (s *sources) keys(at, field string, p projection) []corev1.KeyToPath {
 	cfg, ok := s.config(under(at, field), p.of.Kind, p.of.Name, p.optional)
 	if !ok {
-		return empty
+		return nil
 	}
 	items := p.items
 	if len(items) == 0 {
@@ -120,11 +134,72 @@ func (s *sources) project(at, field string, p projection) corev1.VolumeSource {
 			found = append(found, corev1.KeyToPath{Key: s.file(cfg, it.Key), Path: it.Path, Mode: modeOf(it.Mode, p.mode)})
 		}
 	}
+	return found
+}
+
+func filesOrEmpty(found []corev1.KeyToPath) corev1.VolumeSource {
 	if len(found) == 0 {
-		return empty
+		return corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
 	}
 	slices.SortFunc(found, func(a, b corev1.KeyToPath) int { return strings.Compare(a.Path, b.Path) })
 	return corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{Items: found}}
+}
+
+// projected puts all sources into one volume. No two of them may have a file of the same path.
+func (s *sources) projected(at string, p *corev1.ProjectedVolumeSource) corev1.VolumeSource {
+	var files []corev1.KeyToPath
+	var texts []corev1.DownwardAPIVolumeFile
+	taken := map[string]bool{}
+	for i, source := range p.Sources {
+		here := item(under(at, "sources"), i)
+		var paths []string
+		if m := source.ConfigMap; m != nil {
+			for _, k := range s.keys(under(here, "configMap"), "name", projection{ID{Kind: "ConfigMap", Name: m.Name}, m.Items, p.DefaultMode, m.Optional}) {
+				files, paths = append(files, k), append(paths, k.Path)
+			}
+		}
+		if m := source.Secret; m != nil {
+			for _, k := range s.keys(under(here, "secret"), "name", projection{ID{Kind: "Secret", Name: m.Name}, m.Items, p.DefaultMode, m.Optional}) {
+				files, paths = append(files, k), append(paths, k.Path)
+			}
+		}
+		if d := source.DownwardAPI; d != nil {
+			for _, t := range withModes(d.Items, p.DefaultMode) {
+				texts, paths = append(texts, t), append(paths, t.Path)
+			}
+		}
+		s.noTwo(here, paths, taken)
+	}
+	out := filesOrEmpty(files)
+	if len(texts) > 0 {
+		out.DownwardAPI = &corev1.DownwardAPIVolumeSource{Items: texts}
+	}
+	return out
+}
+
+func (s *sources) noTwo(at string, paths []string, taken map[string]bool) {
+	for _, p := range paths {
+		if taken[path.Clean(p)] {
+			s.refuse(at, "file %q is in an earlier source too; choose another path with items", p)
+		}
+		taken[path.Clean(p)] = true
+	}
+}
+
+// renderPullSecrets turns each name of a Secret into that of the File that holds its .dockerconfigjson.
+func (s *sources) renderPullSecrets(at string, refs []corev1.LocalObjectReference) {
+	for i := range refs {
+		here := under(item(at, i), "name")
+		cfg, ok := s.config(here, "Secret", refs[i].Name, nil)
+		if !ok {
+			continue
+		}
+		if _, ok := cfg.data[corev1.DockerConfigJsonKey]; !ok {
+			s.refuse(here, "%s has no key %s; make it with kubectl create secret docker-registry", cfg.ID, corev1.DockerConfigJsonKey)
+			continue
+		}
+		refs[i].Name = s.pullSecret(cfg)
+	}
 }
 
 func modeOf(modes ...*int32) *int32 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -27,6 +28,9 @@ func (s *sources) renderEnv(at string, k *corev1.Container, spec corev1.PodSpec)
 		v.variable(item(under(at, "env"), i), env, *k, spec)
 	}
 	k.Env, k.EnvFrom = v.list, nil
+	for i, m := range k.VolumeMounts {
+		v.mayShow(under(item(under(at, "volumeMounts"), i), "subPathExpr"), m.SubPathExpr)
+	}
 	for i, text := range k.Command {
 		v.mayShow(item(under(at, "command"), i), text)
 	}
@@ -113,23 +117,33 @@ func (v *variables) variable(at string, env corev1.EnvVar, k corev1.Container, s
 
 // resource sets a variable to a request or limit in units of the divisor, rounded up.
 func (v *variables) resource(at, name string, ref *corev1.ResourceFieldSelector, k corev1.Container, spec corev1.PodSpec) {
-	if i := slices.IndexFunc(spec.Containers, func(c corev1.Container) bool { return c.Name == ref.ContainerName }); i >= 0 {
-		k = spec.Containers[i]
-	}
-	list := map[string]corev1.ResourceList{
-		"limits.cpu": k.Resources.Limits, "limits.memory": k.Resources.Limits,
-		"requests.cpu": k.Resources.Requests, "requests.memory": k.Resources.Requests,
-	}[ref.Resource]
-	resourceName := corev1.ResourceMemory
-	if ref.Resource == "limits.cpu" || ref.Resource == "requests.cpu" {
-		resourceName = corev1.ResourceCPU
-	}
-	amount, ok := list[resourceName]
+	value, ok := amountOf(ref, k, spec)
 	if !ok {
-		v.refuse(under(at, "resource"), "container %s has no %s, and what the node has is not known; write it under resources", k.Name, ref.Resource)
+		v.refuse(under(at, "resource"), "%s", noAmount(ref, k.Name))
 		return
 	}
-	v.set(corev1.EnvVar{Name: name, Value: strconv.FormatInt(divide(amount, ref.Divisor, resourceName), 10)}, "")
+	v.set(corev1.EnvVar{Name: name, Value: value}, "")
+}
+
+func noAmount(ref *corev1.ResourceFieldSelector, container string) string {
+	return fmt.Sprintf("container %s has no %s, and what the node has is not known; write it under resources", or(ref.ContainerName, container), ref.Resource)
+}
+
+// amountOf is a request or limit of the container that is named, or else of k, in units of the divisor, rounded up.
+func amountOf(ref *corev1.ResourceFieldSelector, k corev1.Container, spec corev1.PodSpec) (string, bool) {
+	all := slices.Concat(spec.InitContainers, spec.Containers)
+	if i := slices.IndexFunc(all, func(c corev1.Container) bool { return c.Name == ref.ContainerName }); i >= 0 {
+		k = all[i]
+	}
+	list, name := k.Resources.Limits, corev1.ResourceMemory
+	if strings.HasPrefix(ref.Resource, "requests.") {
+		list = k.Resources.Requests
+	}
+	if strings.HasSuffix(ref.Resource, ".cpu") {
+		name = corev1.ResourceCPU
+	}
+	amount, ok := list[name]
+	return strconv.FormatInt(divide(amount, ref.Divisor, name), 10), ok
 }
 
 func divide(amount, divisor resource.Quantity, name corev1.ResourceName) int64 {

@@ -1,0 +1,96 @@
+package manifest
+
+import (
+	"net/netip"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	util "k8s.io/apimachinery/pkg/util/validation"
+)
+
+// What a resolver takes, as Kubernetes bounds it.
+const (
+	maxNameservers = 3
+	maxSearches    = 32
+	maxFQDN        = 64 // of a host's name, in the kernel
+)
+
+// names checks what the pod calls itself and whom it knows.
+func (c *check) names(at string, s corev1.PodSpec) {
+	if s.Hostname != "" {
+		c.refuseAll(under(at, "hostname"), util.IsDNS1123Label(s.Hostname))
+	}
+	if s.Subdomain != "" {
+		c.refuseAll(under(at, "subdomain"), util.IsDNS1123Label(s.Subdomain))
+		if s.SetHostnameAsFQDN == nil || !*s.SetHostnameAsFQDN {
+			c.notice(under(at, "subdomain"), "has no effect without setHostnameAsFQDN: there is no DNS of the cluster yet")
+		}
+	}
+	c.hostnameOverride(under(at, "hostnameOverride"), s)
+	c.dns(at, s)
+	for i, alias := range s.HostAliases {
+		c.hostAlias(item(under(at, "hostAliases"), i), alias)
+	}
+}
+
+func (c *check) hostnameOverride(at string, s corev1.PodSpec) {
+	name := s.HostnameOverride
+	switch {
+	case name == nil:
+	case s.HostNetwork:
+		c.refuse(at, "means nothing with hostNetwork; remove one of them")
+	case s.SetHostnameAsFQDN != nil && *s.SetHostnameAsFQDN:
+		c.refuse(at, "stands beside setHostnameAsFQDN; keep one of them")
+	case len(*name) > maxFQDN:
+		c.refuse(at, "has %d letters; a host's name has %d at most", len(*name), maxFQDN)
+	default:
+		c.refuseAll(at, util.IsDNS1123Subdomain(*name))
+	}
+}
+
+func (c *check) dns(at string, s corev1.PodSpec) {
+	if s.DNSPolicy != "" {
+		c.oneOf(under(at, "dnsPolicy"), string(s.DNSPolicy), "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
+	}
+	if s.DNSPolicy == corev1.DNSNone && (s.DNSConfig == nil || len(s.DNSConfig.Nameservers) == 0) {
+		c.refuse(under(at, "dnsConfig.nameservers"), "is missing; dnsPolicy None leaves the pod no other nameserver")
+	}
+	if s.DNSConfig != nil {
+		c.dnsConfig(under(at, "dnsConfig"), s.DNSConfig)
+	}
+}
+
+func (c *check) dnsConfig(at string, d *corev1.PodDNSConfig) {
+	if len(d.Nameservers) > maxNameservers {
+		c.refuse(under(at, "nameservers"), "are %d; a resolver takes %d at most", len(d.Nameservers), maxNameservers)
+	}
+	for i, server := range d.Nameservers {
+		c.address(item(under(at, "nameservers"), i), server)
+	}
+	if len(d.Searches) > maxSearches {
+		c.refuse(under(at, "searches"), "are %d; a resolver takes %d at most", len(d.Searches), maxSearches)
+	}
+	for i, search := range d.Searches {
+		if search != "." {
+			c.refuseAll(item(under(at, "searches"), i), util.IsDNS1123Subdomain(strings.TrimSuffix(search, ".")))
+		}
+	}
+	for i, option := range d.Options {
+		if option.Name == "" {
+			c.refuse(under(item(under(at, "options"), i), "name"), "is missing; write an option such as ndots")
+		}
+	}
+}
+
+func (c *check) hostAlias(at string, alias corev1.HostAlias) {
+	c.address(under(at, "ip"), alias.IP)
+	for i, name := range alias.Hostnames {
+		c.refuseAll(item(under(at, "hostnames"), i), util.IsDNS1123Subdomain(name))
+	}
+}
+
+func (c *check) address(at, ip string) {
+	if _, err := netip.ParseAddr(ip); err != nil {
+		c.refuse(at, "%q is not an IP address", ip)
+	}
+}

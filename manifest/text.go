@@ -1,0 +1,103 @@
+package manifest
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// withModes gives each file that has no mode of its own the volume's.
+func withModes(items []corev1.DownwardAPIVolumeFile, mode *int32) []corev1.DownwardAPIVolumeFile {
+	for i := range items {
+		items[i].Mode = modeOf(items[i].Mode, mode)
+	}
+	return items
+}
+
+// texts are the files that the downward API makes for the pod of that name.
+func (r Revision) texts(name string) []Text {
+	var all []Text
+	for _, v := range r.Spec.Volumes {
+		if v.DownwardAPI == nil {
+			continue
+		}
+		for _, it := range v.DownwardAPI.Items {
+			all = append(all, Text{Volume: v.Name, Path: it.Path, Mode: *modeOf(it.Mode), Data: Bytes(r.text(it, name))})
+		}
+	}
+	return all
+}
+
+func (r Revision) text(it corev1.DownwardAPIVolumeFile, name string) string {
+	if it.ResourceFieldRef != nil {
+		value, _ := amountOf(it.ResourceFieldRef, corev1.Container{}, r.Spec)
+		return value
+	}
+	switch it.FieldRef.FieldPath {
+	case "metadata.labels":
+		return listing(r.Labels)
+	case "metadata.annotations":
+		return listing(r.Annotations)
+	}
+	return r.field(it.FieldRef.FieldPath, name)
+}
+
+// listing is a line key="value" for each entry, sorted.
+func listing(m map[string]string) string {
+	lines := make([]string, 0, len(m))
+	for _, key := range sorted(m) {
+		lines = append(lines, fmt.Sprintf("%s=%q", key, m[key]))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// checkTexts refuses what no pod could have: a file of an amount that is nowhere written, a subPathExpr that leads astray, and a
+// full name that is too long.
+func (s *sources) checkTexts(at string, spec corev1.PodSpec) {
+	for i, v := range spec.Volumes {
+		if v.DownwardAPI == nil {
+			continue
+		}
+		for _, it := range v.DownwardAPI.Items {
+			if ref := it.ResourceFieldRef; ref != nil {
+				if _, ok := amountOf(ref, corev1.Container{}, spec); !ok {
+					s.refuse(item(under(at, "volumes"), i), "file %q: %s", it.Path, noAmount(ref, ""))
+				}
+			}
+		}
+	}
+	if room := maxFQDN - 1 - len(domainOf(spec, s.namespace)); spec.SetHostnameAsFQDN != nil && *spec.SetHostnameAsFQDN &&
+		spec.Subdomain != "" && room < max(1, len(spec.Hostname)) {
+		s.refuse(under(at, "setHostnameAsFQDN"), "%s.%s has more than the %d letters of a host's name; choose shorter ones",
+			or(spec.Hostname, "NAME"), domainOf(spec, s.namespace), maxFQDN)
+	}
+}
+
+// checkSubPaths refuses a subPathExpr that no pod of the revision could mount.
+func (r Revision) checkSubPaths(c *check, at string) {
+	spec := *r.Spec.DeepCopy()
+	eachContainer(at, &spec, func(at string, k *corev1.Container) {
+		known := map[string]bool{}
+		for _, env := range k.Env {
+			known[env.Name] = true
+		}
+		written := map[int]string{}
+		for i, m := range k.VolumeMounts {
+			written[i] = m.SubPathExpr
+		}
+		r.settle(k, "pod")
+		for i, m := range k.VolumeMounts {
+			here := under(item(under(at, "volumeMounts"), i), "subPathExpr")
+			for _, name := range references(written[i]) {
+				if !known[name] {
+					c.refuse(here, "the container has no variable %q%s", name, didYouMean(name, sorted(known)))
+					return
+				}
+			}
+			if written[i] != "" {
+				c.inside(here, m.SubPath)
+			}
+		}
+	})
+}
