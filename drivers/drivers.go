@@ -39,6 +39,22 @@ type Loader interface {
 	Load(ctx context.Context, archive io.Reader) error
 }
 
+// Logger reads what containers print.
+type Logger interface {
+	// Logs calls each for every line of a container in the order in which they were printed, until the log ends: there, or
+	// with Follow once the container has. It has no deadline of its own. A line's Text is good until each returns; an error of
+	// each ends it. A Follow that ended by itself may lack the last lines: ask again without it. A log that is not there is an
+	// error that wraps live.ErrNoLog.
+	Logs(ctx context.Context, ask live.Log, each func(live.Line) error) error
+}
+
+// Execer runs commands in containers.
+type Execer interface {
+	// Exec gives the command's exit code once it has ended and what it printed was written. What cannot be started is an
+	// error. It has no deadline of its own, and what it started outlives ctx.
+	Exec(ctx context.Context, ask live.Exec) (code int, err error)
+}
+
 // Watcher pokes when something may have changed. A poke carries no payload; missing one is allowed. It returns
 // when ctx ends or the host can no longer be watched.
 type Watcher interface {

@@ -59,6 +59,10 @@ var claims = []struct {
 	{"a file that is not there is an error that names it", missingFile},
 	{"a container that exited is made anew by a higher attempt only", attempts},
 	{"what runs is left alone by a higher attempt", attemptOfRunning},
+	{"init containers run one after the other, and one that failed holds up the rest until it is tried again", initOrder},
+	{"sidecars start one by one before the main containers", sidecarFirst},
+	{"a sidecar is stopped once the main containers have ended for good", sidecarLast},
+	{"runs at the same time make one pod with its sidecar", initRace},
 	{"a pod that was stopped is gone, and stopping it again succeeds", stopTwice},
 	{"two stops at the same time both succeed", stopRace},
 	{"a pod of another cluster is invisible and is not stopped", otherCluster},
@@ -71,6 +75,10 @@ var claims = []struct {
 	{"a deleted file is gone, and deleting it again succeeds", deleteTwice},
 	{"a file of another cluster is invisible and stays", otherClustersFile},
 	{"a receipt is seen as a receipt", receipt},
+	{"a container that is not there has no log", logsOfNone},
+	{"what ended has a log, whole, from its end and from a time on", logsOfEnded},
+	{"the log of the attempt before is kept, and no other", logsBefore},
+	{"who follows a log leaves when told to", logsLeft},
 	{"a call whose context has ended is an error and does nothing", ended},
 }
 

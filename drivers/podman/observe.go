@@ -116,7 +116,7 @@ func (w world) add(c entities.ListContainer) {
 	if c.State == "stopping" || c.State == "removing" {
 		p.Stopping = true
 	}
-	if !c.IsInfra && slices.Contains(p.Expect, c.Labels[live.LabelContainer]) {
+	if !c.IsInfra && !isPrevious(c) && slices.Contains(p.Expect, c.Labels[live.LabelContainer]) {
 		p.Containers = append(p.Containers, w.container(c))
 	}
 }

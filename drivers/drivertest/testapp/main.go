@@ -6,6 +6,10 @@
 //	ls DIR          print each entry as "NAME MODE UID:GID SIZE", links resolved
 //	write PATH TEXT write the file
 //	say TEXT        print
+//	err TEXT        print on stderr
+//	count N PAUSE   print "line 1" to "line N", with a pause after each
+//	echo            print what comes in, to its end
+//	size            print the terminal's size, "ROWS x COLUMNS", whenever it changes
 //	id              print "uid U gid G groups […]"
 //	caps            print the lines about capabilities and privileges of /proc/self/status
 //	await PATH      wait until the file is there and print it
@@ -22,6 +26,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -30,6 +35,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/term"
 )
 
 func main() {
@@ -61,6 +68,15 @@ func step(verb string, next func() string, term chan os.Signal) error {
 		return os.WriteFile(next(), []byte(next()), 0o644)
 	case "say":
 		fmt.Println(next())
+	case "err":
+		fmt.Fprintln(os.Stderr, next())
+	case "count":
+		return count(next(), next())
+	case "echo":
+		_, err := io.Copy(os.Stdout, os.Stdin)
+		return err
+	case "size":
+		return size()
 	case "id":
 		groups, err := os.Getgroups()
 		fmt.Println("uid", os.Getuid(), "gid", os.Getgid(), "groups", groups)
@@ -96,6 +112,38 @@ func step(verb string, next func() string, term chan os.Signal) error {
 		os.Exit(code)
 	default:
 		return fmt.Errorf("no step %q", verb)
+	}
+	return nil
+}
+
+func count(n, pause string) error {
+	last, err := strconv.Atoi(n)
+	if err != nil {
+		return err
+	}
+	each, err := time.ParseDuration(pause)
+	if err != nil {
+		return err
+	}
+	for i := range last {
+		fmt.Println("line", i+1)
+		time.Sleep(each)
+	}
+	return nil
+}
+
+func size() error {
+	last := ""
+	for range 500 {
+		w, h, err := term.GetSize(0)
+		if err != nil {
+			return err
+		}
+		if now := fmt.Sprint(h, " x ", w); now != last {
+			fmt.Println(now)
+			last = now
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 	return nil
 }
