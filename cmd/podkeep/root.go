@@ -73,12 +73,14 @@ podkeep status`),
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
-	})
-	root.AddCommand(runCommand(), syncCommand(), planCommand(), statusCommand(), versionCommand(), completionCommand(),
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(runCommand(), syncCommand(), planCommand(), diffCommand(), statusCommand(), versionCommand(), completionCommand(),
 		devCommand())
 	return root
+}
+
+func flagError(cmd *cobra.Command, err error) error {
+	return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
 }
 
 // known refuses a command that does not exist, and says which one may be meant.

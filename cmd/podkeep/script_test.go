@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ import (
 )
 
 // TestMain lets scripts run podkeep as it is, and onfakes: podkeep whose nodes n1 and n2 are hosts in memory
-// that live as long as the command.
+// that live as long as the command. What BEFORE holds, commands of podkeep between semicolons, happens to them first.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"podkeep": main,
@@ -27,9 +28,24 @@ func TestMain(m *testing.M) {
 			openDriver = func(_ context.Context, n manifest.Node, o drivers.Options) (drivers.Driver, error) {
 				return hosts.Open(n.Name, o.Cluster, nil), nil
 			}
+			before(os.Getenv("BEFORE"))
 			main()
 		},
 	})
+}
+
+// before runs commands, and ends the program with the first that fails.
+func before(commands string) {
+	for _, c := range strings.Split(commands, ";") {
+		args := strings.Fields(c)
+		if len(args) == 0 {
+			continue
+		}
+		if code := execute(args, io.Discard, os.Stderr); code != 0 {
+			fmt.Fprintf(os.Stderr, "before: %s: exit code %d\n", strings.Join(args, " "), code)
+			os.Exit(9)
+		}
+	}
 }
 
 func TestTheCommandLineDoesAsItsScriptsSay(t *testing.T) {
