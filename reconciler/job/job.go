@@ -180,7 +180,7 @@ func (s *state) finished() Step {
 		case p.State == Active:
 			step.stop(i, "the Job has ended")
 		case expired:
-			step.stop(i, fmt.Sprintf("ended %s ago", s.ttl()))
+			step.stop(i, s.whyExpired())
 		}
 	}
 	if !expired {

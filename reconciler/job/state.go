@@ -343,12 +343,30 @@ func (s *state) ttl() time.Duration {
 	return 0
 }
 
+func (s *state) whyExpired() string {
+	if s.deletes() {
+		return "the hook has ended, and its delete policy asks for it"
+	}
+	return fmt.Sprintf("ended %s ago", s.ttl())
+}
+
 // expires is when the finished pods go, zero for never.
 func (s *state) expires() time.Time {
+	if s.deletes() {
+		return s.over.Time
+	}
 	if s.job.Spec.TTLSecondsAfterFinished == nil {
 		return time.Time{}
 	}
 	return s.over.Time.Add(s.ttl())
+}
+
+// deletes says whether the hook's delete policy asks for the pods to go, now that it has ended.
+func (s *state) deletes() bool {
+	if s.over.Verb == live.Done {
+		return s.job.Hook.Deletes(manifest.HookSucceeded)
+	}
+	return s.job.Hook.Deletes(manifest.HookFailed)
 }
 
 // noted says whether the tally that was read counts the finished pod, so that nothing is forgotten with it.

@@ -23,8 +23,9 @@ func (w *world) job(wl *manifest.Workload) {
 		ID: wl.ID, Rev: wl.Revision.Rev, Stable: wl.Revision.Rev, Commit: wl.Commit, Replicas: jobReplicas(wl),
 	}}
 	pods := k.attempts()
+	k.barrier = w.gateOf(wl)
 	ledger := job.Ledger{
-		Receipts: w.receipts[wl.ID], Retry: w.retried(wl), Suspended: wl.Suspended, Hidden: k.unheard(), Gate: w.gateOf(wl).why,
+		Receipts: w.receipts[wl.ID], Retry: w.retried(wl), Suspended: wl.Suspended, Hidden: k.unheard(), Gate: k.barrier.why,
 	}
 	step := job.Next(*wl, pods, ledger, w.now)
 	k.app.Job = &step.Status
@@ -206,6 +207,9 @@ func (k *work) reportJob(step job.Step) {
 	k.app.Waits = append(step.Waits, k.app.Waits...)
 	if k.app.State != Converged && k.app.State != Failed {
 		k.jobWaits(step)
+	}
+	if step.Phase == job.Waiting && step.Why == k.barrier.why {
+		k.waiting()
 	}
 	k.wake(step.Wake)
 	if k.app.State == Suspended && k.wl.Suspended {

@@ -33,7 +33,7 @@ func (k *work) report() {
 	k.app.State = k.state()
 	k.waits()
 	k.wake(k.step.Wake)
-	if k.step.Phase == rollout.Waiting && k.app.State == Progressing {
+	if k.step.Phase == rollout.Waiting && k.barrier.stands() {
 		k.waiting()
 	}
 	if k.app.State == Converged {
@@ -54,12 +54,6 @@ func (k *work) report() {
 func (k *work) state() State {
 	switch k.step.Phase {
 	case rollout.Waiting:
-		switch {
-		case k.wl.Suspended:
-			return Suspended
-		case k.barrier.stands() && !k.barrier.stuck:
-			return Progressing
-		}
 		return Held
 	case rollout.Back, rollout.Rejected:
 		return Failed

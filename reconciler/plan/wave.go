@@ -5,16 +5,26 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/health"
 )
 
 // barrier is why a workload must not begin to change yet, or why one is not in place for those that wait for it. Stuck
-// says that no time mends it: a person or a commit has to.
+// says that no time mends it: a person or a commit has to. Idle says that there is nothing to do.
 type barrier struct {
 	why   string
 	stuck bool
+	idle  bool
 }
 
 func (b barrier) stands() bool { return b.why != "" }
+
+// in puts the reason of a barrier that stands into a sentence.
+func (b barrier) in(format string) barrier {
+	if b.stands() {
+		b.why = fmt.Sprintf(format, b.why)
+	}
+	return b
+}
 
 // gate is what the workload waits for before it begins to change: what podkeep.io/depends-on names, and the lower waves of
 // the whole repository. It holds up neither healing nor scaling of what is in force, nor the way back, out of an
@@ -52,13 +62,19 @@ func (w *world) newest(app manifest.ID, verb string) *live.Receipt {
 }
 
 func (w *world) gateOf(wl *manifest.Workload) barrier {
+	if wl.IsHook() {
+		return w.hookGate(wl)
+	}
+	if b := w.preSync(); b.stands() {
+		return b.in("waits for %s")
+	}
 	for _, need := range wl.Needs {
 		if b := w.needed(need); b.stands() {
-			return barrier{fmt.Sprintf("waits for %s, which %s", need.Short(), b.why), b.stuck}
+			return b.in("waits for " + need.Short() + ", which %s")
 		}
 	}
 	if wave, b := w.lowestLate(); b.stands() && wave < wl.Wave {
-		return barrier{fmt.Sprintf("wave %d waits for wave %d: %s", wl.Wave, wave, b.why), b.stuck}
+		return b.in(fmt.Sprintf("wave %d waits for wave %d: %%s", wl.Wave, wave))
 	}
 	return barrier{}
 }
@@ -71,7 +87,7 @@ func (w *world) needed(id manifest.ID) barrier {
 	if w.want.Holds(id) {
 		return barrier{}
 	}
-	return barrier{"does not load", true}
+	return barrier{why: "does not load", stuck: true}
 }
 
 // lowestLate is the lowest wave that is not in place, with one of the workloads that it lacks: all above it wait for it.
@@ -82,14 +98,14 @@ func (w *world) lowestLate() (int, barrier) {
 	w.lowest = &lateWave{}
 	for i := range w.want.Workloads {
 		wl := &w.want.Workloads[i]
-		if w.lowest.stands() && wl.Wave > w.lowest.wave {
+		if wl.IsHook() || w.lowest.stands() && wl.Wave > w.lowest.wave {
 			continue
 		}
 		b := w.lateFor(wl)
 		switch lower := wl.Wave < w.lowest.wave; {
 		case !b.stands():
 		case !w.lowest.stands(), lower, b.stuck && !w.lowest.stuck:
-			w.lowest = &lateWave{wl.Wave, barrier{wl.ID.Short() + " " + b.why, b.stuck}}
+			w.lowest = &lateWave{wl.Wave, b.in(wl.ID.Short() + " %s")}
 		}
 	}
 	return w.lowest.wave, w.lowest.barrier
@@ -120,35 +136,42 @@ func (w *world) late(wl *manifest.Workload) barrier {
 		return b
 	}
 	if own := w.gateOf(wl); own.stuck {
-		return barrier{b.why + " and " + own.why, true}
+		return barrier{why: b.why + " and " + own.why, stuck: true}
 	}
 	return b
 }
 
 // stuck is why a workload will not come to its place by itself.
 func (w *world) stuck(wl *manifest.Workload) barrier {
-	top, failed := w.newest(wl.ID, live.Began), w.newest(wl.ID, live.Failed)
+	if why := w.stuckWhy(wl); why != "" {
+		return barrier{why: why, stuck: true}
+	}
+	return barrier{}
+}
+
+func (w *world) stuckWhy(wl *manifest.Workload) string {
+	top := w.newest(wl.ID, live.Began)
 	if wl.Held != "" {
-		return barrier{"is held: " + wl.Held, true}
+		return "is held: " + wl.Held
 	}
 	if why := w.frozen(wl.ID); why != "" {
-		return barrier{"is held: " + why, true}
+		return "is held: " + why
 	}
-	if failed != nil && top != nil && failed.Gen == top.Gen && top.Rev == wl.Revision.Rev && !w.promotedSince(failed) {
-		return barrier{"failed: " + failed.Why, true}
+	if why := w.failed(wl); why != "" {
+		return "failed: " + why
 	}
-	if w.promoted(wl) {
-		return barrier{}
+	if done, _ := w.finished(wl.ID); done || w.promoted(wl) {
+		return ""
 	}
 	switch {
 	case wl.Suspended:
-		return barrier{"is suspended", true}
+		return "is suspended"
 	case wl.Job != nil && *wl.Job.Spec.Suspend:
-		return barrier{"is suspended by spec.suspend", true}
+		return "is suspended by spec.suspend"
 	case wl.Strategy.Paused && (top == nil || top.Rev != wl.Revision.Rev || w.newest(wl.ID, live.Promoted) != nil):
-		return barrier{"is paused", true}
+		return "is paused"
 	}
-	return barrier{}
+	return ""
 }
 
 // promoted says whether HEAD's revision of a workload was begun last, and has got there.
@@ -180,7 +203,13 @@ func (w *world) unfinished(wl *manifest.Workload) barrier {
 	if done, _ := w.finished(wl.ID); done {
 		return barrier{}
 	}
-	return barrier{why: "has not finished"}
+	ended := map[int]bool{}
+	for _, p := range w.pods[wl.ID] {
+		if p.Rev == wl.Revision.Rev && p.verdict.State == health.Done {
+			ended[p.Slot] = true
+		}
+	}
+	return barrier{why: fmt.Sprintf("is at %d of %d", len(ended), jobReplicas(wl))}
 }
 
 // unavailable is how many pods of HEAD's revision are available, where that is too few. What was to run once has to have ended.
@@ -200,8 +229,18 @@ func (w *world) unavailable(wl *manifest.Workload) barrier {
 	return barrier{why: fmt.Sprintf("is at %d of %d", available, wl.Replicas)}
 }
 
-// waiting says what the workload's turn depends on, where it is not its turn and it will be without anybody's doing.
+// waiting reports a workload that may not begin: it is on its way while what it waits for is, and held when that is stuck.
 func (k *work) waiting() {
-	k.app.Why = fmt.Sprintf("%s at %s is not begun", live.ShortRev(k.app.Rev), short(k.wl.Revision.Commit))
-	k.app.Waits = append(k.app.Waits, k.barrier.why)
+	why := fmt.Sprintf("%s at %s is not begun", live.ShortRev(k.app.Rev), short(k.wl.Revision.Commit))
+	switch {
+	case k.barrier.idle:
+		k.app.State, k.app.Why = Converged, k.barrier.why
+	case k.wl.Suspended:
+		k.app.State, k.app.Why = Suspended, why+": "+k.barrier.why
+	case k.barrier.stuck:
+		k.app.State, k.app.Why = Held, why+": "+k.barrier.why
+	default:
+		k.app.State, k.app.Why = Progressing, why
+		k.app.Waits = append(k.app.Waits, k.barrier.why)
+	}
 }

@@ -63,6 +63,7 @@ type world struct {
 	plan     Plan
 	rolling  int // workloads between two revisions
 	lowest   *lateWave
+	pre      *barrier // the PreSync hooks that are not done
 }
 
 func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
