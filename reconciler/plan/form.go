@@ -100,14 +100,46 @@ func (w *world) revFile(f form) manifest.File {
 	return manifest.File{Name: name, Labels: labels, Data: manifest.Bytes(name)}
 }
 
-// requests are what a pod reserves: the sum of its containers' requests, which default to their limits.
-func requests(spec corev1.PodSpec) manifest.Resources {
-	var sum manifest.Resources
-	for _, c := range spec.Containers {
-		sum.MilliCPU += quantity(c.Resources, corev1.ResourceCPU)
-		sum.Memory += quantity(c.Resources, corev1.ResourceMemory)
+// auth is what its images can be pulled with, as far as it is at hand.
+func (f form) auth() (all []manifest.Bytes) {
+	for _, ref := range f.Spec.ImagePullSecrets {
+		if file, ok := f.config[ref.Name]; ok {
+			all = append(all, file.Data)
+		}
 	}
-	return sum
+	return all
+}
+
+// requests are what a pod reserves, as in Kubernetes: what its containers and sidecars request together, or what an init
+// container requests beside the sidecars that run before it, whichever is more. Requests default to limits.
+func requests(spec corev1.PodSpec) manifest.Resources {
+	var sidecars, most manifest.Resources
+	for _, c := range spec.InitContainers {
+		at := add(sidecars, requestsOf(c))
+		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			sidecars = at
+		}
+		most = larger(most, at)
+	}
+	sum := sidecars
+	for _, c := range spec.Containers {
+		sum = add(sum, requestsOf(c))
+	}
+	return larger(most, sum)
+}
+
+func requestsOf(c corev1.Container) manifest.Resources {
+	return manifest.Resources{
+		MilliCPU: quantity(c.Resources, corev1.ResourceCPU), Memory: quantity(c.Resources, corev1.ResourceMemory),
+	}
+}
+
+func add(a, b manifest.Resources) manifest.Resources {
+	return manifest.Resources{MilliCPU: a.MilliCPU + b.MilliCPU, Memory: a.Memory + b.Memory}
+}
+
+func larger(a, b manifest.Resources) manifest.Resources {
+	return manifest.Resources{MilliCPU: max(a.MilliCPU, b.MilliCPU), Memory: max(a.Memory, b.Memory)}
 }
 
 func quantity(r corev1.ResourceRequirements, name corev1.ResourceName) int64 {

@@ -161,6 +161,7 @@ func portsOf(c corev1.Container, hostNetwork bool) (ports []string) {
 // run puts what the pod needs on its node, and runs it there.
 func (k *work) run(n *node, p live.Pod, f form, attempt map[string]int, why string) {
 	pod := k.podOf(p, f, attempt)
+	pod.Auth = f.auth()
 	var files []manifest.File
 	if k.wl.Job == nil || len(f.Files) > 0 { // a Job's pods are never replaced in an older form
 		files = append(files, k.revFile(f))
