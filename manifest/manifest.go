@@ -69,8 +69,24 @@ type Problem struct {
 	Object string // KIND/NAME as far as it could be read, else ""
 	Field  string // spec.template.spec.containers[0].image, or ""
 	Text   string
-	// Notice marks what is worth saying and breaks nothing: a kind that is not built yet.
+	// Notice marks what is worth saying and breaks nothing: a kind that is not built yet, or a field, such as a probe,
+	// that is accepted and has no effect yet.
 	Notice bool `json:",omitempty"`
+}
+
+// Refuses says whether something that was asked for is not done: all but a notice about a field.
+func (p Problem) Refuses() bool { return !p.Notice || p.Field == "" }
+
+// Refusals parts problems into those that refuse something and those that only say something.
+func Refusals(all []Problem) (refusals, notices []Problem) {
+	for _, p := range all {
+		if p.Refuses() {
+			refusals = append(refusals, p)
+		} else {
+			notices = append(notices, p)
+		}
+	}
+	return refusals, notices
 }
 
 // Error is FILE:LINE: OBJECT: FIELD: TEXT, leaving out what is not known.

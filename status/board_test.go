@@ -90,13 +90,21 @@ func TestMetricsSayHowTheFleetStands(t *testing.T) {
 	b.Show(fleet(), 20*time.Millisecond)
 	b.Show(outage(), 20*time.Millisecond)
 	b.Show(fleet(), 20*time.Millisecond)
+	woken := fleet()
+	for i := range woken.Plan.Apps {
+		woken.Plan.Apps[i].State = plan.Converged
+	}
+	b.Show(woken, 20*time.Millisecond)
+	b.Show(fleet(), 20*time.Millisecond)
+	b.Metrics.Fetched(time.Second, nil)
+	b.Metrics.Fetched(time.Second, errors.New("away"))
 	b.Metrics.Did(plan.Run, time.Second, nil)
 	b.Metrics.Did(plan.Run, time.Second, errors.New("denied"))
 	_, body := get(t, b, "/metrics")
 	for _, want := range []string{
-		`podkeep_reconcile_total{result="success"} 2`,
+		`podkeep_reconcile_total{result="success"} 4`,
 		`podkeep_reconcile_total{result="error"} 1`,
-		`podkeep_reconcile_duration_seconds_count 3`,
+		`podkeep_reconcile_duration_seconds_count 5`,
 		`podkeep_actions_total{result="success",verb="run"} 1`,
 		`podkeep_actions_total{result="error",verb="run"} 1`,
 		`podkeep_actions_total{result="error",verb="stop"} 0`,
@@ -109,6 +117,10 @@ func TestMetricsSayHowTheFleetStands(t *testing.T) {
 		`podkeep_node_silent_seconds{node="edge-3"} 12`,
 		`podkeep_source_fetch_ok 1`,
 		`podkeep_manifest_problems 1`,
+		`podkeep_git_fetch_total{result="success"} 1`,
+		`podkeep_git_fetch_total{result="error"} 1`,
+		`podkeep_git_fetch_duration_seconds_count 2`,
+		`podkeep_app_sync_total{kind="Deployment",name="night",namespace="default",phase="Succeeded"} 1`,
 	} {
 		if !strings.Contains(body, want+"\n") {
 			t.Errorf("%s is missing", want)

@@ -17,6 +17,7 @@ type Document struct {
 	Actions   []Act      `json:"actions"` // deletions first, each with deletion: true
 	Workloads []Standing `json:"workloads"`
 	Problems  []Fault    `json:"problems"`
+	Notices   []Fault    `json:"notices,omitempty"`
 	Notes     []string   `json:"notes"`
 	Errors    []string   `json:"errors"`
 	Wake      *time.Time `json:"wake,omitempty"`
@@ -75,6 +76,9 @@ func (p Preview) Document() Document {
 	}
 	for _, f := range p.Report.Problems {
 		d.Problems = append(d.Problems, fault(f))
+	}
+	for _, f := range p.Report.Notices {
+		d.Notices = append(d.Notices, fault(f))
 	}
 	return d
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
@@ -20,6 +21,10 @@ type Metrics struct {
 	duration prometheus.Histogram
 	actions  *prometheus.CounterVec
 	took     *prometheus.HistogramVec
+	fetches  *prometheus.CounterVec
+	fetch    prometheus.Histogram
+	syncs    *prometheus.CounterVec
+	states   map[manifest.ID]plan.App // as the last pass left them
 }
 
 func newMetrics(world *atomic.Pointer[World]) *Metrics {
@@ -39,13 +44,25 @@ func newMetrics(world *atomic.Pointer[World]) *Metrics {
 			Name: "podkeep_action_duration_seconds", Help: "How long actions took, by verb.",
 			Buckets: prometheus.ExponentialBuckets(0.005, 2, 15),
 		}, []string{"verb"}),
+		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "podkeep_git_fetch_total", Help: "Fetches of the source, by result: success or error.",
+		}, []string{"result"}),
+		fetch: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "podkeep_git_fetch_duration_seconds", Help: "How long fetches took.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
+		}),
+		syncs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "podkeep_app_sync_total", Help: "Times that a workload came to rest at a revision, by phase: Succeeded or Failed.",
+		}, append(byApp, "phase")),
 	}
-	m.registry.MustRegister(m.passes, m.duration, m.actions, m.took, gauges{world},
+	m.registry.MustRegister(m.passes, m.duration, m.actions, m.took, m.fetches, m.fetch, m.syncs, gauges{world},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, v := range []plan.Verb{plan.Put, plan.Run, plan.Stop, plan.Delete, "pull"} {
 		m.actions.WithLabelValues(string(v), "success")
 		m.actions.WithLabelValues(string(v), "error")
 	}
+	m.fetches.WithLabelValues("success")
+	m.fetches.WithLabelValues("error")
 	return m
 }
 
@@ -62,6 +79,30 @@ func (m *Metrics) Build(version, commit string) {
 func (m *Metrics) pass(w World, took time.Duration) {
 	m.passes.WithLabelValues(result(w.Err)).Inc()
 	m.duration.Observe(took.Seconds())
+	if w.Err == nil {
+		m.rests(w.Plan.Apps)
+	}
+}
+
+// rests counts the workloads that came to rest since the last pass. How they stood before the first is not known.
+func (m *Metrics) rests(apps []plan.App) {
+	states := map[manifest.ID]plan.App{}
+	for _, a := range apps {
+		states[a.ID] = a
+		was := m.states[a.ID]
+		if phase, ok := phases[a.State]; ok && m.states != nil && (was.State != a.State || was.Rev != a.Rev) {
+			m.syncs.WithLabelValues(a.ID.Kind, a.ID.Namespace, a.ID.Name, phase).Inc()
+		}
+	}
+	m.states = states
+}
+
+var phases = map[plan.State]string{plan.Converged: "Succeeded", plan.Failed: "Failed"}
+
+// Fetched counts one fetch that ended. It may be called from several goroutines.
+func (m *Metrics) Fetched(took time.Duration, err error) {
+	m.fetches.WithLabelValues(result(err)).Inc()
+	m.fetch.Observe(took.Seconds())
 }
 
 // Did counts one action that ended. It may be called from several goroutines.
@@ -90,9 +131,9 @@ var (
 	fetched     = gauge("source_last_fetch_timestamp_seconds", "When the last good fetch began; 0 when there was none.")
 	fetchOK     = gauge("source_fetch_ok", "Whether the newest fetch and load succeeded.")
 	head        = gauge("source_head_info", "The commit asked for; always 1.", "commit")
-	problems    = gauge("manifest_problems", "Objects of HEAD that do not load.")
+	problems    = gauge("manifest_problems", "What HEAD asks for and is refused.")
 	pending     = gauge("plan_actions", "Actions in the last plan.")
-	appInfo     = gauge("app_info", "How a workload stands; always 1.", append(byApp, "state", "rev", "commit")...)
+	appInfo     = gauge("app_info", "How a workload stands, in podkeep's word and in Argo CD's; always 1.", append(byApp, "state", "sync_status", "health_status", "rev", "commit")...)
 	appReplicas = gauge("app_replicas", "Pods asked for.", byApp...)
 	appReady    = gauge("app_replicas_ready", "Pods ready.", byApp...)
 	appUpdated  = gauge("app_replicas_updated", "Pods of the revision asked for.", byApp...)
@@ -118,7 +159,7 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	send(lastPass, unix(w.Now))
 	send(fetched, unix(w.History.Fetched))
 	send(fetchOK, truth(w.History.Err == ""))
-	send(problems, float64(len(w.History.Head.Problems)))
+	send(problems, float64(len(Of(*w).Problems)))
 	send(pending, float64(len(w.Plan.Actions)))
 	if w.History.Head.Commit != "" {
 		send(head, 1, w.History.Head.Commit)
@@ -134,7 +175,7 @@ func collectApps(list []Workload, send func(*prometheus.Desc, float64, ...string
 	for _, w := range list {
 		states[w.State]++
 		id := []string{w.ID.Kind, w.ID.Namespace, w.ID.Name}
-		send(appInfo, 1, append(id, string(w.State), w.Rev, w.Commit)...)
+		send(appInfo, 1, append(id, string(w.State), synced(w), healthy(w), w.Rev, w.Commit)...)
 		send(appReplicas, float64(w.Replicas), id...)
 		send(appReady, float64(w.Ready), id...)
 		send(appUpdated, float64(w.Updated), id...)
@@ -151,6 +192,29 @@ func collectApps(list []Workload, send func(*prometheus.Desc, float64, ...string
 
 var allStates = []plan.State{
 	plan.Converged, plan.Progressing, plan.Suspended, plan.Paused, plan.Held, plan.Failed, plan.Pruning,
+}
+
+// synced is Argo CD's word for whether the fleet has what Git asks for.
+func synced(w Workload) string {
+	if w.State == plan.Converged || len(w.Suspended) == 0 && w.Updated >= w.Replicas && w.Updated == w.Total {
+		return "Synced"
+	}
+	return "OutOfSync"
+}
+
+// healthy is Argo CD's word for how it does.
+func healthy(w Workload) string {
+	switch {
+	case w.State == plan.Converged:
+		return "Healthy"
+	case w.State == plan.Suspended || w.State == plan.Paused:
+		return "Suspended"
+	case w.State == plan.Failed || w.State == plan.Held:
+		return "Degraded"
+	case w.Total == 0:
+		return "Missing"
+	}
+	return "Progressing"
 }
 
 func collectNode(n live.Node, send func(*prometheus.Desc, float64, ...string)) {

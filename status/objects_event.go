@@ -20,6 +20,9 @@ func (l *lister) events() {
 	for _, p := range l.report.Problems {
 		l.event("Warning", "DoesNotLoad", p.Error(), l.Now, p.Object)
 	}
+	for _, p := range l.report.Notices {
+		l.event("Normal", "NoEffectYet", p.Error(), l.Now, p.Object)
+	}
 	for _, n := range l.report.Notes {
 		l.event("Warning", "Fleet", n, l.Now, "")
 	}

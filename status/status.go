@@ -37,7 +37,8 @@ type Report struct {
 	Notes           []string  // what concerns the fleet as a whole
 	Workloads       []Workload
 	Nodes           []Node
-	Problems        []manifest.Problem
+	Problems        []manifest.Problem // what is refused
+	Notices         []manifest.Problem // what is accepted and has no effect yet
 }
 
 // Workload is one thing that becomes pods. Since is when the oldest pod of the revision in force was made; zero
@@ -80,8 +81,9 @@ const (
 func Of(w World) Report {
 	r := Report{
 		Now: w.Now, Cluster: w.History.Cluster, Source: w.History.Source, Head: w.History.Head,
-		Fetched: w.History.Fetched, Errors: troubles(w), Notes: w.Plan.Notes, Problems: w.History.Head.Problems,
+		Fetched: w.History.Fetched, Errors: troubles(w), Notes: w.Plan.Notes,
 	}
+	r.Problems, r.Notices = manifest.Refusals(w.History.Head.Problems)
 	for _, n := range w.Snapshot.Nodes {
 		r.Nodes = append(r.Nodes, node(w.History, n, w.Now))
 	}
@@ -135,14 +137,15 @@ func silence(n live.Node) string {
 	return why
 }
 
+// marks go by the Node in force: one whose file does not load is not leaving.
 func marks(h manifest.History, name string) []string {
-	if slices.ContainsFunc(h.Gone, func(n manifest.Node) bool { return n.Name == name }) {
+	named := func(n manifest.Node) bool { return n.Name == name }
+	nodes := h.Want().Nodes
+	switch i := slices.IndexFunc(nodes, named); {
+	case i >= 0 && nodes[i].Unschedulable:
+		return []string{"Cordoned"}
+	case i < 0 && slices.ContainsFunc(h.Gone, named):
 		return []string{"Leaving"}
-	}
-	for _, n := range h.Head.Nodes {
-		if n.Name == name && n.Unschedulable {
-			return []string{"Cordoned"}
-		}
 	}
 	return nil
 }

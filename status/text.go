@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/podkeep/podkeep/live"
-	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/health"
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
@@ -23,10 +22,10 @@ func (r Report) Text(w io.Writer, look Look, wide bool) {
 	}
 	r.nodes(w, look)
 	r.notes(w, look)
-	if len(r.Problems) > 0 {
+	if len(r.Problems)+len(r.Notices) > 0 {
 		_, _ = fmt.Fprintln(w)
 	}
-	WriteProblems(w, look, r.Problems)
+	r.WriteProblems(w, look)
 }
 
 func (r Report) headline(w io.Writer, look Look) {
@@ -225,10 +224,14 @@ func (r Report) notes(w io.Writer, look Look) {
 	}
 }
 
-// WriteProblems writes what does not load, one FILE:LINE: line each, never wrapped, so that editors find them.
-func WriteProblems(w io.Writer, look Look, problems []manifest.Problem) {
-	for _, p := range problems {
+// WriteProblems writes what is refused, and what is accepted and has no effect yet: one FILE:LINE: line each, never wrapped,
+// so that editors find them.
+func (r Report) WriteProblems(w io.Writer, look Look) {
+	for _, p := range r.Problems {
 		_, _ = fmt.Fprintln(w, look.Paint(Red, p.Error()))
+	}
+	for _, p := range r.Notices {
+		_, _ = fmt.Fprintln(w, look.Paint(Yellow, p.Error()))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler"
 	"github.com/podkeep/podkeep/reconciler/plan"
+	"github.com/podkeep/podkeep/sources"
 )
 
 // did hears of every change that was tried on a node. It is called from several goroutines.
@@ -59,4 +60,30 @@ func (c counter) Delete(ctx context.Context, name string) error {
 
 func (c counter) Pull(ctx context.Context, image, policy string) error {
 	return c.timed(reconciler.Pull, func() error { return c.able.Pull(ctx, image, policy) })
+}
+
+// fetching is source, telling of each fetch. It knows the past when source does.
+func fetching(source sources.Source, tell func(took time.Duration, err error)) sources.Source {
+	f := fetcher{source, tell}
+	if past, ok := source.(sources.Historian); ok {
+		return fetchingHistorian{f, past}
+	}
+	return f
+}
+
+type fetcher struct {
+	sources.Source
+	tell func(took time.Duration, err error)
+}
+
+func (f fetcher) Head(ctx context.Context) (string, time.Time, error) {
+	began := time.Now()
+	commit, fetched, err := f.Source.Head(ctx)
+	f.tell(time.Since(began), err)
+	return commit, fetched, err
+}
+
+type fetchingHistorian struct {
+	fetcher
+	sources.Historian
 }

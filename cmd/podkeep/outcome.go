@@ -107,8 +107,8 @@ func settled(w status.World) outcome {
 	if bad := whys(w.Plan, plan.Failed); len(bad) > 0 {
 		return outcome{true, failed, "failed: " + strings.Join(bad, "; ")}
 	}
-	if n := len(w.History.Head.Problems); n > 0 {
-		return outcome{true, failed, problems(w.History.Head.Problems)}
+	if refused, _ := manifest.Refusals(w.History.Head.Problems); len(refused) > 0 {
+		return outcome{true, failed, problems(refused)}
 	}
 	if waiting := whys(w.Plan, plan.Paused, plan.Held); len(waiting) > 0 {
 		return outcome{true, decision, "a decision is awaited: " + strings.Join(waiting, "; ")}
@@ -130,7 +130,7 @@ func count(p plan.Plan, state plan.State) (n int) {
 }
 
 func problems(list []manifest.Problem) string {
-	lines := []string{"converged but for what does not load:"}
+	lines := []string{"converged but for what is refused:"}
 	for _, p := range list {
 		lines = append(lines, p.Error())
 	}

@@ -79,9 +79,12 @@ func TestSyncEndsWhenNothingMovesAnyMore(t *testing.T) {
 		{"one reason is told once", seen(same("a"), same("b"), app("c", plan.Held)), true, 4,
 			"a decision is awaited: a, b: nothing is pruned; c: c has a reason"},
 		{"failed beats paused", seen(rejected, app("web", plan.Paused)), true, 1, "failed: api: api has a reason"},
+		{"a field without effect yet fails nothing", with(seen(app("web", plan.Converged)), func(w *status.World) {
+			w.History.Head.Problems = []manifest.Problem{{Field: "spec.livenessProbe", Text: "probes are not run yet", Notice: true}}
+		}), true, 0, "converged at a1"},
 		{"what does not load fails at the end", with(seen(app("web", plan.Converged)), func(w *status.World) {
 			w.History.Head.Problems = []manifest.Problem{{Origin: manifest.Origin{File: "a.yaml", Line: 3}, Text: "no kind"}}
-		}), true, 1, "converged but for what does not load:\na.yaml:3: no kind"},
+		}), true, 1, "converged but for what is refused:\na.yaml:3: no kind"},
 		{"a fetch from before proves nothing", with(seen(app("web", plan.Converged)), func(w *status.World) {
 			w.History.Fetched = began.Add(-time.Second)
 		}), false, 0, "the source has not been read yet"},

@@ -81,7 +81,7 @@ func (o *planOptions) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	preview := status.PreviewOf(world)
-	status.WriteProblems(cmd.ErrOrStderr(), look(cmd.ErrOrStderr()), preview.Report.Problems)
+	preview.Report.WriteProblems(cmd.ErrOrStderr(), look(cmd.ErrOrStderr()))
 	if err := lost(world); err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func (o *runOptions) run(cmd *cobra.Command) error {
 	}
 	defer closeServer()
 
-	options := o.settings.options(source, log)
+	options := o.settings.options(fetching(source, board.Metrics.Fetched), log)
 	options.Adopt = o.adopt
 	options.Open = func(ctx context.Context, n manifest.Node) (drivers.Driver, error) {
 		d, err := o.settings.openNode(ctx, n)

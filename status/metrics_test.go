@@ -1,0 +1,57 @@
+package status
+
+import (
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/podkeep/podkeep/reconciler/plan"
+)
+
+// The page is written from what /metrics says.
+func TestEveryMetricIsOnItsPage(t *testing.T) {
+	const page = "../docs/metrics.md"
+	b := NewBoard(time.Minute, (&clock{noon}).now)
+	b.Metrics.Build("v1", "abc")
+	b.Metrics.Did(plan.Run, time.Second, nil)
+	b.Show(World{Now: noon, History: history()}, 0)
+	b.Show(fleet(), 0)
+	families, err := b.Metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for _, f := range families {
+		if !strings.HasPrefix(f.GetName(), "podkeep_") {
+			continue
+		}
+		var labels []string
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			labels = append(labels, l.GetName())
+		}
+		sort.Strings(labels)
+		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s | %s |", f.GetName(), strings.ToLower(f.GetType().String()), strings.Join(labels, ", "), f.GetHelp()))
+	}
+	data, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begin, end = "<!-- generated from the code -->\n", "<!-- end of generated -->"
+	before, rest, _ := strings.Cut(string(data), begin)
+	was, after, _ := strings.Cut(rest, end)
+	now := "| metric | type | labels | meaning |\n|---|---|---|---|\n" + strings.Join(rows, "\n") + "\n"
+	if *update {
+		if err := os.WriteFile(page, []byte(before+begin+now+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(was, now); diff != "" {
+		t.Error(diff)
+	}
+}
