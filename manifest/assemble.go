@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Assemble makes a Set of all manifest files of one commit: it refuses what is there twice, resolves references to ConfigMaps
@@ -14,6 +16,7 @@ func Assemble(info Info, files []Parsed) Set {
 	a := &assembly{
 		set:     Set{Commit: info.Commit, Parent: info.Parent, Time: info.Time, Author: info.Author, failed: map[ID]string{}},
 		origins: map[ID]Origin{}, configs: map[ID]config{}, suspended: map[string]bool{}, stems: map[string]Meta{},
+		exclusive: map[ID]bool{}, users: map[ID]ID{},
 	}
 	a.set.Subject, _, _ = strings.Cut(strings.TrimSpace(info.Message), "\n")
 	a.set.AllowPrune = allowsPrune(info.Message)
@@ -40,7 +43,9 @@ type assembly struct {
 	suspended  map[string]bool // namespaces
 	stems      map[string]Meta // what pods are called but for rev and slot
 	ranges     []podRange
-	unreadable string // a file that may hold anything
+	exclusive  map[ID]bool // claims for one pod at a time
+	users      map[ID]ID   // the workload that has such a claim
+	unreadable string      // a file that may hold anything
 }
 
 // collect gathers the objects, without those that are there twice, and what others need to know of them.
@@ -78,6 +83,9 @@ func (a *assembly) isFirst(o *object) bool {
 	if cfg, ok := configOf(o); ok {
 		a.configs[o.ID] = cfg
 	}
+	if claim, ok := o.typed.(*corev1.PersistentVolumeClaim); ok {
+		a.exclusive[o.ID] = Claim{Object: claim}.Exclusive()
+	}
 	if o.Kind == "Namespace" && o.Suspended {
 		a.suspended[o.Name] = true
 	}
@@ -94,6 +102,7 @@ func (a *assembly) fail(o *object, c *check) {
 func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy Strategy) {
 	c := o.check()
 	a.distinct(c, m)
+	a.claims(c, m, p, replicas)
 	p.meta.Annotations = without(p.meta.Annotations, lastApplied)
 	s := &sources{check: c, assembly: a, namespace: m.Namespace, used: map[string]string{}, files: map[string]File{}, auths: map[string]File{}}
 	spec := s.render(p)
@@ -162,6 +171,7 @@ func (a *assembly) sort() {
 	sortByID(a.set.Workloads, func(x Workload) ID { return x.ID })
 	sortByID(a.set.ConfigMaps, func(x ConfigMap) ID { return x.ID })
 	sortByID(a.set.Secrets, func(x Secret) ID { return x.ID })
+	sortByID(a.set.Claims, func(x Claim) ID { return x.ID })
 	slices.SortStableFunc(a.set.Problems, func(x, y Problem) int {
 		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Line, y.Line))
 	})

@@ -24,6 +24,7 @@ type kind struct {
 func kinds() []kind {
 	return []kind{
 		deploymentKind, replicaSetKind, replicationControllerKind, podKind, jobKind, configMapKind, secretKind, namespaceKind, nodeKind,
+		claimKind,
 	}
 }
 

@@ -150,6 +150,9 @@ func (f *file) kindOf(c *check, version, name string) (kind, bool) {
 	case name == "CronJob":
 		c.refuse("", "%s", noCronJob)
 		c.found[0].Notice = true
+	case unbuilt[name] != "":
+		c.refuse("", "kind %s is not supported, and nothing is done for it: %s", name, unbuilt[name])
+		c.found[0].Notice = true
 	default:
 		c.refuse("", "kind %s is not supported yet; nothing is done for it", name)
 		c.found[0].Notice = true

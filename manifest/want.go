@@ -95,6 +95,7 @@ func (s Set) holding(past *Set, head Set, file, why string) Set {
 	s.Nodes = hold(k, s.Nodes, past.Nodes, func(x *Node) *Meta { return &x.Meta })
 	s.Workloads = hold(k, s.Workloads, past.Workloads, func(x *Workload) *Meta { return &x.Meta })
 	s.ConfigMaps = hold(k, s.ConfigMaps, past.ConfigMaps, func(x *ConfigMap) *Meta { return &x.Meta })
+	s.Claims = hold(k, s.Claims, past.Claims, func(x *Claim) *Meta { return &x.Meta })
 	s.Secrets = hold(k, s.Secrets, past.Secrets, func(x *Secret) *Meta { return &x.Meta })
 	return s
 }

@@ -1,0 +1,153 @@
+package manifest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// A claim becomes a named volume on the node of the first pod that uses it, and stays there.
+var claimKind = kind{
+	version: "v1", name: "PersistentVolumeClaim",
+	empty: func() typed { return &corev1.PersistentVolumeClaim{} },
+	check: func(c *check, t typed) { c.claim(t.(*corev1.PersistentVolumeClaim).Spec) },
+	add: func(a *assembly, m Meta, o *object) {
+		a.set.Claims = append(a.set.Claims, Claim{Meta: m, Object: o.typed.(*corev1.PersistentVolumeClaim)})
+	},
+}
+
+func init() {
+	built[typeOf[corev1.PersistentVolumeClaimSpec]()] = "accessModes resources storageClassName"
+	built[typeOf[corev1.VolumeResourceRequirements]()] = "limits requests"
+	harmless[typeOf[corev1.PersistentVolumeClaimSpec]()] = map[string][]string{"volumeMode": {`"Filesystem"`}}
+	noticed[typeOf[corev1.PersistentVolumeClaimSpec]()] = map[string]string{
+		"storageClassName": "storage classes change nothing here: a claim becomes a named volume on the node of the first pod that uses it",
+	}
+	instead[typeOf[corev1.PersistentVolumeClaimSpec]()] = map[string]string{
+		"volumeMode":                "a claim is a directory; mount a device with a hostPath volume, in a privileged container",
+		"volumeName":                ownDirectory,
+		"selector":                  ownDirectory,
+		"dataSource":                fillIt,
+		"dataSourceRef":             fillIt,
+		"volumeAttributesClassName": "a named volume has no attributes",
+	}
+}
+
+const (
+	ownDirectory = "a claim gets a volume of its own; for a directory that is on the hosts already write a hostPath volume in the pod"
+	fillIt       = "let a Job or an init container fill the volume"
+)
+
+// unbuilt are kinds of which it can be said what stands in for them.
+var unbuilt = map[string]string{
+	"PersistentVolume": "a PersistentVolumeClaim needs none, it becomes a named volume on the node of its first pod; " +
+		"for a directory that is on the hosts already write a hostPath volume in the pod",
+	"StorageClass": "there is one class of storage, named volumes on the nodes; a PersistentVolumeClaim needs no other",
+}
+
+var accessModes = []string{
+	string(corev1.ReadWriteOnce), string(corev1.ReadOnlyMany), string(corev1.ReadWriteMany), string(corev1.ReadWriteOncePod),
+}
+
+func (c *check) claim(s corev1.PersistentVolumeClaimSpec) {
+	const modes, storage = "spec.accessModes", "spec.resources.requests"
+	if len(s.AccessModes) == 0 {
+		c.refuse(modes, "is missing; write [ReadWriteOnce]")
+	}
+	for i, mode := range s.AccessModes {
+		c.oneOf(item(modes, i), string(mode), accessModes...)
+		if mode == corev1.ReadWriteOncePod && len(s.AccessModes) > 1 {
+			c.refuse(item(modes, i), "ReadWriteOncePod goes with no other mode; write it alone")
+		}
+	}
+	switch size, ok := s.Resources.Requests[corev1.ResourceStorage]; {
+	case !ok:
+		c.refuse(storage, "storage is missing; write how much is needed, for example storage: 1Gi")
+	case size.Sign() <= 0:
+		c.refuse(keyed(storage, "storage"), "%s is not more than 0", size.String())
+	}
+}
+
+// Exclusive says whether one pod at a time may use the claim.
+func (c Claim) Exclusive() bool { return c.has(corev1.ReadWriteOncePod) }
+
+// Once says whether no mode of the claim is made for pods that share it.
+func (c Claim) Once() bool {
+	return !c.has(corev1.ReadWriteMany) && !c.has(corev1.ReadOnlyMany)
+}
+
+func (c Claim) has(mode corev1.PersistentVolumeAccessMode) bool {
+	return slices.Contains(c.Object.Spec.AccessModes, mode)
+}
+
+// ClaimID is the claim of that name in a namespace.
+func ClaimID(namespace, name string) ID {
+	return ID{Kind: "PersistentVolumeClaim", Namespace: namespace, Name: name}
+}
+
+// ClaimsOf are the names of the claims that a spec mounts, sorted.
+func ClaimsOf(spec corev1.PodSpec) (names []string) {
+	for _, v := range spec.Volumes {
+		if v.PersistentVolumeClaim != nil {
+			names = append(names, v.PersistentVolumeClaim.ClaimName)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// claims checks that what a workload's pods claim is there, and is theirs to have. It is asked when all claims are known.
+func (a *assembly) claims(c *check, m Meta, p pods, replicas int) {
+	at := under(under(p.at, "spec"), "volumes")
+	for i, v := range p.spec.Volumes {
+		if v.PersistentVolumeClaim == nil {
+			continue
+		}
+		field := under(under(item(at, i), "persistentVolumeClaim"), "claimName")
+		id := ClaimID(m.Namespace, v.PersistentVolumeClaim.ClaimName)
+		if why := a.lacks(id); why != "" {
+			c.refuse(field, "%s", why)
+		} else if a.exclusive[id] {
+			a.shared(c, field, m, id, replicas)
+		}
+	}
+}
+
+// lacks says why a claim is not there, or "".
+func (a *assembly) lacks(id ID) string {
+	_, there := a.origins[id]
+	file, broken := a.set.failed[id]
+	switch {
+	case there:
+		return ""
+	case broken:
+		return fmt.Sprintf("%s does not load, see %s", id, file)
+	case a.unreadable != "":
+		return fmt.Sprintf("%s is in no file that loads; it may be in %s, which does not", id, a.unreadable)
+	}
+	var names []string
+	for other := range a.origins {
+		if other.Kind == id.Kind && other.Namespace == id.Namespace {
+			names = append(names, other.Name)
+		}
+	}
+	slices.Sort(names)
+	return fmt.Sprintf("%s is not in the repository; add it%s", id, didYouMean(id.Name, names))
+}
+
+// shared refuses a second pod for a claim that is for one.
+func (a *assembly) shared(c *check, field string, m Meta, id ID, replicas int) {
+	other, taken := a.users[id]
+	switch {
+	case replicas > 1:
+		c.refuse(field, "%s is ReadWriteOncePod, and this asks for %d pods; write replicas: 1, or ReadWriteOnce in the claim, which all pods on one node share",
+			id, replicas)
+	case taken && other != m.ID:
+		c.refuse(field, "%s is ReadWriteOncePod, and %s uses it; write ReadWriteOnce in the claim, which all pods on one node share",
+			id, strings.TrimSuffix(other.said(), "/"))
+	default:
+		a.users[id] = m.ID
+	}
+}
