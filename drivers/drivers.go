@@ -16,8 +16,9 @@ type Driver interface {
 	// Observe lists everything of the cluster's on the host, all or nothing. Name, Known and Silent are left to the caller;
 	// times are corrected to the caller's clock.
 	Observe(ctx context.Context) (live.Node, error)
-	// Run makes it so: creates what is missing, starts what exited, finishes what is half made. It does not
-	// pull: an image that is not there is an error. The Files the pod names must be there.
+	// Run makes it so: creates what is missing, finishes what is half made, and starts what live.Due says; when the pod is
+	// live.Over it stops the sidecars. It does not pull: an image that is not there is an error. The Files and the claims
+	// that the pod names must be there, but for claims in Pod.Make. It may take live.Extra time.
 	Run(ctx context.Context, pod manifest.Pod) error
 	// Stop stops the named pod within its grace period and removes it with its containers and anonymous volumes.
 	// A pod that is not the cluster's is an error.

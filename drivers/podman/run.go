@@ -19,9 +19,10 @@ import (
 )
 
 // Run makes the pod so. A pod that is new costs three calls: create the pod, create its container, start. Whatever a
-// crash left is taken as it is and finished: that is looked at only when Podman says that the pod exists.
+// crash left is taken as it is and finished: that is looked at only when Podman says that the pod exists. All containers are
+// made at once; a pod with init containers needs a Run for each step of its start, since none waits for a container to end.
 func (d *Driver) Run(ctx context.Context, pod manifest.Pod) error {
-	return d.do(ctx, d.change, func(ctx context.Context) error { return d.run(ctx, pod) })
+	return d.do(ctx, d.change+live.Extra(pod), func(ctx context.Context) error { return d.run(ctx, pod) })
 }
 
 func (d *Driver) run(ctx context.Context, pod manifest.Pod) error {
@@ -52,10 +53,10 @@ func (d *Driver) raiseAgain(ctx context.Context, b *builder) error {
 		return err
 	}
 	for name, h := range have {
-		if h.state != live.Created {
+		if h.State != live.Created {
 			continue
 		}
-		if err := d.remove(ctx, h.id); err != nil {
+		if err := d.remove(ctx, h.ID); err != nil {
 			return err
 		}
 		delete(have, name)
@@ -70,37 +71,30 @@ func (d *Driver) raiseAgain(ctx context.Context, b *builder) error {
 	return d.raise(ctx, b, nil)
 }
 
-// raise makes and starts the containers that the pod lacks.
-func (d *Driver) raise(ctx context.Context, b *builder, have map[string]had) error {
+// raise makes the containers that the pod lacks and starts those whose turn it is.
+func (d *Driver) raise(ctx context.Context, b *builder, have members) error {
 	if err := d.makeVolumes(ctx, b); err != nil {
 		return err
 	}
 	if err := d.locate(ctx, b); err != nil {
 		return err
 	}
-	var start []string
-	for i := range b.pod.Spec.Containers {
-		c := &b.pod.Spec.Containers[i]
-		id, err := d.ready(ctx, b, c, have[c.Name])
+	now := make([]live.Container, 0, len(b.containers))
+	for _, c := range b.containers {
+		is, err := d.ready(ctx, b, c, have[c.Name])
 		if err != nil {
 			return fmt.Errorf("container %s: %w", c.Name, err)
 		}
-		if id != "" {
-			start = append(start, id)
-		}
+		now = append(now, is)
 	}
-	return d.start(ctx, b.pod.Name, start, have == nil)
+	return d.advance(ctx, b, now, have == nil)
 }
 
-// had is a container of the pod as it was found.
-type had struct {
-	id      string
-	state   string
-	attempt int
-}
+// members are the containers of a pod as they were found, by their names in the manifest.
+type members map[string]live.Container
 
 // ground makes the pod, or finds it and says which containers it has. The answer is nil for a pod that was just made.
-func (d *Driver) ground(ctx context.Context, b *builder) (map[string]had, error) {
+func (d *Driver) ground(ctx context.Context, b *builder) (members, error) {
 	err := d.createPod(ctx, b)
 	if !because(clean(err), podExists, nameInUse) {
 		return nil, err
@@ -121,7 +115,11 @@ func (d *Driver) ground(ctx context.Context, b *builder) (map[string]had, error)
 }
 
 func (d *Driver) createPod(ctx context.Context, b *builder) error {
-	made, err := pods.CreatePodFromSpec(ctx, &entities.PodSpec{PodSpecGen: b.podSpec()})
+	spec, err := b.podSpec()
+	if err != nil {
+		return err
+	}
+	made, err := pods.CreatePodFromSpec(ctx, &entities.PodSpec{PodSpecGen: spec})
 	if err == nil {
 		b.infra = made.Id[:12] + "-infra"
 	}
@@ -141,37 +139,36 @@ func hasInfra(pod *entities.PodInspectReport) bool {
 }
 
 // members are the containers of a pod by their names in the manifest.
-func (d *Driver) members(ctx context.Context, podID string) (map[string]had, error) {
+func (d *Driver) members(ctx context.Context, podID string) (members, error) {
 	listed, err := containers.List(ctx, new(containers.ListOptions).WithAll(true).WithFilters(map[string][]string{"pod": {podID}}))
 	if err != nil {
 		return nil, err
 	}
-	have := map[string]had{}
+	have := members{}
 	for _, c := range listed {
-		if c.IsInfra {
+		if c.IsInfra || isPrevious(c) {
 			continue
 		}
 		attempt, _ := strconv.Atoi(c.Labels[live.LabelAttempt])
-		have[c.Labels[live.LabelContainer]] = had{c.ID, state(c.State), attempt}
+		name := c.Labels[live.LabelContainer]
+		have[name] = live.Container{ID: c.ID, Name: name, State: state(c.State), Exit: int(c.ExitCode), Attempt: attempt}
 	}
 	return have, nil
 }
 
-// ready sees to it that the container exists in the attempt asked for, and gives its id if it is to be started.
-func (d *Driver) ready(ctx context.Context, b *builder, c *corev1.Container, have had) (id string, err error) {
-	over := have.state == live.Exited
+// ready sees to it that the container exists in the attempt asked for, and says what it is then.
+func (d *Driver) ready(ctx context.Context, b *builder, c *corev1.Container, have live.Container) (live.Container, error) {
+	over := have.State == live.Exited
 	switch {
-	case have.id == "":
-		return d.create(ctx, b, c)
-	case over && have.attempt < b.pod.Attempt[c.Name]:
-		if err := d.remove(ctx, have.id); err != nil {
-			return "", err
+	case over && have.Attempt < b.pod.Attempt[c.Name]:
+		if err := d.setAside(ctx, have.ID, b.containerName(c)); err != nil {
+			return have, err
 		}
-		return d.create(ctx, b, c)
-	case have.state == live.Created:
-		return have.id, nil
+	case have.ID != "":
+		return have, nil
 	}
-	return "", nil
+	id, err := d.create(ctx, b, c)
+	return live.Container{ID: id, Name: c.Name, State: live.Created}, err
 }
 
 func (d *Driver) create(ctx context.Context, b *builder, c *corev1.Container) (string, error) {
@@ -213,23 +210,6 @@ func (d *Driver) remove(ctx context.Context, container string) error {
 		return nil
 	}
 	return err
-}
-
-// start starts containers; all of a new pod's at once.
-func (d *Driver) start(ctx context.Context, pod string, ids []string, fresh bool) error {
-	if fresh && len(ids) > 1 {
-		report, err := pods.Start(ctx, pod, nil)
-		if err == nil && len(report.Errs) > 0 {
-			err = report.Errs[0]
-		}
-		return err
-	}
-	for _, id := range ids {
-		if err := containers.Start(ctx, id, nil); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // makeVolumes makes the pod's emptyDirs. They are there before the first container and go before the pod does.

@@ -6,10 +6,11 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"syscall"
 
-	"github.com/containers/common/libnetwork/types"
 	"github.com/containers/podman/v4/pkg/specgen"
 	spec "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podkeep/podkeep/live"
@@ -27,9 +28,11 @@ const (
 type builder struct {
 	driver *Driver
 	pod    manifest.Pod
-	vols   map[string]corev1.VolumeSource
-	infra  string  // name or id of the infra container
-	at     network // where it lives, once that was asked for; gateway holds the host's address
+	// containers are the pod's in the order in which they start: init containers first.
+	containers []*corev1.Container
+	vols       map[string]corev1.VolumeSource
+	infra      string  // name or id of the infra container
+	at         network // where it lives, once that was asked for; gateway holds the host's address
 }
 
 // newBuilder refuses what Podman could only do wrong.
@@ -41,7 +44,16 @@ func newBuilder(d *Driver, pod manifest.Pod) (*builder, error) {
 		}
 		b.vols[v.Name] = v.VolumeSource
 	}
-	for _, c := range pod.Spec.Containers {
+	for i := range pod.Spec.InitContainers {
+		b.containers = append(b.containers, &pod.Spec.InitContainers[i])
+	}
+	for i := range pod.Spec.Containers {
+		b.containers = append(b.containers, &pod.Spec.Containers[i])
+	}
+	for _, c := range b.containers {
+		if err := checkHooks(c); err != nil {
+			return nil, err
+		}
 		for _, m := range c.VolumeMounts {
 			if _, ok := b.vols[m.Name]; !ok {
 				return nil, fmt.Errorf("container %s: volume %s is not among the pod's", c.Name, m.Name)
@@ -68,44 +80,10 @@ func (b *builder) labels() map[string]string {
 	return labels
 }
 
-func (b *builder) podSpec() specgen.PodSpecGenerator {
-	var s specgen.PodSpecGenerator
-	s.Name = b.pod.Name
-	s.ExitPolicy = "continue"
-	s.Labels = b.labels()
-	s.Labels[labelGrace] = strconv.FormatInt(b.grace(), 10)
-	if names := b.volumeNames(); len(names) > 0 {
-		s.Labels[labelVolumes] = strings.Join(names, ",")
-	}
-	if b.pod.Spec.HostNetwork {
-		s.NetNS = specgen.Namespace{NSMode: specgen.Host}
-		return s
-	}
-	s.Hostname = b.pod.Hostname
-	s.PortMappings = b.ports()
-	return s
-}
-
-// ports are the host ports; Podman publishes nothing else.
-func (b *builder) ports() []types.PortMapping {
-	var all []types.PortMapping
-	for _, c := range b.pod.Spec.Containers {
-		for _, p := range c.Ports {
-			if p.HostPort == 0 {
-				continue
-			}
-			protocol := strings.ToLower(string(p.Protocol))
-			all = append(all, types.PortMapping{
-				HostIP: p.HostIP, HostPort: uint16(p.HostPort), ContainerPort: uint16(p.ContainerPort), Protocol: protocol,
-			})
-		}
-	}
-	return all
-}
-
 func (b *builder) container(ctx context.Context, c *corev1.Container) (*specgen.SpecGenerator, error) {
 	s := specgen.NewSpecGenerator(c.Image, false)
-	s.Name = b.pod.Name + "-" + c.Name
+	s.Name = b.containerName(c)
+	s.LogConfiguration = &specgen.LogConfig{Driver: logDriver}
 	s.Pod = b.pod.Name
 	s.Entrypoint, s.Command = c.Command, c.Args
 	if len(c.Command) > 0 && len(c.Args) == 0 {
@@ -122,7 +100,9 @@ func (b *builder) container(ctx context.Context, c *corev1.Container) (*specgen.
 	grace := uint(b.grace())
 	s.StopTimeout = &grace
 	limits(s, c.Resources)
-	if err := security(s, b.pod.Spec.SecurityContext, c.SecurityContext); err != nil {
+	s.StopSignal = stopSignal(c)
+	b.namespaces(s)
+	if err := b.security(ctx, s, c); err != nil {
 		return nil, err
 	}
 	if err := b.env(ctx, s, c); err != nil {
@@ -130,6 +110,20 @@ func (b *builder) container(ctx context.Context, c *corev1.Container) (*specgen.
 	}
 	return s, b.mounts(ctx, s, c)
 }
+
+// stopSignal is nil where the image decides.
+func stopSignal(c *corev1.Container) *syscall.Signal {
+	if c.Lifecycle == nil || c.Lifecycle.StopSignal == nil {
+		return nil
+	}
+	signal := unix.SignalNum(string(*c.Lifecycle.StopSignal))
+	if signal == 0 {
+		return nil
+	}
+	return &signal
+}
+
+func (b *builder) containerName(c *corev1.Container) string { return b.pod.Name + "-" + c.Name }
 
 // cpuPeriod is the kernel's default, in microseconds.
 const cpuPeriod = 100_000
@@ -155,50 +149,6 @@ func limits(s *specgen.SpecGenerator, r corev1.ResourceRequirements) {
 		limit := q.Value()
 		s.ResourceLimits.Memory = &spec.LinuxMemory{Limit: &limit, Swap: &limit}
 	}
-}
-
-// security merges the pod's context and the container's, which wins.
-func security(s *specgen.SpecGenerator, pod *corev1.PodSecurityContext, c *corev1.SecurityContext) error {
-	if pod == nil {
-		pod = &corev1.PodSecurityContext{}
-	}
-	if c == nil {
-		c = &corev1.SecurityContext{}
-	}
-	user, group := either(c.RunAsUser, pod.RunAsUser), either(c.RunAsGroup, pod.RunAsGroup)
-	switch {
-	case user == nil && group != nil:
-		return fmt.Errorf("securityContext.runAsGroup needs runAsUser beside it")
-	case user != nil && group != nil:
-		s.User = fmt.Sprintf("%d:%d", *user, *group)
-	case user != nil:
-		s.User = strconv.FormatInt(*user, 10)
-	}
-	for _, g := range pod.SupplementalGroups {
-		s.Groups = append(s.Groups, strconv.FormatInt(g, 10))
-	}
-	s.Privileged = c.Privileged != nil && *c.Privileged
-	s.ReadOnlyFilesystem = c.ReadOnlyRootFilesystem != nil && *c.ReadOnlyRootFilesystem
-	s.NoNewPrivileges = c.AllowPrivilegeEscalation != nil && !*c.AllowPrivilegeEscalation
-	if c.Capabilities != nil {
-		s.CapAdd, s.CapDrop = capabilities(c.Capabilities.Add), capabilities(c.Capabilities.Drop)
-	}
-	return nil
-}
-
-func either(first, second *int64) *int64 {
-	if first != nil {
-		return first
-	}
-	return second
-}
-
-func capabilities(all []corev1.Capability) []string {
-	var names []string
-	for _, c := range all {
-		names = append(names, string(c))
-	}
-	return names
 }
 
 // env gives each variable its value, or the name of the Podman secret that holds it.
@@ -243,7 +193,7 @@ func (b *builder) field(path string) string {
 }
 
 func (b *builder) needsAddress() bool {
-	for _, c := range b.pod.Spec.Containers {
+	for _, c := range b.containers {
 		for _, e := range c.Env {
 			if e.ValueFrom != nil && e.ValueFrom.FieldRef != nil && strings.HasPrefix(e.ValueFrom.FieldRef.FieldPath, "status.") {
 				return true

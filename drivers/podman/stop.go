@@ -3,6 +3,7 @@ package podman
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,21 +75,60 @@ func removePod(ctx context.Context, name string) error {
 	return err
 }
 
+// stopContainers stops the main containers side by side, then the sidecars one by one, the last to start first, as the kubelet
+// does. All of it shares the pod's grace period.
 func stopContainers(ctx context.Context, pod *entities.PodInspectReport) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, c := range workload(pod) {
-		if c.State != "running" && c.State != "paused" && c.State != "stopping" {
-			continue
-		}
-		group.Go(func() error {
-			err := containers.Stop(ctx, c.ID, nil)
-			if gone(clean(err)) {
-				return nil
-			}
-			return err
-		})
+	end := time.Now().Add(grace(pod.Labels))
+	mains, sidecars := parts(pod)
+	group, inGroup := errgroup.WithContext(ctx)
+	for _, c := range mains {
+		group.Go(func() error { return stopContainer(inGroup, pod, c, end) })
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, c := range slices.Backward(sidecars) {
+		if err := stopContainer(ctx, pod, c, end); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parts are the pod's containers that may run, and its sidecars among them in their order.
+func parts(pod *entities.PodInspectReport) (mains, sidecars []define.InspectPodContainerInfo) {
+	known, _ := live.ParsePod(pod.Name, pod.Labels)
+	for _, c := range workload(pod) {
+		if c.State == "running" || c.State == "paused" || c.State == "stopping" {
+			mains = append(mains, c)
+		}
+	}
+	for _, name := range live.Sidecars(known.Init) {
+		i := slices.IndexFunc(mains, func(c define.InspectPodContainerInfo) bool { return c.Name == pod.Name+"-"+name })
+		if i >= 0 {
+			sidecars, mains = append(sidecars, mains[i]), slices.Delete(mains, i, i+1)
+		}
+	}
+	return mains, sidecars
+}
+
+// leastGrace is what a container has to react to its signal, however long its preStop hook or those before it took.
+const leastGrace = 2 * time.Second
+
+// stopContainer runs the container's preStop hook, which may take as long as the pod's grace lasts and fail, and then has it
+// signalled, and killed when what is left of the grace has passed.
+func stopContainer(ctx context.Context, pod *entities.PodInspectReport, c define.InspectPodContainerInfo, end time.Time) error {
+	if h, ok := preStop(pod, c.Name); ok && c.State == "running" {
+		inGrace, cancel := context.WithDeadline(ctx, end)
+		_ = runHook(inGrace, c.ID, h)
+		cancel()
+	}
+	left := max(min(leastGrace, grace(pod.Labels)), time.Until(end)).Round(time.Second)
+	err := containers.Stop(ctx, c.ID, new(containers.StopOptions).WithTimeout(uint(left.Seconds())))
+	if gone(clean(err)) {
+		return nil
+	}
+	return err
 }
 
 // removeVolumes removes the emptyDirs, and before them the containers that use them.
