@@ -23,7 +23,7 @@ func (w *world) hookGate(wl *manifest.Workload) barrier {
 		return barrier{why: "SyncFail: nothing failed", idle: true}
 	}
 	if b := w.preSync(); b.stands() {
-		return b.in("PostSync waits for %s")
+		return b.in("PostSync waits: %s")
 	}
 	if b := w.anyLate(func(other *manifest.Workload) bool { return !other.IsHook() }); b.stands() {
 		return b.in("PostSync waits: %s")

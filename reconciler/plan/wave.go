@@ -66,7 +66,7 @@ func (w *world) gateOf(wl *manifest.Workload) barrier {
 		return w.hookGate(wl)
 	}
 	if b := w.preSync(); b.stands() {
-		return b.in("waits for %s")
+		return b.in("waits: %s")
 	}
 	for _, need := range wl.Needs {
 		if b := w.needed(need); b.stands() {

@@ -25,12 +25,13 @@ func (o object) equal(p object) bool {
 // kinds are the short forms before a name: pod/x, node/n1. None is a Deployment.
 var kinds = map[string]string{
 	"": "Deployment", "pod": "Pod", "rs": "ReplicaSet", "rc": "ReplicationController",
-	"node": "Node", "ns": "Namespace", "cm": "ConfigMap",
+	"job": "Job", "node": "Node", "ns": "Namespace", "cm": "ConfigMap",
 }
 
 // words are all that can be said of an object. A flag alone means "true"; "=" with nothing after takes it back.
 var words = strings.Fields(`image replicas surge unavail strategy deadline min-ready suspend paused config secret env
-	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain silence capacity init wave needs`)
+	completions parallel indexed backoff per-index max-failed ttl active-deadline halt
+	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain silence capacity init wave needs hook hook-delete`)
 
 // say reads words on top of what the object says already.
 func (o object) say(tokens []string) (object, error) {
@@ -126,8 +127,12 @@ func (o object) meta() m {
 			notes["podkeep.io/"+key] = v
 		}
 	}
-	if wave := o.words["wave"]; wave != "" {
-		notes[manifest.AnnotationWave] = wave
+	for word, key := range map[string]string{
+		"wave": manifest.AnnotationWave, "hook": manifest.AnnotationHook, "hook-delete": manifest.AnnotationHookDelete,
+	} {
+		if v := o.words[word]; v != "" {
+			notes[key] = v
+		}
 	}
 	if o.words["keep"] != "" {
 		notes["podkeep.io/prune"] = "disabled"
@@ -163,6 +168,9 @@ func (o object) workload() m {
 	spec := m{
 		"selector": m{"matchLabels": app},
 		"template": m{"metadata": m{"labels": app}, "spec": o.pod()},
+	}
+	if o.kind == "Job" {
+		return m{"apiVersion": "batch/v1", "kind": "Job", "metadata": o.meta(), "spec": o.job()}
 	}
 	number(spec, "replicas", o.words["replicas"])
 	number(spec, "minReadySeconds", o.words["min-ready"])
