@@ -128,7 +128,7 @@ func (o *diffOptions) world(cmd *cobra.Command, dir string) (status.World, error
 	if err != nil {
 		return status.World{}, err
 	}
-	status.WriteProblems(cmd.ErrOrStderr(), look(cmd.ErrOrStderr()), world.History.Head.Problems)
+	status.Of(world).WriteProblems(cmd.ErrOrStderr(), look(cmd.ErrOrStderr()))
 	return world, lost(world)
 }
 

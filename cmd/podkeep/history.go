@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/sources"
+	"github.com/podkeep/podkeep/status"
+)
+
+// mostCommits is how many commits are read at most to find those of one workload.
+const mostCommits = 1000
+
+type historyOptions struct {
+	settings
+	namespace string
+	limit     int
+	output    string
+}
+
+func historyCommand() *cobra.Command {
+	var o historyOptions
+	cmd := &cobra.Command{
+		Use:   "history [KIND/NAME]",
+		Short: "Show the commits and what each did to the fleet",
+		Long: paragraphs(`
+Lists the commits that the branch descends from by first parents, newest first, and below each what was
+done about it: which workloads began to roll, were promoted, failed or were done, when and why. It is told from
+the receipts that lie on the nodes and from the pods that are there; a star marks what runs now.
+
+Receipts of the last ten rollouts of a workload are kept. An older commit shows what it asked for.
+
+Exit codes: 0, or 1 when the source could not be read or no node answers; what is known is shown all the same.`),
+		Example: examples(`
+podkeep history
+# of one workload
+podkeep history deployment/web -n shop
+# the last commit at which something failed
+podkeep history -o json | jq -r '[.commits[] | select(.rollouts[].events[].verb == "failed")][0].commit'`),
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
+	}
+	o.bind(cmd)
+	namespaceFlag(cmd, &o.namespace)
+	cmd.Flags().IntVar(&o.limit, "limit", 20, "how many commits to show")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, json or yaml")
+	complete(cmd, "output", "text", "json", "yaml")
+	return cmd
+}
+
+func (o *historyOptions) run(cmd *cobra.Command, args []string) error {
+	if o.output != "text" && o.output != "json" && o.output != "yaml" {
+		return fmt.Errorf("output %q: write text, json or yaml", o.output)
+	}
+	if o.limit < 1 {
+		return fmt.Errorf("limit %d: write a number above zero", o.limit)
+	}
+	var app *manifest.ID
+	if len(args) > 0 {
+		id, err := workloadID(args[0], o.namespace)
+		if err != nil {
+			return err
+		}
+		app = &id
+	}
+	source, err := o.open(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Close() }()
+	world, err := o.look(cmd, source, lookOptions{})
+	if err != nil {
+		return err
+	}
+	past, err := o.past(cmd.Context(), source, world, app)
+	if err != nil {
+		return err
+	}
+	if err := o.print(cmd.OutOrStdout(), past); err != nil {
+		return err
+	}
+	return lost(world)
+}
+
+// past reads as many commits as are to be shown, and one more, since what a commit changed is known from the one before.
+func (o *historyOptions) past(ctx context.Context, source sources.Source, w status.World, app *manifest.ID) (status.Past, error) {
+	line := []manifest.Set{w.History.Head}
+	most := o.limit + 1
+	if app != nil {
+		most = mostCommits
+	}
+	for at := w.History.Head.Parent; at != "" && len(line) < most; {
+		set, err := source.Load(ctx, at)
+		if errors.Is(err, sources.ErrGone) { // a shallow clone ends here
+			break
+		}
+		if err != nil {
+			return status.Past{}, err
+		}
+		line = append(line, set)
+		at = set.Parent
+	}
+	past := status.PastOf(w, line)
+	if app != nil {
+		past = past.Only(*app)
+	}
+	return past.First(o.limit), nil
+}
+
+func (o *historyOptions) print(w io.Writer, p status.Past) error {
+	if o.output != "text" {
+		return encode(w, o.output, p.Document())
+	}
+	p.Text(w, look(w))
+	return nil
+}
