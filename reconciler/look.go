@@ -155,15 +155,16 @@ func (h *host) overlay() []live.Pod {
 	return pods
 }
 
-// up says whether everything that the pod is made of was seen running.
+// up says whether everything that the pod is made of was seen running, or, of init containers, ended well.
 func up(p live.Pod) bool {
-	running := 0
+	well := 0
 	for _, c := range p.Containers {
-		if c.State == live.Running {
-			running++
+		init := slices.Contains(p.Init, live.Init{Name: c.Name})
+		if c.State == live.Running && !init || c.State == live.Exited && c.Exit == 0 && init {
+			well++
 		}
 	}
-	return running == len(p.Containers) && running >= len(p.Expect)
+	return well == len(p.Containers) && well >= len(p.Expect)
 }
 
 // asked is the pod that a flight will have made.

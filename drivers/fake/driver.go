@@ -127,7 +127,8 @@ func (d driver) Run(ctx context.Context, want manifest.Pod) error {
 	return d.call(ctx, Run, func(h *host) error { return d.run(h, want) })
 }
 
-// run is many writes: the pod, then for each container its removal if it is to be made anew, its creation, its start.
+// run is many writes: the pod, then for each container its removal if it is to be made anew and its creation, then the
+// start of each container whose turn it is.
 func (d driver) run(h *host, want manifest.Pod) error {
 	p := h.pods[want.Name]
 	if p != nil && p.labels[live.LabelCluster] != d.cluster {
@@ -143,8 +144,34 @@ func (d driver) run(h *host, want manifest.Pod) error {
 			return err
 		}
 	}
-	for _, c := range want.Spec.Containers {
+	for _, c := range containers(want.Spec) {
 		if err := d.container(h, p, c, want.Attempt[c.Name]); err != nil {
+			return err
+		}
+	}
+	return d.turn(h, p, want.Spec)
+}
+
+func containers(spec corev1.PodSpec) []corev1.Container {
+	return slices.Concat(spec.InitContainers, spec.Containers)
+}
+
+// turn starts the containers that are due, or, when the pod is over, ends its sidecars.
+func (d driver) turn(h *host, p *pod, spec corev1.PodSpec) error {
+	init, have := live.InitOf(spec), p.list(h.skew)
+	due := live.Due(init, have)
+	over := live.Over(string(spec.RestartPolicy), init, have)
+	sidecars := live.Sidecars(init)
+	for _, c := range p.containers {
+		var err error
+		switch {
+		case over && c.state == live.Running && slices.Contains(sidecars, c.name):
+			c.end(h.stamp(d.world.now()), 143)
+			err = d.write(h)
+		case !over && slices.Contains(due, c.name) && c.begins.IsZero():
+			err = d.start(h, p, c)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -153,7 +180,7 @@ func (d driver) run(h *host, want manifest.Pod) error {
 
 // ready says whether images and Files are there.
 func (d driver) ready(h *host, want manifest.Pod) error {
-	for _, c := range want.Spec.Containers {
+	for _, c := range containers(want.Spec) {
 		if !h.store[c.Image] {
 			return fmt.Errorf("run %s: %s: no such image", want.Name, c.Image)
 		}
@@ -168,7 +195,7 @@ func (d driver) ready(h *host, want manifest.Pod) error {
 
 // Files are the names of the Files that a rendered spec names.
 func Files(spec corev1.PodSpec) (names []string) {
-	for _, c := range spec.Containers {
+	for _, c := range containers(spec) {
 		for _, e := range c.Env {
 			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
 				names = append(names, e.ValueFrom.SecretKeyRef.Name)
@@ -190,6 +217,7 @@ func Files(spec corev1.PodSpec) (names []string) {
 func (d driver) container(h *host, p *pod, spec corev1.Container, attempt int) error {
 	i := slices.IndexFunc(p.containers, func(c *container) bool { return c.name == spec.Name })
 	if i >= 0 && p.containers[i].attempt < attempt && p.containers[i].state == live.Exited {
+		p.keep(p.containers[i])
 		p.containers = slices.Delete(p.containers, i, i+1)
 		if err := d.write(h); err != nil {
 			return err
@@ -201,23 +229,24 @@ func (d driver) container(h *host, p *pod, spec corev1.Container, attempt int) e
 			id: d.world.id(), name: spec.Name, image: spec.Image, attempt: attempt, state: live.Created,
 			created: h.stamp(d.world.now()), labels: labels(p.labels, spec.Name, attempt),
 		})
-		if err := d.write(h); err != nil {
-			return err
-		}
-		i = len(p.containers) - 1
+		return d.write(h)
 	}
-	c := p.containers[i]
-	if c.state != live.Created || !c.begins.IsZero() {
-		return nil
-	}
+	return nil
+}
+
+func (d driver) start(h *host, p *pod, c *container) error {
 	if err := d.ports(h, p); err != nil {
 		return err
 	}
-	image := d.world.image(c.image)
+	image := d.world.image(c.image).at(p.spec.Spec, c.name)
 	c.begins = d.world.now().Add(image.Starts)
 	c.ends, c.code = time.Time{}, image.Exit
-	if image.Ends > 0 && (image.Heals == 0 || live.Restarts(c.attempt) < image.Heals) {
+	healed := image.Heals > 0 && live.Restarts(c.attempt) >= image.Heals
+	if image.Ends > 0 && (!healed || image.Ended) {
 		c.ends = c.begins.Add(image.Ends)
+	}
+	if healed {
+		c.code = 0
 	}
 	return d.write(h)
 }
@@ -246,7 +275,7 @@ func (d driver) ports(h *host, p *pod) error {
 }
 
 func hostPorts(p *pod) (ports []string) {
-	for _, c := range p.spec.Spec.Containers {
+	for _, c := range containers(p.spec.Spec) {
 		for _, port := range c.Ports {
 			if port.HostPort != 0 {
 				ports = append(ports, fmt.Sprint(port.HostIP, ":", port.HostPort, "/", port.Protocol))

@@ -50,6 +50,7 @@ type pod struct {
 	spec       manifest.Pod
 	created    time.Time
 	containers []*container
+	before     map[string]*container // what the containers of these names replaced, kept for its log
 }
 
 // newPod reads the labels once, for they never change.
@@ -256,15 +257,20 @@ func (p *pod) seen(skew time.Duration) (live.Pod, bool) {
 		return live.Pod{}, false
 	}
 	out := *p.read
-	out.Created = seconds(p.created, skew)
+	out.Created, out.Containers = seconds(p.created, skew), p.list(skew)
+	return out, true
+}
+
+// list is the pod's containers as a list shows them.
+func (p *pod) list(skew time.Duration) (out []live.Container) {
 	for _, c := range p.containers {
-		out.Containers = append(out.Containers, live.Container{
+		out = append(out, live.Container{
 			ID: c.id, Name: c.name, Image: c.image, State: c.state, Exit: c.exit, Attempt: c.attempt,
 			Started: seconds(c.started, skew), Finished: seconds(c.stopped, skew),
 		})
 	}
-	slices.SortFunc(out.Containers, func(a, b live.Container) int { return strings.Compare(a.Name, b.Name) })
-	return out, true
+	slices.SortFunc(out, func(a, b live.Container) int { return strings.Compare(a.Name, b.Name) })
+	return out
 }
 
 // seconds is a time of the host's clock as a list shows it, corrected by the skew.

@@ -62,12 +62,12 @@ func (s *stage) look(t *testing.T) live.Node {
 func TestAControllerKilledBetweenTwoContainersLeavesHalfAPod(t *testing.T) {
 	s := newStage()
 	p := onePod("v1", "v1")
-	// pull, pod, container a, its start
-	if err := s.start(&Fuse{Left: 4}, p); !errors.Is(err, ErrKilled) {
+	// pull, pod, container a
+	if err := s.start(&Fuse{Left: 3}, p); !errors.Is(err, ErrKilled) {
 		t.Fatal(err)
 	}
 	half := s.look(t).Pods[0]
-	if len(half.Expect) != 2 || len(half.Containers) != 1 || half.Containers[0].State != live.Running {
+	if len(half.Expect) != 2 || len(half.Containers) != 1 || half.Containers[0].State != live.Created {
 		t.Fatalf("%+v", half)
 	}
 	if err := s.start(nil, p); err != nil {

@@ -1,8 +1,11 @@
 package fake
 
 import (
+	"strconv"
 	"strings"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Image is how containers of an image behave. The zero value starts at once and runs for ever.
@@ -11,16 +14,23 @@ type Image struct {
 	Starts time.Duration // from the start call to running
 	Ends   time.Duration // from running to exited; 0 means never
 	Exit   int
-	Heals  int // after so many restarts it runs for ever; 0 means never
+	Works  int    // from this attempt of a Job's pod on it exits with 0; 0 means never
+	Index  string // at other completion indexes than this it exits with 0
+	Heals  int    // after so many restarts it runs for ever; 0 means never
+	Ended  bool   // healed, it ends as before, but with 0
 }
 
-// Tags are how images behave whose tag, up to the first "-", is one of these. Others run for ever.
+// Tags are how images behave whose tag, up to the first "-", is one of these. A tag 5s ends after five seconds, 5s.3 with exit code 3,
+// and 5s.3.2 does so until it was restarted twice and then ends with 0. Others run for ever.
 var Tags = map[string]Image{
 	"bad":     {Ends: time.Second, Exit: 1},
 	"fade":    {Ends: 30 * time.Second, Exit: 1},
 	"flaky":   {Ends: time.Second, Exit: 1, Heals: 2},
 	"missing": {Denied: "manifest unknown"},
 	"once":    {Ends: 10 * time.Second},
+	"third":   {Ends: 10 * time.Second, Exit: 3, Works: 2},
+	"odd":     {Ends: 10 * time.Second, Exit: 3, Index: "1"},
+	"hour":    {Ends: time.Hour},
 	"fail":    {Ends: 10 * time.Second, Exit: 3},
 	"slow":    {Starts: 20 * time.Second},
 }
@@ -38,5 +48,40 @@ func (w *World) image(name string) Image {
 	}
 	tag := name[strings.LastIndexByte(name, ':')+1:]
 	tag, _, _ = strings.Cut(tag, "-")
-	return Tags[tag]
+	if image, ok := Tags[tag]; ok {
+		return image
+	}
+	return ending(tag)
+}
+
+// ending reads DURATION[.EXIT[.HEALS]].
+func ending(tag string) (image Image) {
+	parts := append(strings.Split(tag, "."), "", "")
+	ends, err := time.ParseDuration(parts[0])
+	if err != nil {
+		return Image{}
+	}
+	image.Ends, image.Ended = ends, true
+	image.Exit, _ = strconv.Atoi(parts[1])
+	image.Heals, _ = strconv.Atoi(parts[2])
+	return image
+}
+
+// at is how the image behaves in a container of a Job's pod, which knows from its environment which attempt it is and of which index.
+func (image Image) at(spec corev1.PodSpec, name string) Image {
+	for _, c := range containers(spec) {
+		if c.Name != name {
+			continue
+		}
+		for _, env := range c.Env {
+			attempt, _ := strconv.Atoi(env.Value)
+			switch {
+			case env.Name == "PODKEEP_ATTEMPT" && image.Works > 0 && attempt >= image.Works:
+				image.Exit = 0
+			case env.Name == "JOB_COMPLETION_INDEX" && image.Index != "" && env.Value != image.Index:
+				image.Exit = 0
+			}
+		}
+	}
+	return image
 }

@@ -339,6 +339,9 @@ func available(p live.Pod, minReady time.Duration, now time.Time) bool {
 		return false
 	}
 	for _, c := range p.Containers {
+		if slices.Contains(p.Init, live.Init{Name: c.Name}) && c.State == live.Exited && c.Exit == 0 {
+			continue
+		}
 		up := now.Sub(c.Started)
 		if c.State != live.Running || (up < 2*time.Second+minReady && up >= -2*time.Second) {
 			return false
@@ -395,7 +398,7 @@ func apply(d drivers.Driver, a plan.Action) error {
 	case plan.Stop:
 		return d.Stop(ctx, a.Name)
 	}
-	for _, c := range a.Pod.Spec.Containers {
+	for _, c := range slices.Concat(a.Pod.Spec.InitContainers, a.Pod.Spec.Containers) {
 		if err := d.(drivers.Puller).Pull(ctx, c.Image, string(c.ImagePullPolicy)); err != nil {
 			return err
 		}
