@@ -94,7 +94,7 @@ func (s *state) backoffSaid() string {
 	why := fmt.Sprintf("failed %d times, and backoffLimit is %d", s.tally.Failed+s.restarts(), *s.job.Spec.BackoffLimit)
 	var last Pod
 	for _, i := range s.sorted() {
-		if p := s.pods[i]; s.mine(p) && (p.State == Broke || p.Restarts > 0) && !p.Finished.Before(last.Finished) {
+		if p := s.pods[i]; s.mine(p) && p.State == Broke && !p.Finished.Before(last.Finished) {
 			last = p
 		}
 	}

@@ -127,7 +127,7 @@ func (s *state) count() {
 		case Broke:
 			s.fail(p)
 		case Active:
-			if first, ok := s.active[p.Slot]; !ok || p.Created.Before(s.pods[first].Created) {
+			if first, ok := s.active[p.Slot]; !ok || better(p, s.pods[first]) {
 				s.active[p.Slot] = i
 			}
 		}
@@ -135,6 +135,18 @@ func (s *state) count() {
 	if s.over == nil && s.resumed.After(s.tally.Start) {
 		s.tally.Start = s.resumed
 	}
+}
+
+// better says whether a is to be kept sooner than b at the completion of both: one that is up, then one that need not move, then
+// the older.
+func better(a, b Pod) bool {
+	switch {
+	case a.Ready != b.Ready:
+		return a.Ready
+	case a.Moving != b.Moving:
+		return !a.Moving
+	}
+	return a.Created.Before(b.Created)
 }
 
 // fail counts a failure once, as podFailurePolicy says.

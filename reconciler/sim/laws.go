@@ -53,7 +53,7 @@ func (s *Sim) judge(c *controller, before *fake.World, p reconciler.Pass) error 
 	}
 	j := judge{s: s, c: c, before: before, p: p, want: p.History.Want()}
 	j.frozen = j.freeze()
-	errs := []error{j.reasoned(), j.silence(), j.absence(), j.effects(c.world, "after the pass")}
+	errs := []error{j.reasoned(), j.silence(), j.absence(), j.once(), j.effects(c.world, "after the pass")}
 	if s.care == full {
 		errs = append(errs, j.deterministic())
 	}
@@ -227,6 +227,10 @@ func (j judge) effects(after *fake.World, when string) error {
 		errs = append(errs, fmt.Errorf("law 6, mind your own: %s\n%s\nbecame\n%s", when, was, is))
 	}
 	for _, w := range j.want.Workloads {
+		if w.Job != nil {
+			errs = append(errs, j.jobBounds(w, after, when))
+			continue
+		}
 		errs = append(errs, j.bounds(w, after, when))
 	}
 	was := j.before.Missing(cluster)
@@ -363,6 +367,9 @@ func (j judge) room(after *fake.World, when string) error {
 
 func used(n live.Node) (r manifest.Resources) {
 	for _, p := range n.Pods {
+		if p.App.Kind == "Job" && over(p) {
+			continue
+		}
 		r.MilliCPU += p.Room.MilliCPU
 		r.Memory += p.Room.Memory
 	}
@@ -429,7 +436,7 @@ func (s *Sim) still(c *controller, last reconciler.Pass) error {
 
 func calm(p reconciler.Pass) bool {
 	for _, a := range p.Plan.Apps {
-		if a.State != plan.Converged {
+		if a.State != plan.Converged || a.Job != nil && !a.Job.Expires.IsZero() {
 			return false
 		}
 	}

@@ -20,6 +20,9 @@ func Random(seed uint64) (story, end []string) {
 	if g.dice.IntN(2) == 0 {
 		g.commit("pod/one image=v1")
 	}
+	if g.dice.IntN(2) == 0 {
+		g.commit("job/work image=once completions=%d parallel=%d", 1+g.dice.IntN(4), 1+g.dice.IntN(3))
+	}
 	g.commit("web cpu=100m")
 	g.made = len(g.commits)
 	for range 8 + g.dice.IntN(20) {
@@ -32,7 +35,7 @@ func Random(seed uint64) (story, end []string) {
 	}
 	g.say("fetch up")
 	g.say("fresh")
-	g.commit("mend web.yaml; web image=v%d; web suspend=; web paused=", 50+g.dice.IntN(2))
+	g.commit("mend web.yaml; web image=v%d; web suspend=; web paused=; job/work image=once-9 halt=", 50+g.dice.IntN(2))
 	g.say("settle")
 	return story, g.lines
 }
@@ -91,7 +94,9 @@ func (g *generator) line() {
 }
 
 func (g *generator) change() {
-	switch g.dice.IntN(10) {
+	switch g.dice.IntN(11) {
+	case 10:
+		g.commit("job/work image=%s parallel=%d halt=%s", g.pick("once-1", "once-2", "third", "5s"), 1+g.dice.IntN(3), g.pick("true", "", ""))
 	case 0, 1, 2:
 		g.commit("web image=%s", g.pick("v1", "v2", "v3", "bad", "slow", "missing", "flaky", "v1,v2"))
 	case 3:
@@ -150,6 +155,9 @@ func (s *Sim) arrivedAt(w manifest.Workload) error {
 				pods = append(pods, p)
 			}
 		}
+	}
+	if w.Job != nil {
+		return s.arrivedJob(w)
 	}
 	good := 0
 	for _, p := range pods {

@@ -4,8 +4,8 @@
 //
 //	fleet n1 n2 [WORD=..]        hosts, and Nodes in the first commit (in a later line: hosts alone)
 //	commit ID ITEM; ITEM ..      a commit on the branch's head. An item is
-//	    [KIND/]NAME WORD ..        the object, with these words on top of what it said before. Kinds: pod rs rc node
-//	                               ns cm, none is a Deployment. Words: see object.go: image=v1 replicas=4 paused ..
+//	    [KIND/]NAME WORD ..        the object, with these words on top of what it said before. Kinds: pod rs rc job
+//	                               node ns cm, none is a Deployment. Words: see object.go: image=v1 replicas=4 paused ..
 //	    remove [KIND/]NAME · break FILE · blank FILE · mend FILE · revert ID · allow-prune
 //	force-push ID                the branch goes back to ID, later commits are gone
 //	fetch down|up                fetches fail, or work again

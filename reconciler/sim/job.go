@@ -1,0 +1,98 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/podkeep/podkeep/drivers/fake"
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/plan"
+)
+
+// job is the spec of a Job. Its pods are never restarted in place unless the story says restart=OnFailure.
+func (o object) job() m {
+	pod := o.pod()
+	if pod["restartPolicy"] == nil {
+		pod["restartPolicy"] = "Never"
+	}
+	spec := m{"template": m{"metadata": m{"labels": m{"app": o.name}}, "spec": pod}}
+	for word, field := range map[string]string{
+		"completions": "completions", "parallel": "parallelism", "backoff": "backoffLimit", "per-index": "backoffLimitPerIndex",
+		"max-failed": "maxFailedIndexes", "ttl": "ttlSecondsAfterFinished", "active-deadline": "activeDeadlineSeconds",
+	} {
+		number(spec, field, o.words[word])
+	}
+	if o.words["indexed"] != "" {
+		spec["completionMode"] = "Indexed"
+	}
+	if o.words["halt"] != "" {
+		spec["suspend"] = true
+	}
+	return spec
+}
+
+// jobBounds are a Job's: never more active pods than parallelism, and nothing of what is written down as ended is run.
+func (j judge) jobBounds(w manifest.Workload, after *fake.World, when string) error {
+	if w.Suspended {
+		return nil
+	}
+	was, is := j.active(j.before, w), j.active(after, w)
+	if ceiling := max(w.Replicas, was); is > ceiling {
+		return fmt.Errorf("law 3, ceiling: %s %s has %d active pods, had %d, parallelism %d", when, w.ID.Short(), is, was, w.Replicas)
+	}
+	return nil
+}
+
+// active counts the Job's pods that have not ended, on nodes that answer.
+func (j judge) active(w *fake.World, app manifest.Workload) (n int) {
+	for _, host := range w.Hosts() {
+		if !w.Answers(host) || silent(node(j.p.Snapshot, host)) {
+			continue
+		}
+		for _, p := range w.Truth(host, cluster).Pods {
+			if j.of(app, p) && !over(p) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func over(p live.Pod) bool {
+	return len(p.Containers) == len(p.Expect) && live.Over(p.Restart, p.Init, p.Containers)
+}
+
+// once: no pod is made for a Job whose newest generation is written down as ended at that revision.
+func (j judge) once() error {
+	for _, a := range j.p.Plan.Actions {
+		if a.Verb != plan.Run || a.App.Kind != "Job" {
+			continue
+		}
+		p, err := live.ParsePod(a.Pod.Name, a.Pod.Labels)
+		if err != nil {
+			return err
+		}
+		for _, n := range j.p.Snapshot.Nodes {
+			ended := slices.ContainsFunc(n.Receipts, func(r live.Receipt) bool {
+				return r.App == p.App && r.Rev == p.Rev && r.Gen >= p.Gen && (r.Verb == live.Done || r.Verb == live.Failed)
+			})
+			if ended {
+				return fmt.Errorf("once: %s is run, and a receipt on %s says that it has ended", a.Name, n.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// arrivedJob: a Job of the head is written down as done at its revision (failed was asked for before).
+func (s *Sim) arrivedJob(w manifest.Workload) error {
+	for _, host := range s.world.Hosts() {
+		for _, r := range s.world.Truth(host, cluster).Receipts {
+			if r.App == w.ID && r.Verb == live.Done && r.Rev == w.Revision.Rev {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("%s has not finished", w.ID.Short())
+}
