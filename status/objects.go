@@ -108,6 +108,8 @@ func (l *lister) workload(w Workload) {
 		l.replicaSetObject(w)
 	case "ReplicationController":
 		l.replicationController(w)
+	case "Job":
+		l.job(w)
 	case "Deployment":
 		l.deployment(w)
 		for _, set := range l.replicaSets(w) {

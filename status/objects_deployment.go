@@ -152,6 +152,9 @@ func (l *lister) owner(id manifest.ID) metav1.OwnerReference {
 	if id.Kind == "ReplicationController" {
 		version = "v1"
 	}
+	if id.Kind == "Job" {
+		version = "batch/v1"
+	}
 	return metav1.OwnerReference{
 		APIVersion: version, Kind: id.Kind, Name: id.Name, UID: types.UID(l.uid(id)), Controller: &yes,
 	}

@@ -141,7 +141,7 @@ func (p Preview) moving(w io.Writer, look Look) {
 		if app.State == plan.Converged {
 			continue
 		}
-		row := plain(app.ID.Short(), what(app), string(app.State), Revs(app.App), app.whys(true))
+		row := plain(app.ID.Short(), what(app), string(app.State), Revs(app.App), app.whys(p.Report.Now, true))
 		row[2].paint = paintOf(app.State)
 		rows = append(rows, row)
 	}

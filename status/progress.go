@@ -20,7 +20,7 @@ func (r Report) Progress(w io.Writer, look Look, elapsed time.Duration, lines in
 	for show := len(list); ; show-- {
 		var b bytes.Buffer
 		look.lines(&b, "", head, Bold)
-		look.progressTable(&b, list[:show])
+		look.progressTable(&b, list[:show], r.Now)
 		if left := len(list) - show; left > 0 {
 			look.lines(&b, "", fmt.Sprintf("and %d more, %s", left, counts(list[show:])), Dim)
 		}
@@ -45,14 +45,14 @@ func rank(s plan.State) int {
 	return 0
 }
 
-func (l Look) progressTable(w io.Writer, list []Workload) {
+func (l Look) progressTable(w io.Writer, list []Workload, now time.Time) {
 	if len(list) == 0 {
 		return
 	}
 	var rows [][]cell
 	for _, app := range list {
-		row := plain(app.ID.Short(), fmt.Sprintf("%d/%d", app.Ready, app.Replicas), strconv.Itoa(app.Updated),
-			string(app.State), Revs(app.App), app.whys(false))
+		row := plain(app.ID.Short(), app.progress(), strconv.Itoa(app.Updated),
+			string(app.State), Revs(app.App), app.whys(now, false))
 		row[3].paint = paintOf(app.State)
 		rows = append(rows, row)
 	}

@@ -77,8 +77,8 @@ func (r Report) workloads(w io.Writer, look Look, wide bool) {
 
 func (r Report) workload(app Workload, wide bool) []cell {
 	row := plain(
-		app.ID.Short(), fmt.Sprintf("%d/%d", app.Ready, app.Replicas), strconv.Itoa(app.Updated), string(app.State),
-		Revs(app.App), ShortCommit(app.Commit), r.age(app.Since), app.whys(wide))
+		app.ID.Short(), app.progress(), strconv.Itoa(app.Updated), string(app.State),
+		Revs(app.App), ShortCommit(app.Commit), r.age(app.Since), app.whys(r.Now, wide))
 	row[3].paint = paintOf(app.State)
 	return row
 }
@@ -86,9 +86,12 @@ func (r Report) workload(app Workload, wide bool) []cell {
 // shown is how many waits and held actions a row carries before it says how many more there are.
 const shown = 3
 
-func (w Workload) whys(wide bool) string {
+func (w Workload) whys(now time.Time, wide bool) string {
 	var lines []string
-	if w.Why != "" {
+	switch took := w.took(now); {
+	case w.Why != "" && took != "":
+		lines = append(lines, w.Why+", "+took)
+	case w.Why != "":
 		lines = append(lines, w.Why)
 	}
 	rest := append([]string{}, w.Waits...)

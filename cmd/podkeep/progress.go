@@ -62,6 +62,9 @@ func (p *progress) tell(w status.World) {
 	p.done = fresh
 	for _, app := range w.Plan.Apps {
 		counts := fmt.Sprintf("%s, %d/%d ready, %d up to date", app.State, app.Ready, app.Replicas, app.Updated)
+		if app.Job != nil {
+			counts = fmt.Sprintf("%s, %d of %d succeeded, %d active, %d failed", app.State, app.Job.Succeeded, app.Replicas, app.Job.Active, app.Job.Failed)
+		}
 		if now := counts + wordsOf(reason(app)); p.stands[app.ID] != now {
 			p.stands[app.ID] = now
 			_, _ = fmt.Fprintf(p.out, "%s  %s: %s: %s\n", at, app.ID.Short(), counts, reason(app))

@@ -27,12 +27,13 @@ func syncCommand() *cobra.Command {
 		Use:   "sync",
 		Short: "Make the fleet as the repository says, wait until it is, and end",
 		Long: paragraphs(`
-Reads, looks, thinks and acts until every object that is not suspended is at its revision and available.
+Reads, looks, thinks and acts until every object that is not suspended is at its revision and available, and every
+Job has finished.
 On a terminal a table follows what happens; elsewhere each change is a line.
 
 Exit codes
   0  converged
-  1  refused or failed: a revision was rejected and the one before it is kept, manifests do not
+  1  refused or failed: a revision was rejected and the one before it is kept, a Job failed, manifests do not
      load (once the rest has converged), or the source or every node is out of reach
   3  timed out: --timeout passed first
   4  only a person's decision is awaited; what decides is printed`),
