@@ -75,7 +75,7 @@ podkeep status`),
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(runCommand(), syncCommand(), planCommand(), diffCommand(), historyCommand(), statusCommand(), versionCommand(), completionCommand(),
-		devCommand())
+		logsCommand(), execCommand(), imageCommand(), devCommand())
 	return root
 }
 

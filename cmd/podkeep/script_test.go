@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,8 @@ import (
 // that live as long as the command. What BEFORE holds, commands of podkeep between semicolons, happens to them first.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"podkeep": main,
+		"podkeep":   main,
+		"onrunning": onrunning,
 		"onfakes": func() {
 			hosts := fake.New(time.Now, "n1", "n2")
 			openDriver = func(_ context.Context, n manifest.Node, o drivers.Options) (drivers.Driver, error) {
@@ -46,6 +48,19 @@ func before(commands string) {
 			os.Exit(9)
 		}
 	}
+}
+
+// onrunning is podkeep on such hosts after a sync of a directory: onrunning DIR ARGS...
+func onrunning() {
+	hosts := fake.New(time.Now, "n1", "n2")
+	openDriver = func(_ context.Context, n manifest.Node, o drivers.Options) (drivers.Driver, error) {
+		return hosts.Open(n.Name, o.Cluster, nil), nil
+	}
+	if code := execute([]string{"sync", "--source", os.Args[1]}, io.Discard, os.Stderr); code != 0 {
+		os.Exit(code)
+	}
+	at := 2 + slices.IndexFunc(os.Args[2:], func(a string) bool { return !strings.HasPrefix(a, "_") })
+	os.Exit(execute(slices.Insert(os.Args[2:], at-1, "--source", os.Args[1]), os.Stdout, os.Stderr))
 }
 
 func TestTheCommandLineDoesAsItsScriptsSay(t *testing.T) {

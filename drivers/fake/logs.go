@@ -93,6 +93,9 @@ func (d driver) Logs(ctx context.Context, ask live.Log, each func(live.Line) err
 func (d driver) read(ctx context.Context, ask live.Log) (lines []live.Line, over bool, err error) {
 	err = d.call(ctx, List, func(h *host) error {
 		c := h.find(ask.Container, ask.Previous)
+		if c == nil && ask.Previous {
+			return fmt.Errorf("%w of an attempt before this one", live.ErrNoLog)
+		}
 		if c == nil {
 			return live.ErrNoLog
 		}

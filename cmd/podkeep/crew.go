@@ -1,0 +1,250 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/podkeep/podkeep/drivers"
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler"
+	"github.com/podkeep/podkeep/status"
+)
+
+// crew is the fleet in the hands of a command that talks to its pods: what one look saw, and a driver for each node.
+type crew struct {
+	world   status.World
+	nodes   []manifest.Node
+	drivers map[string]drivers.Driver // by the node's name
+}
+
+// crew looks once and opens a driver for each node. Nodes that do not answer are said on stderr, unless none does.
+func (s *settings) crew(ctx context.Context, cmd *cobra.Command) (*crew, error) {
+	source, err := s.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = source.Close() }()
+	world, err := s.look(cmd, source, lookOptions{})
+	if err != nil {
+		return nil, err
+	}
+	if err := lost(world); err != nil {
+		return nil, err
+	}
+	c := &crew{world: world, nodes: world.History.Head.Nodes, drivers: map[string]drivers.Driver{}}
+	if len(c.nodes) == 0 {
+		c.nodes = []manifest.Node{reconciler.LocalNode()}
+	}
+	for _, n := range c.nodes {
+		d, err := s.openNode(ctx, n)
+		if err != nil {
+			return nil, errors.Join(err, c.close())
+		}
+		c.drivers[n.Name] = d
+	}
+	for _, n := range world.Snapshot.Nodes {
+		if n.Why != "" {
+			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "podkeep: %s does not answer, so its pods are left out: %s\n", n.Name, n.Why)
+		}
+	}
+	return c, nil
+}
+
+func (c *crew) close() error {
+	var all []error
+	for _, d := range c.drivers {
+		all = append(all, d.Close())
+	}
+	return errors.Join(all...)
+}
+
+// member is one pod and where it is.
+type member struct {
+	live.Pod
+	node string
+}
+
+// members are the pods that a target means, sorted by name.
+func (c *crew) members(t target) (all []member) {
+	for _, n := range c.world.Snapshot.Nodes {
+		if n.Why != "" {
+			continue
+		}
+		for _, p := range n.Pods {
+			if t.means(p) {
+				all = append(all, member{p, n.Name})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b member) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.node, b.node)) })
+	return all
+}
+
+// target is what KIND/NAME or NAME means: one pod by its own name, or all pods of a workload.
+type target struct {
+	pod string
+	app manifest.ID
+}
+
+func (t target) means(p live.Pod) bool {
+	if t.pod != "" {
+		return p.Name == t.pod
+	}
+	return p.App == t.app
+}
+
+// one says whether the target is one pod, not what makes pods.
+func (t target) one() bool { return t.pod != "" || t.app.Kind == "Pod" }
+
+func (t target) String() string {
+	if t.pod != "" {
+		return "pod " + t.pod
+	}
+	return strings.ToLower(t.app.Kind) + " " + t.app.Name
+}
+
+// shorts are the words that kubectl's users write for kinds.
+var shorts = map[string]string{
+	"po": "pod", "deploy": "deployment", "sts": "statefulset", "ds": "daemonset", "rs": "replicaset", "cj": "cronjob",
+}
+
+// kindOf is the kind that a word means, in lower case.
+func kindOf(word string) string {
+	word = strings.ToLower(word)
+	if long, ok := shorts[word]; ok {
+		return long
+	}
+	return strings.TrimSuffix(word, "s")
+}
+
+// find says what an argument means. A pod's own name is known in every namespace.
+func (c *crew) find(arg, namespace string) (target, error) {
+	word, name, hasKind := strings.Cut(arg, "/")
+	kind := kindOf(word)
+	if !hasKind {
+		kind, name = "", arg
+	}
+	if name == "" || strings.Contains(name, "/") {
+		return target{}, fmt.Errorf("%q: write KIND/NAME, such as deployment/web, or a pod's name", arg)
+	}
+	if (kind == "" || kind == "pod") && c.isPod(name) {
+		return target{pod: name}, nil
+	}
+	var here, elsewhere []manifest.ID
+	for _, id := range c.apps() {
+		switch fits := id.Name == name && (kind == "" || kind == strings.ToLower(id.Kind)); {
+		case fits && id.Namespace == namespace:
+			here = append(here, id)
+		case fits:
+			elsewhere = append(elsewhere, id)
+		}
+	}
+	switch {
+	case len(here) == 1:
+		return target{app: here[0]}, nil
+	case len(here) > 1:
+		return target{}, fmt.Errorf("%s is the name of several: write %s", name, orOf(here))
+	case len(elsewhere) > 0:
+		return target{}, fmt.Errorf("no %s in namespace %s: there is one in %s; write -n %s", arg, namespace, elsewhere[0].Namespace, elsewhere[0].Namespace)
+	}
+	return target{}, c.unknown(arg, namespace)
+}
+
+func (c *crew) isPod(name string) bool {
+	for _, n := range c.world.Snapshot.Nodes {
+		if slices.ContainsFunc(n.Pods, func(p live.Pod) bool { return p.Name == name }) {
+			return true
+		}
+	}
+	return false
+}
+
+// apps are the workloads that the manifests ask for or of which there are pods, sorted.
+func (c *crew) apps() []manifest.ID {
+	seen := map[manifest.ID]bool{}
+	for _, a := range c.world.Plan.Apps {
+		seen[a.ID] = true
+	}
+	for _, n := range c.world.Snapshot.Nodes {
+		for _, p := range n.Pods {
+			seen[p.App] = true
+		}
+	}
+	var all []manifest.ID
+	for id := range seen {
+		all = append(all, id)
+	}
+	slices.SortFunc(all, func(a, b manifest.ID) int { return cmp.Compare(words(a), words(b)) })
+	return all
+}
+
+// words are how one writes the workload on a command line, without its namespace.
+func words(id manifest.ID) string { return strings.ToLower(id.Kind) + "/" + id.Name }
+
+func orOf(ids []manifest.ID) string {
+	var all []string
+	for _, id := range ids {
+		all = append(all, words(id))
+	}
+	return strings.Join(all, " or ")
+}
+
+func (c *crew) unknown(arg, namespace string) error {
+	best, least := "", 4
+	var there []string
+	for _, id := range c.apps() {
+		if id.Namespace != namespace {
+			continue
+		}
+		there = append(there, words(id))
+		if d := min(distance(arg, words(id)), distance(arg, id.Name)); d < least {
+			best, least = words(id), d
+		}
+	}
+	switch {
+	case best != "":
+		return fmt.Errorf("no %s in namespace %s: did you mean %s?", arg, namespace, best)
+	case len(there) == 0:
+		return fmt.Errorf("no %s: there is no workload in namespace %s", arg, namespace)
+	default:
+		return fmt.Errorf("no %s in namespace %s: there are %s", arg, namespace, strings.Join(there, ", "))
+	}
+}
+
+// podless is why a target has no pod that could be talked to.
+func (c *crew) podless(t target) error {
+	for _, a := range c.world.Plan.Apps {
+		if a.ID != t.app {
+			continue
+		}
+		why := a.Why
+		if len(a.Waits) > 0 {
+			why = a.Waits[0]
+		}
+		if why == "" {
+			why = "nothing has been asked of the fleet yet; `podkeep sync` starts it"
+		}
+		return fmt.Errorf("no pod of %s: %s: %s", t, a.State, why)
+	}
+	return fmt.Errorf("no pod of %s", t)
+}
+
+// inOrder are a pod's containers as they run: init containers in their order, then the others by name.
+func inOrder(p live.Pod) []live.Container {
+	at := map[string]int{}
+	for i, first := range p.Init {
+		at[first.Name] = i - len(p.Init)
+	}
+	all := slices.Clone(p.Containers)
+	slices.SortStableFunc(all, func(a, b live.Container) int {
+		return cmp.Or(cmp.Compare(at[a.Name], at[b.Name]), cmp.Compare(a.Name, b.Name))
+	})
+	return all
+}
