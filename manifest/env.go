@@ -74,7 +74,7 @@ func (c *check) valueFrom(at string, from *corev1.EnvVarSource, s corev1.PodSpec
 		sources++
 		c.resourceRef(under(at, "resourceFieldRef"), ref, s)
 	}
-	if sources != 1 {
+	if sources != 1 && from.FileKeyRef == nil {
 		c.refuse(at, "needs one of configMapKeyRef, secretKeyRef, fieldRef and resourceFieldRef")
 	}
 }

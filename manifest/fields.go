@@ -34,7 +34,7 @@ var built = map[reflect.Type]string{
 	typeOf[corev1.Volume]():               "name emptyDir hostPath configMap secret downwardAPI projected persistentVolumeClaim",
 	typeOf[corev1.VolumeProjection]():     "configMap secret downwardAPI",
 	typeOf[corev1.VolumeMount]():          "name readOnly mountPath subPath subPathExpr mountPropagation",
-	typeOf[corev1.TopologySpreadConstraint](): "maxSkew topologyKey whenUnsatisfiable labelSelector minDomains nodeAffinityPolicy " +
+	typeOf[corev1.TopologySpreadConstraint](): "maxSkew topologyKey whenUnsatisfiable labelSelector nodeAffinityPolicy " +
 		"nodeTaintsPolicy matchLabelKeys",
 }
 
@@ -75,6 +75,7 @@ var idle = map[reflect.Type]map[string]string{
 		"stdinOnce":    "nothing attaches to a container, so its stdin is never closed",
 		"resizePolicy": "new resources are a new revision, so its pods are new",
 	},
+	typeOf[corev1.ObjectFieldSelector](): {"apiVersion": "v1 is the only one there is"},
 }
 
 // noticed are fields that are taken and of which a Problem says that they have no effect yet. It breaks nothing.
@@ -189,6 +190,29 @@ func (d *decoder) judge(t reflect.Type, name string, v reflect.Value, path strin
 		d.refuse(path, "is not supported yet; remove it%s: %s", orWrite(harmless[t][name]), instead[t][name])
 	default:
 		d.refuse(path, "is not supported yet; remove it%s", orWrite(harmless[t][name]))
+	}
+}
+
+// prune unsets every field that changes nothing, so that a rendered spec holds only what its pods are made of.
+func prune(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			prune(v.Elem())
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			prune(v.Index(i))
+		}
+	case reflect.Struct:
+		names, limited := built[v.Type()]
+		for _, f := range fieldsOf(v.Type()) {
+			if limited && !slices.Contains(strings.Fields(names), f.name) {
+				v.FieldByIndex(f.index).SetZero()
+			} else {
+				prune(v.FieldByIndex(f.index))
+			}
+		}
 	}
 }
 

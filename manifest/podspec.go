@@ -27,6 +27,7 @@ func (c *check) podSpec(path string, s corev1.PodSpec, policies ...string) {
 	for i, ref := range s.ImagePullSecrets {
 		c.named(under(item(under(path, "imagePullSecrets"), i), "name"), ref.Name)
 	}
+	c.affinity(under(path, "affinity"), s.Affinity)
 	c.spread(under(path, "topologySpreadConstraints"), s.TopologySpreadConstraints)
 	for i, t := range s.Tolerations {
 		c.toleration(item(under(path, "tolerations"), i), t)

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -16,6 +17,8 @@ const (
 // render gives the spec of a Revision: defaults set, images expanded, references to ConfigMaps and Secrets resolved.
 func (s *sources) render(p pods) corev1.PodSpec {
 	spec := *p.spec.DeepCopy()
+	prune(reflect.ValueOf(&spec))
+	spec.Affinity, spec.TopologySpreadConstraints = nil, nil
 	at := under(p.at, "spec")
 	if spec.RestartPolicy == "" {
 		spec.RestartPolicy = corev1.RestartPolicyAlways
@@ -57,7 +60,6 @@ func defaults(k *corev1.Container, spec corev1.PodSpec) {
 			k.Ports[i].HostPort = k.Ports[i].ContainerPort
 		}
 	}
-	k.LivenessProbe, k.ReadinessProbe, k.StartupProbe = nil, nil, nil
 	inherit(k, spec.SecurityContext)
 }
 
