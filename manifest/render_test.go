@@ -21,9 +21,16 @@ func TestARevisionHoldsNoReferences(t *testing.T) {
 	}
 	for i, c := range golden.Files {
 		text, want, _ := strings.Cut(string(c.Data), "====\n")
-		w := load(t, "x.yaml", text).Workloads[0]
+		w := set("a1b2c3d4", "x.yaml", text).Workloads[0]
 		w.Revision.Rev = "v1-0"
-		got := asYAML(t, w.Revision.Spec) + "====\n" + asYAML(t, w.Revision.Pod("web-1", nil, nil).Spec)
+		pod := w.Revision.Pod("web-1", nil, nil)
+		got := asYAML(t, w.Revision.Spec) + "====\n" + asYAML(t, pod.Spec)
+		if pod.Hostname != "web-1" {
+			got += "# hostname: " + pod.Hostname + "\n"
+		}
+		for _, x := range pod.Texts {
+			got += fmt.Sprintf("# %s/%s %04o: %q\n", x.Volume, x.Path, x.Mode, string(x.Data))
+		}
 		for _, f := range w.Config {
 			got += fmt.Sprintf("# %s: %q\n", f.Name, string(f.Data))
 		}
