@@ -29,13 +29,25 @@ type stage struct {
 	fleet  *devfleet.Fleet
 	binary string
 	listen string
+	source []string  // flags that say what the controller follows
+	folder string    // of the clone, where the manifests are
 	run    *exec.Cmd // the controller, nil while there is none
 	log    *os.File
+	forge  *forge // where the tests of faults keep the repository
 }
 
 // raise makes a fleet of three nodes, n3 over SSH, with a grace of 5 s, a bare repository to push to, and a clone of it
 // that holds the example. The controller is not started yet.
 func raise(t *testing.T, name string) *stage {
+	t.Helper()
+	s := build(t, name)
+	s.populate("5s")
+	s.source = []string{"--source", s.path("fleet.git"), "--branch", "main"}
+	return s
+}
+
+// build makes the fleet, with the example's images on it, and the repository with a clone, which are empty.
+func build(t *testing.T, name string) *stage {
 	t.Helper()
 	s := &stage{T: t, binary: filepath.Join(t.TempDir(), "podkeep"), listen: freeAddress(t)}
 	s.command(".", "go", "build", "-o", s.binary, "../cmd/podkeep")
@@ -55,12 +67,20 @@ func raise(t *testing.T, name string) *stage {
 	s.command(s.fleet.Dir, "git", "init", "--quiet", "--bare", "--initial-branch=main", "fleet.git")
 	s.command(s.fleet.Dir, "git", "clone", "--quiet", "fleet.git", "work")
 	s.command(s.path("work"), "git", "checkout", "--quiet", "-B", "main")
+	return s
+}
+
+// populate writes the example and the nodes into the clone.
+func (s *stage) populate(grace string) {
+	s.Helper()
+	if err := os.MkdirAll(s.path("work", s.folder), 0o755); err != nil {
+		s.Fatal(err)
+	}
 	for _, file := range []string{"deployment.yaml", "config.yaml"} {
 		s.write(file, s.read("../examples/hello/"+file))
 	}
-	nodes := strings.ReplaceAll(string(s.fleet.Manifests()), "  annotations:\n", "  annotations:\n    podkeep.io/silence-grace: 5s\n")
+	nodes := strings.ReplaceAll(string(s.fleet.Manifests()), "  annotations:\n", "  annotations:\n    podkeep.io/silence-grace: "+grace+"\n")
 	s.write("nodes.yaml", nodes)
-	return s
 }
 
 // lower stops everything. The controller's log is shown when the test failed.
@@ -106,14 +126,24 @@ func freeAddress(t *testing.T) string {
 }
 
 // start starts the controller; stop kills it with -9.
-func (s *stage) start() {
+func (s *stage) start(flags ...string) {
 	s.Helper()
-	s.run = exec.Command(s.binary, "run", "--source", s.path("fleet.git"), "--branch", "main", "--cluster", "e2e",
-		"--ssh-key", s.fleet.Identity(), "--known-hosts", s.fleet.KnownHosts(), "--listen", s.listen)
-	s.run.Stdout, s.run.Stderr = s.log, s.log
+	s.run = s.podkeep(append([]string{"run", "--listen", s.listen}, flags...)...)
 	if err := s.run.Start(); err != nil {
 		s.Fatal(err)
 	}
+}
+
+// podkeep is a command that follows the stage's source. What it says goes to the controller's log.
+func (s *stage) podkeep(args ...string) *exec.Cmd {
+	args = append(args, "--cluster", "e2e")
+	if !slices.Contains(s.source, "--known-hosts") {
+		args = append(args, "--known-hosts", s.fleet.KnownHosts())
+	}
+	cmd := exec.Command(s.binary, append(append(args, "--ssh-key", s.fleet.Identity()), s.source...)...)
+	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+s.path("cache"))
+	cmd.Stdout, cmd.Stderr = s.log, s.log
+	return cmd
 }
 
 func (s *stage) stop() {
@@ -140,7 +170,7 @@ func (s *stage) read(path string) string {
 
 func (s *stage) write(file, content string) {
 	s.Helper()
-	if err := os.WriteFile(s.path("work", file), []byte(content), 0o644); err != nil {
+	if err := os.WriteFile(s.path("work", s.folder, file), []byte(content), 0o644); err != nil {
 		s.Fatal(err)
 	}
 }
@@ -148,7 +178,7 @@ func (s *stage) write(file, content string) {
 // edit replaces text in a file of the clone. The text must be there.
 func (s *stage) edit(file, old, with string) {
 	s.Helper()
-	text := s.read(s.path("work", file))
+	text := s.read(s.path("work", s.folder, file))
 	if !strings.Contains(text, old) {
 		s.Fatalf("%s: no %q in it", file, old)
 	}
@@ -290,11 +320,13 @@ func ask(client *http.Client, address string, into any) error {
 
 // container is one of hello's, as Podman itself lists it. Infra containers are left out.
 type container struct {
-	ID      string
-	PodName string
-	State   string
-	Labels  map[string]string
-	node    string
+	ID        string
+	PodName   string
+	Names     []string
+	State     string
+	StartedAt int64
+	Labels    map[string]string
+	node      string
 }
 
 func (c container) attempt() string { return c.Labels[live.LabelAttempt] }
@@ -316,13 +348,16 @@ func (s *stage) containers(nodes ...string) (all []container, err error) {
 	return all, nil
 }
 
-func list(n devfleet.Node) (found []container, err error) {
+func list(n devfleet.Node) ([]container, error) {
+	return listed(n, `{"label":["`+live.LabelApp+`=Deployment/default/hello","`+live.LabelContainer+`"]}`)
+}
+
+func listed(n devfleet.Node, filters string) (found []container, err error) {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", n.Socket)
 	}
 	client := &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
-	filters := url.QueryEscape(`{"label":["` + live.LabelApp + `=Deployment/default/hello","` + live.LabelContainer + `"]}`)
-	err = ask(client, "http://podman/v4.0.0/libpod/containers/json?all=true&filters="+filters, &found)
+	err = ask(client, "http://podman/v4.0.0/libpod/containers/json?all=true&filters="+url.QueryEscape(filters), &found)
 	for i := range found {
 		found[i].node = n.Name
 	}

@@ -87,7 +87,8 @@ func configRolls(s *stage) {
 }
 
 // least counts running containers over and over, until the function it gives is called, which gives the smallest count.
-func (s *stage) least() func() int {
+// On a few nodes only, if they are named.
+func (s *stage) least(nodes ...string) func() int {
 	ctx, cancel := context.WithCancel(s.Context())
 	var least atomic.Int64
 	least.Store(1 << 30)
@@ -95,7 +96,7 @@ func (s *stage) least() func() int {
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			all, err := s.containers()
+			all, err := s.containers(nodes...)
 			if err != nil {
 				continue
 			}

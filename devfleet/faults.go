@@ -2,11 +2,14 @@ package devfleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Kill makes a node go dark: its Podman service and its SSH server are killed and its cable is pulled. Its containers
@@ -118,6 +121,9 @@ func (f *Fleet) Erase(ctx context.Context, node string) error {
 	if err != nil {
 		return err
 	}
+	if err := unmountDisk(n.Dir); err != nil {
+		return fmt.Errorf("%s: %w", node, err)
+	}
 	for _, path := range []string{"storage", "etc"} {
 		if err := os.RemoveAll(filepath.Join(n.Dir, path)); err != nil {
 			return fmt.Errorf("%s: %w", node, err)
@@ -132,6 +138,36 @@ func (f *Fleet) Wipe(ctx context.Context, node string) error {
 		return err
 	}
 	return f.Heal(ctx, node)
+}
+
+// Replace is Erase, with another disk put in that holds so many bytes, and Heal. The disk is in memory. Erase takes it
+// out again.
+func (f *Fleet) Replace(ctx context.Context, node string, size int64) error {
+	if err := f.Erase(ctx, node); err != nil {
+		return err
+	}
+	n, err := f.Node(node)
+	if err != nil {
+		return err
+	}
+	disk := filepath.Join(n.Dir, "storage")
+	if err := os.MkdirAll(disk, 0o755); err != nil {
+		return fmt.Errorf("%s: %w", node, err)
+	}
+	if err := unix.Mount("disk", disk, "tmpfs", 0, fmt.Sprintf("size=%d,mode=755", size)); err != nil {
+		return fmt.Errorf("%s: mount %s: %w", node, disk, err)
+	}
+	return f.Heal(ctx, node)
+}
+
+// unmountDisk takes out the disk that Replace put into the node whose directory this is, if it did.
+func unmountDisk(nodeDir string) error {
+	disk := filepath.Join(nodeDir, "storage")
+	err := unix.Unmount(disk, unix.MNT_DETACH)
+	if err == nil || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return fmt.Errorf("unmount %s: %w", disk, err)
 }
 
 func (f *Fleet) running(node string) (n Node, pid int, err error) {

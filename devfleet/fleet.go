@@ -133,6 +133,9 @@ func Down(ctx context.Context, name, dir string) error {
 		if err := powerOff(ctx, dir); err != nil {
 			return err
 		}
+		if err := unmountDisk(dir); err != nil {
+			return err
+		}
 	}
 	if err := unplugAll(o.Dir); err != nil {
 		return err
