@@ -57,6 +57,8 @@ var claims = []struct {
 	{"a run that broke off shows as half a pod, or not at all, and the next one finishes it", halfMade},
 	{"an image that is not there is an error that names it", missingImage},
 	{"a file that is not there is an error that names it", missingFile},
+	{"a claim that is not there is an error that names it, unless the pod may make its volume", missingClaim},
+	{"a claim's volume is seen by its cluster and outlives the pod that made it", claimStays},
 	{"a container that exited is made anew by a higher attempt only", attempts},
 	{"what runs is left alone by a higher attempt", attemptOfRunning},
 	{"init containers run one after the other, and one that failed holds up the rest until it is tried again", initOrder},

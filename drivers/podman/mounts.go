@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
-	"github.com/containers/podman/v4/pkg/domain/entities"
 	"github.com/containers/podman/v4/pkg/specgen"
 	spec "github.com/opencontainers/runtime-spec/specs-go"
 	corev1 "k8s.io/api/core/v1"
@@ -21,22 +19,36 @@ func (b *builder) mounts(ctx context.Context, s *specgen.SpecGenerator, c *corev
 	for _, m := range c.VolumeMounts {
 		var err error
 		switch v := b.vols[m.Name]; {
-		case v.EmptyDir != nil:
-			s.Volumes = append(s.Volumes, &specgen.NamedVolume{
-				Name: b.volumeName(m.Name), Dest: m.MountPath, SubPath: m.SubPath, Options: []string{mode(m.ReadOnly), "nocopy"},
-			})
 		case v.HostPath != nil:
-			s.Mounts = append(s.Mounts, spec.Mount{
-				Type: "bind", Source: path.Join(v.HostPath.Path, m.SubPath), Destination: m.MountPath, Options: []string{"rbind", mode(m.ReadOnly)},
-			})
-		case v.Secret != nil:
-			err = b.files(ctx, s, m, v.Secret)
+			s.Mounts = append(s.Mounts, bind(path.Join(v.HostPath.Path, m.SubPath), m))
+		case m.SubPath != "" && b.podmans(m.Name) != "":
+			s.Mounts = append(s.Mounts, bind(b.below[below{m.Name, m.SubPath}], m))
+		default:
+			if name := b.podmans(m.Name); name != "" {
+				s.Volumes = append(s.Volumes, &specgen.NamedVolume{Name: name, Dest: m.MountPath, Options: []string{b.mode(m), "nocopy"}})
+			}
+			if v.Secret != nil {
+				err = b.files(ctx, s, m, v.Secret)
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("volume %s: %w", m.Name, err)
 		}
 	}
 	return nil
+}
+
+// bind mounts a path of the node.
+func bind(source string, m corev1.VolumeMount) spec.Mount {
+	options := []string{"rbind", readOnly(m.ReadOnly)}
+	if p := m.MountPropagation; p != nil {
+		options = append(options, propagation[*p])
+	}
+	return spec.Mount{Type: "bind", Source: source, Destination: m.MountPath, Options: options}
+}
+
+var propagation = map[corev1.MountPropagationMode]string{
+	corev1.MountPropagationNone: "rprivate", corev1.MountPropagationHostToContainer: "rslave", corev1.MountPropagationBidirectional: "rshared",
 }
 
 // missingPath says which hostPath it was that Podman did not find. Podman mounts what is there and makes nothing.
@@ -50,21 +62,27 @@ func (b *builder) missingPath(c *corev1.Container, err error) error {
 	return err
 }
 
-func mode(readOnly bool) string {
-	if readOnly {
+func readOnly(yes bool) string {
+	if yes {
 		return "ro"
 	}
 	return "rw"
 }
 
+// mode is ro for what the downward API wrote, as in Kubernetes.
+func (b *builder) mode(m corev1.VolumeMount) string {
+	pvc := b.vols[m.Name].PersistentVolumeClaim
+	return readOnly(m.ReadOnly || len(b.texts[m.Name]) > 0 || pvc != nil && pvc.ReadOnly)
+}
+
 // files mounts Files, each as a Podman secret at its own path. As in Kubernetes they lie in a directory of their own, read
 // only, that hides what the image has there; with a subPath the one file goes into the image's directory.
 func (b *builder) files(ctx context.Context, s *specgen.SpecGenerator, m corev1.VolumeMount, v *corev1.SecretVolumeSource) error {
-	items, err := below(v.Items, m.SubPath)
+	items, err := itemsBelow(v.Items, m.SubPath)
 	if err != nil {
 		return err
 	}
-	if alone := len(items) == 1 && items[0].Path == ""; !alone {
+	if alone := len(items) == 1 && items[0].Path == ""; !alone && b.podmans(m.Name) == "" {
 		s.Mounts = append(s.Mounts, spec.Mount{
 			Type: "tmpfs", Source: "tmpfs", Destination: m.MountPath, Options: []string{"ro", "mode=0755", "size=256k", "nodev", "nosuid"},
 		})
@@ -79,13 +97,14 @@ func (b *builder) files(ctx context.Context, s *specgen.SpecGenerator, m corev1.
 			s.Mounts = append(s.Mounts, nothing(target))
 			continue
 		}
-		s.Secrets = append(s.Secrets, specgen.Secret{Source: b.driver.secretName(item.Key), Target: target, Mode: itemMode(item, v)})
+		mode, gid := b.forGroup(itemMode(item, v))
+		s.Secrets = append(s.Secrets, specgen.Secret{Source: b.driver.secretName(item.Key), Target: target, Mode: mode, GID: gid})
 	}
 	return nil
 }
 
-// below gives the items under a subPath, their paths relative to it.
-func below(items []corev1.KeyToPath, subPath string) ([]corev1.KeyToPath, error) {
+// itemsBelow gives the items under a subPath, their paths relative to it.
+func itemsBelow(items []corev1.KeyToPath, subPath string) ([]corev1.KeyToPath, error) {
 	if subPath == "" {
 		return items, nil
 	}
@@ -116,43 +135,4 @@ func itemMode(item corev1.KeyToPath, v *corev1.SecretVolumeSource) uint32 {
 // nothing is a file without bytes, which Podman cannot store as a secret: /dev/null reads the same.
 func nothing(target string) spec.Mount {
 	return spec.Mount{Type: "bind", Source: "/dev/null", Destination: target, Options: []string{"bind", "ro", "dev"}}
-}
-
-// volumeName is the Podman volume behind an emptyDir. It is the pod's alone, and all the pod's containers share it.
-func (b *builder) volumeName(name string) string { return b.pod.Name + "-" + name }
-
-// volumeNames are the Podman volumes behind the emptyDirs, sorted.
-func (b *builder) volumeNames() []string {
-	var names []string
-	for name, v := range b.vols {
-		if v.EmptyDir != nil {
-			names = append(names, b.volumeName(name))
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// emptyDirs are the volumes to make before the first container.
-func (b *builder) emptyDirs() []entities.VolumeCreateOptions {
-	var all []entities.VolumeCreateOptions
-	for _, v := range b.pod.Spec.Volumes {
-		if v.EmptyDir == nil {
-			continue
-		}
-		o := entities.VolumeCreateOptions{Name: b.volumeName(v.Name), Driver: "local", Labels: b.labels()}
-		o.Labels[labelPod] = b.pod.Name
-		if v.EmptyDir.Medium == corev1.StorageMediumMemory {
-			o.Options = map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "mode=0777" + size(v.EmptyDir)}
-		}
-		all = append(all, o)
-	}
-	return all
-}
-
-func size(v *corev1.EmptyDirVolumeSource) string {
-	if v.SizeLimit == nil || v.SizeLimit.IsZero() {
-		return ""
-	}
-	return fmt.Sprintf(",size=%d", v.SizeLimit.Value())
 }

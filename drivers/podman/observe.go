@@ -19,7 +19,7 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 )
 
-// Observe looks: one list of containers, infra ones too since they carry their pod's labels, and one of secrets. What
+// Observe looks: one list of containers, infra ones too since they carry their pod's labels, one of secrets and one of volumes. What
 // costs more is asked for after connecting and after a lost connection only: the host's figures, and the list of pods, since
 // a service that dies while it makes a pod leaves one without any container. Any failure fails the look.
 func (d *Driver) Observe(ctx context.Context) (live.Node, error) {
@@ -37,6 +37,7 @@ func (d *Driver) observe(ctx context.Context) (live.Node, error) {
 		listed []entities.ListContainer
 		bare   []*entities.ListPodsReport
 		files  []live.File
+		claims []string
 		host   host
 		losses = d.client.losses()
 	)
@@ -47,6 +48,7 @@ func (d *Driver) observe(ctx context.Context) (live.Node, error) {
 		},
 		func() (err error) { bare, err = d.bare(ctx, losses); return err },
 		func() (err error) { files, err = d.files(ctx); return err },
+		func() (err error) { claims, err = d.claims(ctx); return err },
 		func() (err error) { host, err = d.host(ctx, losses); return err },
 	); err != nil {
 		return live.Node{}, err
@@ -59,7 +61,7 @@ func (d *Driver) observe(ctx context.Context) (live.Node, error) {
 	if w.whole() {
 		d.hosts.makeSure(losses)
 	}
-	node := live.Node{Room: host.room, Facts: host.facts, Pods: w.sorted()}
+	node := live.Node{Room: host.room, Facts: host.facts, Pods: w.sorted(), Volumes: claims}
 	node.Facts.Skew = w.skew
 	node.Files, node.Receipts = split(files)
 	return node, d.addresses(ctx, node.Pods, listed)

@@ -10,7 +10,6 @@ import (
 	"github.com/containers/podman/v4/libpod/define"
 	"github.com/containers/podman/v4/pkg/bindings/containers"
 	"github.com/containers/podman/v4/pkg/bindings/pods"
-	"github.com/containers/podman/v4/pkg/bindings/volumes"
 	"github.com/containers/podman/v4/pkg/domain/entities"
 	corev1 "k8s.io/api/core/v1"
 
@@ -86,6 +85,9 @@ func (d *Driver) raise(ctx context.Context, b *builder, have members) error {
 			return fmt.Errorf("container %s: %w", c.Name, err)
 		}
 		now = append(now, is)
+	}
+	if err := d.seed(ctx, b, now); err != nil {
+		return err
 	}
 	return d.advance(ctx, b, now, have == nil)
 }
@@ -172,6 +174,9 @@ func (d *Driver) ready(ctx context.Context, b *builder, c *corev1.Container, hav
 }
 
 func (d *Driver) create(ctx context.Context, b *builder, c *corev1.Container) (string, error) {
+	if err := d.scout(ctx, b, c); err != nil {
+		return "", err
+	}
 	spec, err := b.container(ctx, c)
 	if err != nil {
 		return "", err
@@ -208,28 +213,6 @@ func (d *Driver) remove(ctx context.Context, container string) error {
 	_, err := containers.Remove(ctx, container, new(containers.RemoveOptions).WithForce(true).WithVolumes(true))
 	if gone(clean(err)) {
 		return nil
-	}
-	return err
-}
-
-// makeVolumes makes the pod's emptyDirs. They are there before the first container and go before the pod does.
-func (d *Driver) makeVolumes(ctx context.Context, b *builder) error {
-	for _, v := range b.emptyDirs() {
-		_, err := volumes.Create(ctx, v, nil)
-		if because(clean(err), volumeExists) {
-			err = d.ownVolume(ctx, v.Name)
-		}
-		if err != nil {
-			return fmt.Errorf("volume %s: %w", v.Name, err)
-		}
-	}
-	return nil
-}
-
-func (d *Driver) ownVolume(ctx context.Context, name string) error {
-	v, err := volumes.Inspect(ctx, name, nil)
-	if err == nil && v.Labels[live.LabelCluster] != d.cluster {
-		return fmt.Errorf("it is there and is not podkeep's: remove or rename it")
 	}
 	return err
 }

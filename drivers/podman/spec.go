@@ -31,18 +31,25 @@ type builder struct {
 	// containers are the pod's in the order in which they start: init containers first.
 	containers []*corev1.Container
 	vols       map[string]corev1.VolumeSource
-	infra      string  // name or id of the infra container
-	at         network // where it lives, once that was asked for; gateway holds the host's address
+	texts      map[string][]manifest.Text // by volume
+	below      map[below]string           // where on the node a part of a Podman volume is, once that is known
+	infra      string                     // name or id of the infra container
+	at         network                    // where it lives, once that was asked for; gateway holds the host's address
 }
 
 // newBuilder refuses what Podman could only do wrong.
 func newBuilder(d *Driver, pod manifest.Pod) (*builder, error) {
-	b := &builder{driver: d, pod: pod, vols: map[string]corev1.VolumeSource{}}
+	b := &builder{
+		driver: d, pod: pod, vols: map[string]corev1.VolumeSource{}, texts: map[string][]manifest.Text{}, below: map[below]string{},
+	}
+	for _, t := range pod.Texts {
+		b.texts[t.Volume] = append(b.texts[t.Volume], t)
+	}
 	for _, v := range pod.Spec.Volumes {
-		if v.EmptyDir == nil && v.HostPath == nil && v.Secret == nil {
-			return nil, fmt.Errorf("volume %s: only emptyDir, hostPath and files can be mounted", v.Name)
-		}
 		b.vols[v.Name] = v.VolumeSource
+		if err := b.checkVolume(v); err != nil {
+			return nil, fmt.Errorf("volume %s: %w", v.Name, err)
+		}
 	}
 	for i := range pod.Spec.InitContainers {
 		b.containers = append(b.containers, &pod.Spec.InitContainers[i])

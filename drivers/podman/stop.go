@@ -139,7 +139,7 @@ func (d *Driver) removeVolumes(ctx context.Context, pod *entities.PodInspectRepo
 		}
 	}
 	for _, name := range names {
-		err := d.ownVolume(ctx, name)
+		err := d.ownVolume(ctx, name, labelPod, pod.Name)
 		if err == nil {
 			err = volumes.Remove(ctx, name, nil)
 		}

@@ -5,9 +5,12 @@
 //	cat PATH        print the file
 //	ls DIR          print each entry as "NAME MODE UID:GID SIZE", links resolved
 //	write PATH TEXT write the file
+//	fill PATH BYTES write so many bytes
+//	link TO PATH    make a symbolic link
+//	mkdir DIR       make the directory
 //	say TEXT        print
 //	err TEXT        print on stderr
-//	count N PAUSE   print "line 1" to "line N", with a pause after each
+//	count N RATE    print "line 1" to "line N", so many a second
 //	echo            print what comes in, to its end
 //	size            print the terminal's size, "ROWS x COLUMNS", whenever it changes
 //	id              print "uid U gid G groups […]"
@@ -66,6 +69,12 @@ func step(verb string, next func() string, term chan os.Signal) error {
 		return ls(next())
 	case "write":
 		return os.WriteFile(next(), []byte(next()), 0o644)
+	case "fill":
+		return fill(next(), next())
+	case "link":
+		return os.Symlink(next(), next())
+	case "mkdir":
+		return os.Mkdir(next(), 0o755)
 	case "say":
 		fmt.Println(next())
 	case "err":
@@ -116,18 +125,22 @@ func step(verb string, next func() string, term chan os.Signal) error {
 	return nil
 }
 
-func count(n, pause string) error {
+// count prints as many lines as are due, then waits a little, so that the rate holds however long a wait takes.
+func count(n, rate string) error {
 	last, err := strconv.Atoi(n)
 	if err != nil {
 		return err
 	}
-	each, err := time.ParseDuration(pause)
+	perSecond, err := strconv.Atoi(rate)
 	if err != nil {
 		return err
 	}
-	for i := range last {
-		fmt.Println("line", i+1)
-		time.Sleep(each)
+	began := time.Now()
+	for i := 0; i < last; time.Sleep(5 * time.Millisecond) {
+		due := int(time.Since(began).Seconds() * float64(perSecond))
+		for ; i < min(due, last); i++ {
+			fmt.Println("line", i+1)
+		}
 	}
 	return nil
 }
@@ -156,6 +169,14 @@ func caps() error {
 		}
 	}
 	return err
+}
+
+func fill(path, bytes string) error {
+	n, err := strconv.Atoi(bytes)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, make([]byte, n), 0o644)
 }
 
 func await(path string) error {
