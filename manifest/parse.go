@@ -116,6 +116,7 @@ func (f *file) object(doc document, version, name string) {
 	}
 	if c.broken() {
 		f.failed = append(f.failed, k.id(id, name))
+		c.found = slices.DeleteFunc(c.found, func(p Problem) bool { return !p.breaks() }) // of what is lost nothing else is worth saying
 	}
 	f.Problems = append(f.Problems, c.found...)
 }

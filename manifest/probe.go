@@ -57,8 +57,11 @@ func (c *check) probeHandler(at string, h corev1.ProbeHandler, k corev1.Containe
 		handlers++
 		c.refuseAll(under(at, "grpc.port"), util.IsValidPortNum(int(h.GRPC.Port)))
 	}
-	if handlers != 1 {
+	switch {
+	case handlers == 0:
 		c.refuse(at, "needs one of exec, httpGet, tcpSocket and grpc")
+	case handlers > 1:
+		c.refuse(at, "does %d things; keep one of exec, httpGet, tcpSocket and grpc", handlers)
 	}
 }
 
