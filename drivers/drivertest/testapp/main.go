@@ -8,19 +8,25 @@
 //	fill PATH BYTES write so many bytes
 //	link TO PATH    make a symbolic link
 //	mkdir DIR       make the directory
+//	append PATH TEXT add to the file
+//	ns NAME         print "NAME ID" of a namespace of its own
+//	pid             print "pid N"
+//	procmounts      print "proc mounts N", how many there are at or below /proc
+//	tty             print "a terminal" or "no terminal"
 //	say TEXT        print
 //	err TEXT        print on stderr
 //	count N RATE    print "line 1" to "line N", so many a second
 //	echo            print what comes in, to its end
 //	size            print the terminal's size, "ROWS x COLUMNS", whenever it changes
 //	id              print "uid U gid G groups […]"
-//	caps            print the lines about capabilities and privileges of /proc/self/status
+//	caps            print the lines about capabilities, privileges and seccomp of /proc/self/status
 //	await PATH      wait until the file is there and print it
 //	listen ADDRESS  listen, print "listening on ADDRESS", and close what connects
 //	cwd             print the working directory
 //	hostname        print the host's name
 //	sleep DURATION  wait
 //	term            wait for SIGTERM
+//	usr1            ignore SIGTERM and wait for SIGUSR1
 //	stubborn        ignore SIGTERM and wait for ever
 //	exit CODE       end
 //
@@ -75,6 +81,20 @@ func step(verb string, next func() string, term chan os.Signal) error {
 		return os.Symlink(next(), next())
 	case "mkdir":
 		return os.Mkdir(next(), 0o755)
+	case "append":
+		return add(next(), next())
+	case "ns":
+		return namespace(next())
+	case "pid":
+		fmt.Println("pid", os.Getpid())
+	case "procmounts":
+		return procMounts()
+	case "tty":
+		fmt.Println(map[bool]string{true: "a terminal", false: "no terminal"}[isTerminal()])
+	case "usr1":
+		usr1 := make(chan os.Signal, 1)
+		signal.Notify(usr1, syscall.SIGUSR1)
+		<-usr1
 	case "say":
 		fmt.Println(next())
 	case "err":
@@ -164,7 +184,7 @@ func size() error {
 func caps() error {
 	data, err := os.ReadFile("/proc/self/status")
 	for line := range strings.Lines(string(data)) {
-		if strings.HasPrefix(line, "Cap") || strings.HasPrefix(line, "NoNewPrivs") {
+		if strings.HasPrefix(line, "Cap") || strings.HasPrefix(line, "Seccomp:") || strings.HasPrefix(line, "NoNewPrivs") {
 			fmt.Print(line)
 		}
 	}
@@ -178,6 +198,36 @@ func fill(path, bytes string) error {
 	}
 	return os.WriteFile(path, make([]byte, n), 0o644)
 }
+
+func add(path, text string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.WriteString(text)
+	return err
+}
+
+func namespace(name string) error {
+	id, err := os.Readlink("/proc/self/ns/" + name)
+	fmt.Println(name, id)
+	return err
+}
+
+func procMounts() error {
+	data, err := os.ReadFile("/proc/self/mounts")
+	n := 0
+	for line := range strings.Lines(string(data)) {
+		if fields := strings.Fields(line); len(fields) > 1 && (fields[1] == "/proc" || strings.HasPrefix(fields[1], "/proc/")) {
+			n++
+		}
+	}
+	fmt.Println("proc mounts", n)
+	return err
+}
+
+func isTerminal() bool { return term.IsTerminal(0) }
 
 func await(path string) error {
 	for {
