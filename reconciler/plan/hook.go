@@ -8,7 +8,7 @@ import (
 )
 
 // Hooks are Jobs that run once for each change of any revision: PreSync before all that changes, PostSync when all
-// is in place, SyncFail when something failed. Among hooks of one phase the waves count.
+// is in place that is not suspended, SyncFail when something failed. Among hooks of one phase the waves count.
 
 // hookGate is what a hook waits for.
 func (w *world) hookGate(wl *manifest.Workload) barrier {
@@ -25,7 +25,7 @@ func (w *world) hookGate(wl *manifest.Workload) barrier {
 	if b := w.preSync(); b.stands() {
 		return b.in("PostSync waits: %s")
 	}
-	if b := w.anyLate(func(other *manifest.Workload) bool { return !other.IsHook() }); b.stands() {
+	if b := w.anyLate(func(other *manifest.Workload) bool { return !other.IsHook() && !other.Suspended }); b.stands() {
 		return b.in("PostSync waits: %s")
 	}
 	return w.hooksBefore(wl, manifest.PostSync)

@@ -28,11 +28,23 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	if len(os.Args) > 1 && os.Args[1] == "check" {
+		check(text)
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	if err := serve(ctx, text); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// check is what a Job runs before the server is given new words: it fails when there are none.
+func check(greeting string) {
+	if greeting == "" {
+		log.Fatal("the greeting is empty")
+	}
+	log.Printf("%q will do", greeting)
 }
 
 // greeting is the first word from the file, or "hello" without one. It is read once: changed configuration means new

@@ -1,0 +1,8 @@
+"""Django's command line: python3 /app/manage.py migrate."""
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "board.settings")
+execute_from_command_line(sys.argv)
