@@ -20,12 +20,13 @@ import (
 
 const (
 	image    = "localhost/podkeep-bench:1"
-	patience = 2 * time.Minute
+	patience = 5 * time.Minute
 )
 
 // fleet is a local fleet of real nodes, each behind a tap, and the repository that podkeep reads.
 type fleet struct {
 	dir  string
+	name string
 	nest *devfleet.Fleet
 	taps []*tap
 	apis []*api
@@ -33,13 +34,13 @@ type fleet struct {
 }
 
 // newFleet makes it. What it began, close ends, also after an error.
-func newFleet(ctx context.Context, nodes int) (*fleet, error) {
-	f := &fleet{}
+func newFleet(ctx context.Context, name string, nodes int) (*fleet, error) {
+	f := &fleet{name: name}
 	var err error
 	if f.dir, err = os.MkdirTemp("", "podkeep-bench-"); err != nil {
 		return f, err
 	}
-	if f.nest, err = devfleet.Up(ctx, devfleet.Options{Name: "bench", Nodes: nodes}); err != nil {
+	if f.nest, err = devfleet.Up(ctx, devfleet.Options{Name: name, Nodes: nodes}); err != nil {
 		return f, err
 	}
 	if err := f.load(ctx); err != nil {
@@ -60,7 +61,7 @@ func (f *fleet) close() error {
 	for _, t := range f.taps {
 		t.Close()
 	}
-	err := devfleet.Down(context.Background(), "bench", "")
+	err := devfleet.Down(context.Background(), f.name, "")
 	return errors.Join(err, os.RemoveAll(f.dir))
 }
 

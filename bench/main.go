@@ -19,10 +19,12 @@ import (
 
 func main() {
 	runs := flag.Int("runs", 5, "how often each way is measured; medians are shown")
-	only := flag.String("only", "starts,crowd,think", "which groups of figures")
+	only := flag.String("only", "starts,jobs,crowd,think", "which groups of figures")
+	name := flag.String("name", "bench", "what the fleet is called that is measured on")
+	count := flag.Int("jobs", 300, "how many Jobs")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	rows, err := measure(ctx, *runs, strings.Split(*only, ","))
+	rows, err := measure(ctx, bench{*runs, *count, *name}, strings.Split(*only, ","))
 	stop()
 	fmt.Println()
 	kept := print(os.Stdout, rows)
@@ -35,24 +37,30 @@ func main() {
 	}
 }
 
+// bench is what was asked for.
+type bench struct {
+	runs, jobs int
+	name       string
+}
+
 // measure runs the groups asked for. With an error come the rows that were measured before it.
-func measure(ctx context.Context, runs int, groups []string) (rows []row, err error) {
+func measure(ctx context.Context, b bench, groups []string) (rows []row, err error) {
 	var f *fleet
 	for _, group := range groups {
 		narrate("%s", group)
 		var more []row
 		switch {
 		case group == "think":
-			more = think(runs)
-		case group != "starts" && group != "crowd":
-			err = fmt.Errorf("no group %q: there are starts, crowd and think", group)
+			more = think(b.runs)
+		case group != "starts" && group != "crowd" && group != "jobs":
+			err = fmt.Errorf("no group %q: there are starts, jobs, crowd and think", group)
 		default:
 			if f == nil {
-				f, err = newFleet(ctx, 3)
+				f, err = newFleet(ctx, b.name, 3)
 				defer func() { err = errors.Join(err, f.close()) }()
 			}
 			if err == nil {
-				more, err = map[string]func(context.Context, *fleet, int) ([]row, error){"starts": starts, "crowd": crowd}[group](ctx, f, runs)
+				more, err = b.onFleet(ctx, f, group)
 			}
 		}
 		rows = append(rows, more...)
@@ -61,6 +69,16 @@ func measure(ctx context.Context, runs int, groups []string) (rows []row, err er
 		}
 	}
 	return rows, nil
+}
+
+func (b bench) onFleet(ctx context.Context, f *fleet, group string) ([]row, error) {
+	switch group {
+	case "starts":
+		return starts(ctx, f, b.runs)
+	case "jobs":
+		return jobs(ctx, f, b.runs, b.jobs)
+	}
+	return crowd(ctx, f, b.runs)
 }
 
 // narrate says what is going on.
