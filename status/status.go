@@ -109,6 +109,9 @@ func troubles(w World) []string {
 func node(h manifest.History, have live.Node, now time.Time) Node {
 	n := Node{Node: have, State: Ready}
 	for _, p := range have.Pods {
+		if p.App.Kind == "Job" && live.Over(p.Restart, p.Init, p.Containers) {
+			continue // it takes no room any more
+		}
 		n.Used.MilliCPU += p.Room.MilliCPU
 		n.Used.Memory += p.Room.Memory
 	}
