@@ -55,8 +55,19 @@ func (c *check) dns(at string, s corev1.PodSpec) {
 	if s.DNSPolicy == corev1.DNSNone && (s.DNSConfig == nil || len(s.DNSConfig.Nameservers) == 0) {
 		c.refuse(under(at, "dnsConfig.nameservers"), "is missing; dnsPolicy None leaves the pod no other nameserver")
 	}
-	if s.DNSConfig != nil {
-		c.dnsConfig(under(at, "dnsConfig"), s.DNSConfig)
+	if s.DNSConfig == nil {
+		return
+	}
+	c.dnsConfig(under(at, "dnsConfig"), s.DNSConfig)
+	if s.DNSPolicy == corev1.DNSNone {
+		return
+	}
+	const why = "would stand in place of the node's, not beside them; write dnsPolicy: None, and all that the pods are to have"
+	if len(s.DNSConfig.Nameservers) > 0 {
+		c.refuse(under(at, "dnsConfig.nameservers"), why)
+	}
+	if len(s.DNSConfig.Searches) > 0 {
+		c.refuse(under(at, "dnsConfig.searches"), why)
 	}
 }
 

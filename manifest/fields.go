@@ -26,9 +26,9 @@ var built = map[reflect.Type]string{
 		"lifecycle imagePullPolicy securityContext stdin tty",
 	typeOf[corev1.LifecycleHandler](): "exec sleep",
 	typeOf[corev1.PodSecurityContext](): "runAsUser runAsGroup runAsNonRoot supplementalGroups fsGroup fsGroupChangePolicy sysctls " +
-		"seccompProfile seLinuxOptions appArmorProfile",
+		"seccompProfile",
 	typeOf[corev1.SecurityContext](): "capabilities privileged runAsUser runAsGroup runAsNonRoot readOnlyRootFilesystem " +
-		"allowPrivilegeEscalation seccompProfile seLinuxOptions appArmorProfile",
+		"allowPrivilegeEscalation seccompProfile",
 	typeOf[corev1.ResourceRequirements](): "limits requests",
 	typeOf[corev1.EnvVarSource]():         "configMapKeyRef secretKeyRef fieldRef resourceFieldRef",
 	typeOf[corev1.Volume]():               "name emptyDir hostPath configMap secret downwardAPI projected persistentVolumeClaim",
@@ -56,9 +56,11 @@ var harmless = map[reflect.Type]map[string][]string{
 	},
 	typeOf[corev1.PodSecurityContext](): {
 		"supplementalGroupsPolicy": {`"Merge"`},
+		"appArmorProfile":          {`{"type":"RuntimeDefault"}`},
 	},
 	typeOf[corev1.SecurityContext](): {
-		"procMount": {`"Default"`},
+		"procMount":       {`"Default"`},
+		"appArmorProfile": {`{"type":"RuntimeDefault"}`},
 	},
 	typeOf[corev1.VolumeMount](): {
 		"recursiveReadOnly": {`"Disabled"`, `"IfPossible"`},
@@ -137,10 +139,14 @@ var instead = map[reflect.Type]map[string]string{
 		"windowsOptions":           "hosts run Linux",
 		"supplementalGroupsPolicy": "the groups that the image gives its user are always merged",
 		"seLinuxChangePolicy":      "volumes are not relabelled",
+		"seLinuxOptions":           ownLabels,
+		"appArmorProfile":          ownProfile,
 	},
 	typeOf[corev1.SecurityContext](): {
-		"windowsOptions": "hosts run Linux",
-		"procMount":      "it needs a user namespace, which pods do not have; a privileged container sees all of /proc",
+		"windowsOptions":  "hosts run Linux",
+		"seLinuxOptions":  ownLabels,
+		"appArmorProfile": ownProfile,
+		"procMount":       "it needs a user namespace, which pods do not have; a privileged container sees all of /proc",
 	},
 	typeOf[corev1.ResourceRequirements](): {"claims": "devices are mounted with hostPath"},
 	typeOf[corev1.EnvVarSource]():         {"fileKeyRef": "let the container's command read the file"},
@@ -159,6 +165,11 @@ var instead = map[reflect.Type]map[string]string{
 		"podCertificate":      "there is no API server that would sign one; put key and certificate in a Secret",
 	},
 }
+
+const (
+	ownLabels  = "Podman labels each container itself where the host has SELinux"
+	ownProfile = "Podman gives each container its own profile where the host has AppArmor"
+)
 
 const mountOnHosts = "mount it on the hosts, and write hostPath"
 

@@ -1,8 +1,7 @@
 package manifest
 
 import (
-	"strings"
-
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -13,7 +12,7 @@ func (c *check) lifecycle(at string, l *corev1.Lifecycle, s corev1.PodSpec) {
 	}
 	c.hook(under(at, "postStart"), l.PostStart, s)
 	c.hook(under(at, "preStop"), l.PreStop, s)
-	if l.StopSignal != nil && !strings.HasPrefix(string(*l.StopSignal), "SIG") {
+	if l.StopSignal != nil && unix.SignalNum(string(*l.StopSignal)) == 0 {
 		c.refuse(under(at, "stopSignal"), "%q is not a signal such as SIGTERM or SIGUSR1", *l.StopSignal)
 	}
 }

@@ -18,7 +18,6 @@ func (c *check) podContext(at string, s corev1.PodSpec) {
 	c.ids(at, sc.RunAsUser, sc.RunAsGroup)
 	c.notRoot(at, sc.RunAsNonRoot, sc.RunAsUser)
 	c.seccomp(under(at, "seccompProfile"), sc.SeccompProfile)
-	c.appArmor(under(at, "appArmorProfile"), sc.AppArmorProfile)
 	for i, group := range sc.SupplementalGroups {
 		c.refuseAll(item(under(at, "supplementalGroups"), i), util.IsValidGroupID(group))
 	}
@@ -40,6 +39,8 @@ func (c *check) sysctls(at string, sysctls []corev1.Sysctl, s corev1.PodSpec) {
 		ofNetwork := strings.HasPrefix(name, "net.")
 		ofIPC := strings.HasPrefix(name, "kernel.shm") || strings.HasPrefix(name, "kernel.msg") || strings.HasPrefix(name, "fs.mqueue.") || name == "kernel.sem"
 		switch {
+		case strings.Contains(sysctl.Name, "/"):
+			c.refuse(here, "%q has slashes; write %s", sysctl.Name, name)
 		case !ofNetwork && !ofIPC:
 			c.refuse(here, "%q would change the whole host; a pod has net.*, kernel.shm*, kernel.msg*, kernel.sem and fs.mqueue.* of its own", sysctl.Name)
 		case ofNetwork && s.HostNetwork:
@@ -66,7 +67,6 @@ func (c *check) context(at string, sc *corev1.SecurityContext, pod *corev1.PodSe
 	c.notRoot(at, nonRoot, user)
 	c.capabilities(under(at, "capabilities"), sc.Capabilities)
 	c.seccomp(under(at, "seccompProfile"), sc.SeccompProfile)
-	c.appArmor(under(at, "appArmorProfile"), sc.AppArmorProfile)
 	c.escalation(under(at, "allowPrivilegeEscalation"), sc)
 }
 
@@ -98,28 +98,15 @@ func (c *check) seccomp(at string, p *corev1.SeccompProfile) {
 		return
 	}
 	c.oneOf(under(at, "type"), string(p.Type), "RuntimeDefault", "Unconfined", "Localhost")
-	local := p.Type == corev1.SeccompProfileTypeLocalhost
-	c.localhostProfile(under(at, "localhostProfile"), p.LocalhostProfile, local, "the profile's path below /var/lib/kubelet/seccomp on the hosts")
-	if local && p.LocalhostProfile != nil {
-		c.inside(under(at, "localhostProfile"), *p.LocalhostProfile)
-	}
-}
-
-func (c *check) appArmor(at string, p *corev1.AppArmorProfile) {
-	if p == nil {
-		return
-	}
-	c.oneOf(under(at, "type"), string(p.Type), "RuntimeDefault", "Unconfined", "Localhost")
-	local := p.Type == corev1.AppArmorProfileTypeLocalhost
-	c.localhostProfile(under(at, "localhostProfile"), p.LocalhostProfile, local, "the name of a profile that is loaded on the hosts")
-}
-
-func (c *check) localhostProfile(at string, profile *string, wanted bool, what string) {
-	switch has := profile != nil && *profile != ""; {
-	case wanted && !has:
+	const what = "the profile's path below /var/lib/kubelet/seccomp on the hosts"
+	local, has := p.Type == corev1.SeccompProfileTypeLocalhost, p.LocalhostProfile != nil && *p.LocalhostProfile != ""
+	switch at := under(at, "localhostProfile"); {
+	case local && !has:
 		c.refuse(at, "is missing; write %s", what)
-	case has && !wanted:
+	case has && !local:
 		c.refuse(at, "goes with type Localhost only; change the type or remove it")
+	case local:
+		c.inside(at, *p.LocalhostProfile)
 	}
 }
 

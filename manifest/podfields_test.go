@@ -110,9 +110,9 @@ var contexts = map[string]string{
 	"SELinuxOptions":               `{}`,
 	"Sysctl":                       `{name: net.ipv4.tcp_syncookies, value: "1"}`,
 	"SeccompProfile":               `{type: Localhost, localhostProfile: a.json}`,
-	"AppArmorProfile":              `{type: Localhost, localhostProfile: a}`,
+	"AppArmorProfile":              `{}`,
 	"HostAlias":                    `{ip: 192.0.2.1, hostnames: [db]}`,
-	"PodDNSConfig":                 `{nameservers: [192.0.2.1]}`,
+	"PodDNSConfig":                 `{}`,
 	"PodDNSConfigOption":           `{name: ndots}`,
 	"Lifecycle":                    `{}`,
 	"LifecycleHandler":             `{}`,
@@ -139,7 +139,7 @@ var samples = map[string][]string{
 	"PodSpec.initContainers":               {`[{name: init, image: b}]`, `[{name: sidecar, image: b, restartPolicy: Always}]`},
 	"PodSpec.containers":                   {`[{name: main, image: b}]`},
 	"PodSpec.restartPolicy":                {`Never`},
-	"PodSpec.dnsPolicy":                    {`Default`, `ClusterFirst`, `ClusterFirstWithHostNet`},
+	"PodSpec.dnsPolicy":                    {`None`, `Default`, `ClusterFirst`, `ClusterFirstWithHostNet`},
 	"PodSpec.nodeSelector":                 {`{zone: a}`},
 	"PodSpec.serviceAccountName":           {`builder`, `default`},
 	"PodSpec.serviceAccount":               {`builder`, `default`},
@@ -151,7 +151,7 @@ var samples = map[string][]string{
 	"PodSpec.tolerations":                  {`[{operator: Exists}]`},
 	"PodSpec.hostAliases":                  {`[{ip: 192.0.2.1, hostnames: [db]}]`},
 	"PodSpec.priority":                     {`1`, `0`},
-	"PodSpec.dnsConfig":                    {`{nameservers: [192.0.2.1]}`},
+	"PodSpec.dnsConfig":                    {`{options: [{name: ndots}]}`, `{nameservers: [192.0.2.1]}`},
 	"PodSpec.preemptionPolicy":             {`Never`},
 	"PodSpec.topologySpreadConstraints":    {`[{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]`},
 	"PodSpec.os":                           {`{name: windows}`, `{name: linux}`},
@@ -229,11 +229,11 @@ var samples = map[string][]string{
 	"SecurityContext.capabilities":                {`{drop: [ALL]}`},
 	"SecurityContext.procMount":                   {`Unmasked`, `Default`},
 	"SecurityContext.seccompProfile":              {`{type: Unconfined}`},
-	"SecurityContext.appArmorProfile":             {`{type: Unconfined}`},
+	"SecurityContext.appArmorProfile":             {`{type: Unconfined}`, `{type: RuntimeDefault}`},
 	"SecurityContext.seLinuxOptions":              {`{level: "s0:c1,c2"}`},
 	"SecurityContext.allowPrivilegeEscalation":    {`false`},
 	"PodSecurityContext.seccompProfile":           {`{type: Unconfined}`},
-	"PodSecurityContext.appArmorProfile":          {`{type: Unconfined}`},
+	"PodSecurityContext.appArmorProfile":          {`{type: Unconfined}`, `{type: RuntimeDefault}`},
 	"PodSecurityContext.seLinuxOptions":           {`{level: "s0:c1,c2"}`},
 	"PodSecurityContext.supplementalGroups":       {`[100]`},
 	"PodSecurityContext.supplementalGroupsPolicy": {`Strict`, `Merge`},
@@ -243,7 +243,6 @@ var samples = map[string][]string{
 	"Sysctl.value":                                {`"1"`},
 	"SeccompProfile.type":                         {`Localhost`},
 	"SeccompProfile.localhostProfile":             {`a.json`},
-	"AppArmorProfile.type":                        {`Localhost`},
 	"AppArmorProfile.localhostProfile":            {`a`},
 	"VolumeMount.name":                            {`host`},
 	"VolumeMount.mountPath":                       {`/other`},
@@ -300,6 +299,7 @@ func init() {
 		"ContainerResizePolicy.resourceName":          {`memory`},
 		"ContainerResizePolicy.restartPolicy":         {`RestartContainer`},
 		"PodSecurityContext.seLinuxChangePolicy":      {`Recursive`},
+		"AppArmorProfile.type":                        {`Unconfined`},
 		"PodOS.name":                                  {`windows`},
 		"TopologySpreadConstraint.nodeAffinityPolicy": {`Honor`},
 		"TopologySpreadConstraint.nodeTaintsPolicy":   {`Honor`},
@@ -465,6 +465,9 @@ func (w *walker) build(p place, f jsonField, value any) map[string]any {
 // enter is the object behind a step: a pod's first container, or one that is made there.
 func enter(at map[string]any, s step, made map[string]any) map[string]any {
 	switch {
+	case s.field == "dnsConfig":
+		at["dnsPolicy"], made["nameservers"] = "None", []any{"192.0.2.1"}
+		at[s.field] = made
 	case s.field == "containers":
 		return at["containers"].([]any)[0].(map[string]any)
 	case s.field == "initContainers" || s.field == "sidecars":

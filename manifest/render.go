@@ -76,8 +76,6 @@ func inherit(k *corev1.Container, pod *corev1.PodSecurityContext) {
 	own.RunAsGroup = either(own.RunAsGroup, pod.RunAsGroup)
 	own.RunAsNonRoot = either(own.RunAsNonRoot, pod.RunAsNonRoot)
 	own.SeccompProfile = either(own.SeccompProfile, pod.SeccompProfile)
-	own.AppArmorProfile = either(own.AppArmorProfile, pod.AppArmorProfile)
-	own.SELinuxOptions = either(own.SELinuxOptions, pod.SELinuxOptions)
 	if k.SecurityContext != nil || own != (corev1.SecurityContext{}) {
 		k.SecurityContext = &own
 	}
