@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/podkeep/podkeep/sources"
+	"github.com/podkeep/podkeep/sources/git"
+	"github.com/podkeep/podkeep/status"
+)
+
+type revertOptions struct {
+	settings
+	yes bool
+}
+
+func revertCommand() *cobra.Command {
+	var o revertOptions
+	cmd := &cobra.Command{
+		Use:   "revert [COMMIT]",
+		Short: "Take a commit back: show the plan, then make and push the revert commit",
+		Long: paragraphs(`
+Reverts a commit, by default the newest of the branch, as git revert does: the history goes on. It shows what the
+fleet would do, as podkeep plan does for a directory, and asks. Then it commits and pushes with your own git: your
+identity, signing, hooks and credentials.
+
+It works in the clone that you stand in if that is one of --source, else in a temporary one, and there in a work tree of
+its own: yours may be dirty and stays as it is. A branch that follows a remote's is reverted as it is there, so that
+no other commit of yours is pushed along; git pull brings the revert home. A branch that follows none moves here.
+
+Exit codes: 0 pushed, 1 an error, 4 not agreed to.`),
+		Example: examples(`
+# take the newest commit back
+podkeep revert
+# an older one, without being asked
+podkeep revert 3f2a9c1 --yes
+# without a clone
+podkeep revert --source git@git.example.com:fleet.git --branch main`),
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
+	}
+	o.bind(cmd)
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+func (o *revertOptions) run(cmd *cobra.Command, args []string) error {
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	rev := ""
+	if len(args) > 0 {
+		rev = args[0]
+	}
+	c, sub, err := o.clone(ctx)
+	if err != nil {
+		return err
+	}
+	if c.temporary {
+		defer func() { _ = os.RemoveAll(c.dir) }()
+	}
+	at, err := c.place(ctx, o.branch)
+	if err != nil {
+		return err
+	}
+	x, err := c.prepare(ctx, at, rev)
+	if err != nil {
+		return err
+	}
+	defer x.cleanUp()
+	out := cmd.OutOrStdout()
+	_, _ = fmt.Fprintf(out, "revert %s %q on %s\n", x.commit[:7], x.subject, at)
+	o.preview(cmd, filepath.Join(x.tree.dir, sub))
+	if err := o.agreed(ctx, cmd, at); err != nil {
+		return err
+	}
+	made, err := x.publish(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s is at %s now\n", at, made[:7])
+	return err
+}
+
+// clone finds the repository to work in, and the folder in it that holds the manifests.
+func (o *revertOptions) clone(ctx context.Context) (c clone, sub string, err error) {
+	if plain, ok := strings.CutPrefix(o.source, "dir:"); ok {
+		return c, "", fmt.Errorf("%s: a plain directory has no commits to revert", plain)
+	}
+	if !git.IsRemote(o.source) {
+		local := strings.TrimPrefix(o.source, "file://")
+		at, ok, err := git.Find(local)
+		if err != nil {
+			return c, "", err
+		}
+		if !ok {
+			return c, "", fmt.Errorf("%s: is in no Git repository, so there are no commits to revert", local)
+		}
+		return clone{dir: at.Root}, filepath.Join(at.Sub, o.path), nil
+	}
+	if at, ok, err := git.Find("."); err == nil && ok && o.isOf(ctx, clone{dir: at.Root}) {
+		return clone{dir: at.Root}, o.path, nil
+	}
+	c, err = o.temporary(ctx)
+	return c, o.path, err
+}
+
+// isOf says whether some remote of a repository is the source.
+func (o *revertOptions) isOf(ctx context.Context, c clone) bool {
+	want, err := o.name(ctx, o.source)
+	if err != nil {
+		return false
+	}
+	remotes, _ := c.git(ctx, "remote")
+	for _, remote := range strings.Fields(remotes) {
+		url, err := c.git(ctx, "remote", "get-url", remote)
+		if err != nil {
+			continue
+		}
+		if name, err := o.name(ctx, url); err == nil && name == want {
+			return true
+		}
+	}
+	return false
+}
+
+// name is what the fleet knows a source by.
+func (o *revertOptions) name(ctx context.Context, url string) (string, error) {
+	s, err := sources.Open(ctx, o.where(url, o.branch))
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = s.Close() }()
+	return s.Name(), nil
+}
+
+// temporary clones the source.
+func (o *revertOptions) temporary(ctx context.Context) (clone, error) {
+	dir, err := os.MkdirTemp("", "podkeep-clone-")
+	if err != nil {
+		return clone{}, err
+	}
+	c := clone{dir: dir, temporary: true}
+	args := []string{"clone", "--quiet", "--no-checkout"}
+	if o.branch != "" {
+		args = append(args, "--branch", o.branch)
+	}
+	if _, err := c.git(ctx, append(args, o.source, ".")...); err != nil {
+		_ = os.RemoveAll(dir)
+		return clone{}, err
+	}
+	return c, nil
+}
+
+// preview shows what the fleet would do. That a fleet cannot be looked at keeps nobody from reverting.
+func (o *revertOptions) preview(cmd *cobra.Command, dir string) {
+	world, err := o.proposed(cmd, dir)
+	if err == nil {
+		p := status.PreviewOf(world)
+		p.Report.WriteProblems(cmd.ErrOrStderr(), look(cmd.ErrOrStderr()))
+		if err = lost(world); err == nil {
+			p.Text(cmd.OutOrStdout(), look(cmd.OutOrStdout()))
+		}
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "podkeep: what the fleet would do is not known: %v\n", err)
+	}
+}
+
+func (o *revertOptions) proposed(cmd *cobra.Command, dir string) (status.World, error) {
+	source, err := o.openFor(cmd.Context(), "", dir, true)
+	if err != nil {
+		return status.World{}, err
+	}
+	defer func() { _ = source.Close() }()
+	return o.look(cmd, source, lookOptions{proposal: true})
+}
+
+// agreed asks.
+func (o *revertOptions) agreed(ctx context.Context, cmd *cobra.Command, at place) error {
+	if o.yes {
+		return nil
+	}
+	in, ok := cmd.InOrStdin().(*os.File)
+	if !ok || !term.IsTerminal(int(in.Fd())) {
+		return errors.New("nothing was changed: there is no terminal to ask at; --yes agrees beforehand")
+	}
+	_, _ = fmt.Fprintf(cmd.OutOrStdout(), "push this to %s? [y/N] ", at)
+	answer, err := line(ctx, in)
+	if err != nil {
+		return err
+	}
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		return exit{code: 4, err: errors.New("nothing was changed")}
+	}
+	return nil
+}
+
+// line reads one. A read from a terminal cannot be broken off, so when ctx ends it is left to end with the program.
+func line(ctx context.Context, in io.Reader) (string, error) {
+	read := make(chan string, 1)
+	go func() {
+		text, _ := bufio.NewReader(in).ReadString('\n')
+		read <- text
+	}()
+	select {
+	case text := <-read:
+		return text, nil
+	case <-ctx.Done():
+		return "", errors.New("interrupted; nothing was changed")
+	}
+}
