@@ -51,9 +51,14 @@ type Logger interface {
 
 // Execer runs commands in containers.
 type Execer interface {
-	// Exec gives the command's exit code once it has ended and what it printed was written. What cannot be started is an
-	// error. It has no deadline of its own, and what it started outlives ctx.
+	// Exec gives the command's exit code once it has ended and what it printed was written. What cannot be started has code
+	// 126 or 127, as in a shell, and says why on Err. It has no deadline of its own, and what it started outlives ctx.
 	Exec(ctx context.Context, ask live.Exec) (code int, err error)
+}
+
+// Examiner asks a host for all that a preflight wants to know. It takes its time, and changes nothing.
+type Examiner interface {
+	Examine(ctx context.Context) (live.Checkup, error)
 }
 
 // Watcher pokes when something may have changed. A poke carries no payload; missing one is allowed. It returns

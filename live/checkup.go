@@ -1,0 +1,25 @@
+package live
+
+import "time"
+
+// Checkup is what a host says of itself when it is asked in full, once, before anything is made there. Texts are empty and numbers
+// are -1 where it cannot be known.
+type Checkup struct {
+	Podman      string // version
+	OS, Kernel  string
+	Cgroups     string   // v1 or v2
+	Controllers []string // cgroup controllers that containers may use
+	Runtime     string   // crun, runc
+	Network     string   // netavark or cni
+	Events      string   // journald, file or none
+	Rootless    bool
+	Skew        time.Duration // how far its clock is ahead of ours; below 1.5 s it cannot be told
+	Disk        string        // where images and containers lie
+	Size, Free  int64         // of that disk, in bytes
+	Locks       int           // that are free
+	LowPort     int           // the lowest port that a user without rights may listen at
+	Socket      string        // whether podman.socket starts with the host: as systemctl is-enabled says
+	Restart     string        // the same of podman-restart.service
+	Lingers     string        // whether a user's services run without a login: yes or no
+	User        string        // whose Podman it is, if not root's
+}

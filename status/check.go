@@ -1,0 +1,344 @@
+package status
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// Level says how bad a finding is.
+type Level string
+
+// Levels. An unknown one is to be looked at by a person; only Bad fails a check.
+const (
+	Fine    Level = "fine"
+	Unsure  Level = "unknown"
+	Warning Level = "warning"
+	Bad     Level = "error"
+)
+
+// Finding is one thing that was looked at before a fleet is trusted.
+type Finding struct {
+	Where string `json:"where"` // repository, or a node's name
+	What  string `json:"what"`
+	Level Level  `json:"level"`
+	Text  string `json:"text"`
+	Mend  string `json:"mend,omitempty"` // what to do about it
+}
+
+// Findings are a preflight's, in the order in which they were looked at.
+type Findings []Finding
+
+// Examined is what a node said, or why it did not.
+type Examined struct {
+	Node string
+	live.Checkup
+	Err error
+}
+
+// Worst is the gravest level.
+func (f Findings) Worst() Level {
+	for _, l := range []Level{Bad, Warning, Unsure} {
+		if slices.ContainsFunc(f, func(x Finding) bool { return x.Level == l }) {
+			return l
+		}
+	}
+	return Fine
+}
+
+// CheckRepository judges what was read.
+func CheckRepository(w World) (list Findings) {
+	found := func(what string, l Level, text, mend string) {
+		list = append(list, Finding{"repository", what, l, text, mend})
+	}
+	r := Of(w)
+	if w.History.Err != "" {
+		found("reach", Bad, w.History.Err, "check the URL, the network and the credentials; docs/commands/README.md lists the variables")
+	} else {
+		found("reach", Fine, fmt.Sprintf("%s answers", r.Source), "")
+	}
+	if r.Head.Commit == "" {
+		return list
+	}
+	age := "was never fetched"
+	if !r.Fetched.IsZero() {
+		age = "fetched " + Age(r.Now.Sub(r.Fetched)) + " ago"
+	}
+	found("head", Fine, "at "+r.commit()+", "+age, "")
+	switch n := len(r.Problems); {
+	case n > 0:
+		found("manifests", Bad, plural(n, "problem")+", the first "+r.Problems[0].Error(), "podkeep plan lists all of them, with what to write instead")
+	case len(r.Notices) > 0:
+		found("manifests", Warning, plural(len(r.Notices), "field")+" without effect yet, the first "+r.Notices[0].Error(), "podkeep status lists them")
+	case len(r.Head.Workloads) == 0:
+		found("manifests", Warning, "nothing in them becomes pods", "is --path right?")
+	default:
+		found("manifests", Fine, plural(len(r.Head.Workloads), "workload")+" in "+plural(len(r.Head.Files), "file"), "")
+	}
+	return list
+}
+
+// CheckNode judges what a node said. asked is what the workloads want of any node.
+func CheckNode(up Examined, asked manifest.Set) Findings {
+	if up.Err != nil {
+		return Findings{{up.Node, "reach", Bad, up.Err.Error(), "see docs/kinds/node.md: the socket, the SSH key and known_hosts"}}
+	}
+	list := Findings{{up.Node, "reach", Fine, "answers", ""}}
+	for _, check := range []func(live.Checkup, manifest.Set) Finding{
+		podmanVersion, cgroups, runtimeOf, network, events, reboot, clockOf, disk, lowPorts, locks,
+	} {
+		f := check(up.Checkup, asked)
+		f.Where = up.Node
+		list = append(list, f)
+	}
+	return list
+}
+
+// release is a version as numbers: 4.3 is 403.
+func release(version string) int {
+	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
+	if len(parts) < 2 {
+		return -1
+	}
+	major, err := strconv.Atoi(parts[0])
+	minor, err2 := strconv.Atoi(parts[1])
+	if err != nil || err2 != nil {
+		return -1
+	}
+	return major*100 + minor
+}
+
+// defects are what is known to be wrong with releases, from the first that has it to the first that has not.
+var defects = []struct {
+	from, to int
+	text     string
+	mend     string
+}{
+	{0, 404, "swaps the soft and the hard default_ulimits", "keep the two equal in containers.conf"},
+	{0, 503, "shows secrets in the environment to everyone who may inspect containers", "mount them as files, or use 5.3 or later"},
+	{500, 501, "answers inspections in a form that clients of 4.x cannot read", "use 5.1 or later"},
+}
+
+func podmanVersion(up live.Checkup, _ manifest.Set) Finding {
+	f := Finding{What: "podman", Level: Fine, Text: strings.TrimSpace(up.Podman + " on " + up.OS + " " + up.Kernel)}
+	v := release(up.Podman)
+	if v < 0 {
+		return Finding{What: "podman", Level: Unsure, Text: "version " + up.Podman + " is not understood", Mend: "check with podman version there"}
+	}
+	if v < 403 {
+		f.Level, f.Mend = Bad, "install 4.3 or later"
+		f.Text += ": older than what podkeep is tried with"
+		return f
+	}
+	var mends []string
+	for _, d := range defects {
+		if v >= d.from && v < d.to {
+			f.Level, f.Text = Warning, f.Text+"; "+d.text
+			mends = append(mends, d.mend)
+		}
+	}
+	f.Mend = strings.Join(mends, "; ")
+	return f
+}
+
+func cgroups(up live.Checkup, _ manifest.Set) Finding {
+	f := Finding{What: "cgroups", Level: Fine, Text: up.Cgroups}
+	switch {
+	case up.Cgroups == "":
+		return Finding{What: "cgroups", Level: Unsure, Text: "unknown", Mend: "check with podman info there"}
+	case up.Cgroups == "v1" && up.Rootless:
+		f.Level, f.Text, f.Mend = Warning, "v1: without root's rights no limit takes effect", "boot with systemd.unified_cgroup_hierarchy=1"
+	case up.Cgroups == "v2" && up.Rootless && !slices.Contains(up.Controllers, "cpu"):
+		f.Level, f.Text, f.Mend = Warning, "v2, but CPU limits take no effect for this user", "delegate the controller: Delegate=cpu cpuset io memory pids in user@.service.d"
+	}
+	return f
+}
+
+func runtimeOf(up live.Checkup, _ manifest.Set) Finding {
+	switch {
+	case up.Runtime == "":
+		return Finding{What: "runtime", Level: Unsure, Text: "unknown", Mend: "check with podman info there"}
+	case up.Runtime == "crun" && up.Cgroups == "v1":
+		return Finding{What: "runtime", Level: Warning, Text: "crun refuses cgroups that are half v1, half v2", Mend: `install runc and write runtime = "runc" under [engine] in containers.conf`}
+	}
+	return Finding{What: "runtime", Level: Fine, Text: up.Runtime}
+}
+
+func network(up live.Checkup, _ manifest.Set) Finding {
+	switch up.Network {
+	case "":
+		return Finding{What: "network", Level: Unsure, Text: "unknown", Mend: "check with podman info there"}
+	case "cni":
+		return Finding{What: "network", Level: Warning, Text: "cni, which Podman 5 does not have any more", Mend: "install netavark and run podman system reset there, while the node is empty"}
+	}
+	return Finding{What: "network", Level: Fine, Text: up.Network}
+}
+
+func events(up live.Checkup, _ manifest.Set) Finding {
+	if up.Events == "none" {
+		return Finding{What: "events", Level: Warning, Text: "none: a change on the node is seen at the next look only", Mend: `write events_logger = "file" under [engine] in containers.conf`}
+	}
+	return Finding{What: "events", Level: Fine, Text: orDash(up.Events)}
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// reboot wants the socket back; podkeep starts the pods, so that podman-restart.service is not needed while a controller runs.
+func reboot(up live.Checkup, _ manifest.Set) Finding {
+	systemctl := "systemctl "
+	if up.Rootless {
+		systemctl += "--user "
+	}
+	switch {
+	case up.Socket == "":
+		return Finding{What: "reboot", Level: Unsure, Text: "unknown whether Podman's socket starts with the host", Mend: "check with " + systemctl + "is-enabled podman.socket there"}
+	case !strings.HasPrefix(up.Socket, "enabled") && up.Socket != "static":
+		return Finding{What: "reboot", Level: Warning, Text: "podman.socket is " + up.Socket + ": nobody reaches Podman after a reboot", Mend: systemctl + "enable podman.socket"}
+	case up.Rootless && up.Lingers == "no":
+		return Finding{What: "reboot", Level: Warning, Text: up.User + "'s services end at logout and do not start with the host", Mend: "loginctl enable-linger " + up.User}
+	}
+	return Finding{What: "reboot", Level: Fine, Text: "podman.socket is enabled, podman-restart.service is " + orUnknown(up.Restart) + "; a controller starts the pods"}
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+func clockOf(up live.Checkup, _ manifest.Set) Finding {
+	if up.Skew == 0 {
+		return Finding{What: "clock", Level: Fine, Text: "within 1.5s of ours"}
+	}
+	where := "ahead of"
+	if up.Skew < 0 {
+		where = "behind"
+	}
+	f := Finding{What: "clock", Level: Warning, Text: fmt.Sprintf("%s %s ours; podkeep corrects for it", up.Skew.Abs().Round(100*time.Millisecond), where), Mend: "let NTP set it: timedatectl set-ntp true"}
+	if up.Skew.Abs() < 5*time.Second {
+		f.Level, f.Mend = Fine, ""
+	}
+	return f
+}
+
+// Shares of a disk below which it is said to be filling, or full.
+const (
+	filling = 15 // percent free
+	full    = 5
+)
+
+func disk(up live.Checkup, _ manifest.Set) Finding {
+	if up.Size <= 0 {
+		return Finding{What: "disk", Level: Unsure, Text: "unknown", Mend: "check with podman info there"}
+	}
+	share := int(up.Free * 100 / up.Size)
+	f := Finding{What: "disk", Level: Fine, Text: fmt.Sprintf("%s of %s free (%d %%) at %s", size(up.Free), size(up.Size), share, up.Disk)}
+	if share < filling {
+		f.Level, f.Mend = Warning, "podman image prune there frees what no container uses"
+	}
+	if share < full {
+		f.Level = Bad
+	}
+	return f
+}
+
+func size(bytes int64) string {
+	if bytes < 1<<30 {
+		return fmt.Sprintf("%d MiB", bytes>>20)
+	}
+	return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30))
+}
+
+func lowPorts(up live.Checkup, asked manifest.Set) Finding {
+	lowest, who := lowestPort(asked)
+	switch {
+	case !up.Rootless:
+		return Finding{What: "low ports", Level: Fine, Text: "root may publish any"}
+	case up.LowPort < 0:
+		return Finding{What: "low ports", Level: Unsure, Text: "unknown from which on a user may publish them", Mend: "check with sysctl net.ipv4.ip_unprivileged_port_start there"}
+	case lowest > 0 && lowest < up.LowPort:
+		return Finding{What: "low ports", Level: Bad, Text: fmt.Sprintf("%s wants port %d, and %s may publish those from %d on", who, lowest, up.User, up.LowPort),
+			Mend: fmt.Sprintf("sysctl net.ipv4.ip_unprivileged_port_start=%d", lowest)}
+	}
+	return Finding{What: "low ports", Level: Fine, Text: fmt.Sprintf("those from %d on may be published, and no lower one is asked for", up.LowPort)}
+}
+
+// lowestPort is the lowest host port that is asked for, 0 when there is none, and by whom.
+func lowestPort(asked manifest.Set) (lowest int, who string) {
+	for _, wl := range asked.Workloads {
+		for _, c := range wl.Revision.Spec.Containers {
+			for _, p := range c.Ports {
+				if n := int(p.HostPort); n > 0 && (lowest == 0 || n < lowest) {
+					lowest, who = n, wl.ID.Short()
+				}
+			}
+		}
+	}
+	return lowest, who
+}
+
+// Podman takes a lock for each pod, container and volume, and has 2,048 unless told otherwise.
+const fewLocks = 200
+
+func locks(up live.Checkup, _ manifest.Set) Finding {
+	switch {
+	case up.Locks < 0:
+		return Finding{What: "locks", Level: Unsure, Text: "this Podman does not say how many are free; each pod takes two or more of 2048", Mend: "podman ps -aq there counts the containers"}
+	case up.Locks < fewLocks:
+		return Finding{What: "locks", Level: Warning, Text: fmt.Sprintf("%d free", up.Locks), Mend: "raise num_locks in containers.conf, then podman system renumber with all stopped"}
+	}
+	return Finding{What: "locks", Level: Fine, Text: fmt.Sprintf("%d free", up.Locks)}
+}
+
+var marksOf = map[Level]struct {
+	mark  string
+	paint Paint
+}{Fine: {"✓", Green}, Unsure: {"?", Dim}, Warning: {"!", Yellow}, Bad: {"✗", Red}}
+
+// Text writes a table: a mark, where, what, how it is, and below what is not fine what to do.
+func (f Findings) Text(w io.Writer, look Look) {
+	var rows [][]cell
+	counts := map[Level]int{}
+	for _, x := range f {
+		counts[x.Level]++
+		m := marksOf[x.Level]
+		text := x.Text
+		if x.Mend != "" {
+			text += "\n→ " + x.Mend
+		}
+		row := plain(m.mark, x.Where, x.What, text)
+		row[0].paint, row[3].paint = m.paint, ""
+		if x.Level == Bad || x.Level == Warning {
+			row[3].paint = m.paint
+		}
+		rows = append(rows, row)
+	}
+	look.table(w, []string{"", "WHERE", "WHAT", "FOUND"}, rows)
+	line := "all is fine"
+	if f.Worst() != Fine {
+		var parts []string
+		for _, l := range []Level{Bad, Warning} {
+			if counts[l] > 0 {
+				parts = append(parts, plural(counts[l], string(l)))
+			}
+		}
+		if counts[Unsure] > 0 {
+			parts = append(parts, fmt.Sprintf("%d unknown", counts[Unsure]))
+		}
+		line = strings.Join(parts, ", ")
+	}
+	_, _ = fmt.Fprintln(w)
+	look.lines(w, "", line, Bold)
+}

@@ -1,0 +1,71 @@
+package status_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/status"
+)
+
+func TestWhatANodeSaysIsJudged(t *testing.T) {
+	well := live.Checkup{
+		Podman: "5.4.2", OS: "debian 13", Cgroups: "v2", Controllers: []string{"cpu"}, Runtime: "crun", Network: "netavark", Events: "journald",
+		Size: 100 << 30, Free: 50 << 30, Locks: 2000, LowPort: 1024, Socket: "enabled", Restart: "disabled",
+	}
+	web := manifest.Workload{Meta: manifest.Meta{ID: manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}}}
+	web.Revision.Spec.Containers = []corev1.Container{{Ports: []corev1.ContainerPort{{HostPort: 80}}}}
+	asked := manifest.Set{Workloads: []manifest.Workload{web}}
+	for _, c := range []struct {
+		name  string
+		ill   func(*live.Checkup)
+		what  string
+		level status.Level
+	}{
+		{"nothing is wrong", func(*live.Checkup) {}, "", status.Fine},
+		{"an old Podman", func(u *live.Checkup) { u.Podman = "3.4.4" }, "podman", status.Bad},
+		{"a Podman that swaps limits", func(u *live.Checkup) { u.Podman = "4.3.1" }, "podman", status.Warning},
+		{"a Podman whose answers are strange", func(u *live.Checkup) { u.Podman = "5.0.3" }, "podman", status.Warning},
+		{"a version that is none", func(u *live.Checkup) { u.Podman = "next" }, "podman", status.Unsure},
+		{"hybrid cgroups with crun", func(u *live.Checkup) { u.Cgroups = "v1" }, "runtime", status.Warning},
+		{"v1 without rights", func(u *live.Checkup) { u.Cgroups, u.Runtime, u.Rootless, u.LowPort = "v1", "runc", true, 80 }, "cgroups", status.Warning},
+		{"no CPU controller", func(u *live.Checkup) { u.Controllers, u.Rootless, u.LowPort = nil, true, 80 }, "cgroups", status.Warning},
+		{"the old network", func(u *live.Checkup) { u.Network = "cni" }, "network", status.Warning},
+		{"no events", func(u *live.Checkup) { u.Events = "none" }, "events", status.Warning},
+		{"a socket that does not come back", func(u *live.Checkup) { u.Socket = "disabled" }, "reboot", status.Warning},
+		{"a socket of which nothing is known", func(u *live.Checkup) { u.Socket = "" }, "reboot", status.Unsure},
+		{"a user who does not linger", func(u *live.Checkup) { u.Rootless, u.Lingers, u.LowPort = true, "no", 80 }, "reboot", status.Warning},
+		{"a clock that is off", func(u *live.Checkup) { u.Skew = -time.Minute }, "clock", status.Warning},
+		{"a clock that is a little off", func(u *live.Checkup) { u.Skew = 2 * time.Second }, "", status.Fine},
+		{"a disk that fills", func(u *live.Checkup) { u.Free = 10 << 30 }, "disk", status.Warning},
+		{"a disk that is full", func(u *live.Checkup) { u.Free = 1 << 30 }, "disk", status.Bad},
+		{"a port that a user may not have", func(u *live.Checkup) { u.Rootless = true }, "low ports", status.Bad},
+		{"few locks", func(u *live.Checkup) { u.Locks = 12 }, "locks", status.Warning},
+		{"locks of which nothing is known", func(u *live.Checkup) { u.Locks = -1 }, "locks", status.Unsure},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			up := well
+			c.ill(&up)
+			found := status.CheckNode(status.Examined{Node: "n1", Checkup: up}, asked)
+			if found.Worst() != c.level {
+				t.Errorf("%s: %+v", found.Worst(), found)
+			}
+			for _, f := range found {
+				if (f.Level != status.Fine) != (f.What == c.what) || (f.Level == status.Fine) != (f.Mend == "") {
+					t.Errorf("%+v", f)
+				}
+			}
+		})
+	}
+}
+
+func TestANodeThatDoesNotAnswerIsOneFinding(t *testing.T) {
+	found := status.CheckNode(status.Examined{Node: "n1", Err: errors.New("no route to host")}, manifest.Set{})
+	if len(found) != 1 || found.Worst() != status.Bad {
+		t.Errorf("%+v", found)
+	}
+}
