@@ -8,10 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/containers/podman/v4/pkg/api/handlers"
 	"github.com/containers/podman/v4/pkg/bindings/containers"
 	"github.com/containers/podman/v4/pkg/domain/entities"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/live"
 )
 
 // labelPreStop is JSON on a pod: what to do in a container, by its name, before it is told to stop.
@@ -75,13 +76,13 @@ func preStop(pod *entities.PodInspectReport, container string) (hook, bool) {
 
 // postStart runs a container's hook. As in Kubernetes a container whose hook fails is stopped, and it is up to its
 // restartPolicy what becomes of it; a hook whose container ended by itself has nothing to say.
-func postStart(ctx context.Context, c *corev1.Container, id string) error {
+func (d *Driver) postStart(ctx context.Context, c *corev1.Container, id string) error {
 	if c.Lifecycle == nil || c.Lifecycle.PostStart == nil {
 		return nil
 	}
 	h, err := newHook(c.Lifecycle.PostStart)
 	if err == nil {
-		err = runHook(ctx, id, h)
+		err = d.runHook(ctx, id, h)
 	}
 	if err == nil || ctx.Err() != nil {
 		return err
@@ -96,9 +97,9 @@ func (b *builder) hasPostStart() bool {
 	return slices.ContainsFunc(b.containers, func(c *corev1.Container) bool { return c.Lifecycle != nil && c.Lifecycle.PostStart != nil })
 }
 
-func runHook(ctx context.Context, id string, h hook) error {
+func (d *Driver) runHook(ctx context.Context, id string, h hook) error {
 	if len(h.Exec) > 0 {
-		return execHook(ctx, id, h.Exec)
+		return d.execHook(ctx, id, h.Exec)
 	}
 	return wait(ctx, time.Duration(h.Sleep)*time.Second)
 }
@@ -112,29 +113,25 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// execHook runs a command in a container and waits for its end.
-func execHook(ctx context.Context, id string, command []string) error {
-	config := new(handlers.ExecCreateConfig)
-	config.Cmd = command
-	session, err := containers.ExecCreate(ctx, id, config)
-	if err != nil {
+// execHook runs a command in a container and waits for its end. Its error ends with the last that the command printed.
+func (d *Driver) execHook(ctx context.Context, id string, command []string) error {
+	var out tail
+	code, err := d.Exec(ctx, live.Exec{Container: id, Command: command, Out: &out, Err: &out})
+	if err != nil || code == 0 {
 		return err
 	}
-	if err := containers.ExecStart(ctx, session, nil); err != nil {
-		return err
+	said := strings.TrimSpace(string(out))
+	if said != "" {
+		said = ": " + said
 	}
-	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		at, err := containers.ExecInspect(ctx, session, nil)
-		switch {
-		case err != nil:
-			return err
-		case !at.Running && at.ExitCode != 0:
-			return fmt.Errorf("%s exited with %d", strings.Join(command, " "), at.ExitCode)
-		case !at.Running:
-			return nil
-		}
-		if err := wait(ctx, pause); err != nil {
-			return err
-		}
-	}
+	return fmt.Errorf("%s exited with %d%s", strings.Join(command, " "), code, said)
+}
+
+// tail keeps the last 256 bytes that are written.
+type tail []byte
+
+func (t *tail) Write(p []byte) (int, error) {
+	*t = append(*t, p...)
+	*t = (*t)[max(0, len(*t)-256):]
+	return len(p), nil
 }

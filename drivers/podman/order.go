@@ -48,7 +48,7 @@ func (d *Driver) start(ctx context.Context, c *corev1.Container, id string) erro
 	if err := containers.Start(ctx, id, nil); err != nil {
 		return err
 	}
-	return postStart(ctx, c, id)
+	return d.postStart(ctx, c, id)
 }
 
 // endSidecars stops the sidecars that still run, the last to start first.

@@ -47,7 +47,7 @@ func grace(labels map[string]string) time.Duration {
 }
 
 func (d *Driver) stop(ctx context.Context, pod *entities.PodInspectReport) error {
-	if err := stopContainers(ctx, pod); err != nil {
+	if err := d.stopContainers(ctx, pod); err != nil {
 		return err
 	}
 	if names := pod.Labels[labelVolumes]; names != "" {
@@ -77,18 +77,18 @@ func removePod(ctx context.Context, name string) error {
 
 // stopContainers stops the main containers side by side, then the sidecars one by one, the last to start first, as the kubelet
 // does. All of it shares the pod's grace period.
-func stopContainers(ctx context.Context, pod *entities.PodInspectReport) error {
+func (d *Driver) stopContainers(ctx context.Context, pod *entities.PodInspectReport) error {
 	end := time.Now().Add(grace(pod.Labels))
 	mains, sidecars := parts(pod)
 	group, inGroup := errgroup.WithContext(ctx)
 	for _, c := range mains {
-		group.Go(func() error { return stopContainer(inGroup, pod, c, end) })
+		group.Go(func() error { return d.stopContainer(inGroup, pod, c, end) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
 	for _, c := range slices.Backward(sidecars) {
-		if err := stopContainer(ctx, pod, c, end); err != nil {
+		if err := d.stopContainer(ctx, pod, c, end); err != nil {
 			return err
 		}
 	}
@@ -117,10 +117,10 @@ const leastGrace = 2 * time.Second
 
 // stopContainer runs the container's preStop hook, which may take as long as the pod's grace lasts and fail, and then has it
 // signalled, and killed when what is left of the grace has passed.
-func stopContainer(ctx context.Context, pod *entities.PodInspectReport, c define.InspectPodContainerInfo, end time.Time) error {
+func (d *Driver) stopContainer(ctx context.Context, pod *entities.PodInspectReport, c define.InspectPodContainerInfo, end time.Time) error {
 	if h, ok := preStop(pod, c.Name); ok && c.State == "running" {
 		inGrace, cancel := context.WithDeadline(ctx, end)
-		_ = runHook(inGrace, c.ID, h)
+		_ = d.runHook(inGrace, c.ID, h)
 		cancel()
 	}
 	left := max(min(leastGrace, grace(pod.Labels)), time.Until(end)).Round(time.Second)
