@@ -6,12 +6,10 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/containers/podman/v4/pkg/bindings/containers"
 	"github.com/containers/podman/v4/pkg/bindings/pods"
-	"github.com/containers/podman/v4/pkg/bindings/system"
 	"github.com/containers/podman/v4/pkg/domain/entities"
 	"golang.org/x/sync/errgroup"
 
@@ -38,7 +36,6 @@ func (d *Driver) observe(ctx context.Context) (live.Node, error) {
 		bare   []*entities.ListPodsReport
 		files  []live.File
 		claims []string
-		host   host
 		losses = d.client.losses()
 	)
 	if err := all(
@@ -49,8 +46,11 @@ func (d *Driver) observe(ctx context.Context) (live.Node, error) {
 		func() (err error) { bare, err = d.bare(ctx, losses); return err },
 		func() (err error) { files, err = d.files(ctx); return err },
 		func() (err error) { claims, err = d.claims(ctx); return err },
-		func() (err error) { host, err = d.host(ctx, losses); return err },
 	); err != nil {
+		return live.Node{}, err
+	}
+	host, err := d.host(ctx, losses)
+	if err != nil {
 		return live.Node{}, err
 	}
 	w := world{cluster: d.cluster, skew: d.client.clock.skew(), pods: map[string]*live.Pod{}, held: map[string]bool{}}
@@ -191,60 +191,12 @@ func split(all []live.File) (files []live.File, receipts []live.Receipt) {
 	return files, receipts
 }
 
-// host is what is asked once per connection.
-type host struct {
-	room  manifest.Resources
-	facts live.Facts
-}
-
-// hostCache holds what was asked after so many losses of the connection, and is good until the next one.
-type hostCache struct {
-	mu     sync.Mutex
-	host   host
-	losses int
-	known  bool
-	// sure is the number of losses after which a list of pods showed none without containers; -1 when none did yet.
-	sure int
-}
-
-func (d *Driver) host(ctx context.Context, losses int) (host, error) {
-	if h, ok := d.hosts.get(losses); ok {
-		return h, nil
-	}
-	info, err := system.Info(ctx, nil)
-	if err != nil {
-		return host{}, err
-	}
-	var h host
-	if i := info.Host; i != nil {
-		h.facts = live.Facts{
-			Podman: info.Version.Version, OS: i.Distribution.Distribution + " " + i.Distribution.Version,
-			Arch: i.Arch, Kernel: i.Kernel, CPUs: i.CPUs, Memory: i.MemTotal,
-		}
-	}
-	h.room = d.room(h.facts)
-	d.hosts.put(h, losses)
-	return h, nil
-}
-
 // bare lists the pods, when there may be some without a container.
 func (d *Driver) bare(ctx context.Context, losses int) ([]*entities.ListPodsReport, error) {
 	if d.hosts.isSure(losses) {
 		return nil, nil
 	}
 	return pods.List(ctx, nil)
-}
-
-func (c *hostCache) get(losses int) (host, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.host, c.known && c.losses == losses
-}
-
-func (c *hostCache) put(h host, losses int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.host, c.losses, c.known = h, losses, true
 }
 
 func (c *hostCache) isSure(losses int) bool {

@@ -39,6 +39,8 @@ type Driver struct {
 	seen    *seen
 	hosts   hostCache
 	ips     addressBook
+	life    context.Context // until Close
+	end     context.CancelFunc
 }
 
 // New makes a driver for the Node's providerID, podman+unix:///PATH or podman+ssh://[USER@]HOST[:PORT][/PATH].
@@ -49,6 +51,7 @@ func New(node manifest.Node, o Options) (*Driver, error) {
 		return nil, fmt.Errorf("%s: spec.providerID %q is not a URL", node.Name, node.ProviderID)
 	}
 	d := &Driver{node: node, cluster: o.Cluster, look: 5 * time.Second, change: time.Minute, seen: newSeen(), hosts: hostCache{sure: -1}}
+	d.life, d.end = context.WithCancel(context.Background())
 	if o.Look > 0 {
 		d.look = o.Look
 	}
@@ -67,7 +70,11 @@ func New(node manifest.Node, o Options) (*Driver, error) {
 }
 
 // Close ends the connection.
-func (d *Driver) Close() error { return d.client.close() }
+func (d *Driver) Close() error {
+	d.end()
+	d.hosts.join.Wait()
+	return d.client.close()
+}
 
 // do makes one or several calls of the bindings under a deadline. What failed on the way to the host is given back
 // as it was; what Podman said is cleaned of its internals.
