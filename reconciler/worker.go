@@ -181,9 +181,13 @@ func (w *worker) late(now time.Time) bool { return w.inLook && now.Sub(w.lookBeg
 // view is the host's, and silent too while a look is late.
 func (w *worker) view(awake time.Duration, now time.Time) live.Node {
 	n := w.host.view(awake)
-	if n.Silent == 0 && w.late(now) {
-		n.Silent, n.Why = max(awake-w.lookAwake, 1), fmt.Sprintf("no answer for %v", patience)
+	if !w.late(now) {
+		return n
 	}
+	if n.Silent == 0 {
+		n.Silent = max(awake-w.lookAwake, 1)
+	}
+	n.Why = cmp.Or(n.Why, fmt.Sprintf("no answer for %v", patience))
 	return n
 }
 
