@@ -20,6 +20,10 @@ REAL := ./cmd/... ./devfleet/... ./drivers/podman/... ./docs/...
 # Packages with goroutines of their own whose tests are fast.
 RACY := ./reconciler ./sources ./sources/dir ./drivers/fake ./status
 
+# What is fuzzed: PACKAGE:TARGET.
+FUZZ     := manifest:FuzzParse reconciler/plan:FuzzMake sources/git:FuzzTree
+FUZZTIME := 60s
+
 say = @printf '\n\033[1;36m── %s\033[0m\n' '$(1)'
 
 .PHONY: help
@@ -34,7 +38,7 @@ build: ## bin/podkeep, one static binary
 	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/podkeep ./cmd/podkeep
 
 .PHONY: test
-test: deps build unit race e2e check ## all that CI runs; installs what it needs
+test: deps build unit race fuzz e2e check ## all that CI runs; installs what it needs
 	$(call say,all of it passed)
 
 .PHONY: unit
@@ -47,6 +51,15 @@ race: ## the packages with goroutines, under the race detector (needs a C compil
 	$(call say,race)
 	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 go test -race $(RACY); \
 	else echo 'no gcc here: left out; apt-get install gcc libc6-dev brings it'; fi
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for a minute, side by side
+	$(call say,fuzz)
+	@pids=(); \
+	for f in $(FUZZ); do \
+	  go test ./$${f%:*} -run '^$$' -fuzz "^$${f#*:}\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x -parallel 1 2>&1 | sed "s/^/$${f#*:} /" & pids+=($$!); \
+	done; \
+	for pid in "$${pids[@]}"; do wait $$pid; done
 
 .PHONY: e2e
 e2e: ## the tests that drive real Podman nodes (root)
