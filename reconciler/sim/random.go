@@ -94,7 +94,11 @@ func (g *generator) line() {
 }
 
 func (g *generator) change() {
-	switch g.dice.IntN(11) {
+	switch g.dice.IntN(13) {
+	case 12:
+		g.commit("job/work hook=%s", g.pick("PreSync", "PostSync", "SyncFail", ""))
+	case 11:
+		g.commit("%s wave=%s", g.pick("web", "api"), g.pick("1", "-1", "", ""))
 	case 10:
 		g.commit("job/work image=%s parallel=%d halt=%s", g.pick("once-1", "once-2", "third", "5s"), 1+g.dice.IntN(3), g.pick("true", "", ""))
 	case 0, 1, 2:
@@ -136,9 +140,41 @@ func (s *Sim) arrived() error {
 	}
 	var errs []error
 	for _, w := range set.Workloads {
-		errs = append(errs, s.arrivedAt(w))
+		if s.behind(w, set) == "" {
+			errs = append(errs, s.arrivedAt(w))
+		}
 	}
 	return errors.Join(errs...)
+}
+
+// behind is a workload that failed and that this one waits for, if there is one. A SyncFail hook waits for one to fail.
+func (s *Sim) behind(w manifest.Workload, set manifest.Set) string {
+	failed := ""
+	for _, other := range set.Workloads {
+		before := other.In(manifest.PreSync) || w.In(manifest.PostSync) || !w.IsHook() && !other.IsHook() && other.Wave < w.Wave
+		if other.ID != w.ID && before && s.failed(other) {
+			return other.Name
+		}
+		if s.failed(other) {
+			failed = other.Name
+		}
+	}
+	if w.In(manifest.SyncFail) && failed == "" {
+		return "nothing failed"
+	}
+	return ""
+}
+
+// failed says whether a receipt of the workload's revision says so.
+func (s *Sim) failed(w manifest.Workload) bool {
+	for _, host := range s.world.Hosts() {
+		for _, r := range s.world.Truth(host, cluster).Receipts {
+			if r.App == w.ID && r.Verb == live.Failed && r.Rev == w.Revision.Rev {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (s *Sim) arrivedAt(w manifest.Workload) error {
