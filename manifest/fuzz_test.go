@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"os"
 	"strings"
 	"testing"
 
@@ -10,14 +9,17 @@ import (
 
 // FuzzParse holds Parse and all that follows to: no panic, no hang, the same answer twice, and a place for each problem.
 func FuzzParse(f *testing.F) {
-	data, err := os.ReadFile("testdata/wrong.txtar")
-	if err != nil {
-		f.Fatal(err)
+	for _, name := range []string{"wrong.txtar", "wrong_pod.txtar", "render.txtar"} {
+		golden, err := txtar.ParseFile("testdata/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, c := range golden.Files {
+			text, _, _ := strings.Cut(string(c.Data), "====\n")
+			f.Add(text)
+		}
 	}
-	for _, c := range txtar.Parse(data).Files {
-		text, _, _ := strings.Cut(string(c.Data), "====\n")
-		f.Add(text)
-	}
+	f.Add(everything)
 	f.Add(rich)
 	f.Fuzz(func(t *testing.T, text string) {
 		s := set("c", "x.yaml", text, "y.yaml", rich)

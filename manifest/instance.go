@@ -41,7 +41,7 @@ func domainOf(s corev1.PodSpec, namespace string) string {
 }
 
 func clip(name string, n int) string {
-	return strings.TrimRight(name[:max(1, min(n, len(name)))], "-.")
+	return strings.TrimRight(name[:max(0, min(n, len(name)))], "-.")
 }
 
 // settle resolves the variables in order, each seeing those before it, then the command.

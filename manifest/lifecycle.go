@@ -1,7 +1,9 @@
 package manifest
 
 import (
-	"golang.org/x/sys/unix"
+	"slices"
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -12,10 +14,14 @@ func (c *check) lifecycle(at string, l *corev1.Lifecycle, s corev1.PodSpec) {
 	}
 	c.hook(under(at, "postStart"), l.PostStart, s)
 	c.hook(under(at, "preStop"), l.PreStop, s)
-	if l.StopSignal != nil && unix.SignalNum(string(*l.StopSignal)) == 0 {
-		c.refuse(under(at, "stopSignal"), "%q is not a signal such as SIGTERM or SIGUSR1", *l.StopSignal)
+	if l.StopSignal != nil && !slices.Contains(signals, string(*l.StopSignal)) {
+		c.refuse(under(at, "stopSignal"), "%q is not a signal such as SIGTERM or SIGUSR1%s", *l.StopSignal, didYouMean(string(*l.StopSignal), signals))
 	}
 }
+
+// signals are those of Linux that have a name of their own.
+var signals = strings.Fields("SIGABRT SIGALRM SIGBUS SIGCHLD SIGCONT SIGFPE SIGHUP SIGILL SIGINT SIGIO SIGKILL SIGPIPE SIGPROF SIGPWR SIGQUIT " +
+	"SIGSEGV SIGSTKFLT SIGSTOP SIGSYS SIGTERM SIGTRAP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGUSR1 SIGUSR2 SIGVTALRM SIGWINCH SIGXCPU SIGXFSZ")
 
 func (c *check) hook(at string, h *corev1.LifecycleHandler, s corev1.PodSpec) {
 	if h == nil || h.HTTPGet != nil || h.TCPSocket != nil {

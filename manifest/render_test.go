@@ -56,17 +56,20 @@ func asYAML(t *testing.T, v any) string {
 }
 
 func TestARevisionSurvivesJSON(t *testing.T) {
-	w := load(t, "x.yaml", rich).Workloads[0]
-	text, err := json.Marshal(w.Revision)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var back Revision
-	if err := json.Unmarshal(text, &back); err != nil {
-		t.Fatal(err)
-	}
-	if asYAML(t, back.Pod("web-1", nil, nil)) != asYAML(t, w.Revision.Pod("web-1", nil, nil)) {
-		t.Error("a pod of a stored revision is another one")
+	for _, manifests := range []string{rich, everything} {
+		w := set("a1b2c3d4", "x.yaml", manifests).Workloads[0]
+		text, err := json.Marshal(w.Revision)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Revision
+		if err := json.Unmarshal(text, &back); err != nil {
+			t.Fatal(err)
+		}
+		got, want := back.Pod("web-1", nil, nil), w.Revision.Pod("web-1", nil, nil)
+		if asYAML(t, got) != asYAML(t, want) || len(got.Texts) != len(want.Texts) {
+			t.Error("a pod of a stored revision is another one")
+		}
 	}
 }
 

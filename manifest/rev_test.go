@@ -40,11 +40,50 @@ metadata: {name: key}
 stringData: {password: hunter2, unused: x}
 `
 
+// everything uses what came after the first revs were on pods.
+const everything = `
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop}
+spec:
+  hostname: web
+  dnsPolicy: ClusterFirst
+  enableServiceLinks: false
+  securityContext: {fsGroup: 1, supplementalGroups: [2], seccompProfile: {type: RuntimeDefault}}
+  imagePullSecrets: [{name: registry}]
+  initContainers:
+  - {name: first, image: a, restartPolicy: Always}
+  containers:
+  - name: main
+    image: b
+    livenessProbe: {tcpSocket: {port: 80}, periodSeconds: 5}
+    lifecycle: {preStop: {sleep: {seconds: 1}}}
+    volumeMounts: [{name: all, mountPath: /all, subPath: a}]
+  volumes:
+  - name: all
+    projected: {sources: [{downwardAPI: {items: [{path: a, fieldRef: {fieldPath: metadata.name}}]}}, {secret: {name: registry}}]}
+  - {name: mem, emptyDir: {medium: Memory, sizeLimit: 1Gi}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: registry, namespace: shop}
+type: kubernetes.io/dockerconfigjson
+stringData: {.dockerconfigjson: "{}"}
+`
+
+func TestWhatIsNotRunYetIsPartOfTheRev(t *testing.T) {
+	for _, edit := range [][]string{{"periodSeconds: 5", "periodSeconds: 6"}, {`: "{}"`, `: "{ }"`}, {"1Gi", "2Gi"}, {"{seconds: 1}", "{seconds: 2}"}} {
+		if rev(t, strings.Replace(everything, edit[0], edit[1], 1)) == rev(t, everything) {
+			t.Errorf("%s is as %s", edit[1], edit[0])
+		}
+	}
+}
+
 func rev(t *testing.T, text string) string {
 	t.Helper()
-	s := load(t, "web.yaml", text)
-	if len(s.Workloads) != 1 {
-		t.Fatalf("%d workloads, want 1", len(s.Workloads))
+	s := set("a1b2c3d4", "web.yaml", text)
+	if refused, _ := Refusals(s.Problems); len(s.Workloads) != 1 || len(refused) > 0 {
+		t.Fatalf("%d workloads, want 1: %s", len(s.Workloads), wrongs(s))
 	}
 	return s.Workloads[0].Revision.Rev
 }
@@ -60,6 +99,7 @@ func TestARevisionKeepsItsRevForEver(t *testing.T) {
 		"replica set": {strings.Replace(deployment("web", "nginx:1"), "Deployment", "ReplicaSet", 1), "v1-c8ba0eeeffce67504815"},
 		"replication controller": {"apiVersion: v1\nkind: ReplicationController\nmetadata: {name: a}\nspec: {template: {metadata: {labels: {a: b}}, " +
 			"spec: {containers: [{name: a, image: b, securityContext: {privileged: false, runAsUser: 0}}]}}}", "v1-55bc3f8bb90f1716abeb"},
+		"a pod of everything": {everything, "v1-44d8bc80358be722012f"},
 	} {
 		if got := rev(t, c.text); got != c.want {
 			t.Errorf("%s: rev is %s, want %s", name, got, c.want)
