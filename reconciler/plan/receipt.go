@@ -69,7 +69,10 @@ func (w *world) copyReceipts() {
 // keeps says which receipts of a workload are still needed: those of its newest generations and of the last promotion. None,
 // when it left HEAD and has no pods, and no silent node can have any.
 func (w *world) keeps(app manifest.ID) func(live.Receipt) bool {
-	if app.Kind != "Node" && find(w.want, app) == nil && len(w.pods[app]) == 0 && !w.anySilent() && w.mayPrune() == "" {
+	if app.Kind == claimKind && w.forgets(app) {
+		return func(live.Receipt) bool { return false }
+	}
+	if app.Kind != "Node" && app.Kind != claimKind && find(w.want, app) == nil && len(w.pods[app]) == 0 && !w.anySilent() && w.mayPrune() == "" {
 		return func(live.Receipt) bool { return false }
 	}
 	var gens []int
@@ -104,7 +107,8 @@ func (w *world) moved(wl *manifest.Workload) bool {
 			return false
 		}
 		then := find(set, wl.ID)
-		if then == nil && len(set.Problems) == 0 || then != nil && then.Revision.Rev != wl.Revision.Rev {
+		refused, _ := manifest.Refusals(set.Problems)
+		if then == nil && len(refused) == 0 || then != nil && then.Revision.Rev != wl.Revision.Rev {
 			return w.descends(failed.Commit)
 		}
 	}
