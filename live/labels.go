@@ -33,6 +33,7 @@ const (
 	LabelReceipt = "podkeep.io/receipt" // on a receipt: its verb
 	LabelStep    = "podkeep.io/step"
 	LabelSteps   = "podkeep.io/steps"
+	LabelNode    = "podkeep.io/node"   // on a claim's receipts: where its volume is
 	LabelTime    = "podkeep.io/time"   // RFC 3339, nanoseconds, UTC
 	LabelWhy     = "podkeep.io/why"    // never a secret's value
 	LabelObject  = "podkeep.io/object" // on a rev File: the Revision as JSON
@@ -119,11 +120,15 @@ func (r Receipt) Name() string {
 
 // Labels say all of the receipt; ParseReceipt reads them back.
 func (r Receipt) Labels(cluster, source string) map[string]string {
-	return map[string]string{
+	labels := map[string]string{
 		LabelCluster: cluster, LabelSource: source, LabelReceipt: r.Verb, LabelApp: r.App.String(),
 		LabelRev: r.Rev, LabelGen: strconv.Itoa(r.Gen), LabelCommit: r.Commit, LabelStep: strconv.Itoa(r.Step),
 		LabelSteps: r.Steps, LabelTime: r.Time.UTC().Format(time.RFC3339Nano), LabelWhy: r.Why,
 	}
+	if r.Node != "" {
+		labels[LabelNode] = r.Node
+	}
+	return labels
 }
 
 // ParseReceipt reads a receipt from its labels. ok is false when the labels are not a receipt's.
@@ -146,7 +151,7 @@ func ParseReceipt(labels map[string]string) (r Receipt, ok bool) {
 	step, _ := strconv.Atoi(labels[LabelStep])
 	return Receipt{
 		App: app, Verb: labels[LabelReceipt], Rev: labels[LabelRev], Gen: gen, Commit: labels[LabelCommit],
-		Step: step, Steps: labels[LabelSteps], Time: at, Why: labels[LabelWhy],
+		Step: step, Steps: labels[LabelSteps], Time: at, Why: labels[LabelWhy], Node: labels[LabelNode],
 	}, true
 }
 

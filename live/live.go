@@ -113,6 +113,8 @@ const (
 	Promoted = "promoted" // Rev is the stable one from here on
 	Failed   = "failed"   // Rev missed its deadline and is held until Git changes
 	Tallied  = "tally"    // so much of a Job has ended; only the newest is kept, and none when the Job has ended
+	Bound    = "bound"    // a claim's volume is to be on Node
+	Made     = "made"     // it has been seen there
 	Done     = "done"     // a run-to-completion workload finished, or a Node that left HEAD was drained
 )
 
@@ -127,4 +129,5 @@ type Receipt struct {
 	Steps  string // digest of the step list
 	Time   time.Time
 	Why    string
+	Node   string // of a claim's receipts
 }

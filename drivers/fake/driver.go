@@ -144,6 +144,9 @@ func (d driver) run(h *host, want manifest.Pod) error {
 			return err
 		}
 	}
+	if err := d.volumes(h, want); err != nil {
+		return err
+	}
 	for _, c := range containers(want.Spec) {
 		if err := d.container(h, p, c, want.Attempt[c.Name]); err != nil {
 			return err
@@ -173,6 +176,25 @@ func (d driver) turn(h *host, p *pod, spec corev1.PodSpec) error {
 		}
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// volumes makes the volumes that the pod may make, and misses the others.
+func (d driver) volumes(h *host, want manifest.Pod) error {
+	for _, claim := range manifest.ClaimsOf(want.Spec) {
+		id := want.Namespace + "/" + claim
+		volume := d.cluster + "/" + id
+		switch {
+		case h.volumes[volume]:
+		case !slices.Contains(want.Make, claim):
+			return fmt.Errorf("run %s: the volume of claim %s is not there", want.Name, id)
+		default:
+			h.volumes[volume] = true
+			if err := d.write(h); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -39,6 +39,7 @@ type host struct {
 	store   map[string]bool // images
 	pods    map[string]*pod
 	files   map[string]*file
+	volumes map[string]bool // claims, as cluster/namespace/name
 	faults  []fault
 	watched []chan<- struct{}
 }
@@ -96,6 +97,7 @@ func (w *World) Add(name string, room manifest.Resources) {
 	w.hosts[name] = &host{
 		name: name, room: room,
 		store: map[string]bool{}, pods: map[string]*pod{}, files: map[string]*file{},
+		volumes: map[string]bool{},
 	}
 }
 
@@ -178,6 +180,7 @@ func (w *World) Copy() *World {
 func (h *host) copy() *host {
 	c := *h
 	c.store, c.faults, c.watched = maps.Clone(h.store), slices.Clone(h.faults), nil
+	c.volumes = maps.Clone(h.volumes)
 	c.pods, c.files = map[string]*pod{}, map[string]*file{}
 	for name, p := range h.pods {
 		q := *p
@@ -240,6 +243,11 @@ func (h *host) node(cluster string, now time.Time) live.Node {
 			continue
 		}
 		n.Files = append(n.Files, live.File{Name: f.name, Labels: f.labels})
+	}
+	for _, volume := range slices.Sorted(maps.Keys(h.volumes)) {
+		if claim, ours := strings.CutPrefix(volume, cluster+"/"); ours {
+			n.Volumes = append(n.Volumes, claim)
+		}
 	}
 	return n
 }

@@ -78,7 +78,13 @@ func (w *World) Reboot(name string) { w.on(name, func(h *host) { h.halt() }) }
 func (w *World) Wipe(name string) {
 	w.on(name, func(h *host) {
 		h.pods, h.files, h.store = map[string]*pod{}, map[string]*file{}, map[string]bool{}
+		h.volumes = map[string]bool{}
 	})
+}
+
+// Drop removes the volume of a claim, namespace/name, as a person would by hand.
+func (w *World) Drop(name, cluster, claim string) {
+	w.on(name, func(h *host) { delete(h.volumes, cluster+"/"+claim) })
 }
 
 // halt leaves containers as Podman finds them after a reboot: what had exited is exited still, what ran is

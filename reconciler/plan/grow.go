@@ -93,7 +93,7 @@ func (k *work) create(rev string, gen, slot int, why string) bool {
 		return false
 	}
 	r := k.request(f, slot)
-	host, refusal := schedule.Place(r, k.hosts)
+	host, refusal := k.place(f, r)
 	if host == nil {
 		k.app.Waits = append(k.app.Waits, fmt.Sprintf("slot %d of %s: %s", slot, live.ShortRev(rev), refusal))
 		return false
@@ -120,20 +120,14 @@ func (k *work) birth(f form, gen, slot int, r schedule.Request) live.Pod {
 func (k *work) request(f form, slot int) schedule.Request {
 	return schedule.Request{
 		App: f.App, Name: live.PodName(k.h.Cluster, f.App, f.Rev, slot), Room: requests(f.Spec),
-		Ports: hostPorts(f), Spec: &f.Spec, Rev: f.Rev, Files: f.lacking(),
+		Ports: hostPorts(f), Spec: &f.Spec, Rev: f.Rev, Files: f.lacking(), Ties: k.ties(f),
 	}
 }
 
 // hostPorts are the ports that a pod takes on its node, in the form that label podkeep.io/ports has.
 func hostPorts(f form) []string {
-	sidecars := live.Sidecars(live.InitOf(f.Spec))
 	var ports []string
-	for _, c := range f.Spec.InitContainers {
-		if slices.Contains(sidecars, c.Name) {
-			ports = append(ports, portsOf(c, f.Spec.HostNetwork)...)
-		}
-	}
-	for _, c := range f.Spec.Containers {
+	for _, c := range slices.Concat(f.Spec.InitContainers, f.Spec.Containers) {
 		ports = append(ports, portsOf(c, f.Spec.HostNetwork)...)
 	}
 	sort.Strings(ports)
@@ -160,7 +154,13 @@ func portsOf(c corev1.Container, hostNetwork bool) (ports []string) {
 
 // run puts what the pod needs on its node, and runs it there.
 func (k *work) run(n *node, p live.Pod, f form, attempt map[string]int, why string) {
+	fresh, held := k.volumes(n, f)
+	if held != "" {
+		k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s: %s", p.Name, n.Name, held))
+		return
+	}
 	pod := k.podOf(p, f, attempt)
+	pod.Make = fresh
 	pod.Auth = f.auth()
 	var files []manifest.File
 	if k.wl.Job == nil || len(f.Files) > 0 { // a Job's pods are never replaced in an older form

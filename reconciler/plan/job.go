@@ -14,7 +14,6 @@ import (
 	"github.com/podkeep/podkeep/reconciler/health"
 	"github.com/podkeep/podkeep/reconciler/job"
 	"github.com/podkeep/podkeep/reconciler/rollout"
-	"github.com/podkeep/podkeep/reconciler/schedule"
 )
 
 // job plans one Job that HEAD asks for.
@@ -132,7 +131,7 @@ func (k *work) attempt(s job.Start, gen int) bool {
 	f := formOf(*k.wl)
 	r := k.request(f, s.Slot)
 	r.Name = fmt.Sprintf("%s-%d", r.Name, s.Try)
-	host, refusal := schedule.Place(r, k.hosts)
+	host, refusal := k.place(f, r)
 	if host == nil {
 		k.app.Waits = append(k.app.Waits, fmt.Sprintf("attempt %d of slot %d: %s", s.Try, s.Slot, refusal))
 		return false

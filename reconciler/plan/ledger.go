@@ -75,7 +75,7 @@ func (k *work) imposed() string {
 			return p.node.Name + " is silent"
 		}
 	}
-	return ""
+	return k.claimed()
 }
 
 // hiding says why missing pods may run where nobody can look: on a node that this controller has not heard yet, and that
@@ -115,8 +115,11 @@ func (k *work) trouble() string {
 	return ""
 }
 
-// stopsFirst says whether host ports leave new pods no room beside the old ones.
+// stopsFirst says whether a claim or host ports leave new pods no room beside the old ones.
 func (k *work) stopsFirst() (bool, string) {
+	if only, why := k.oneWriter(); only {
+		return only, why
+	}
 	r := k.request(formOf(*k.wl), 0)
 	if len(r.Ports) == 0 || k.wl.Strategy.Type == manifest.Recreate {
 		return false, ""

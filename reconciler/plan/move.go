@@ -19,6 +19,9 @@ func (k *work) move() {
 		if p.node.gone {
 			why = p.node.Name + " left Git"
 		}
+		if p.stray != "" {
+			why = p.stray
+		}
 		switch {
 		case k.step.Phase == rollout.Starting || k.hidden != "":
 		case k.stopsBeforeMove():

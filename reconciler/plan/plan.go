@@ -75,6 +75,7 @@ type Plan struct {
 	Commit  string
 	Actions []Action
 	Apps    []App    // sorted by ID
+	Claims  []Claim  // sorted by ID
 	Notes   []string // what concerns the fleet as a whole: silence, held pruning, foreign sources
 	Wake    time.Time
 	// Fetch is the time that a fetch must begin after for something held to go on; zero when none is waited for.
@@ -104,6 +105,7 @@ func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
 		}
 	}
 	w.prune()
+	w.tellClaims()
 	w.copyReceipts()
 	w.collectFiles()
 	w.plan.sort()

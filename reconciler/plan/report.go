@@ -31,6 +31,9 @@ func (k *work) report() {
 	k.count()
 	k.app.Stable, k.app.Why = k.step.Stable, k.step.Why
 	k.app.State = k.state()
+	if k.blocked != nil && k.blocked.stuck && k.app.State == Progressing {
+		k.app.State, k.app.Why = Held, k.blocked.why
+	}
 	k.waits()
 	k.wake(k.step.Wake)
 	if k.step.Phase == rollout.Waiting && k.barrier.stands() {

@@ -42,7 +42,8 @@ type pod struct {
 	node      *node
 	verdict   health.Verdict
 	available bool
-	moving    bool // its node is being drained
+	moving    bool   // its node is being drained, or the data of its claim is elsewhere
+	stray     string // where the data of its claim is
 }
 
 func (p *pod) seen() bool { return p.node.reach == answers }
@@ -61,6 +62,7 @@ type world struct {
 	// receipts are each workload's, one of each name.
 	receipts map[manifest.ID][]live.Receipt
 	plan     Plan
+	claims   map[manifest.ID]*claim
 	rolling  int // workloads between two revisions
 	lowest   *lateWave
 	pre      *barrier // the PreSync hooks that are not done
@@ -70,12 +72,13 @@ func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w := &world{
 		h: h, want: h.Want(), now: now, watched: have.Watched, pods: map[manifest.ID][]*pod{},
 		alien: map[manifest.ID]string{}, receipts: map[manifest.ID][]live.Receipt{},
+		claims: map[manifest.ID]*claim{},
 	}
 	w.addNodes(have)
 	w.judgeSilence()
 	w.addHosts()
-	w.addPods()
 	w.addReceipts()
+	w.addPods()
 	return w
 }
 
@@ -212,6 +215,9 @@ func (w *world) book(n *node, p live.Pod) {
 
 func (w *world) judge(n *node, l live.Pod, wl *manifest.Workload) *pod {
 	p := &pod{Pod: l, node: n, verdict: health.Of(l, w.now), moving: n.evicts(wl)}
+	if p.stray = w.strays(n, l, wl); p.stray != "" {
+		p.moving = true
+	}
 	if n.reach != answers || !p.verdict.Ready() {
 		return p
 	}

@@ -9,13 +9,22 @@ import (
 
 // filters each give the reason why a host cannot take a pod, to be read after a count, or "".
 var filters = []func(Request, *Host) string{
-	nodeName, selector, taints, cordon, files, ports, name, cpu, memory,
+	ties, nodeName, selector, taints, cordon, files, ports, name, cpu, memory,
 }
 
 func refuse(r Request, h *Host) string {
 	for _, filter := range filters {
 		if reason := filter(r, h); reason != "" {
 			return reason
+		}
+	}
+	return ""
+}
+
+func ties(r Request, h *Host) string {
+	for _, t := range r.Ties {
+		if t.Node != h.Name {
+			return "not " + t.Node + ", which has claim " + t.Claim
 		}
 	}
 	return ""

@@ -20,9 +20,14 @@ type Request struct {
 	Ports []string // host ports, "80/tcp" or "192.0.2.1:80/tcp"
 	Spec  *corev1.PodSpec
 	Rev   string
+	// Ties are the nodes that hold the data of the pod's claims.
+	Ties []Tie
 	// Files that only a node that has them already can give; nil for what can be put anywhere.
 	Files []string
 }
+
+// Tie binds a pod to the node that has the data of one of its claims.
+type Tie struct{ Claim, Node string }
 
 // Host is a node that answers, and what is taken on it. Place counts what it puts there.
 type Host struct {

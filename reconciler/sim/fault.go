@@ -29,6 +29,11 @@ func (s *Sim) fault(verb string, args []string) (bool, error) {
 		s.world.Wipe(node)
 	case "mend":
 		s.world.Mend(node)
+	case "lose":
+		if len(args) != 3 || args[1] != "claim" {
+			return true, fmt.Errorf("lose NODE claim NAME")
+		}
+		s.world.Drop(node, cluster, "default/"+args[2])
 	case "skew":
 		d, err := time.ParseDuration(one(args[1:]))
 		s.world.Skew(node, d)

@@ -115,6 +115,12 @@ func (s *Sim) decide(args []string) error {
 	if err != nil {
 		return err
 	}
+	if claim, ok := strings.CutPrefix(args[1], "pvc/"); ok {
+		s.repo.decisions = append(s.repo.decisions, manifest.Decision{
+			Time: s.now, Verb: args[0], App: manifest.ClaimID("default", claim), Rev: "-", Who: "sim", Note: s.repo.head,
+		})
+		return nil
+	}
 	i := slices.IndexFunc(set.Workloads, func(w manifest.Workload) bool { return w.Name == args[1] })
 	if i < 0 {
 		return fmt.Errorf("no workload %s", args[1])

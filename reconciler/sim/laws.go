@@ -125,7 +125,7 @@ func shuffled(have live.Snapshot, dice *rand.Rand) live.Snapshot {
 	out := live.Snapshot{Nodes: mixed(have.Nodes, dice), Watched: have.Watched}
 	for i, n := range out.Nodes {
 		out.Nodes[i].Pods, out.Nodes[i].Files = mixed(n.Pods, dice), mixed(n.Files, dice)
-		out.Nodes[i].Receipts = mixed(n.Receipts, dice)
+		out.Nodes[i].Receipts, out.Nodes[i].Volumes = mixed(n.Receipts, dice), mixed(n.Volumes, dice)
 	}
 	return out
 }
@@ -239,7 +239,37 @@ func (j judge) effects(after *fake.World, when string) error {
 			errs = append(errs, fmt.Errorf("law 8, absence is proven: %s %s is gone", when, f))
 		}
 	}
-	return errors.Join(append(errs, j.room(after, when))...)
+	return errors.Join(append(errs, j.room(after, when), j.data(after, when))...)
+}
+
+// data: a claim that ever had data gets no second volume unless somebody decided so. Law 8 for what outlives pods.
+func (j judge) data(after *fake.World, when string) error {
+	had := map[string]bool{}
+	for _, host := range j.before.Hosts() {
+		n := j.before.Truth(host, cluster)
+		for _, claim := range n.Volumes {
+			had[claim] = true
+		}
+		for _, r := range n.Receipts {
+			if r.Verb == live.Made {
+				had[r.App.Namespace+"/"+r.App.Name] = true
+			}
+		}
+	}
+	for _, host := range after.Hosts() {
+		for _, claim := range after.Truth(host, cluster).Volumes {
+			if had[claim] && !slices.Contains(j.before.Truth(host, cluster).Volumes, claim) && !j.decided(claim) {
+				return fmt.Errorf("law 8, data: %s claim %s had data and gets an empty volume on %s", when, claim, host)
+			}
+		}
+	}
+	return nil
+}
+
+func (j judge) decided(claim string) bool {
+	return slices.ContainsFunc(j.p.History.Decisions, func(d manifest.Decision) bool {
+		return d.Verb == "retry" && d.App.Namespace+"/"+d.App.Name == claim
+	})
 }
 
 // bounds holds a workload's floor and ceiling. What faults have broken before may stay broken, and may not get worse.
@@ -262,7 +292,7 @@ func (j judge) bounds(w manifest.Workload, after *fake.World, when string) error
 
 // floorOf is how many pods must stay available: none where old pods must go before new ones come.
 func floorOf(w manifest.Workload) int {
-	if w.Strategy.Type == manifest.Recreate || w.Kind == "Pod" || (w.Replicas == 1 && hasHostPort(w.Revision.Spec)) {
+	if w.Strategy.Type == manifest.Recreate || w.Kind == "Pod" || (w.Replicas == 1 && (hasHostPort(w.Revision.Spec) || len(manifest.ClaimsOf(w.Revision.Spec)) > 0)) {
 		return 0
 	}
 	return max(0, w.Replicas-w.Strategy.MaxUnavailable)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,13 +26,13 @@ func (o object) equal(p object) bool {
 // kinds are the short forms before a name: pod/x, node/n1. None is a Deployment.
 var kinds = map[string]string{
 	"": "Deployment", "pod": "Pod", "rs": "ReplicaSet", "rc": "ReplicationController",
-	"job": "Job", "node": "Node", "ns": "Namespace", "cm": "ConfigMap",
+	"job": "Job", "node": "Node", "ns": "Namespace", "cm": "ConfigMap", "pvc": "PersistentVolumeClaim",
 }
 
 // words are all that can be said of an object. A flag alone means "true"; "=" with nothing after takes it back.
 var words = strings.Fields(`image replicas surge unavail strategy deadline min-ready suspend paused config secret env
 	completions parallel indexed backoff per-index max-failed ttl active-deadline halt
-	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain silence capacity init wave needs hook hook-delete`)
+	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain silence capacity init wave needs hook hook-delete claim mode`)
 
 // say reads words on top of what the object says already.
 func (o object) say(tokens []string) (object, error) {
@@ -92,6 +93,10 @@ func (o object) docs() []m {
 		return []m{o.node()}
 	case "Namespace":
 		return []m{{"apiVersion": "v1", "kind": "Namespace", "metadata": o.meta()}}
+	case "PersistentVolumeClaim":
+		return []m{{"apiVersion": "v1", "kind": o.kind, "metadata": o.meta(), "spec": m{
+			"accessModes": []string{cmp.Or(o.words["mode"], "ReadWriteOnce")}, "resources": m{"requests": m{"storage": "1Gi"}},
+		}}}
 	case "ConfigMap":
 		return []m{{"apiVersion": "v1", "kind": "ConfigMap", "metadata": o.meta(), "data": pairs(o.words["config"])}}
 	}
@@ -223,6 +228,10 @@ func (o object) pod() m {
 	}
 	if o.words["config"] != "" {
 		spec["volumes"] = []m{{"name": "config", "configMap": m{"name": o.name + "-config"}}}
+	}
+	for _, name := range strings.FieldsFunc(o.words["claim"], func(r rune) bool { return r == ',' }) {
+		volumes, _ := spec["volumes"].([]m)
+		spec["volumes"] = append(volumes, m{"name": name, "persistentVolumeClaim": m{"claimName": name}})
 	}
 	return spec
 }

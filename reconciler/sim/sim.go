@@ -5,7 +5,7 @@
 //	fleet n1 n2 [WORD=..]        hosts, and Nodes in the first commit (in a later line: hosts alone)
 //	commit ID ITEM; ITEM ..      a commit on the branch's head. An item is
 //	    [KIND/]NAME WORD ..        the object, with these words on top of what it said before. Kinds: pod rs rc job
-//	                               node ns cm, none is a Deployment. Words: see object.go: image=v1 replicas=4 paused ..
+//	                               node ns cm pvc, none is a Deployment. Words: see object.go: image=v1 replicas=4 paused ..
 //	    remove [KIND/]NAME · break FILE · blank FILE · mend FILE · revert ID · allow-prune
 //	force-push ID                the branch goes back to ID, later commits are gone
 //	fetch down|up                fetches fail, or work again
@@ -24,12 +24,13 @@
 //	skew NODE DURATION           the node's clock is ahead by so much
 //	fail NODE CALL [N]           the next N calls fail (list run stop put delete pull)
 //	deaf NODE CALL [N]           the next N calls do their work and time out
+//	lose NODE claim NAME         the volume of a claim is removed from the node by hand
 //	mend NODE                    calls work again
 //	crash|rm NAME SLOT           a pod's container dies; a person removes a pod
 //	erase PREFIX                 a person removes Files
 //	foreign NODE NAME [app=KIND/NS/NAME] [slot=] [source=] [cluster=]   somebody else's pod
 //	repeat N LINE; LINE          again and again
-//	pods · receipts · files · status      print
+//	pods · receipts · files · volumes · status      print
 //
 // go test ./reconciler/sim -every 1 -seeds 500 kills at each write of each story and tells 500 made-up ones; -seed tells
 // one of them.
@@ -186,6 +187,8 @@ func (s *Sim) act(who, verb string, args []string) (string, error) {
 		return s.receipts(), nil
 	case "files":
 		return s.files(), nil
+	case "volumes":
+		return s.volumes(), nil
 	case "status":
 		return s.status(c)
 	default:

@@ -83,6 +83,9 @@ func (s *Sim) end() string {
 		for _, p := range n.Pods {
 			lines = append(lines, fmt.Sprintf("pod %s %s %d ready=%v", p.App, p.Rev, p.Slot, ready(p, s.now)))
 		}
+		for _, claim := range n.Volumes {
+			lines = append(lines, "volume "+claim)
+		}
 		for _, r := range n.Receipts {
 			lines = append(lines, fmt.Sprintf("receipt %s %s %s", r.App, r.Verb, r.Rev))
 		}

@@ -88,6 +88,16 @@ func (s *Sim) files() string {
 	return out.String()
 }
 
+func (s *Sim) volumes() string {
+	var out strings.Builder
+	for _, host := range s.world.Hosts() {
+		for _, claim := range s.world.Truth(host, cluster).Volumes {
+			fmt.Fprintf(&out, "%-3s %s\n", host, claim)
+		}
+	}
+	return out.String()
+}
+
 // status is what the controller would say now. It looks, and changes nothing.
 func (s *Sim) status(c *controller) (string, error) {
 	dry := s.dry(c)
