@@ -192,7 +192,7 @@ func (p Past) Text(w io.Writer, look Look) {
 	p.Report.headline(w, look)
 	p.Report.nodeTroubles(w, look)
 	if n := len(p.Silent); n > 0 && n < len(p.Report.Nodes) {
-		look.lines(w, "", "what "+strings.Join(p.Silent, ", ")+" ran when it was last heard is shown as there, if it was heard at all", Yellow)
+		look.lines(w, "", "what runs on "+strings.Join(p.Silent, ", ")+" now is not known", Yellow)
 	}
 	var rows [][]cell
 	for _, c := range p.Commits {

@@ -106,13 +106,41 @@ func (o *revertOptions) clone(ctx context.Context) (c clone, sub string, err err
 		if !ok {
 			return c, "", fmt.Errorf("%s: is in no Git repository, so there are no commits to revert", local)
 		}
-		return clone{dir: at.Root}, filepath.Join(at.Sub, o.path), nil
+		return clone{dir: at.Root, env: o.env()}, filepath.Join(at.Sub, o.path), nil
 	}
 	if at, ok, err := git.Find("."); err == nil && ok && o.isOf(ctx, clone{dir: at.Root}) {
-		return clone{dir: at.Root}, o.path, nil
+		return clone{dir: at.Root, env: o.env()}, o.path, nil
 	}
 	c, err = o.temporary(ctx)
 	return c, o.path, err
+}
+
+// env tells git of the key and the certificates that the flags name. What its own variables say goes before.
+func (o *revertOptions) env() (env []string) {
+	if os.Getenv("GIT_SSH_COMMAND") == "" && o.sshKey+o.knownHosts != "" {
+		command := "ssh"
+		if o.sshKey != "" {
+			command += " -o IdentitiesOnly=yes -i " + quoted(o.sshKey)
+		}
+		if o.knownHosts != "" {
+			command += " -o UserKnownHostsFile=" + quoted(o.knownHosts)
+		}
+		env = append(env, "GIT_SSH_COMMAND="+command)
+	}
+	if os.Getenv("GIT_SSL_CAINFO") == "" && o.caFile != "" {
+		env = append(env, "GIT_SSL_CAINFO="+absolute(o.caFile))
+	}
+	return env
+}
+
+// quoted is a path as a shell takes it, wherever it is read from.
+func quoted(path string) string { return "'" + strings.ReplaceAll(absolute(path), "'", `'\''`) + "'" }
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 // isOf says whether some remote of a repository is the source.
@@ -150,7 +178,7 @@ func (o *revertOptions) temporary(ctx context.Context) (clone, error) {
 	if err != nil {
 		return clone{}, err
 	}
-	c := clone{dir: dir, temporary: true}
+	c := clone{dir: dir, temporary: true, env: o.env()}
 	args := []string{"clone", "--quiet", "--no-checkout"}
 	if o.branch != "" {
 		args = append(args, "--branch", o.branch)

@@ -16,6 +16,7 @@ import (
 type clone struct {
 	dir       string
 	temporary bool
+	env       []string // what git is told beside its own environment
 }
 
 // git runs a command there and gives what it printed, without the last line end.
@@ -26,7 +27,7 @@ func (c clone) git(ctx context.Context, args ...string) (string, error) {
 		name, _, _ := strings.Cut(v, "=")
 		return name == "GIT_DIR" || name == "GIT_WORK_TREE" || name == "GIT_INDEX_FILE" || name == "LC_ALL"
 	})
-	cmd.Env = append(cmd.Env, "LC_ALL=C")
+	cmd.Env = append(append(cmd.Env, "LC_ALL=C"), c.env...)
 	cmd.Stdin = os.Stdin // for who is asked for a passphrase
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
@@ -116,7 +117,7 @@ func (c clone) prepare(ctx context.Context, at place, rev string) (*change, erro
 	if err != nil {
 		return nil, err
 	}
-	x.tree = clone{dir: filepath.Join(dir, "fleet")}
+	x.tree = clone{dir: filepath.Join(dir, "fleet"), env: c.env}
 	_, err = c.git(ctx, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet", "--detach", x.tree.dir, at.tip)
 	if err == nil {
 		err = x.undo(ctx)
