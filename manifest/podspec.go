@@ -47,7 +47,7 @@ func (c *check) containers(path string, s corev1.PodSpec) {
 		c.oneContainer(at, k, s, names)
 		c.restartPolicy(under(at, "restartPolicy"), k, true)
 		c.initContainer(at, k)
-		if isSidecar(k) {
+		if isSidecar(k) || !s.HostNetwork { // one that has ended listens to nothing, but what Podman publishes is the pod's for ever
 			c.hostPorts(under(at, "ports"), k, s.HostNetwork, ports)
 		}
 	}
