@@ -25,7 +25,7 @@ var built = map[reflect.Type]string{
 	typeOf[corev1.Container](): "name image command args workingDir ports envFrom env resources restartPolicy volumeMounts " +
 		"lifecycle imagePullPolicy securityContext stdin tty",
 	typeOf[corev1.LifecycleHandler](): "exec sleep",
-	typeOf[corev1.PodSecurityContext](): "runAsUser runAsGroup runAsNonRoot supplementalGroups fsGroup fsGroupChangePolicy sysctls " +
+	typeOf[corev1.PodSecurityContext](): "runAsUser runAsGroup runAsNonRoot supplementalGroups fsGroup sysctls " +
 		"seccompProfile",
 	typeOf[corev1.SecurityContext](): "capabilities privileged runAsUser runAsGroup runAsNonRoot readOnlyRootFilesystem " +
 		"allowPrivilegeEscalation seccompProfile",
@@ -55,6 +55,7 @@ var harmless = map[reflect.Type]map[string][]string{
 		"terminationMessagePolicy": {`"File"`},
 	},
 	typeOf[corev1.PodSecurityContext](): {
+		"fsGroupChangePolicy":      {`"OnRootMismatch"`},
 		"supplementalGroupsPolicy": {`"Merge"`},
 		"appArmorProfile":          {`{"type":"RuntimeDefault"}`},
 	},
@@ -138,6 +139,7 @@ var instead = map[reflect.Type]map[string]string{
 	typeOf[corev1.PodSecurityContext](): {
 		"windowsOptions":           "hosts run Linux",
 		"supplementalGroupsPolicy": "the groups that the image gives its user are always merged",
+		"fsGroupChangePolicy":      "a volume is given to the group once, when it is made",
 		"seLinuxChangePolicy":      "volumes are not relabelled",
 		"seLinuxOptions":           ownLabels,
 		"appArmorProfile":          ownProfile,

@@ -24,9 +24,6 @@ func (c *check) podContext(at string, s corev1.PodSpec) {
 	if sc.FSGroup != nil {
 		c.refuseAll(under(at, "fsGroup"), util.IsValidGroupID(*sc.FSGroup))
 	}
-	if p := sc.FSGroupChangePolicy; p != nil {
-		c.oneOf(under(at, "fsGroupChangePolicy"), string(*p), "Always", "OnRootMismatch")
-	}
 	c.sysctls(under(at, "sysctls"), sc.Sysctls, s)
 }
 

@@ -237,7 +237,7 @@ var samples = map[string][]string{
 	"PodSecurityContext.seLinuxOptions":           {`{level: "s0:c1,c2"}`},
 	"PodSecurityContext.supplementalGroups":       {`[100]`},
 	"PodSecurityContext.supplementalGroupsPolicy": {`Strict`, `Merge`},
-	"PodSecurityContext.fsGroupChangePolicy":      {`OnRootMismatch`},
+	"PodSecurityContext.fsGroupChangePolicy":      {`Always`, `OnRootMismatch`},
 	"PodSecurityContext.sysctls":                  {`[{name: net.ipv4.tcp_syncookies, value: "1"}]`},
 	"Sysctl.name":                                 {`net.ipv4.tcp_syncookies`, `vm.swappiness`},
 	"Sysctl.value":                                {`"1"`},
