@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,6 +98,7 @@ func (f *fleet) jobsByCommit(ctx context.Context, count int) (ended, noted time.
 		return 0, 0, nil, err
 	}
 	calls = f.calls(pushed)
+	narrate("%s", shares(calls))
 	if err := c.stop(); err != nil {
 		return 0, 0, nil, err
 	}
@@ -197,6 +199,37 @@ func (a *api) lastExit(ctx context.Context) (last time.Time, err error) {
 		}
 	}
 	return last, nil
+}
+
+// shares says how many calls of each kind there were, and how long they took together.
+func shares(calls []call) string {
+	type sum struct {
+		count int
+		took  time.Duration
+	}
+	sums := map[string]sum{}
+	for _, c := range calls {
+		_, path, _ := strings.Cut(c.path, "/libpod/")
+		path, _, _ = strings.Cut(path, "?")
+		parts := strings.Split(path, "/")
+		kind := c.method + " " + parts[0] + " " + parts[len(parts)-1]
+		if len(parts) == 2 && parts[1] != "create" && parts[1] != "json" {
+			kind = c.method + " " + parts[0]
+		}
+		if c.ended.IsZero() {
+			continue
+		}
+		s := sums[kind]
+		s.count++
+		s.took += c.ended.Sub(c.began)
+		sums[kind] = s
+	}
+	var lines []string
+	for kind, s := range sums {
+		lines = append(lines, fmt.Sprintf("%s %d in %s", kind, s.count, short(s.took)))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, ", ")
 }
 
 // jobManifests are Jobs whose one container ends at once.

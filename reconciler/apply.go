@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podkeep/podkeep/drivers"
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
@@ -26,6 +27,7 @@ const (
 type lane struct {
 	held    bool // the loop is thinking: begin nothing
 	puts    []plan.Action
+	noting  bool     // the put that is under way is of a receipt
 	pods    []errand // runs and stops
 	deletes []plan.Action
 
@@ -119,7 +121,7 @@ func policy(c corev1.Container) corev1.PullPolicy {
 }
 
 // dispatch begins what may begin: Files one after the other, then pods, Files to delete when nothing else is left but
-// waiting for images. Pulls wait for nothing.
+// waiting for images. Pulls wait for nothing. Pods do not wait for receipts: what a receipt announces is planned once it has been seen.
 func (w *worker) dispatch() {
 	if w.held || w.driver == nil {
 		return
@@ -127,10 +129,10 @@ func (w *worker) dispatch() {
 	w.beginPulls()
 	if w.under[plan.Put] == 0 && len(w.puts) > 0 {
 		a := w.puts[0]
-		w.puts = w.puts[1:]
+		w.puts, w.noting = w.puts[1:], isReceipt(a)
 		w.begin(a)
 	}
-	if w.under[plan.Put] > 0 {
+	if w.under[plan.Put] > 0 && !(w.noting && !slices.ContainsFunc(w.puts, isContent)) {
 		return
 	}
 	w.beginPods()
@@ -140,6 +142,10 @@ func (w *worker) dispatch() {
 		w.begin(a)
 	}
 }
+
+func isReceipt(a plan.Action) bool { return a.File.Labels[live.LabelReceipt] != "" }
+
+func isContent(a plan.Action) bool { return !isReceipt(a) }
 
 func ready(e errand) bool { return len(e.lacks) == 0 }
 
@@ -212,9 +218,9 @@ func (w *worker) do(ctx context.Context, driver drivers.Driver, a plan.Action) e
 	case plan.Put:
 		return within(ctx, w.PutTimeout, func(ctx context.Context) error { return driver.Put(ctx, *a.File) })
 	case plan.Run:
-		return within(ctx, w.RunTimeout, func(ctx context.Context) error { return driver.Run(ctx, *a.Pod) })
+		return within(ctx, w.RunTimeout+live.Extra(*a.Pod), func(ctx context.Context) error { return driver.Run(ctx, *a.Pod) })
 	case plan.Stop:
-		return within(ctx, w.StopTimeout, func(ctx context.Context) error { return driver.Stop(ctx, a.Name) })
+		return driver.Stop(ctx, a.Name) // which knows the pod's grace period, and ends soon after it
 	case plan.Delete:
 		return within(ctx, w.PutTimeout, func(ctx context.Context) error { return driver.Delete(ctx, a.Name) })
 	}
@@ -242,16 +248,26 @@ func (w *worker) beginPulls() {
 
 func (w *worker) beginPull(n need, app manifest.ID) {
 	w.pulls[n] = pull{app: app, began: w.Now()}
-	puller := w.driver.(drivers.Puller)
+	puller, auth := w.driver.(drivers.Puller), w.auth(n)
 	w.spawn(func(ctx context.Context) func() {
-		err := w.pull(ctx, puller, n)
+		err := w.pull(ctx, puller, n, auth)
 		return func() { w.endPull(n, err) }
 	})
 }
 
-func (w *worker) pull(ctx context.Context, puller drivers.Puller, n need) error {
+// auth is what all who wait for an image have to show for it.
+func (w *worker) auth(n need) (auth []manifest.Bytes) {
+	for _, e := range w.pods {
+		if e.Pod != nil && slices.Contains(e.lacks, n) {
+			auth = append(auth, e.Pod.Auth...)
+		}
+	}
+	return auth
+}
+
+func (w *worker) pull(ctx context.Context, puller drivers.Puller, n need, auth []manifest.Bytes) error {
 	return within(ctx, w.PullTimeout, func(ctx context.Context) error {
-		return puller.Pull(ctx, n.image, string(n.policy))
+		return puller.Pull(ctx, n.image, string(n.policy), auth...)
 	})
 }
 
@@ -301,7 +317,7 @@ func (w *worker) doNow(ctx context.Context, a plan.Action) {
 
 func (w *worker) pullNow(ctx context.Context, a plan.Action) error {
 	for _, n := range w.needs(a) {
-		if err := w.pull(ctx, w.driver.(drivers.Puller), n); err != nil {
+		if err := w.pull(ctx, w.driver.(drivers.Puller), n, a.Pod.Auth); err != nil {
 			return err
 		}
 	}

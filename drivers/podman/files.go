@@ -52,9 +52,12 @@ func (d *Driver) Put(ctx context.Context, file manifest.File) error {
 	}
 	name := d.secretName(file.Name)
 	return d.do(ctx, d.change, func(ctx context.Context) error {
-		_, err := secrets.Create(ctx, bytes.NewReader(data), new(secrets.CreateOptions).WithName(name).WithLabels(labels))
+		made, err := secrets.Create(ctx, bytes.NewReader(data), new(secrets.CreateOptions).WithName(name).WithLabels(labels))
 		if because(clean(err), secretInUse) {
 			return d.mine(ctx, file.Name)
+		}
+		if err == nil {
+			d.seen.add(d.entryOf(made.ID, labels))
 		}
 		return err
 	})
@@ -96,13 +99,18 @@ func (d *Driver) inspectFile(ctx context.Context, nameOrID string) (entry, error
 	if err != nil {
 		return entry{}, err
 	}
-	e := entry{id: report.ID}
-	if labels := report.Spec.Labels; labels[live.LabelCluster] == d.cluster && labels[labelFile] != "" {
+	return d.entryOf(report.ID, report.Spec.Labels), nil
+}
+
+// entryOf is what a secret's labels say. One that this driver has put is known by them without an inspection.
+func (d *Driver) entryOf(id string, labels map[string]string) entry {
+	e := entry{id: id}
+	if labels[live.LabelCluster] == d.cluster && labels[labelFile] != "" {
 		e.file, e.empty, e.labels = labels[labelFile], labels[labelEmpty] == "true", maps.Clone(labels)
 		delete(e.labels, labelFile)
 		delete(e.labels, labelEmpty)
 	}
-	return e, nil
+	return e
 }
 
 // files lists the cluster's Files. Lists hide labels, so each secret that was not seen before is inspected, once.

@@ -241,8 +241,8 @@ func (d *Driver) addresses(ctx context.Context, all []live.Pod, listed []entitie
 	group.SetLimit(8)
 	for i, p := range all {
 		at, ok := started[p.Name]
-		if !ok {
-			continue
+		if !ok || live.Over(p.Restart, p.Init, p.Containers) {
+			continue // what has ended needs no address
 		}
 		group.Go(func() (err error) {
 			all[i].IP, err = d.address(ctx, at)
