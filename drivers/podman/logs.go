@@ -33,6 +33,9 @@ func (d *Driver) Logs(ctx context.Context, ask live.Log, each func(live.Line) er
 			return err
 		}
 	}
+	if err := d.readFile(ctx, ask, each); !errors.Is(err, errNoFile) {
+		return gonelog(err)
+	}
 	if ask.Last >= 0 && !ask.Follow {
 		each = atMost(ask.Last, each)
 	}
@@ -47,6 +50,10 @@ func (d *Driver) Logs(ctx context.Context, ask live.Log, each func(live.Line) er
 	if errors.Is(err, errEnough) {
 		return nil
 	}
+	return gonelog(err)
+}
+
+func gonelog(err error) error {
 	if gone(err) {
 		return fmt.Errorf("%w: the container is gone", live.ErrNoLog)
 	}

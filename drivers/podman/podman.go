@@ -39,6 +39,7 @@ type Driver struct {
 	seen    *seen
 	hosts   hostCache
 	ips     addressBook
+	places  places
 	life    context.Context // until Close
 	end     context.CancelFunc
 }
