@@ -20,7 +20,8 @@ type Driver interface {
 	// live.Over it stops the sidecars. It does not pull: an image that is not there is an error. The Files and the claims
 	// that the pod names must be there, but for claims in Pod.Make. It may take live.Extra time.
 	Run(ctx context.Context, pod manifest.Pod) error
-	// Stop stops the named pod within its grace period and removes it with its containers and anonymous volumes.
+	// Stop stops the named pod within its grace period and removes it with its containers and the volumes of its own. It ends
+	// by itself soon after the grace period, however long that is.
 	// A pod that is not the cluster's is an error.
 	Stop(ctx context.Context, name string) error
 	// Put stores a File. It exists, in Observe, only once it is complete.
@@ -30,9 +31,10 @@ type Driver interface {
 	Close() error
 }
 
-// Puller fetches images. Policy is Always, IfNotPresent or Never, as Kubernetes means them.
+// Puller fetches images. Policy is Always, IfNotPresent or Never, as Kubernetes means them. Auth are .dockerconfigjson contents,
+// of which those for the image's registry are tried.
 type Puller interface {
-	Pull(ctx context.Context, image, policy string) error
+	Pull(ctx context.Context, image, policy string, auth ...manifest.Bytes) error
 }
 
 // Loader puts an image archive (docker-archive or oci-archive, tar) into the host's store.

@@ -54,7 +54,6 @@ type Options struct {
 	LookTimeout time.Duration // of a look, with the dialling it may need; 10 s
 	PutTimeout  time.Duration // of Put and Delete; 15 s
 	RunTimeout  time.Duration // of starting a pod whose images are there; 2 min
-	StopTimeout time.Duration // of stopping a pod, its grace period included; 10 min
 	PullTimeout time.Duration // of pulling one image; 10 min
 }
 
@@ -132,7 +131,7 @@ func (o Options) withDefaults() Options {
 	}{
 		{&o.Resync, 30 * time.Second}, {&o.LookEvery, 10 * time.Second},
 		{&o.ReadTimeout, time.Minute}, {&o.LookTimeout, 10 * time.Second}, {&o.PutTimeout, 15 * time.Second},
-		{&o.RunTimeout, 2 * time.Minute}, {&o.StopTimeout, 10 * time.Minute}, {&o.PullTimeout, 10 * time.Minute},
+		{&o.RunTimeout, 2 * time.Minute}, {&o.PullTimeout, 10 * time.Minute},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

@@ -118,7 +118,7 @@ func (s *site) Delete(ctx context.Context, name string) error {
 	return s.change(ctx, "delete", name, func() { delete(s.files, name) })
 }
 
-func (s *site) Pull(ctx context.Context, image, policy string) error {
+func (s *site) Pull(ctx context.Context, image, policy string, _ ...manifest.Bytes) error {
 	return s.enter(ctx, "pull", image)
 }
 

@@ -58,8 +58,8 @@ func (c counter) Delete(ctx context.Context, name string) error {
 	return c.timed(plan.Delete, func() error { return c.able.Delete(ctx, name) })
 }
 
-func (c counter) Pull(ctx context.Context, image, policy string) error {
-	return c.timed(reconciler.Pull, func() error { return c.able.Pull(ctx, image, policy) })
+func (c counter) Pull(ctx context.Context, image, policy string, auth ...manifest.Bytes) error {
+	return c.timed(reconciler.Pull, func() error { return c.able.Pull(ctx, image, policy, auth...) })
 }
 
 // fetching is source, telling of each fetch. It knows the past when source does.

@@ -104,7 +104,7 @@ func (d driver) write(h *host) error {
 	return nil
 }
 
-func (d driver) Pull(ctx context.Context, image, policy string) error {
+func (d driver) Pull(ctx context.Context, image, policy string, _ ...manifest.Bytes) error {
 	return d.call(ctx, Pull, func(h *host) error {
 		if h.store[image] && policy != string(corev1.PullAlways) {
 			return nil

@@ -2,18 +2,22 @@ package podman_test
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/drivers/drivertest"
+	"github.com/podkeep/podkeep/manifest"
 )
 
 func TestPullObeysItsPolicy(t *testing.T) {
@@ -45,6 +49,68 @@ func TestPullObeysItsPolicy(t *testing.T) {
 	}
 	if err := pull(t.Context(), image, "Always"); err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("Always: %v", err)
+	}
+}
+
+// guarded is a registry that lets in who knows the password, and holds app:1.
+func guarded(t *testing.T) (image string) {
+	t.Helper()
+	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	open := httptest.NewServer(inner)
+	defer open.Close()
+	push(t, open.URL, drivertest.Image(t))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "ann" || password != "right" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://") + "/app:1"
+}
+
+func login(image, password string) manifest.Bytes {
+	host, _, _ := strings.Cut(image, "/")
+	return manifest.Bytes(fmt.Sprintf(`{"auths": {%q: {"username": "ann", "password": %q}}}`, host, password))
+}
+
+func TestAPullShowsTheLoginsForItsRegistryOneAfterTheOther(t *testing.T) {
+	image := guarded(t)
+	d := open(shared.socket, "pullsecret")
+	defer d.Close()
+	pull := d.(drivers.Puller).Pull
+	for want, auth := range map[string][]manifest.Bytes{
+		"pull " + image + ": ":        {login("elsewhere.test/x", "right")},
+		"pull " + image + " as ann: ": {login(image, "wrong")},
+	} {
+		err := pull(t.Context(), image, "Always", auth...)
+		if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "unauthorized") || strings.Contains(err.Error(), "wrong") {
+			t.Errorf("%v", err)
+		}
+	}
+	if err := pull(t.Context(), image, "Always", login(image, "wrong"), login(image, "right")); err != nil {
+		t.Fatal(err)
+	}
+	if err := pull(t.Context(), image, "IfNotPresent"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestARegistryThatDoesNotAnswerIsSaidToBeSlow(t *testing.T) {
+	held := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-held }))
+	defer server.Close()
+	defer close(held)
+	image := strings.TrimPrefix(server.URL, "http://") + "/app:1"
+	d := open(shared.socket, "slow")
+	defer d.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	err := d.(drivers.Puller).Pull(ctx, image, "Always")
+	if err == nil || !strings.HasPrefix(err.Error(), "pull "+image+": not done after 1s, the registry or the way to it is slow") {
+		t.Errorf("%v", err)
 	}
 }
 

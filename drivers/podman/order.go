@@ -27,7 +27,7 @@ func (d *Driver) advance(ctx context.Context, b *builder, now []live.Container, 
 		if !slices.Contains(due, c.Name) {
 			continue
 		}
-		if err := d.start(ctx, c, now[i].ID); err != nil {
+		if err := d.startOne(ctx, c, now[i].ID); err != nil {
 			return err
 		}
 	}
@@ -43,8 +43,8 @@ func startAll(ctx context.Context, pod string) error {
 	return err
 }
 
-// start starts one container. The next one waits until its postStart hook has ended.
-func (d *Driver) start(ctx context.Context, c *corev1.Container, id string) error {
+// startOne starts a container. The next one waits until its postStart hook has ended.
+func (d *Driver) startOne(ctx context.Context, c *corev1.Container, id string) error {
 	if err := containers.Start(ctx, id, nil); err != nil {
 		return err
 	}
