@@ -141,6 +141,7 @@ var (
 	nodeUp      = gauge("node_up", "Whether the node answered the last look.", "node")
 	nodeSilent  = gauge("node_silent_seconds", "How long the node has not answered.", "node")
 	nodePods    = gauge("node_pods", "Our pods on the node, as last seen.", "node")
+	receipts    = gauge("receipts", "Transitions that are written down on the nodes, by verb; of several copies one counts.", "verb")
 	restarts    = gauge("app_container_restarts", "Restarts of the containers that exist.", byApp...)
 )
 
@@ -168,6 +169,24 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	for _, n := range w.Snapshot.Nodes {
 		collectNode(n, send)
 	}
+	for verb, n := range written(w.Snapshot) {
+		send(receipts, float64(n), verb)
+	}
+}
+
+// written counts the receipts of a fleet by verb.
+func written(s live.Snapshot) map[string]int {
+	counts := map[string]int{live.Began: 0, live.Halted: 0, live.Resumed: 0, live.Promoted: 0, live.Failed: 0, live.Done: 0}
+	seen := map[string]bool{}
+	for _, n := range s.Nodes {
+		for _, r := range n.Receipts {
+			if name := r.Name(); !seen[name] {
+				seen[name] = true
+				counts[r.Verb]++
+			}
+		}
+	}
+	return counts
 }
 
 func collectApps(list []Workload, send func(*prometheus.Desc, float64, ...string)) {

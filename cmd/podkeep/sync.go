@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/signal"
 	"syscall"
 	"time"
@@ -29,7 +30,8 @@ func syncCommand() *cobra.Command {
 		Long: paragraphs(`
 Reads, looks, thinks and acts until every object that is not suspended is at its revision and available, and every
 Job has finished.
-On a terminal a table follows what happens; elsewhere each change is a line.
+On a terminal a table follows what happens; elsewhere each change is a line. With --log-format json each
+action and each change is a JSON object on standard error instead, as run logs it.
 
 Exit codes
   0  converged
@@ -65,9 +67,13 @@ func (o *syncOptions) run(cmd *cobra.Command) error {
 	defer cancel()
 
 	began := time.Now()
-	show := newProgress(cmd.OutOrStdout(), began, o.verbose)
+	out, level := cmd.OutOrStdout(), logrus.ErrorLevel
+	if o.logFormat == "json" {
+		out, level = io.Discard, logrus.InfoLevel
+	}
+	show := newProgress(out, began, o.verbose)
 	last := outcome{why: "nothing was seen yet"}
-	options := o.options(source, o.logger(cmd.ErrOrStderr(), logrus.ErrorLevel))
+	options := o.options(source, o.logger(cmd.ErrOrStderr(), level))
 	options.AllowPrune, options.Adopt = o.prune, o.adopt
 	options.Tell = func(p reconciler.Pass) {
 		if ctx.Err() != nil || last.done {

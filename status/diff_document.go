@@ -1,0 +1,43 @@
+package status
+
+// DiffDocument is Differences for programs. Its keys are stable; new ones may come.
+type DiffDocument struct {
+	Cluster   string         `json:"cluster"`
+	Source    string         `json:"source"`
+	Commit    string         `json:"commit"`
+	Different bool           `json:"different"`
+	Objects   []DiffOfObject `json:"objects"`
+	Problems  []Fault        `json:"problems"`
+	Notes     []string       `json:"notes"`
+	Errors    []string       `json:"errors"`
+}
+
+// DiffOfObject is one Difference.
+type DiffOfObject struct {
+	App    string `json:"app"` // kind/namespace/name
+	Change string `json:"change"`
+	State  string `json:"state,omitempty"`
+	Why    string `json:"why,omitempty"`
+	From   string `json:"from,omitempty"`
+	To     string `json:"to,omitempty"`
+	Note   string `json:"note,omitempty"`
+	Diff   string `json:"diff,omitempty"`
+}
+
+// Document puts the differences for programs.
+func (d Differences) Document() DiffDocument {
+	r := d.Report
+	doc := DiffDocument{
+		Cluster: r.Cluster, Source: r.Source, Commit: r.Head.Commit, Different: len(d.List) > 0, Objects: []DiffOfObject{},
+		Problems: []Fault{}, Notes: append([]string{}, r.Notes...), Errors: append([]string{}, r.Errors...),
+	}
+	for _, x := range d.List {
+		doc.Objects = append(doc.Objects, DiffOfObject{
+			App: x.App.String(), Change: x.Change, State: x.State, Why: x.Why, From: x.From, To: x.To, Note: x.Note, Diff: x.Diff,
+		})
+	}
+	for _, p := range r.Problems {
+		doc.Problems = append(doc.Problems, fault(p))
+	}
+	return doc
+}
