@@ -62,7 +62,9 @@ func hookWords(notes map[string]string, key, helm string) (words []string, at st
 }
 
 // skipped says whether the object is to be passed over.
-func skipped(notes map[string]string) bool { return strings.TrimSpace(notes[AnnotationHook]) == hookSkip }
+func skipped(notes map[string]string) bool {
+	return strings.TrimSpace(notes[AnnotationHook]) == hookSkip
+}
 
 // hookOf is the hook that the annotations of a Job make of it, or nil.
 func hookOf(notes map[string]string) *Hook {
@@ -122,7 +124,9 @@ func (c *check) hookPhase(path, phase string) {
 func (w Workload) IsHook() bool { return w.Job != nil && w.Job.Hook != nil }
 
 // In says whether the workload is a hook of that phase.
-func (w Workload) In(phase string) bool { return w.IsHook() && slices.Contains(w.Job.Hook.Phases, phase) }
+func (w Workload) In(phase string) bool {
+	return w.IsHook() && slices.Contains(w.Job.Hook.Phases, phase)
+}
 
 // Deletes says whether the hook's pods go when it ended so.
 func (h *Hook) Deletes(policy string) bool { return h != nil && slices.Contains(h.Delete, policy) }
