@@ -19,7 +19,7 @@ import (
 
 func main() {
 	runs := flag.Int("runs", 5, "how often each way is measured; medians are shown")
-	only := flag.String("only", "starts,jobs,crowd,think", "which groups of figures")
+	only := flag.String("only", "starts,jobs,crowd,logs,think", "which groups of figures")
 	name := flag.String("name", "bench", "what the fleet is called that is measured on")
 	count := flag.Int("jobs", 300, "how many Jobs")
 	flag.Parse()
@@ -52,8 +52,10 @@ func measure(ctx context.Context, b bench, groups []string) (rows []row, err err
 		switch {
 		case group == "think":
 			more = think(b.runs)
+		case group == "logs":
+			more, err = logs(ctx, b.name)
 		case group != "starts" && group != "crowd" && group != "jobs":
-			err = fmt.Errorf("no group %q: there are starts, jobs, crowd and think", group)
+			err = fmt.Errorf("no group %q: there are starts, jobs, crowd, logs and think", group)
 		default:
 			if f == nil {
 				f, err = newFleet(ctx, b.name, 3)
