@@ -2,6 +2,7 @@ package devfleet_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -34,6 +35,8 @@ type stage struct {
 	run    *exec.Cmd // the controller, nil while there is none
 	log    *os.File
 	forge  *forge // where the tests of faults keep the repository
+
+	patience time.Duration // of await
 }
 
 // raise makes a fleet of three nodes, n3 over SSH, with a grace of 5 s, a bare repository to push to, and a clone of it
@@ -233,10 +236,10 @@ func (s *stage) image(ref, version string) []byte {
 	return archive
 }
 
-// await asks until the error is nil, for at most a minute and a half.
+// await asks until the error is nil, for as long as the stage is patient: a minute and a half, unless it says otherwise.
 func (s *stage) await(ask func() error) {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(s.Context(), cmp.Or(s.patience, 90*time.Second))
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
