@@ -114,7 +114,7 @@ var instead = map[reflect.Type]map[string]string{
 		"os":                           "hosts run Linux",
 		"hostUsers":                    "runAsUser and capabilities limit a container",
 		"schedulingGates":              `annotation podkeep.io/suspend: "true" makes a workload wait`,
-		"resourceClaims":               "devices are mounted with hostPath",
+		"resourceClaims":               "a limit such as podkeep.io/dev.net.tun: 1 gives a container a device of the node",
 		"resources":                    "write the resources of each container",
 	},
 	typeOf[corev1.NodeAffinity](): {
@@ -128,7 +128,7 @@ var instead = map[reflect.Type]map[string]string{
 	},
 	typeOf[corev1.Container](): {
 		"restartPolicyRules":       "restartPolicy of the pod says what is started again",
-		"volumeDevices":            "mount the device with a hostPath volume, in a privileged container",
+		"volumeDevices":            "a limit such as podkeep.io/dev.sdb: 1 gives a container a device of the node",
 		"terminationMessagePath":   "write to standard output, which podkeep logs shows",
 		"terminationMessagePolicy": "podkeep logs shows what a container wrote",
 	},
@@ -150,7 +150,7 @@ var instead = map[reflect.Type]map[string]string{
 		"appArmorProfile": ownProfile,
 		"procMount":       "it needs a user namespace, which pods do not have; a privileged container sees all of /proc",
 	},
-	typeOf[corev1.ResourceRequirements](): {"claims": "devices are mounted with hostPath"},
+	typeOf[corev1.ResourceRequirements](): {"claims": "a limit such as podkeep.io/dev.net.tun: 1 gives a container a device of the node"},
 	typeOf[corev1.EnvVarSource]():         {"fileKeyRef": "let the container's command read the file"},
 	typeOf[corev1.Volume](): {
 		"nfs": mountOnHosts, "iscsi": mountOnHosts, "cephfs": mountOnHosts, "rbd": mountOnHosts, "glusterfs": mountOnHosts, "fc": mountOnHosts,

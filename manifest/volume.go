@@ -88,7 +88,7 @@ func (c *check) hostPath(at string, h *corev1.HostPathVolumeSource) {
 	}
 	switch *h.Type {
 	case corev1.HostPathCharDev, corev1.HostPathBlockDev:
-		c.refuse(under(at, "type"), "%s is not supported yet; leave the type out: what is there is mounted", *h.Type)
+		c.refuse(under(at, "type"), "%s is not supported yet; a limit such as podkeep.io/dev.sdb: 1 gives a container a device of the node", *h.Type)
 	default:
 		c.oneOf(under(at, "type"), string(*h.Type), "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket")
 	}

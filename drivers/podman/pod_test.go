@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/podkeep/podkeep/drivers/drivertest"
 	"github.com/podkeep/podkeep/live"
@@ -199,4 +200,16 @@ func TestALookSeesWhatStdinAndTTYAre(t *testing.T) {
 	pod := b.pod("tty", "tty", "say", "done", "term")
 	pod.Spec.Containers[0].TTY, pod.Spec.Containers[0].Stdin = true, true
 	b.has(b.says(pod, "done"), "a terminal")
+}
+
+func TestAContainerIsGivenTheDevicesThatItAsksFor(t *testing.T) {
+	b := newBench(t)
+	pod := b.pod("device", "ls", "/dev/net", "say", "done", "term")
+	pod.Spec.Containers[0].Resources.Limits = corev1.ResourceList{"podkeep.io/dev.net.tun": resource.MustParse("1")}
+	b.has(b.says(pod, "done"), "tun ")
+	pod = b.pod("nodevice", "say", "done", "term")
+	pod.Spec.Containers[0].Resources.Limits = corev1.ResourceList{"podkeep.io/dev.not.there": resource.MustParse("1")}
+	if err := b.Driver.Run(t.Context(), pod); err == nil || !strings.Contains(err.Error(), "/dev/not/there") {
+		t.Errorf("%v", err)
+	}
 }

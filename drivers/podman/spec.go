@@ -107,6 +107,9 @@ func (b *builder) container(ctx context.Context, c *corev1.Container) (*specgen.
 	grace := uint(b.grace())
 	s.StopTimeout = &grace
 	limits(s, c.Resources)
+	for _, path := range manifest.Devices(c.Resources) {
+		s.Devices = append(s.Devices, spec.LinuxDevice{Path: path})
+	}
 	s.StopSignal = stopSignal(c)
 	b.namespaces(s)
 	if err := b.security(ctx, s, c); err != nil {
