@@ -19,7 +19,7 @@ import (
 func (k *work) mend() {
 	for _, p := range append(append([]*pod(nil), k.kept...), k.extra...) {
 		k.wake(p.verdict.Wake)
-		if !p.seen() || !p.verdict.Run || p.node.host == nil {
+		if !p.seen() || !p.verdict.Run || p.node.host == nil || k.leaving(p) {
 			continue
 		}
 		f, ok := k.form(p.App, p.Rev)
@@ -30,6 +30,21 @@ func (k *work) mend() {
 		}
 		k.run(p.node, p.Pod, f, p.verdict.Attempt, p.verdict.Why)
 	}
+}
+
+// leaving says that a rollout to another revision is about to begin, and that the pod is not missed meanwhile: it may have been
+// told to stop already, by a controller that died over it, and the next pass says.
+func (k *work) leaving(p *pod) bool {
+	if k.step.Phase != rollout.Starting || p.Rev == k.wl.Revision.Rev {
+		return false
+	}
+	well := 0
+	for _, q := range k.kept {
+		if q.available {
+			well++
+		}
+	}
+	return well >= k.floor()
 }
 
 // grow starts what each revision lacks, in the lowest free slots.
