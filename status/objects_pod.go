@@ -86,8 +86,17 @@ func podStatus(p Pod) corev1.PodStatus {
 		at := stamp(p.Created)
 		s.StartTime = &at
 	}
+	for _, i := range p.Init {
+		for _, c := range p.Containers {
+			if c.Name == i.Name {
+				s.InitContainerStatuses = append(s.InitContainerStatuses, initStatus(p, c))
+			}
+		}
+	}
 	for _, c := range p.Containers {
-		s.ContainerStatuses = append(s.ContainerStatuses, containerStatus(p, c))
+		if !p.isInit(c.Name) {
+			s.ContainerStatuses = append(s.ContainerStatuses, containerStatus(p, c))
+		}
 	}
 	return s
 }
@@ -102,7 +111,7 @@ func phase(p Pod) corev1.PodPhase {
 		return corev1.PodUnknown
 	}
 	for _, c := range p.Containers {
-		if !c.Started.IsZero() {
+		if !c.Started.IsZero() && !p.isInit(c.Name) {
 			return corev1.PodRunning
 		}
 	}
@@ -130,6 +139,19 @@ func podConditions(p Pod) []corev1.PodCondition {
 	return []corev1.PodCondition{scheduled, containers, ready}
 }
 
+// initStatus is an init container's: it is ready when it ended well, or, a sidecar, while it runs.
+func initStatus(p Pod, c live.Container) corev1.ContainerStatus {
+	s := containerStatus(p, c)
+	if p.goesOn(c.Name) {
+		s.Ready = c.State == live.Running
+		return s
+	}
+	if s.Ready = c.State == live.Exited && c.Exit == 0; s.Ready {
+		s.State, s.LastTerminationState = corev1.ContainerState{Terminated: termination(s, c)}, corev1.ContainerState{}
+	}
+	return s
+}
+
 func containerStatus(p Pod, c live.Container) corev1.ContainerStatus {
 	started := c.State == live.Running
 	s := corev1.ContainerStatus{
@@ -152,17 +174,21 @@ func containerStatus(p Pod, c live.Container) corev1.ContainerStatus {
 
 // ended says of a container that exited how it did so, and whether it waits to be started again.
 func ended(s *corev1.ContainerStatus, p Pod, c live.Container) {
-	reason := "Completed"
-	if c.Exit != 0 {
-		reason = "Error"
-	}
-	end := &corev1.ContainerStateTerminated{
-		ExitCode: int32(c.Exit), Reason: reason, StartedAt: stamp(c.Started), FinishedAt: stamp(c.Finished), ContainerID: s.ContainerID,
-	}
+	end := termination(*s, c)
 	if p.State != string(health.Crashed) {
 		s.State.Terminated = end
 		return
 	}
 	s.LastTerminationState.Terminated = end
 	s.State.Waiting = &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff", Message: p.Why}
+}
+
+func termination(s corev1.ContainerStatus, c live.Container) *corev1.ContainerStateTerminated {
+	reason := "Completed"
+	if c.Exit != 0 {
+		reason = "Error"
+	}
+	return &corev1.ContainerStateTerminated{
+		ExitCode: int32(c.Exit), Reason: reason, StartedAt: stamp(c.Started), FinishedAt: stamp(c.Finished), ContainerID: s.ContainerID,
+	}
 }

@@ -37,6 +37,7 @@ type Report struct {
 	Notes           []string  // what concerns the fleet as a whole
 	Workloads       []Workload
 	Nodes           []Node
+	Claims          []plan.Claim
 	Problems        []manifest.Problem // what is refused
 	Notices         []manifest.Problem // what is accepted and has no effect yet
 }
@@ -55,7 +56,7 @@ type Pod struct {
 	Node     string
 	State    string // a health.State, or Unknown when its node is silent
 	Why      string
-	Ready    int // containers that run
+	Ready    int // containers that run, init containers not among them
 	Restarts int // of all containers
 }
 
@@ -81,7 +82,7 @@ const (
 func Of(w World) Report {
 	r := Report{
 		Now: w.Now, Cluster: w.History.Cluster, Source: w.History.Source, Head: w.History.Head,
-		Fetched: w.History.Fetched, Errors: troubles(w), Notes: w.Plan.Notes,
+		Fetched: w.History.Fetched, Errors: troubles(w), Notes: w.Plan.Notes, Claims: w.Plan.Claims,
 	}
 	r.Problems, r.Notices = manifest.Refusals(w.History.Head.Problems)
 	for _, n := range w.Snapshot.Nodes {
@@ -185,7 +186,7 @@ func pod(n live.Node, p live.Pod, now time.Time) Pod {
 	out := Pod{Pod: p, Node: n.Name, State: string(verdict.State), Why: verdict.Why}
 	for _, c := range p.Containers {
 		out.Restarts += live.Restarts(c.Attempt)
-		if c.State == live.Running {
+		if c.State == live.Running && out.goesOn(c.Name) {
 			out.Ready++
 		}
 	}

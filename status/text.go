@@ -20,6 +20,7 @@ func (r Report) Text(w io.Writer, look Look, wide bool) {
 	if wide {
 		r.pods(w, look)
 	}
+	r.claims(w, look)
 	r.nodes(w, look)
 	r.notes(w, look)
 	if len(r.Problems)+len(r.Notices) > 0 {
@@ -151,7 +152,7 @@ func (r Report) pods(w io.Writer, look Look) {
 }
 
 func (r Report) pod(p Pod) []cell {
-	ready := fmt.Sprintf("%d/%d", p.Ready, len(p.Expect))
+	ready := fmt.Sprintf("%d/%d", p.Ready, p.lasting())
 	row := plain(p.Name, p.Node, ready, p.State, strconv.Itoa(p.Restarts), r.age(p.Created), live.ShortRev(p.Rev), dash(p.IP), p.Why)
 	switch p.State {
 	case string(health.Ready), string(health.Done):

@@ -18,6 +18,7 @@ type Claim struct {
 	Node string // empty until a first pod has been placed
 	Made bool   // the volume has been seen there
 	Why  string // why it cannot be had, or ""
+	Lost bool   // only a retry decision, or the data's return, ends that
 	Left bool   // Git does not ask for it any more
 }
 
@@ -302,7 +303,7 @@ func (w *world) tellClaim(c *claim, left bool) {
 			w.note(fmt.Sprintf("%s has an older volume of claim %s, which is on %s now; podkeep leaves it alone", n.Name, shortClaim(c.ID), c.node))
 		}
 	}
-	w.plan.Claims = append(w.plan.Claims, Claim{ID: c.ID, Node: c.node, Made: c.made, Why: c.why, Left: left})
+	w.plan.Claims = append(w.plan.Claims, Claim{ID: c.ID, Node: c.node, Made: c.made, Why: c.why, Lost: c.stuck, Left: left})
 }
 
 // forgets says whether nothing need be known of a claim any more: Git does not ask for it, and its volume was removed from

@@ -59,7 +59,7 @@ func empty(s manifest.Set) bool {
 			return false
 		}
 	}
-	return len(s.Workloads)+len(s.Namespaces)+len(s.ConfigMaps)+len(s.Secrets) == 0
+	return len(s.Workloads)+len(s.Namespaces)+len(s.ConfigMaps)+len(s.Secrets)+len(s.Claims) == 0
 }
 
 // overBudget says whether too many workloads would go at once without somebody having said so.

@@ -1,0 +1,94 @@
+package status
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+var webID = manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}
+
+// formed is a revision whose image is named like it, with a secret in each place that can hold one.
+func formed(rev, secret string) manifest.Revision {
+	file := corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: secret}}
+	return manifest.Revision{App: webID, Rev: rev, Files: []string{secret}, Spec: corev1.PodSpec{
+		InitContainers: []corev1.Container{{Name: "init", Env: []corev1.EnvVar{{Name: "KEY", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &file}}}}},
+		Containers:     []corev1.Container{{Name: "app", Image: rev}},
+		Volumes: []corev1.Volume{{Name: "keys", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+			Items: []corev1.KeyToPath{{Key: secret, Path: "key"}}}}}},
+		ImagePullSecrets: []corev1.LocalObjectReference{{Name: secret}},
+	}}
+}
+
+// running is a node with so many pods of a revision, whose form lies there.
+func running(name string, r manifest.Revision, pods int) live.Node {
+	object, _ := json.Marshal(r)
+	n := live.Node{Name: name, Known: true, Files: []live.File{{Name: live.RevFile(r.App, r.Rev), Labels: map[string]string{live.LabelObject: string(object)}}}}
+	for slot := range pods {
+		n.Pods = append(n.Pods, live.Pod{Name: r.Rev, Source: "fleet", App: r.App, Slot: slot, Rev: r.Rev, Gen: 1})
+	}
+	return n
+}
+
+func asking(r manifest.Revision, replicas int, nodes ...live.Node) World {
+	w := World{Now: noon, Snapshot: live.Snapshot{Nodes: nodes}}
+	w.History.Source, w.History.Root = "fleet", true
+	w.History.Head = manifest.Set{Commit: "c2", Workloads: []manifest.Workload{{Meta: manifest.Meta{ID: webID}, Replicas: replicas, Revision: r}}}
+	return w
+}
+
+func TestADiffNeverShowsASecretOrItsDigest(t *testing.T) {
+	d := DiffOf(asking(formed("v1-bbbbbb", "sec-2222"), 1, running("n1", formed("v1-aaaaaa", "sec-1111"), 1)))
+	if len(d.List) != 1 || d.List[0].Change != Changed {
+		t.Fatalf("%+v", d.List)
+	}
+	text := d.List[0].Diff
+	if strings.Contains(text, "sec-") || strings.Count(text, "+") < 4 || strings.Count(text, changed) != 3 {
+		t.Error(text)
+	}
+}
+
+func TestADiffComparesWithWhatRuns(t *testing.T) {
+	one, two := formed("v1-aaaaaa", "sec-1111"), formed("v1-bbbbbb", "sec-1111")
+	done := running("n1", one, 0)
+	done.Receipts = []live.Receipt{{App: webID, Verb: live.Promoted, Rev: one.Rev, Gen: 1}}
+	silent := live.Node{Name: "n2", Why: "no route"}
+	both := running("n1", one, 2)
+	both.Pods = append(both.Pods, live.Pod{Name: "new", Source: "fleet", App: webID, Slot: 0, Rev: two.Rev, Gen: 2})
+	foreign := running("n1", one, 1)
+	foreign.Pods[0].Source = "another"
+	for _, c := range []struct {
+		name         string
+		world        World
+		change, from string
+		note         string
+	}{
+		{"nothing differs", asking(one, 2, running("n1", one, 2)), "", "", ""},
+		{"nothing is asked for, nothing runs", asking(one, 0, live.Node{Name: "n1", Known: true}), "", "", ""},
+		{"it never ran", asking(one, 1, live.Node{Name: "n1", Known: true}), Added, "", ""},
+		{"there are fewer pods", asking(one, 3, running("n1", one, 2)), Changed, one.Rev, ""},
+		{"the others may run where nobody can look", asking(one, 3, running("n1", one, 2), silent), "", "", ""},
+		{"another revision runs, some of it where nobody can look", asking(two, 3, running("n1", one, 2), silent), Changed, one.Rev, "2 of 3 pods are seen; the others may run on n2"},
+		{"all its pods are gone", asking(one, 2, done), Changed, one.Rev, ""},
+		{"a rollout is under way", asking(two, 2, both), Changed, one.Rev, "1 of 3 pods are at bbbbbb already"},
+		{"another source's pods are not ours", asking(one, 1, foreign), Added, "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := DiffOf(c.world)
+			if c.change == "" {
+				if len(d.List) > 0 {
+					t.Errorf("%+v", d.List)
+				}
+				return
+			}
+			if len(d.List) != 1 || d.List[0].Change != c.change || d.List[0].From != c.from || d.List[0].Note != c.note || d.List[0].Diff == "" {
+				t.Errorf("%+v", d.List)
+			}
+		})
+	}
+}
