@@ -110,8 +110,8 @@ func (s *stage) scene(claim string, play func(*stage)) {
 	s.Helper()
 	passed := s.T.Run(claim, func(t *testing.T) {
 		sub := s.with(t)
+		defer func() { s.run = sub.run }()
 		play(sub)
-		s.run = sub.run
 	})
 	if !passed {
 		s.FailNow()
@@ -351,8 +351,12 @@ func (s *stage) containers(nodes ...string) (all []container, err error) {
 	return all, nil
 }
 
+// list is hello's containers, without those that a later attempt replaced and that are kept for their logs.
 func list(n devfleet.Node) ([]container, error) {
-	return listed(n, `{"label":["`+live.LabelApp+`=Deployment/default/hello","`+live.LabelContainer+`"]}`)
+	found, err := listed(n, `{"label":["`+live.LabelApp+`=Deployment/default/hello","`+live.LabelContainer+`"]}`)
+	return slices.DeleteFunc(found, func(c container) bool {
+		return slices.ContainsFunc(c.Names, func(name string) bool { return strings.HasSuffix(name, ".previous") })
+	}), err
 }
 
 func listed(n devfleet.Node, filters string) (found []container, err error) {
