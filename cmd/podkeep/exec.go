@@ -44,7 +44,7 @@ podkeep exec -i deployment/web -- sh -c 'cat > /tmp/x' < x
 podkeep exec deployment/web -- cat /tmp/x > y`),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if dash := cmd.ArgsLenAtDash(); dash > 1 || len(args) < 2 {
-				return errors.New("write what runs where: podkeep exec KIND/NAME -- COMMAND [ARGS]...")
+				return errors.New("write what runs where: podkeep exec KIND/NAME -- COMMAND")
 			}
 			return nil
 		},
