@@ -53,7 +53,7 @@ podman build -t localhost/web:1 .
 podkeep image load localhost/web:1
 # two nodes only
 podkeep image load localhost/web:1 --node n1,n2
-# from Docker
+# from a pipe
 podman save web:1 | podkeep image load -`),
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) },
