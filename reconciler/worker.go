@@ -127,7 +127,7 @@ const (
 	firstLookAgain = time.Second
 	mostLookAgain  = 5 * time.Second
 	lookShare      = 9
-	mostLookPause  = 2 * time.Second
+	mostLookPause  = 5 * time.Second
 )
 
 // due is when the next look should begin.
