@@ -113,9 +113,14 @@ func PodLabels(p Pod) map[string]string {
 	return labels
 }
 
-// Name is the receipt's File name: the same transition has the same name, so writing it twice is writing it once.
+// Name is the receipt's File name: the same transition has the same name, so writing it twice is writing it once. The revision
+// is part of it: two controllers that did not see each other's may have begun one generation with two.
 func (r Receipt) Name() string {
-	return fileName("receipt", r.App, fmt.Sprintf("g%d-%s-%d", r.Gen, r.Verb, r.Step))
+	what := fmt.Sprintf("%s-%d", r.Verb, r.Step)
+	if r.Rev != "" {
+		what = ShortRev(r.Rev) + "-" + what
+	}
+	return fileName("receipt", r.App, fmt.Sprintf("g%d-%s", r.Gen, what))
 }
 
 // Labels say all of the receipt; ParseReceipt reads them back.

@@ -200,7 +200,8 @@ func TestWhatLeftGitIsPrunedWithinTheBudget(t *testing.T) {
 
 func TestAPlanReadsAsLines(t *testing.T) {
 	head := commit(t, "a1", nodes("n1", "n2"), deployment("web", 1, ""))
-	want := "*      put    receipt-deployment-default-web-g1-began-0 began: " + live.ShortRev(find(head, manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}).Revision.Rev) + " at a1\n"
+	rev := live.ShortRev(find(head, manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}).Revision.Rev)
+	want := "*      put    receipt-deployment-default-web-g1-" + rev + "-began-0 began: " + rev + " at a1\n"
 	if got := Make(history(head), fleet(nil, nil, "n1", "n2"), noon).String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
