@@ -18,6 +18,10 @@ type Options struct {
 	KnownHosts, Identity []string
 	// Look bounds one Observe, Change one Run, Put or Delete, and Stop beyond the grace period. 0 means 5 s and 60 s.
 	Look, Change time.Duration
+	// Cache is a directory where it is kept what hosts said of themselves, for the next process. Empty means nowhere.
+	Cache string
+	// Whole has an Observe wait for what the host says of itself, as long as it may take; else it may come with a later one.
+	Whole bool
 }
 
 // Open gives the driver for a Node's providerID. It does not connect: an unreachable host is Observe's to tell.

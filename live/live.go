@@ -24,7 +24,10 @@ type Node struct {
 	Known  bool          // has answered this controller at least once; if not, nothing below means anything
 	Silent time.Duration // how long it has not answered; 0 when it answered this look
 	Why    string        // why it is silent
-	Room   manifest.Resources
+	Slow   bool          // it is silent because it did not answer in time: it was not refused, and may just be busy
+	// Unsized: it has not said yet how big it is, and Room means nothing.
+	Unsized bool
+	Room    manifest.Resources
 	// Facts about the host for people: Podman's version, OS, architecture, kernel.
 	Facts    Facts
 	Pods     []Pod     // ours (our cluster), sorted by name

@@ -24,6 +24,7 @@ type host struct {
 	looks  int           // looks begun
 	fails  int           // looks in a row that were not answered
 	why    string        // of the last of them
+	slow   bool          // the last of them was not answered in time
 	flying map[key]*flight
 	woes   map[key]woe
 	lacks  map[string]string // Files that the newest list wanted put and that are not there, and why
@@ -65,7 +66,7 @@ func newHost(n manifest.Node, awake time.Duration) host {
 // remembered is the host without what is under way.
 func (h *host) remembered() host {
 	c := newHost(h.node, h.heard)
-	c.seen, c.fails, c.why = h.seen, h.fails, h.why
+	c.seen, c.fails, c.why, c.slow = h.seen, h.fails, h.why, h.slow
 	return c
 }
 
@@ -93,10 +94,10 @@ func (h *host) lookEnds(look int, began time.Duration, answer live.Node, err err
 			h.heard = began
 		}
 		h.fails++
-		h.why = err.Error()
+		h.why, h.slow = err.Error(), errors.Is(err, context.DeadlineExceeded)
 		return
 	}
-	h.seen, h.heard, h.fails, h.why = answer, began, 0, ""
+	h.seen, h.heard, h.fails, h.why, h.slow = answer, began, 0, "", false
 	h.seen.Name, h.seen.Known = h.node.Name, true
 	maps.DeleteFunc(h.flying, func(_ key, f *flight) bool { return f.ended && f.looks < look })
 	maps.DeleteFunc(h.woes, func(k key, t woe) bool { return h.flying[k] == nil && h.achieved(k, t.Verb) })
@@ -123,7 +124,7 @@ func (h *host) achieved(k key, v plan.Verb) bool {
 func (h *host) view(awake time.Duration) live.Node {
 	n := h.seen
 	if h.fails > 0 || !n.Known {
-		n.Silent, n.Why = max(awake-h.heard, 1), h.why
+		n.Silent, n.Why, n.Slow = max(awake-h.heard, 1), h.why, h.slow
 	}
 	n.Pods = h.overlay()
 	for _, t := range h.woes {

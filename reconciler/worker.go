@@ -187,6 +187,7 @@ func (w *worker) view(awake time.Duration, now time.Time) live.Node {
 	if n.Silent == 0 {
 		n.Silent = max(awake-w.lookAwake, 1)
 	}
+	n.Slow = n.Slow || w.fails == 0
 	n.Why = cmp.Or(n.Why, fmt.Sprintf("no answer for %v", patience))
 	return n
 }

@@ -197,8 +197,11 @@ func (n Node) row() []cell {
 		return row
 	}
 	row[2].text = strconv.Itoa(len(n.Pods))
-	row[3].text = cpu(n.Used.MilliCPU) + "/" + cpu(n.Room.MilliCPU)
-	row[4].text = memory(n.Used.Memory) + "/" + memory(n.Room.Memory)
+	row[3].text, row[4].text = cpu(n.Used.MilliCPU)+"/?", memory(n.Used.Memory)+"/?"
+	if !n.Unsized {
+		row[3].text = cpu(n.Used.MilliCPU) + "/" + cpu(n.Room.MilliCPU)
+		row[4].text = memory(n.Used.Memory) + "/" + memory(n.Room.Memory)
+	}
 	row[5].text = dash(n.Facts.Podman)
 	row[6].text = dash(strings.Trim(n.Facts.OS+" "+n.Facts.Arch, " "))
 	return row

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 
 	"github.com/podkeep/podkeep/drivers"
@@ -52,9 +53,22 @@ var openDriver = drivers.Open
 
 // openNode opens the driver for a node.
 func (s *settings) openNode(ctx context.Context, n manifest.Node) (drivers.Driver, error) {
-	return openDriver(ctx, n, drivers.Options{
-		Cluster: s.cluster, KnownHosts: given(s.knownHosts), Identity: given(s.sshKey),
-	})
+	return openDriver(ctx, n, s.driver())
+}
+
+// openWhole opens one for a command that looks once and thinks.
+func (s *settings) openWhole(ctx context.Context, n manifest.Node) (drivers.Driver, error) {
+	o := s.driver()
+	o.Whole = true
+	return openDriver(ctx, n, o)
+}
+
+func (s *settings) driver() drivers.Options {
+	o := drivers.Options{Cluster: s.cluster, KnownHosts: given(s.knownHosts), Identity: given(s.sshKey)}
+	if user, err := os.UserCacheDir(); err == nil {
+		o.Cache = filepath.Join(user, "podkeep", "hosts")
+	}
+	return o
 }
 
 func given(s string) []string {

@@ -28,14 +28,15 @@ const (
 
 // judge says whether a sync that began then is over. A fetch from before it began proves nothing.
 func judge(w status.World, began time.Time) outcome {
-	if w.History.Fetched.Before(began) || w.History.Head.Commit == "" {
-		if err := lost(w); err != nil {
-			return outcome{true, failed, err.Error()}
-		}
-		return outcome{why: "the source has not been read yet"}
+	old := w.History.Fetched.Before(began) || w.History.Head.Commit == ""
+	if err := unread(w); old && err != nil {
+		return outcome{true, failed, err.Error()}
 	}
 	if err := unreachable(w); err != nil {
-		return outcome{true, failed, err.Error()}
+		return outcome{done: !anySlow(w), code: failed, why: err.Error()}
+	}
+	if old {
+		return outcome{why: "the source has not been read yet"}
 	}
 	if len(w.Snapshot.Nodes) == 0 && w.History.Err != "" {
 		return outcome{true, failed, w.History.Err}
@@ -44,6 +45,11 @@ func judge(w status.World, began time.Time) outcome {
 		return outcome{why: strings.Join(moving, "; ")}
 	}
 	return settled(w)
+}
+
+// anySlow says whether a node may just be busy.
+func anySlow(w status.World) bool {
+	return slices.ContainsFunc(w.Snapshot.Nodes, func(n live.Node) bool { return n.Slow })
 }
 
 // moving lists what will still change by itself.

@@ -100,6 +100,9 @@ func TestSyncEndsWhenNothingMovesAnyMore(t *testing.T) {
 		{"no node answers", with(seen(app("web", plan.Progressing)), func(w *status.World) {
 			w.Snapshot.Nodes = []live.Node{{Name: "n1", Why: "no route to host"}}
 		}), true, 1, "n1: no route to host"},
+		{"no node answers in time", with(seen(app("web", plan.Progressing)), func(w *status.World) {
+			w.Snapshot.Nodes = []live.Node{{Name: "n1", Why: "no route to host"}, {Name: "n2", Why: "no answer for 3s", Slow: true}}
+		}), false, 1, "none of 2 nodes answers; n1: no route to host"},
 		{"a node has not been asked yet", with(seen(app("web", plan.Progressing)), func(w *status.World) {
 			w.Snapshot.Nodes = []live.Node{{Name: "n1"}}
 		}), false, 0, "web: web has a reason"},

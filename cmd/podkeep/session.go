@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os/signal"
@@ -36,7 +37,7 @@ func (s *settings) look(cmd *cobra.Command, source sources.Source, with lookOpti
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	options := s.options(source, s.logger(cmd.ErrOrStderr(), logrus.ErrorLevel))
-	options.DryRun, options.Proposal = true, with.proposal
+	options.Open, options.DryRun, options.Proposal = s.openWhole, true, with.proposal
 	options.Adopt, options.AllowPrune = with.adopt, with.prune
 	loop := reconciler.New(options)
 	defer loop.Close()
@@ -51,18 +52,17 @@ func (s *settings) look(cmd *cobra.Command, source sources.Source, with lookOpti
 }
 
 // lost is why a pass says too little to go by: the source did not answer, or no node did.
-func lost(w status.World) error {
-	switch {
-	case w.History.Err != "":
+func lost(w status.World) error { return cmp.Or(unread(w), unreachable(w)) }
+
+// unread is why the source did not answer.
+func unread(w status.World) error {
+	if w.History.Err != "" {
 		return errors.New(w.History.Err)
-	case w.Err != nil:
-		return w.Err
-	default:
-		return unreachable(w)
 	}
+	return w.Err
 }
 
-// unreachable is why no node answers, nil when one does, or may yet, or there is none.
+// unreachable is why no node answers, nil when one does, or there is none.
 func unreachable(w status.World) error {
 	why := ""
 	for _, n := range w.Snapshot.Nodes {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/containers/podman/v4/pkg/bindings"
@@ -40,8 +41,8 @@ type client struct {
 	key       any
 	clock     clock
 
-	mu   sync.Mutex
-	lost int
+	lost    atomic.Int64
+	version atomic.Value // string
 }
 
 func newClient(dialer dialer) *client {
@@ -61,10 +62,12 @@ func (c *client) close() error {
 }
 
 // losses counts the requests that found no answer. What a restarted service may have left behind is looked for when it rose.
-func (c *client) losses() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.lost
+func (c *client) losses() int64 { return c.lost.Load() }
+
+// served is the version in the head of the newest answer, or "".
+func (c *client) served() string {
+	version, _ := c.version.Load().(string)
+	return version
 }
 
 // call runs f with a context in which the bindings find this client.
@@ -112,11 +115,10 @@ func (c *client) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if err == nil {
 		c.clock.saw(resp.Header.Get("Date"), sent, time.Now())
+		c.version.Store(resp.Header.Get("Libpod-API-Version"))
 		return resp, nil
 	}
-	c.mu.Lock()
-	c.lost++
-	c.mu.Unlock()
+	c.lost.Add(1)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("no answer in time: %w", err)
 	}

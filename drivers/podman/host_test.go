@@ -2,13 +2,11 @@ package podman_test
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/podkeep/podkeep/drivers"
 )
@@ -16,28 +14,34 @@ import (
 // busy is a host whose lists are quick, and which takes its time to say how it is.
 type busy struct {
 	asked atomic.Int64
+	heard chan struct{} // closed with the first question
 	free  chan struct{} // closed when it has time
-	cut   atomic.Bool   // lists break off
 }
 
 func (b *busy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Libpod-API-Version", "4.3.1")
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/info"):
-		b.asked.Add(1)
+		if b.asked.Add(1) == 1 {
+			close(b.heard)
+		}
 		select {
 		case <-b.free:
 			_, _ = w.Write([]byte(`{"host": {"cpus": 4, "memTotal": 1000000000}, "version": {"Version": "4.3.1"}}`))
 		case <-r.Context().Done():
 		}
-	case b.cut.Load():
-		panic(http.ErrAbortHandler)
+	case strings.HasSuffix(r.URL.Path, "/events"):
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
 	default:
 		_, _ = w.Write([]byte("[]"))
 	}
 }
 
-func TestABusyHostIsAskedOnceHowItIs(t *testing.T) {
-	b := &busy{free: make(chan struct{})}
+// serve gives the path of its socket.
+func (b *busy) serve(t *testing.T) string {
+	t.Helper()
 	socket := t.TempDir() + "/podman.sock"
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
@@ -46,45 +50,64 @@ func TestABusyHostIsAskedOnceHowItIs(t *testing.T) {
 	server := &http.Server{Handler: b}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(listener) }()
-	defer func() { _ = server.Close(); <-done }()
-	d, err := drivers.Open(t.Context(), node(socket), drivers.Options{Cluster: "busy", Look: 100 * time.Millisecond})
+	t.Cleanup(func() { _ = server.Close(); <-done })
+	return socket
+}
+
+func TestALookDoesNotWaitForWhatABusyHostSaysOfItself(t *testing.T) {
+	b := &busy{free: make(chan struct{}), heard: make(chan struct{})}
+	socket := b.serve(t)
+	d, err := drivers.Open(t.Context(), node(socket), drivers.Options{Cluster: "busy", Cache: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
 	for range 3 {
-		if _, err := d.Observe(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("a host that has not said how it is was seen: %v", err)
+		if n, err := d.Observe(t.Context()); err != nil || !n.Unsized || n.Facts.Podman != "4.3.1" {
+			t.Fatalf("%v: %+v", err, n)
 		}
+	}
+	poke, watched := make(chan struct{}), make(chan struct{})
+	ctx, end := context.WithCancel(t.Context())
+	go func() { defer close(watched); _ = d.(drivers.Watcher).Watch(ctx, poke) }()
+	close(b.free)
+	<-poke
+	end()
+	<-watched
+	if n, err := d.Observe(t.Context()); err != nil || n.Unsized || n.Facts.CPUs != 4 || n.Room.MilliCPU != 3500 {
+		t.Errorf("%v: %+v", err, n)
 	}
 	if n := b.asked.Load(); n != 1 {
-		t.Errorf("asked %d times at once", n)
+		t.Errorf("asked %d times", n)
 	}
-	close(b.free)
-	for n, err := d.Observe(t.Context()); ; n, err = d.Observe(t.Context()) {
-		if err == nil && n.Facts.CPUs != 4 {
-			t.Fatalf("%+v", n.Facts)
-		}
-		if err == nil {
-			break
-		}
-		if t.Context().Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+}
+
+func TestALookThatIsToBeWholeWaitsForIt(t *testing.T) {
+	b := &busy{free: make(chan struct{}), heard: make(chan struct{})}
+	socket := b.serve(t)
+	open := func(o drivers.Options) drivers.Driver {
+		d, err := drivers.Open(t.Context(), node(socket), o)
+		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { _ = d.Close() })
+		return d
 	}
-
-	b.free = make(chan struct{}) // busy again, and the connection is lost
-	b.cut.Store(true)
-	if _, err := d.Observe(t.Context()); err == nil {
-		t.Fatal("a host that breaks off was seen")
+	cache := t.TempDir()
+	d := open(drivers.Options{Cluster: "busy", Cache: cache, Whole: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-b.heard; cancel() }()
+	if n, err := d.Observe(ctx); err != nil || !n.Unsized {
+		t.Fatalf("when there is no more time, what the lists said is enough: %v: %+v", err, n)
 	}
-	b.cut.Store(false)
-	for range 3 {
-		if n, err := d.Observe(t.Context()); err != nil || n.Facts.CPUs != 4 {
-			t.Fatalf("what was known before does not do: %v, %+v", err, n.Facts)
-		}
+	close(b.free)
+	if n, err := d.Observe(t.Context()); err != nil || n.Unsized {
+		t.Errorf("%v: %+v", err, n)
 	}
-	if n := b.asked.Load(); n > 2 {
-		t.Errorf("asked %d times, want once more", n-1)
+	if n, err := open(drivers.Options{Cluster: "busy", Cache: cache}).Observe(t.Context()); err != nil || n.Unsized {
+		t.Errorf("the next process: %v: %+v", err, n)
+	}
+	if n := b.asked.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
 	}
 }

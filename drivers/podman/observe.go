@@ -14,12 +14,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/podkeep/podkeep/live"
-	"github.com/podkeep/podkeep/manifest"
 )
 
 // Observe looks: one list of containers, infra ones too since they carry their pod's labels, one of secrets and one of volumes. What
-// costs more is asked for after connecting and after a lost connection only: the host's figures, and the list of pods, since
-// a service that dies while it makes a pod leaves one without any container. Any failure fails the look.
+// costs more is asked for after connecting and after a lost connection only: the list of pods, since
+// a service that dies while it makes a pod leaves one without any container. Any failure fails the look. What the host says of
+// itself comes beside it.
 func (d *Driver) Observe(ctx context.Context) (live.Node, error) {
 	var node live.Node
 	err := d.do(ctx, d.look, func(ctx context.Context) error {
@@ -49,19 +49,16 @@ func (d *Driver) observe(ctx context.Context) (live.Node, error) {
 	); err != nil {
 		return live.Node{}, err
 	}
-	host, err := d.host(ctx, losses)
-	if err != nil {
-		return live.Node{}, err
-	}
 	w := world{cluster: d.cluster, skew: d.client.clock.skew(), pods: map[string]*live.Pod{}, held: map[string]bool{}}
 	w.addBare(bare)
 	for _, c := range listed {
 		w.add(c)
 	}
 	if w.whole() {
-		d.hosts.makeSure(losses)
+		d.sure.Store(losses)
 	}
-	node := live.Node{Room: host.room, Facts: host.facts, Pods: w.sorted(), Volumes: claims}
+	node := live.Node{Pods: w.sorted(), Volumes: claims}
+	d.size(ctx, &node)
 	node.Facts.Skew = w.skew
 	node.Files, node.Receipts = split(files)
 	return node, d.addresses(ctx, node.Pods, listed)
@@ -192,40 +189,11 @@ func split(all []live.File) (files []live.File, receipts []live.Receipt) {
 }
 
 // bare lists the pods, when there may be some without a container.
-func (d *Driver) bare(ctx context.Context, losses int) ([]*entities.ListPodsReport, error) {
-	if d.hosts.isSure(losses) {
+func (d *Driver) bare(ctx context.Context, losses int64) ([]*entities.ListPodsReport, error) {
+	if d.sure.Load() == losses {
 		return nil, nil
 	}
 	return pods.List(ctx, nil)
-}
-
-func (c *hostCache) isSure(losses int) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.sure == losses
-}
-
-func (c *hostCache) makeSure(losses int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.sure = losses
-}
-
-// What podkeep's own node side takes of each node.
-const (
-	nodeCPU    = 100      // thousandths of a core
-	nodeMemory = 64 << 20 // bytes
-)
-
-// room is the Node's podkeep.io/capacity, else Podman's figures less a tenth for the system and less the node side's.
-func (d *Driver) room(facts live.Facts) manifest.Resources {
-	if d.node.Capacity != nil {
-		return *d.node.Capacity
-	}
-	return manifest.Resources{
-		MilliCPU: max(0, int64(facts.CPUs)*900-nodeCPU),
-		Memory:   max(0, facts.Memory/10*9-nodeMemory),
-	}
 }
 
 // addresses fills in the pods' IPs. A list does not show them, so each started infra container is inspected once.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/podkeep/podkeep/manifest"
@@ -27,6 +28,10 @@ type Options struct {
 	// Look is how long one Observe may take; 0 means 5 s. Change is the same for one Run, Put or Delete, and what
 	// Stop may take beyond the pod's grace period; 0 means 60 s.
 	Look, Change time.Duration
+	// Cache is a directory where it is kept what hosts said of themselves, for the next process. Empty means nowhere.
+	Cache string
+	// Whole has an Observe wait for what the host says of itself, as long as it may take; else that comes beside it.
+	Whole bool
 }
 
 // Driver is one host, seen by one cluster. It satisfies drivers.Driver, Puller, Loader and Watcher.
@@ -37,7 +42,9 @@ type Driver struct {
 	change  time.Duration
 	client  *client
 	seen    *seen
-	hosts   hostCache
+	host    *host
+	whole   bool
+	sure    atomic.Int64 // losses of the connection after which a list of pods showed none without containers; -1 when none did yet
 	ips     addressBook
 	places  places
 	life    context.Context // until Close
@@ -51,7 +58,9 @@ func New(node manifest.Node, o Options) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: spec.providerID %q is not a URL", node.Name, node.ProviderID)
 	}
-	d := &Driver{node: node, cluster: o.Cluster, look: 5 * time.Second, change: time.Minute, seen: newSeen(), hosts: hostCache{sure: -1}}
+	d := &Driver{node: node, cluster: o.Cluster, look: 5 * time.Second, change: time.Minute, seen: newSeen(), whole: o.Whole}
+	d.host = newHost(node.ProviderID, o.Cache, d.inform)
+	d.sure.Store(-1)
 	d.life, d.end = context.WithCancel(context.Background())
 	if o.Look > 0 {
 		d.look = o.Look
@@ -73,7 +82,7 @@ func New(node manifest.Node, o Options) (*Driver, error) {
 // Close ends the connection.
 func (d *Driver) Close() error {
 	d.end()
-	d.hosts.join.Wait()
+	d.host.join.Wait()
 	return d.client.close()
 }
 

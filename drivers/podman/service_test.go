@@ -135,7 +135,7 @@ func node(socket string) manifest.Node {
 }
 
 func open(socket, cluster string) drivers.Driver {
-	d, err := drivers.Open(context.Background(), node(socket), drivers.Options{Cluster: cluster})
+	d, err := drivers.Open(context.Background(), node(socket), drivers.Options{Cluster: cluster, Whole: true})
 	if err != nil {
 		panic(err)
 	}

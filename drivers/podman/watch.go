@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 
 	"github.com/containers/podman/v4/pkg/bindings"
 
@@ -16,9 +17,14 @@ import (
 // errClosed ends a Watch whose stream the host closed.
 var errClosed = errors.New("the event stream closed")
 
-// Watch pokes on the events of pods and containers that may be this cluster's, until ctx or the stream ends. It does not
-// notice a host that hangs: events are hints.
+// Watch pokes on the events of pods and containers that may be this cluster's, and when the host has said of itself what a look
+// lacked, until ctx or the stream ends. It does not notice a host that hangs: events are hints.
 func (d *Driver) Watch(ctx context.Context, poke chan<- struct{}) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var join sync.WaitGroup
+	join.Go(func() { d.host.tell(ctx, poke) })
+	defer join.Wait()
+	defer cancel()
 	return d.client.call(ctx, func(ctx context.Context) error {
 		conn, err := bindings.GetClient(ctx)
 		if err != nil {

@@ -75,6 +75,11 @@ func (k *work) imposed() string {
 			return p.node.Name + " is silent"
 		}
 	}
+	for _, h := range k.hosts {
+		if h.Unsized && requests(k.wl.Revision.Spec) != (manifest.Resources{}) {
+			return h.Name + " is yet to say how big it is"
+		}
+	}
 	return k.claimed()
 }
 

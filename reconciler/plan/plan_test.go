@@ -198,6 +198,30 @@ func TestWhatLeftGitIsPrunedWithinTheBudget(t *testing.T) {
 	}
 }
 
+func TestWhileANodeIsYetToSayHowBigItIsNoRevisionIsRejected(t *testing.T) {
+	asks := strings.Replace(deployment("web", 1, ""), "image: ", "resources: {requests: {cpu: 100m}}, image: ", 1)
+	head := commit(t, "a1", nodes("n1"), asks)
+	began := promoted(head, "web")[:1]
+	began[0].Time = noon.Add(-time.Hour)
+	have := fleet(nil, began, "n1")
+	have.Watched = time.Hour
+	for _, c := range []struct {
+		unsized bool
+		verb    string
+		waits   string
+	}{
+		{true, live.Resumed, "1 yet to say how big it is"},
+		{false, live.Failed, ""},
+	} {
+		n := &have.Nodes[0]
+		n.Unsized, n.Room = c.unsized, manifest.Resources{}
+		p := Make(history(head), have, noon)
+		if !strings.Contains(p.String(), "-"+c.verb+"-") || !strings.Contains(p.String(), c.waits) {
+			t.Errorf("unsized %v: want %s and %q:\n%s", c.unsized, c.verb, c.waits, p)
+		}
+	}
+}
+
 func TestAPlanReadsAsLines(t *testing.T) {
 	head := commit(t, "a1", nodes("n1", "n2"), deployment("web", 1, ""))
 	rev := live.ShortRev(find(head, manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}).Revision.Rev)

@@ -5,11 +5,13 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/manifest"
 )
 
 // filters each give the reason why a host cannot take a pod, to be read after a count, or "".
 var filters = []func(Request, *Host) string{
-	ties, nodeName, selector, taints, cordon, files, ports, name, cpu, memory,
+	ties, nodeName, selector, taints, cordon, files, ports, name, size, cpu, memory,
 }
 
 func refuse(r Request, h *Host) string {
@@ -100,6 +102,13 @@ func address(s string) string { return s[:max(0, strings.LastIndex(s, ":"))] }
 func name(r Request, h *Host) string {
 	if h.Names[r.Name] {
 		return "with a pod of that name"
+	}
+	return ""
+}
+
+func size(r Request, h *Host) string {
+	if h.Unsized && r.Room != (manifest.Resources{}) {
+		return "yet to say how big it is"
 	}
 	return ""
 }

@@ -35,6 +35,7 @@ type Host struct {
 	Labels        map[string]string
 	Taints        []corev1.Taint
 	Unschedulable bool
+	Unsized       bool               // it has not said yet how big it is: Room means nothing
 	Room          manifest.Resources // in all
 	Used          manifest.Resources
 	Ports         map[string]int

@@ -35,6 +35,7 @@ func request(change ...func(*Request)) Request {
 
 func TestPlace(t *testing.T) {
 	full := func(h *Host) { h.Used.Memory = 1 << 30 }
+	unsized := func(h *Host) { h.Unsized, h.Room = true, manifest.Resources{} }
 	wants := func(memory int64) func(*Request) { return func(r *Request) { r.Room.Memory = memory } }
 	tainted := func(h *Host) {
 		h.Taints = []corev1.Taint{{Key: "gpu", Value: "yes", Effect: corev1.TaintEffectNoSchedule}}
@@ -50,6 +51,9 @@ func TestPlace(t *testing.T) {
 		on    string
 		why   string
 	}{
+		{"not on a node that is yet to say how big it is", request(wants(1 << 20)), []*Host{host("n1", unsized), host("n2")}, "n2", ""},
+		{"or nowhere", request(wants(1 << 20)), []*Host{host("n1", unsized)}, "", "no node fits: 1 yet to say how big it is"},
+		{"but what asks for nothing has room there", request(), []*Host{host("n1", unsized)}, "n1", ""},
 		{"the first by name when all is equal", request(), []*Host{host("n1"), host("n2")}, "n1", ""},
 		{"the node with fewer pods of the workload", request(),
 			[]*Host{host("n1", func(h *Host) { h.Apps[web] = 1 }), host("n2", func(h *Host) { h.Apps[db] = 9 })}, "n2", ""},
