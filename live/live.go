@@ -25,9 +25,9 @@ type Node struct {
 	Silent time.Duration // how long it has not answered; 0 when it answered this look
 	Why    string        // why it is silent
 	Slow   bool          // it is silent because it did not answer in time: it was not refused, and may just be busy
-	// Unsized: it has not said yet how big it is, and Room means nothing.
-	Unsized bool
-	Room    manifest.Resources
+	Room   manifest.Resources
+	// Unsized is for how long it has answered without having said how big it is; Room means nothing then. 0 when it has.
+	Unsized time.Duration
 	// Facts about the host for people: Podman's version, OS, architecture, kernel.
 	Facts    Facts
 	Pods     []Pod     // ours (our cluster), sorted by name

@@ -21,6 +21,7 @@ type host struct {
 	seen live.Node
 
 	heard  time.Duration // on the stopwatch: when the first look that was not answered began; before one, when the last began that was
+	mute   time.Duration // on the stopwatch: when the first look began that found it not saying how big it is, while it does not
 	looks  int           // looks begun
 	fails  int           // looks in a row that were not answered
 	why    string        // of the last of them
@@ -66,7 +67,7 @@ func newHost(n manifest.Node, awake time.Duration) host {
 // remembered is the host without what is under way.
 func (h *host) remembered() host {
 	c := newHost(h.node, h.heard)
-	c.seen, c.fails, c.why, c.slow = h.seen, h.fails, h.why, h.slow
+	c.seen, c.mute, c.fails, c.why, c.slow = h.seen, h.mute, h.fails, h.why, h.slow
 	return c
 }
 
@@ -97,6 +98,9 @@ func (h *host) lookEnds(look int, began time.Duration, answer live.Node, err err
 		h.why, h.slow = err.Error(), errors.Is(err, context.DeadlineExceeded)
 		return
 	}
+	if answer.Unsized > 0 && h.seen.Unsized == 0 {
+		h.mute = began
+	}
 	h.seen, h.heard, h.fails, h.why, h.slow = answer, began, 0, "", false
 	h.seen.Name, h.seen.Known = h.node.Name, true
 	maps.DeleteFunc(h.flying, func(_ key, f *flight) bool { return f.ended && f.looks < look })
@@ -125,6 +129,9 @@ func (h *host) view(awake time.Duration) live.Node {
 	n := h.seen
 	if h.fails > 0 || !n.Known {
 		n.Silent, n.Why, n.Slow = max(awake-h.heard, 1), h.why, h.slow
+	}
+	if n.Unsized > 0 {
+		n.Unsized = max(awake-h.mute, 1)
 	}
 	n.Pods = h.overlay()
 	for _, t := range h.woes {

@@ -1,7 +1,9 @@
 package reconciler
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -95,6 +97,34 @@ func TestSilenceCountsFromTheLastAnswerAndFromTheStart(t *testing.T) {
 	}
 	if n := h.view(32 * time.Second); n.Silent != 12*time.Second {
 		t.Errorf("silent for %v", n.Silent)
+	}
+}
+
+func TestHowLongANodeHasNotSaidHowBigItIsCountsFromTheFirstLookThatAsked(t *testing.T) {
+	h := newHost(fleetOf("n1")[0], 0)
+	mute := live.Node{Unsized: 1}
+	for i := range time.Duration(3) {
+		h.lookEnds(h.lookBegins(), (5+i)*time.Second, mute, nil)
+		if got := h.view((6 + i) * time.Second).Unsized; got != (1+i)*time.Second {
+			t.Errorf("look %d: %s", i, got)
+		}
+	}
+	h.lookEnds(h.lookBegins(), time.Minute, live.Node{}, nil)
+	if got := h.view(time.Minute).Unsized; got != 0 {
+		t.Errorf("it said so, and still %s", got)
+	}
+}
+
+func TestOnlyALookThatWasNotAnsweredInTimeIsSlow(t *testing.T) {
+	h := testHost()
+	for _, c := range []struct {
+		err  error
+		slow bool
+	}{{fmt.Errorf("no answer within 10s: %w", context.DeadlineExceeded), true}, {errors.New("refused"), false}, {nil, false}} {
+		h.lookEnds(h.lookBegins(), 0, live.Node{}, c.err)
+		if got := h.view(0).Slow; got != c.slow {
+			t.Errorf("%v: slow is %v", c.err, got)
+		}
 	}
 }
 

@@ -198,7 +198,7 @@ func (n Node) row() []cell {
 	}
 	row[2].text = strconv.Itoa(len(n.Pods))
 	row[3].text, row[4].text = cpu(n.Used.MilliCPU)+"/?", memory(n.Used.Memory)+"/?"
-	if !n.Unsized {
+	if n.Unsized == 0 {
 		row[3].text = cpu(n.Used.MilliCPU) + "/" + cpu(n.Room.MilliCPU)
 		row[4].text = memory(n.Used.Memory) + "/" + memory(n.Room.Memory)
 	}

@@ -213,7 +213,9 @@ func (d *Driver) size(ctx context.Context, n *live.Node) {
 	}
 	n.Facts = known.Facts
 	n.Facts.Podman = cmp.Or(n.Facts.Podman, served)
-	n.Unsized, n.Room = !known.known() && d.node.Capacity == nil, d.room(known.Facts)
+	if n.Room = d.room(known.Facts); !known.known() && d.node.Capacity == nil {
+		n.Unsized = 1
+	}
 }
 
 // What podkeep's own node side takes of each node.

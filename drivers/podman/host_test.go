@@ -63,7 +63,7 @@ func TestALookDoesNotWaitForWhatABusyHostSaysOfItself(t *testing.T) {
 	}
 	defer d.Close()
 	for range 3 {
-		if n, err := d.Observe(t.Context()); err != nil || !n.Unsized || n.Facts.Podman != "4.3.1" {
+		if n, err := d.Observe(t.Context()); err != nil || n.Unsized == 0 || n.Facts.Podman != "4.3.1" {
 			t.Fatalf("%v: %+v", err, n)
 		}
 	}
@@ -74,7 +74,7 @@ func TestALookDoesNotWaitForWhatABusyHostSaysOfItself(t *testing.T) {
 	<-poke
 	end()
 	<-watched
-	if n, err := d.Observe(t.Context()); err != nil || n.Unsized || n.Facts.CPUs != 4 || n.Room.MilliCPU != 3500 {
+	if n, err := d.Observe(t.Context()); err != nil || n.Unsized > 0 || n.Facts.CPUs != 4 || n.Room.MilliCPU != 3500 {
 		t.Errorf("%v: %+v", err, n)
 	}
 	if n := b.asked.Load(); n != 1 {
@@ -97,14 +97,14 @@ func TestALookThatIsToBeWholeWaitsForIt(t *testing.T) {
 	d := open(drivers.Options{Cluster: "busy", Cache: cache, Whole: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-b.heard; cancel() }()
-	if n, err := d.Observe(ctx); err != nil || !n.Unsized {
+	if n, err := d.Observe(ctx); err != nil || n.Unsized == 0 {
 		t.Fatalf("when there is no more time, what the lists said is enough: %v: %+v", err, n)
 	}
 	close(b.free)
-	if n, err := d.Observe(t.Context()); err != nil || n.Unsized {
+	if n, err := d.Observe(t.Context()); err != nil || n.Unsized > 0 {
 		t.Errorf("%v: %+v", err, n)
 	}
-	if n, err := open(drivers.Options{Cluster: "busy", Cache: cache}).Observe(t.Context()); err != nil || n.Unsized {
+	if n, err := open(drivers.Options{Cluster: "busy", Cache: cache}).Observe(t.Context()); err != nil || n.Unsized > 0 {
 		t.Errorf("the next process: %v: %+v", err, n)
 	}
 	if n := b.asked.Load(); n != 1 {

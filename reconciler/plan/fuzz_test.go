@@ -362,6 +362,9 @@ func (d *dice) snapshot(h manifest.History) (s live.Snapshot) {
 		}
 		s.Nodes = append(s.Nodes, n)
 	}
+	if d.rarely() {
+		s.Nodes[d.of(3)].Unsized = pick(d, []time.Duration{1, time.Minute})
+	}
 	return s
 }
 

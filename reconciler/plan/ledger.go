@@ -76,8 +76,8 @@ func (k *work) imposed() string {
 		}
 	}
 	for _, h := range k.hosts {
-		if h.Unsized && requests(k.wl.Revision.Spec) != (manifest.Resources{}) {
-			return h.Name + " is yet to say how big it is"
+		if h.Awaited && requests(k.wl.Revision.Spec) != (manifest.Resources{}) {
+			return h.Name + " is about to say how big it is"
 		}
 	}
 	return k.claimed()

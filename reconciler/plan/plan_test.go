@@ -198,26 +198,31 @@ func TestWhatLeftGitIsPrunedWithinTheBudget(t *testing.T) {
 	}
 }
 
-func TestWhileANodeIsYetToSayHowBigItIsNoRevisionIsRejected(t *testing.T) {
+func TestWhileANodeIsAboutToSayHowBigItIsNoRevisionIsRejected(t *testing.T) {
 	asks := strings.Replace(deployment("web", 1, ""), "image: ", "resources: {requests: {cpu: 100m}}, image: ", 1)
 	head := commit(t, "a1", nodes("n1"), asks)
 	began := promoted(head, "web")[:1]
 	began[0].Time = noon.Add(-time.Hour)
 	have := fleet(nil, began, "n1")
 	have.Watched = time.Hour
+	room := have.Nodes[0].Room
 	for _, c := range []struct {
-		unsized bool
+		unsized time.Duration
 		verb    string
 		waits   string
 	}{
-		{true, live.Resumed, "1 yet to say how big it is"},
-		{false, live.Failed, ""},
+		{time.Second, live.Resumed, "n1 is about to say how big it is"},
+		{time.Minute, live.Failed, ""},
+		{0, live.Failed, ""},
 	} {
 		n := &have.Nodes[0]
-		n.Unsized, n.Room = c.unsized, manifest.Resources{}
+		n.Room = room
+		if n.Unsized = c.unsized; n.Unsized > 0 {
+			n.Room = manifest.Resources{}
+		}
 		p := Make(history(head), have, noon)
 		if !strings.Contains(p.String(), "-"+c.verb+"-") || !strings.Contains(p.String(), c.waits) {
-			t.Errorf("unsized %v: want %s and %q:\n%s", c.unsized, c.verb, c.waits, p)
+			t.Errorf("unsized for %v: want %s and %q:\n%s", c.unsized, c.verb, c.waits, p)
 		}
 	}
 }

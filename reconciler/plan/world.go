@@ -133,11 +133,15 @@ func (w *world) addHosts() {
 		}
 		n.host = &schedule.Host{
 			Name: n.Name, Labels: hostLabels(n), Taints: n.want.Taints, Unschedulable: n.want.Unschedulable,
-			Unsized: n.Unsized, Room: n.Room, Ports: map[string]int{}, Names: map[string]bool{}, Files: map[string]bool{},
+			Room: n.Room, Ports: map[string]int{}, Names: map[string]bool{}, Files: map[string]bool{},
 			Apps: map[manifest.ID]int{}, Revs: map[string]int{}, Troubled: map[string]bool{},
 		}
-		if n.want.Capacity != nil {
-			n.host.Unsized, n.host.Room = false, *n.want.Capacity
+		switch {
+		case n.want.Capacity != nil:
+			n.host.Room = *n.want.Capacity
+		case n.Unsized > 0:
+			n.host.Unsized, n.host.Awaited = true, n.Unsized < n.grace()
+			w.wake(w.now.Add(n.grace() - n.Unsized))
 		}
 		for _, f := range n.Files {
 			n.host.Files[f.Name] = true

@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/podkeep/podkeep/manifest"
 )
 
 // filters each give the reason why a host cannot take a pod, to be read after a count, or "".
@@ -107,21 +105,21 @@ func name(r Request, h *Host) string {
 }
 
 func size(r Request, h *Host) string {
-	if h.Unsized && r.Room != (manifest.Resources{}) {
+	if h.Unsized && !h.Awaited && r.asks() {
 		return "yet to say how big it is"
 	}
 	return ""
 }
 
 func cpu(r Request, h *Host) string {
-	if r.Room.MilliCPU > 0 && h.Used.MilliCPU+r.Room.MilliCPU > h.Room.MilliCPU {
+	if !h.Unsized && r.Room.MilliCPU > 0 && h.Used.MilliCPU+r.Room.MilliCPU > h.Room.MilliCPU {
 		return "short of cpu"
 	}
 	return ""
 }
 
 func memory(r Request, h *Host) string {
-	if r.Room.Memory > 0 && h.Used.Memory+r.Room.Memory > h.Room.Memory {
+	if !h.Unsized && r.Room.Memory > 0 && h.Used.Memory+r.Room.Memory > h.Room.Memory {
 		return "short of memory"
 	}
 	return ""

@@ -36,6 +36,7 @@ type Host struct {
 	Taints        []corev1.Taint
 	Unschedulable bool
 	Unsized       bool               // it has not said yet how big it is: Room means nothing
+	Awaited       bool               // it is Unsized, and will say so soon
 	Room          manifest.Resources // in all
 	Used          manifest.Resources
 	Ports         map[string]int
@@ -49,7 +50,8 @@ type Host struct {
 
 // Place chooses a host for one pod and books it there. Among the hosts that pass every filter it takes one where the
 // revision has not failed to start, then the one with the fewest pods of the revision, then of the workload, then the least
-// used, then the first by name. When none passes, host is nil and why counts the reasons.
+// used, then the first by name. When none passes, host is nil and why counts the reasons; it is nil too when that one is
+// Awaited and the pod asks for room.
 func Place(r Request, hosts []*Host) (host *Host, why string) {
 	refusals := map[string]int{}
 	for _, h := range hosts {
@@ -61,12 +63,18 @@ func Place(r Request, hosts []*Host) (host *Host, why string) {
 			host = h
 		}
 	}
-	if host == nil {
+	switch {
+	case host == nil:
 		return nil, explain(refusals)
+	case host.Awaited && r.asks():
+		return nil, "no node is chosen yet: " + host.Name + " is about to say how big it is"
 	}
 	host.book(r)
 	return host, ""
 }
+
+// asks says whether the pod needs to know how big a node is.
+func (r Request) asks() bool { return r.Room != (manifest.Resources{}) }
 
 // Fits says whether any host would take the pod, booking nothing.
 func Fits(r Request, hosts []*Host) (bool, string) {

@@ -35,6 +35,7 @@ func request(change ...func(*Request)) Request {
 
 func TestPlace(t *testing.T) {
 	full := func(h *Host) { h.Used.Memory = 1 << 30 }
+	awaited := func(h *Host) { h.Awaited = true }
 	unsized := func(h *Host) { h.Unsized, h.Room = true, manifest.Resources{} }
 	wants := func(memory int64) func(*Request) { return func(r *Request) { r.Room.Memory = memory } }
 	tainted := func(h *Host) {
@@ -53,7 +54,11 @@ func TestPlace(t *testing.T) {
 	}{
 		{"not on a node that is yet to say how big it is", request(wants(1 << 20)), []*Host{host("n1", unsized), host("n2")}, "n2", ""},
 		{"or nowhere", request(wants(1 << 20)), []*Host{host("n1", unsized)}, "", "no node fits: 1 yet to say how big it is"},
-		{"but what asks for nothing has room there", request(), []*Host{host("n1", unsized)}, "n1", ""},
+		{"nor elsewhere, while it is about to say so and would be better", request(wants(1 << 20)),
+			[]*Host{host("n1", unsized, awaited), host("n2", func(h *Host) { h.Apps[web] = 1 })}, "", "no node is chosen yet: n1 is about to say how big it is"},
+		{"unless the other is better anyway", request(wants(1 << 20)),
+			[]*Host{host("n1", unsized, awaited, func(h *Host) { h.Apps[web] = 1 }), host("n2")}, "n2", ""},
+		{"but what asks for nothing has room there", request(), []*Host{host("n1", unsized, awaited)}, "n1", ""},
 		{"the first by name when all is equal", request(), []*Host{host("n1"), host("n2")}, "n1", ""},
 		{"the node with fewer pods of the workload", request(),
 			[]*Host{host("n1", func(h *Host) { h.Apps[web] = 1 }), host("n2", func(h *Host) { h.Apps[db] = 9 })}, "n2", ""},
