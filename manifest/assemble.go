@@ -16,7 +16,7 @@ func Assemble(info Info, files []Parsed) Set {
 	a := &assembly{
 		set:     Set{Commit: info.Commit, Parent: info.Parent, Time: info.Time, Author: info.Author, failed: map[ID]string{}},
 		origins: map[ID]Origin{}, configs: map[ID]config{}, suspended: map[string]bool{}, stems: map[string]Meta{},
-		exclusive: map[ID]bool{}, users: map[ID]ID{},
+		exclusive: map[ID]bool{}, users: map[ID]ID{}, room: maxVariables,
 	}
 	a.set.Subject, _, _ = strings.Cut(strings.TrimSpace(info.Message), "\n")
 	a.set.AllowPrune = allowsPrune(info.Message)
@@ -46,6 +46,7 @@ type assembly struct {
 	exclusive  map[ID]bool // claims for one pod at a time
 	users      map[ID]ID   // the workload that has such a claim
 	unreadable string      // a file that may hold anything
+	room       int         // bytes that further variables and files of volumes may take, see maxVariables
 }
 
 // collect gathers the objects, without those that are there twice, and what others need to know of them.
@@ -104,13 +105,13 @@ func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy St
 	a.distinct(c, m)
 	a.claims(c, m, p, replicas)
 	p.meta.Annotations = without(p.meta.Annotations, lastApplied)
-	s := &sources{check: c, assembly: a, namespace: m.Namespace, used: map[string]string{}, files: map[string]File{}, auths: map[string]File{}}
-	spec := s.render(p)
-	r := Revision{
-		App: m.ID, Rev: revOf(m.ID, p, s.used), Commit: m.Commit, Labels: p.meta.Labels, Annotations: p.meta.Annotations,
-		Spec: spec, Files: sorted(s.files),
+	r := Revision{App: m.ID, Commit: m.Commit, Labels: p.meta.Labels, Annotations: p.meta.Annotations}
+	s := &sources{check: c, assembly: a, namespace: m.Namespace, pod: r, used: map[string]string{}, files: map[string]File{}, auths: map[string]File{}}
+	r.Spec = s.render(p)
+	r.Rev, r.Files = revOf(m.ID, p, s.used), sorted(s.files)
+	if !c.broken() {
+		r.checkSubPaths(c, under(p.at, "spec"))
 	}
-	r.checkSubPaths(c, under(p.at, "spec"))
 	if c.broken() {
 		a.fail(o, c)
 		return

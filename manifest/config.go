@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -14,6 +15,8 @@ type config struct {
 	Origin
 	data   map[string][]byte
 	binary map[string]bool // keys that cannot be variables
+	keys   []string        // all, sorted
+	texts  []string        // those that can be variables, sorted
 }
 
 // configOf is what pods can take from the object, if it is one to take from.
@@ -34,6 +37,8 @@ func configOf(o *object) (config, bool) {
 	default:
 		return config{}, false
 	}
+	cfg.keys = sorted(cfg.data)
+	cfg.texts = slices.DeleteFunc(slices.Clone(cfg.keys), func(key string) bool { return cfg.binary[key] })
 	return cfg, true
 }
 
@@ -53,6 +58,7 @@ type sources struct {
 	*check
 	*assembly
 	namespace string
+	pod       Revision          // whose metadata variables may have
 	used      map[string]string // content by kind/name/key, for the rev
 	files     map[string]File
 	auths     map[string]File // what pulls images, which no node keeps
@@ -84,11 +90,14 @@ func (s *sources) config(at, kind, name string, optional *bool) (config, bool) {
 func (s *sources) key(at string, cfg config, key string, optional *bool) ([]byte, bool) {
 	value, ok := cfg.data[key]
 	if ok {
-		s.used[cfg.Kind+"/"+cfg.Name+"/"+key] = base64.StdEncoding.EncodeToString(value)
+		use := cfg.Kind + "/" + cfg.Name + "/" + key
+		if _, known := s.used[use]; !known {
+			s.used[use] = base64.StdEncoding.EncodeToString(value)
+		}
 		return value, true
 	}
 	if optional == nil || !*optional {
-		s.refuse(at, "%s has no key %q%s", cfg.ID, key, didYouMean(key, sorted(cfg.data)))
+		s.refuse(at, "%s has no key %q%s", cfg.ID, key, didYouMean(key, cfg.keys))
 	}
 	return nil, false
 }

@@ -14,11 +14,12 @@ import (
 )
 
 // Bounds on what a file may ask of us: how deep its values may nest, and how many more values than bytes it may have once
-// aliases are followed.
+// aliases are followed. A long value counts as several, one for each scalarCost bytes.
 const (
-	maxDepth = 64
-	maxExtra = 100_000
-	tooMany  = "the file's aliases stand for too many values; write out what is needed"
+	maxDepth   = 64
+	maxExtra   = 100_000
+	scalarCost = 16
+	tooMany    = "the file's aliases stand for too many values; write out what is needed"
 )
 
 // decoder reads yaml nodes into Go values as strictly as the Kubernetes API server: no unknown field, no duplicate
@@ -60,7 +61,7 @@ func (d *decoder) enter(n *yaml.Node, path string, depth int) (*yaml.Node, bool)
 	for hops := 0; n.Kind == yaml.AliasNode && hops < maxDepth; hops++ {
 		n = n.Alias
 	}
-	*d.left--
+	*d.left -= 1 + len(n.Value)/scalarCost
 	if depth > maxDepth {
 		d.refuse(path, "nests deeper than %d levels", maxDepth)
 		return n, false

@@ -2,29 +2,39 @@ package manifest
 
 import "strings"
 
-// expand replaces $(VAR) by what of gives, and $$ by $, as Kubernetes does for command, args and env. What of does not
-// know stays as it is written, and so does everything that is no such reference.
-func expand(s string, of func(name string) (string, bool)) string {
-	var out strings.Builder
+// maxExpanded is how many bytes a variable, an argument or a subPathExpr may have once it is expanded, and how many they may have
+// together in one container. It is what Linux takes as one argument of a program.
+const maxExpanded = 128 << 10
+
+// parts takes a text of command, args or env apart as Kubernetes does: what stands for itself, $$ being $, goes to text, the NAME
+// of each $(NAME) to reference. What is no such reference stands for itself.
+func parts(s string, text, reference func(string)) {
 	for {
 		before, rest, found := strings.Cut(s, "$")
-		out.WriteString(before)
+		text(before)
 		if !found {
-			return out.String()
+			return
 		}
 		s = rest
 		name, after, closed := strings.Cut(strings.TrimPrefix(rest, "("), ")")
 		switch {
 		case strings.HasPrefix(rest, "$"):
-			out.WriteString("$")
+			text("$")
 			s = rest[1:]
 		case strings.HasPrefix(rest, "(") && closed:
-			out.WriteString(valueOr(name, of))
+			reference(name)
 			s = after
 		default:
-			out.WriteString("$")
+			text("$")
 		}
 	}
+}
+
+// expand replaces $(VAR) by what of gives, and $$ by $. What of does not know stays as it is written.
+func expand(s string, of func(name string) (string, bool)) string {
+	var out strings.Builder
+	parts(s, func(text string) { out.WriteString(text) }, func(name string) { out.WriteString(valueOr(name, of)) })
+	return out.String()
 }
 
 func valueOr(name string, of func(string) (string, bool)) string {
@@ -34,13 +44,23 @@ func valueOr(name string, of func(string) (string, bool)) string {
 	return "$(" + name + ")"
 }
 
+// expandedSize is how many bytes expand would give, at the cost of reading the text: size is that of a variable's value.
+func expandedSize(s string, size func(name string) (int, bool)) int {
+	total := 0
+	parts(s, func(text string) { total += len(text) }, func(name string) {
+		n, ok := size(name)
+		if !ok {
+			n = len(name) + len("$()")
+		}
+		total += n
+	})
+	return total
+}
+
 // references are the names in the $(VAR) of a text, in order.
 func references(s string) []string {
 	var names []string
-	expand(s, func(name string) (string, bool) {
-		names = append(names, name)
-		return "", true
-	})
+	parts(s, func(string) {}, func(name string) { names = append(names, name) })
 	return names
 }
 

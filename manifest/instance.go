@@ -44,31 +44,55 @@ func clip(name string, n int) string {
 	return strings.TrimRight(name[:max(0, min(n, len(name)))], "-.")
 }
 
+// known are the values that a container's texts may refer to, and how many bytes its expansions may still take. Only the form of
+// a revision that an older podkeep left on a node can take more, since loading refuses it: then a text stays as it is written.
+type known struct {
+	values map[string]string
+	left   int
+}
+
+func (k *known) expand(s string) string {
+	size := expandedSize(s, func(name string) (int, bool) {
+		value, ok := k.values[name]
+		return len(value), ok
+	})
+	if size > k.left {
+		return s
+	}
+	k.left -= size
+	return expand(s, func(name string) (string, bool) {
+		value, ok := k.values[name]
+		return value, ok
+	})
+}
+
+func (k *known) expandAll(texts []string) {
+	for i := range texts {
+		texts[i] = k.expand(texts[i])
+	}
+}
+
 // settle resolves the variables in order, each seeing those before it, then the command.
 func (r Revision) settle(k *corev1.Container, name string) {
-	known := map[string]string{}
-	of := func(name string) (string, bool) {
-		value, ok := known[name]
-		return value, ok
-	}
+	known := known{map[string]string{}, maxExpanded}
 	last := map[string]int{}
 	for i := range k.Env {
 		env := &k.Env[i]
 		last[env.Name] = i
-		env.Value = expand(env.Value, of)
+		env.Value = known.expand(env.Value)
 		if from := env.ValueFrom; from != nil && from.FieldRef != nil && !onlyNodeKnows(from.FieldRef.FieldPath) {
 			env.Value, env.ValueFrom = r.field(from.FieldRef.FieldPath, name), nil
 		}
-		if delete(known, env.Name); env.ValueFrom == nil {
-			known[env.Name] = env.Value
+		if delete(known.values, env.Name); env.ValueFrom == nil {
+			known.values[env.Name] = env.Value
 		}
 	}
 	k.Env = onlyLast(k.Env, last)
-	expandAll(k.Command, of)
-	expandAll(k.Args, of)
+	known.expandAll(k.Command)
+	known.expandAll(k.Args)
 	for i := range k.VolumeMounts {
 		if m := &k.VolumeMounts[i]; m.SubPathExpr != "" {
-			m.SubPath, m.SubPathExpr = expand(m.SubPathExpr, of), ""
+			m.SubPath, m.SubPathExpr = known.expand(m.SubPathExpr), ""
 		}
 	}
 }
@@ -82,12 +106,6 @@ func onlyLast(list []corev1.EnvVar, last map[string]int) []corev1.EnvVar {
 		}
 	}
 	return kept
-}
-
-func expandAll(texts []string, of func(string) (string, bool)) {
-	for i := range texts {
-		texts[i] = expand(texts[i], of)
-	}
 }
 
 // field is the value of a metadata field, or of the service account, of the pod of that name.

@@ -124,9 +124,13 @@ func (s *sources) keys(at, field string, p projection) []corev1.KeyToPath {
 	}
 	items := p.items
 	if len(items) == 0 {
-		for _, key := range sorted(cfg.data) {
+		for _, key := range cfg.keys {
 			items = append(items, corev1.KeyToPath{Key: key, Path: key})
 		}
+	}
+	if s.room -= perVariable * len(items); s.room < 0 {
+		s.refuse(under(at, field), "with it the volumes of the repository have too many files; mount only the keys that are needed, with items")
+		return nil
 	}
 	var found []corev1.KeyToPath
 	for i, it := range items {

@@ -5,22 +5,37 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
+// maxVariables is how many bytes the variables of all containers of a commit may have, perVariable what each costs beside them, and
+// what a file of a volume costs.
+const (
+	maxVariables = 64 << 20
+	perVariable  = 64
+)
+
+// longName stands for a pod's name where only its length matters: none is longer.
+var longName = strings.Repeat("x", 512)
+
 // variables are the environment of one container in the making. hidden says, of the variables that no text may
-// refer to, why not.
+// refer to, why not; sizes are those of the others, expanded.
 type variables struct {
 	*sources
 	list   []corev1.EnvVar
 	hidden map[string]string
+	sizes  map[string]int
+	names  int  // bytes that the names of further variables may have
+	left   int  // bytes that further values and texts may have, expanded
+	full   bool // it was said that there are too many, and nothing more is looked at
 }
 
 // renderEnv writes envFrom out, resolves what can be resolved, and sees that no $(VAR) shows a secret.
 func (s *sources) renderEnv(at string, k *corev1.Container, spec corev1.PodSpec) {
-	v := &variables{sources: s, hidden: map[string]string{}}
+	v := &variables{sources: s, hidden: map[string]string{}, sizes: map[string]int{}, names: maxExpanded, left: maxExpanded}
 	for i, from := range k.EnvFrom {
 		v.from(item(under(at, "envFrom"), i), from)
 	}
@@ -29,23 +44,99 @@ func (s *sources) renderEnv(at string, k *corev1.Container, spec corev1.PodSpec)
 	}
 	k.Env, k.EnvFrom = v.list, nil
 	for i, m := range k.VolumeMounts {
-		v.mayShow(under(item(under(at, "volumeMounts"), i), "subPathExpr"), m.SubPathExpr)
+		v.text(under(item(under(at, "volumeMounts"), i), "subPathExpr"), m.SubPathExpr)
 	}
 	for i, text := range k.Command {
-		v.mayShow(item(under(at, "command"), i), text)
+		v.text(item(under(at, "command"), i), text)
 	}
 	for i, text := range k.Args {
-		v.mayShow(item(under(at, "args"), i), text)
+		v.text(item(under(at, "args"), i), text)
 	}
 }
 
-// set adds a variable; a later one of the same name hides the earlier.
-func (v *variables) set(env corev1.EnvVar, hidden string) {
+// set adds a variable whose value has that size once it is expanded; a later one of the same name hides the earlier.
+func (v *variables) set(at string, env corev1.EnvVar, hidden string, size int) {
+	if !v.mayName(at, env.Name) || !v.mayTake(at, size) {
+		return
+	}
 	v.list = append(v.list, env)
 	delete(v.hidden, env.Name)
+	delete(v.sizes, env.Name)
 	if hidden != "" {
 		v.hidden[env.Name] = hidden
+	} else {
+		v.sizes[env.Name] = size
 	}
+}
+
+// text checks one text of the container, and counts it.
+func (v *variables) text(at, text string) {
+	v.mayShow(at, text)
+	v.mayHold(at, text)
+	v.mayTake(at, v.size(text))
+}
+
+func (v *variables) size(text string) int {
+	return expandedSize(text, func(name string) (int, bool) {
+		size, ok := v.sizes[name]
+		return size, ok
+	})
+}
+
+// mayName counts the name of a variable, and the variable itself among those of the commit.
+func (v *variables) mayName(at, name string) bool {
+	v.names -= len(name)
+	v.room -= len(name) + perVariable
+	switch {
+	case v.full:
+	case v.names < 0:
+		v.refuse(at, "with it the names of the container's variables have more than %d KiB; choose fewer or shorter ones", maxExpanded>>10)
+	case v.room < 0:
+		v.refuse(at, "with it the variables of all containers in the repository have more than %d MiB; mount what is long as a volume", maxVariables>>20)
+	default:
+		return true
+	}
+	v.full = true
+	return false
+}
+
+// mayTake counts the size that a value or a text has once it is expanded, which nobody has done yet.
+func (v *variables) mayTake(at string, size int) bool {
+	switch {
+	case v.full:
+	case size > maxExpanded:
+		v.refuse(at, "has more than %d KiB once each $(NAME) in it is replaced; write a shorter one, or mount what is long as a volume", maxExpanded>>10)
+	case size > v.left:
+		v.refuse(at, "with it the container's variables, command and args have more than %d KiB once each $(NAME) is replaced; "+
+			"write shorter ones, or mount what is long as a volume", maxExpanded>>10)
+	default:
+		v.left -= size
+		v.room -= size
+		return true
+	}
+	v.full = true
+	return false
+}
+
+// mayHold refuses a text that no program can be given.
+func (v *variables) mayHold(at, text string) bool {
+	why := unfit(text)
+	if why != "" {
+		v.refuse(at, "has %s, which no program can be given; leave it out, or mount it as a file", why)
+	}
+	return why == ""
+}
+
+// unfit says what a text has that no variable and no argument can: they end at a NUL byte, and Podman's API takes UTF-8 and
+// changes what is none.
+func unfit(text string) string {
+	switch {
+	case strings.Contains(text, "\x00"):
+		return "a NUL byte"
+	case !utf8.ValidString(text):
+		return "bytes that are no UTF-8"
+	}
+	return ""
 }
 
 // mayShow refuses a text that refers to a variable whose value nobody may see, or nobody knows yet.
@@ -57,7 +148,7 @@ func (v *variables) mayShow(at, text string) {
 	}
 }
 
-// from writes out a whole ConfigMap or Secret, sorted by key. Keys of binary content are left out, as in Kubernetes.
+// from writes out a whole ConfigMap or Secret, sorted by key. What a ConfigMap has as binaryData is left out, as in Kubernetes.
 func (v *variables) from(at string, from corev1.EnvFromSource) {
 	var cfg config
 	if ref := from.ConfigMapRef; ref != nil {
@@ -65,10 +156,11 @@ func (v *variables) from(at string, from corev1.EnvFromSource) {
 	} else if ref := from.SecretRef; ref != nil {
 		cfg, _ = v.config(under(at, "secretRef.name"), "Secret", ref.Name, ref.Optional)
 	}
-	for _, key := range sorted(cfg.data) {
-		if !cfg.binary[key] {
-			v.fromKey(at, from.Prefix+key, cfg, key, nil)
+	for _, key := range cfg.texts {
+		if v.full {
+			return
 		}
+		v.fromKey(at, from.Prefix+key, cfg, key, nil)
 	}
 }
 
@@ -81,21 +173,30 @@ func (v *variables) fromKey(at, name string, cfg config, key string, optional *b
 	value, ok := v.key(at, cfg, key, optional)
 	switch {
 	case !ok:
+	case len(value) > maxExpanded:
+		v.full = true
+		v.refuse(at, "%s has key %q with more than %d KiB, which no variable can hold; mount it as a volume", cfg.ID, key, maxExpanded>>10)
+	case unfit(string(value)) != "":
+		v.refuse(at, "%s has key %q with %s, which no variable can hold; mount it as a volume", cfg.ID, key, unfit(string(value)))
 	case cfg.Kind == "ConfigMap":
-		v.set(corev1.EnvVar{Name: name, Value: literal(string(value))}, "")
+		v.set(at, corev1.EnvVar{Name: name, Value: literal(string(value))}, "", len(value))
 	default:
 		ref := &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: v.file(cfg, key)}}
-		v.set(corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: ref}},
-			fmt.Sprintf("would show a value of %s to everyone who sees the pod", cfg.ID))
+		v.set(at, corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: ref}},
+			fmt.Sprintf("would show a value of %s to everyone who sees the pod", cfg.ID), len(value))
 	}
 }
 
 func (v *variables) variable(at string, env corev1.EnvVar, k corev1.Container, spec corev1.PodSpec) {
 	from := env.ValueFrom
 	switch {
+	case v.full:
 	case from == nil:
-		v.mayShow(under(at, "value"), env.Value)
-		v.set(env, "")
+		at = under(at, "value")
+		v.mayShow(at, env.Value)
+		if v.mayHold(at, env.Value) {
+			v.set(at, env, "", v.size(env.Value))
+		}
 	case from.ConfigMapKeyRef != nil:
 		ref, here := from.ConfigMapKeyRef, under(at, "valueFrom.configMapKeyRef")
 		if cfg, ok := v.config(under(here, "name"), "ConfigMap", ref.Name, ref.Optional); ok {
@@ -109,9 +210,12 @@ func (v *variables) variable(at string, env corev1.EnvVar, k corev1.Container, s
 	case from.ResourceFieldRef != nil:
 		v.resource(under(at, "valueFrom.resourceFieldRef"), env.Name, from.ResourceFieldRef, k, spec)
 	case from.FieldRef != nil && onlyNodeKnows(from.FieldRef.FieldPath):
-		v.set(env, "is known only once the pod is on its node")
-	default:
-		v.set(env, "")
+		v.set(at, env, "is known only once the pod is on its node", 0)
+	case from.FieldRef != nil:
+		at = under(at, "valueFrom.fieldRef")
+		if value := v.pod.field(from.FieldRef.FieldPath, longName); v.mayHold(at, value) {
+			v.set(at, env, "", len(value))
+		}
 	}
 }
 
@@ -122,7 +226,7 @@ func (v *variables) resource(at, name string, ref *corev1.ResourceFieldSelector,
 		v.refuse(under(at, "resource"), "%s", noAmount(ref, k.Name))
 		return
 	}
-	v.set(corev1.EnvVar{Name: name, Value: value}, "")
+	v.set(at, corev1.EnvVar{Name: name, Value: value}, "", len(value))
 }
 
 func noAmount(ref *corev1.ResourceFieldSelector, container string) string {

@@ -13,8 +13,14 @@ func didYouMean(word string, candidates []string) string {
 	return ""
 }
 
+// maxCandidates is among how many names one is looked for: what takes long is worth no hint.
+const maxCandidates = 1000
+
 // nearest is the candidate nearest to the word, the first on a tie, or empty when none is near.
 func nearest(word string, candidates []string) string {
+	if len(candidates) > maxCandidates {
+		return ""
+	}
 	best, least := "", 1+min(3, max(1, len(word)/3))
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(word), strings.ToLower(c), least); d < least {

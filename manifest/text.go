@@ -52,18 +52,32 @@ func listing(m map[string]string) string {
 	return strings.Join(lines, "\n")
 }
 
-// checkTexts refuses what no pod could have: a file of an amount that is nowhere written, a subPathExpr that leads astray, and a
-// full name that is too long.
+// maxTexts is how many bytes the files that the downward API makes for one pod may have together.
+const maxTexts = 1 << 20
+
+// checkTexts refuses what no pod could have: a file of an amount that is nowhere written, a subPathExpr that leads astray, more than
+// maxTexts, and a full name that is too long.
 func (s *sources) checkTexts(at string, spec corev1.PodSpec) {
+	sizes, left := map[string]int{}, maxTexts
 	for i, v := range spec.Volumes {
 		if v.DownwardAPI == nil {
 			continue
 		}
+		here := item(under(at, "volumes"), i)
 		for _, it := range v.DownwardAPI.Items {
 			if ref := it.ResourceFieldRef; ref != nil {
 				if _, ok := amountOf(ref, corev1.Container{}, spec); !ok {
-					s.refuse(item(under(at, "volumes"), i), "file %q: %s", it.Path, noAmount(ref, ""))
+					s.refuse(here, "file %q: %s", it.Path, noAmount(ref, ""))
 				}
+				continue
+			}
+			field := it.FieldRef.FieldPath
+			if _, known := sizes[field]; !known {
+				sizes[field] = len(s.pod.text(it, longName))
+			}
+			if left -= sizes[field]; left < 0 {
+				s.refuse(here, "file %q: with it what the downward API writes for one pod has more than %d KiB; leave out what is not needed", it.Path, maxTexts>>10)
+				break
 			}
 		}
 	}
