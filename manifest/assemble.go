@@ -14,7 +14,10 @@ import (
 // and Secrets, and renders revisions. The order of files does not matter. An object with a Problem is left out; its neighbours stay.
 func Assemble(info Info, files []Parsed) Set {
 	a := &assembly{
-		set:     Set{Commit: info.Commit, Parent: info.Parent, Time: info.Time, Author: info.Author, failed: map[ID]string{}},
+		set: Set{
+			Commit: info.Commit, Parent: info.Parent, Time: info.Time, Author: info.Author,
+			failed: map[ID]string{}, held: map[string][]ID{}, foreign: map[string]foreign{},
+		},
 		origins: map[ID]Origin{}, configs: map[ID]config{}, suspended: map[string]bool{}, stems: map[string]Meta{},
 		exclusive: map[ID]bool{}, users: map[ID]ID{}, room: maxVariables,
 	}
@@ -29,6 +32,7 @@ func Assemble(info Info, files []Parsed) Set {
 		m.Suspended = m.Suspended || a.suspended[m.Namespace]
 		o.kind.add(a, m, o)
 	}
+	a.set.origins = a.origins
 	a.order(objects)
 	a.digest()
 	a.sort()
@@ -55,8 +59,8 @@ func (a *assembly) collect(files []Parsed) []*object {
 	for _, f := range files {
 		a.set.Files = append(a.set.Files, f.Path)
 		a.set.Problems = append(a.set.Problems, f.Problems...)
-		if f.blank {
-			a.set.Blank = append(a.set.Blank, f.Path)
+		if f.foreign != nil {
+			a.set.foreign[f.Path] = *f.foreign
 		}
 		for _, id := range f.failed {
 			a.set.failed[id] = f.Path
@@ -81,6 +85,7 @@ func (a *assembly) isFirst(o *object) bool {
 		return false
 	}
 	a.origins[o.ID] = o.Origin
+	a.set.held[o.File] = append(a.set.held[o.File], o.ID)
 	if cfg, ok := configOf(o); ok {
 		a.configs[o.ID] = cfg
 	}
@@ -118,7 +123,7 @@ func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy St
 	}
 	w := Workload{
 		Meta: m, Replicas: replicas, Strategy: strategy, Object: o.typed, Revision: r,
-		PruneDisabled: m.Annotations[AnnotationPrune] == "disabled",
+		PruneDisabled: m.Annotations[AnnotationPrune] == "disabled", without: s.without,
 	}
 	for _, name := range w.Revision.Files {
 		w.Config = append(w.Config, s.files[name])
@@ -173,7 +178,11 @@ func (a *assembly) sort() {
 	sortByID(a.set.ConfigMaps, func(x ConfigMap) ID { return x.ID })
 	sortByID(a.set.Secrets, func(x Secret) ID { return x.ID })
 	sortByID(a.set.Claims, func(x Claim) ID { return x.ID })
-	slices.SortStableFunc(a.set.Problems, func(x, y Problem) int {
+	sortByPlace(a.set.Problems)
+}
+
+func sortByPlace(all []Problem) {
+	slices.SortStableFunc(all, func(x, y Problem) int {
 		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Line, y.Line))
 	})
 }

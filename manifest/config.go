@@ -62,6 +62,7 @@ type sources struct {
 	used      map[string]string // content by kind/name/key, for the rev
 	files     map[string]File
 	auths     map[string]File // what pulls images, which no node keeps
+	without   []ID            // what is optional and not there
 }
 
 // config finds a ConfigMap or Secret. One that is optional may be missing, but not broken: what a file that does not
@@ -76,6 +77,7 @@ func (s *sources) config(at, kind, name string, optional *bool) (config, bool) {
 	case broken:
 		s.refuse(at, "%s does not load, see %s", id, file)
 	case optional != nil && *optional && s.unreadable == "":
+		s.without = append(s.without, id)
 	case optional != nil && *optional:
 		s.refuse(at, "%s is optional, but may be in %s, which does not load", id, s.unreadable)
 	case s.unreadable != "":

@@ -3,6 +3,7 @@ package manifest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"path"
 	"regexp"
@@ -63,8 +64,12 @@ func (f *file) chunk(data []byte, offset int) []document {
 			f.complain(offset+max(1, min(line, 1+bytes.Count(data, []byte("\n")))), "is not YAML: %s", text)
 			return docs
 		}
-		if node.Kind == yaml.DocumentNode && len(node.Content) == 1 && !isNull(node.Content[0]) {
+		switch {
+		case node.Kind != yaml.DocumentNode || len(node.Content) != 1:
+		case !isNull(node.Content[0]):
 			docs = append(docs, document{node.Content[0], offset})
+		case node.Content[0].Value != "":
+			f.null = node.Content[0].Line + offset
 		}
 	}
 }
@@ -115,6 +120,17 @@ func decodePair(pair string) rune {
 func (d document) isManifest() bool {
 	version, kind := d.get("apiVersion"), d.get("kind")
 	return version != nil && kind != nil || (version != nil || kind != nil) && d.get("metadata") != nil
+}
+
+// foreign says what a document is that is no manifest.
+func (d document) foreign() string {
+	switch {
+	case d.get("sops") != nil:
+		return "is encrypted with sops, which is not read"
+	case d.node.Kind == yaml.MappingNode:
+		return "holds a mapping that lacks apiVersion or kind, and no object"
+	}
+	return fmt.Sprintf("holds %s, and no object", nameOf(d.node))
 }
 
 // get is the value of a key at the document's top, or nil.

@@ -8,8 +8,15 @@ type Parsed struct {
 	Path     string
 	objects  []object
 	failed   []ID // objects that did not load, as far as their names could be read
-	blank    bool // there is nothing in it, or nothing that reads as YAML
+	foreign  *foreign
 	Problems []Problem
+}
+
+// foreign is what stands in a file in which no document is a manifest: values of a chart, or what is left of a manifest that was
+// damaged. Which of them it is, only the past can tell.
+type foreign struct {
+	Problem      // as it is if the file held objects
+	hollow  bool // it is not even a mapping or a list, so nobody meant it to be read as YAML
 }
 
 // object is one that passed the checks of its kind: decoded as written, nothing defaulted but the namespace.

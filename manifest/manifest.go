@@ -202,6 +202,7 @@ type Workload struct {
 	Job      *Job // nil for all that is to run for ever
 	Revision Revision
 	Config   []File // the content of every File that Revision.Files and Revision.Spec.ImagePullSecrets name
+	without  []ID   // optional ConfigMaps and Secrets that are not there
 	// PruneDisabled is set by annotation podkeep.io/prune: disabled.
 	PruneDisabled bool
 	Object        runtime.Object // as decoded, for status
@@ -282,10 +283,12 @@ type Set struct {
 	Secrets    []Secret
 	Claims     []Claim
 	Files      []string // every manifest file of the commit, sorted
-	Blank      []string // those with nothing in them, or nothing that reads as YAML; what one held before is not taken to be deleted
 	Problems   []Problem
 
-	failed map[ID]string // objects that did not load, with the file that names them
+	failed  map[ID]string      // objects that did not load, with the file that names them
+	origins map[ID]Origin      // objects that loaded by themselves, those too that cannot be put together
+	held    map[string][]ID    // those of each file
+	foreign map[string]foreign // files without a manifest in them; what one held before is not taken to be deleted
 }
 
 // Decision is a person's word, a line in Git notes.

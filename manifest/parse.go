@@ -20,21 +20,26 @@ const maxFile = 16 << 20
 // Not every file is a manifest. A document that has both apiVersion and kind is one, and a document that has one of the two and a
 // metadata is meant to be one. A file in which no document is one is passed over: values files, workflows, podkeep.yaml. In a file
 // that holds one, everything else is a Problem, for it may be a manifest that lost its head. A file that is not YAML at all is a
-// Problem unless neither the word apiVersion nor the word kind is anywhere in it. Empty documents count for nothing. A file that
-// held objects and is now empty, or not YAML, was cut short sooner than emptied on purpose: see Set.Blank.
+// Problem unless neither the word apiVersion nor the word kind is anywhere in it. Empty documents count for nothing.
+//
+// A file without a manifest that held objects in an ancestor was damaged sooner than emptied on purpose, unless all that is in it are
+// comments and --- lines: see History.Want.
 func Parse(path string, data []byte) Parsed {
-	f := &file{Parsed: Parsed{Path: path, blank: len(bytes.TrimSpace(data)) == 0}, left: maxExtra + len(data)}
+	f := &file{Parsed: Parsed{Path: path}, left: maxExtra + len(data)}
 	if len(data) > maxFile {
 		f.complain(1, "the file has more than %d MiB", maxFile>>20)
 		return f.Parsed
 	}
 	docs := f.documents(unescape(path, data))
 	if !slices.ContainsFunc(docs, document.isManifest) {
-		f.forgiveForeign(data)
+		f.forgiveForeign(docs, data)
 		return f.Parsed
 	}
 	for _, doc := range docs {
 		f.document(doc)
+	}
+	if !f.named && len(f.Problems) > 0 && !slices.ContainsFunc(f.Problems, Problem.breaks) {
+		f.foreign = &foreign{Problem: Problem{Origin: f.Problems[0].Origin, Text: "holds no object that has a name"}}
 	}
 	return f.Parsed
 }
@@ -43,18 +48,57 @@ func Parse(path string, data []byte) Parsed {
 type file struct {
 	Parsed
 	left int
+	null int // the line of a null that is written out, which a tool leaves that found nothing
+	// named says that an object has a name. One of a kind to come that has none, such as a Kustomization, may be the first lines of a
+	// manifest that was cut short.
+	named bool
 }
 
 func (f *file) complain(line int, format string, args ...any) {
 	f.Problems = append(f.Problems, Problem{Origin: Origin{f.Path, line}, Text: fmt.Sprintf(format, args...)})
 }
 
-// forgiveForeign drops the complaints about a file that was never meant as a manifest.
-func (f *file) forgiveForeign(data []byte) {
-	if !bytes.Contains(data, []byte("apiVersion")) && !bytes.Contains(data, []byte("kind")) {
-		f.blank = f.blank || len(f.Problems) > 0
-		f.Problems = nil
+// forgiveForeign drops the complaints about a file that may never have been meant as a manifest, and remembers what it is.
+func (f *file) forgiveForeign(docs []document, data []byte) {
+	if len(f.Problems) > 0 && (bytes.Contains(data, []byte("apiVersion")) || bytes.Contains(data, []byte("kind"))) {
+		return
 	}
+	line, text := 1, ""
+	switch hint := hintOf(data); {
+	case hint != "":
+		text = hint
+	case len(bytes.TrimSpace(data)) == 0:
+		text = "is empty"
+	case len(f.Problems) > 0:
+		line, text = f.Problems[0].Line, f.Problems[0].Text
+	case len(docs) > 0:
+		line, text = docs[0].node.Line+docs[0].offset, docs[0].foreign()
+	case f.null > 0:
+		line, text = f.null, "holds null, and no object"
+	case !bytes.ContainsAny(data, "#-"):
+		text = "is empty"
+	default: // comments and --- lines: on purpose
+		return
+	}
+	hollow := len(docs) == 0 || docs[0].node.Kind == yaml.ScalarNode
+	f.foreign, f.Problems = &foreign{Problem{Origin: Origin{f.Path, line}, Text: text}, hollow}, nil
+}
+
+// hintOf says what has come in the place of a manifest, as far as its first bytes tell.
+func hintOf(data []byte) string {
+	for _, h := range []struct{ begin, text string }{
+		{"version https://git-lfs.github.com/spec/", "holds a Git LFS pointer, which is not followed"},
+		{"$ANSIBLE_VAULT;", "is encrypted with ansible-vault, which is not read"},
+		{"\x00GITCRYPT\x00", "is encrypted with git-crypt, which is not read"},
+		{"\x1f\x8b", "is compressed, which is not read"},
+		{"<<<<<<<", "holds the marks of a merge conflict"},
+		{"<", "holds HTML or XML"},
+	} {
+		if bytes.HasPrefix(bytes.TrimSpace(data), []byte(h.begin)) {
+			return h.text
+		}
+	}
+	return ""
 }
 
 func (f *file) document(doc document) {
@@ -109,9 +153,14 @@ func (f *file) object(doc document, version, name string) {
 	if meta != nil {
 		id.Namespace, id.Name = textOf(get(meta, "namespace")), textOf(get(meta, "name"))
 	}
+	f.named = f.named || id.Name != ""
 	c := &check{file: f.Path, line: doc.node.Line + doc.offset, object: strings.TrimSuffix(or(name, "?")+"/"+id.Name, "/"), lines: map[string]int{}}
 	k, ok := f.kindOf(c, version, name)
-	if ok {
+	switch {
+	case doc.get("sops") != nil:
+		c.found = nil
+		c.refuse("sops", "the object is encrypted with sops, which is not read; write it as it is, or decrypt it before podkeep reads it")
+	case ok:
 		f.typed(doc, c, k)
 	}
 	if c.broken() {
@@ -148,6 +197,8 @@ func (f *file) kindOf(c *check, version, name string) (kind, bool) {
 		c.refuse("apiVersion", "is missing; write the API of kind %s, for example %s", name, versions[0])
 	case near != "":
 		c.refuse("kind", "kind %s is not known%s", name, near)
+	case name == "Status" && version == "v1":
+		c.refuse("kind", "Status is the answer of an API server, and no object; put the object itself here")
 	case name == "CronJob":
 		c.refuse("", "%s", noCronJob)
 		c.found[0].Notice = true

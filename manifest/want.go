@@ -12,24 +12,94 @@ import (
 // ancestor; if the file is new since, what stood in files that are gone since, for it may be one of those under another name; and
 // every object that the file names and does not load, wherever it stood. A file that never loaded in all of Line holds nothing.
 //
-// A file that held objects and is blank now is treated alike, as far as Line reaches.
+// A file that held objects and in which none stands now, nor only comments, was damaged: a Git LFS pointer, encrypted text, an HTML
+// page, half a file. It is treated alike, as far as Line reaches; Unsure says how far it has to. A file that never held an object holds
+// nothing.
 func (h History) Want() Set {
-	want := h.Head
+	want, _ := h.want()
+	return want
+}
+
+// Problems are HEAD's, and that of each damaged file whose objects Want keeps, sorted by place.
+func (h History) Problems() []Problem {
+	_, damaged := h.want()
+	if len(damaged) == 0 {
+		return h.Head.Problems
+	}
+	all := slices.Concat(h.Head.Problems, damaged)
+	sortByPlace(all)
+	return all
+}
+
+func (h History) want() (want Set, damaged []Problem) {
+	want = h.Head
 	broken := h.Head.broken()
 	for _, file := range broken {
 		if past := h.lastGood(file); past != nil {
 			want = want.holding(past, h.Head, file, h.Head.whyBroken(file))
 		}
 	}
-	for _, file := range h.Head.Blank {
-		if past := h.lastFull(file); past != nil {
-			want = want.holding(past, h.Head, file, fmt.Sprintf("%s is empty or no YAML at %s (delete it to remove what it held)", file, short(h.Head.Commit)))
+	for _, file := range sorted(h.Head.foreign) {
+		past := h.whole(file)
+		if past == nil || !past.holdsMore(file, h.Head) {
+			continue
 		}
+		p := h.Head.foreign[file].Problem
+		want = want.holding(past, h.Head, file, fmt.Sprintf("%s %s at %s (restore it, or delete it to remove what it held)", p.Origin, p.Text, short(h.Head.Commit)))
+		p.Text += fmt.Sprintf("; what it held at %s stays: restore it, or delete it to remove that", short(past.Commit))
+		damaged = append(damaged, p)
 	}
-	if len(broken)+len(h.Head.Blank) > 0 {
+	if len(broken)+len(damaged) > 0 {
 		want.inheritSuspend()
 	}
-	return want
+	return want, damaged
+}
+
+// Unsure says whether a file in which no object stands at HEAD held one in a commit that something live was born of, while Line
+// does not reach back to what the file was before. Until it does, or ends at the root, it is not known what was damaged.
+func (h History) Unsure() bool {
+	for file := range h.Head.foreign {
+		if h.whole(file) != nil {
+			continue
+		}
+		for commit, set := range h.At {
+			if h.Ancestor[commit] && set.holdsMore(file, h.Head) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Hollow is a file of HEAD that nobody can have meant to be what it is, neither a manifest nor any other YAML, and of which Line has no
+// other form; or nil. What such a file held is not known.
+func (h History) Hollow() *Problem {
+	for _, file := range sorted(h.Head.foreign) {
+		if h.Head.foreign[file].hollow && h.whole(file) == nil {
+			return h.Head.Foreign(file)
+		}
+	}
+	return nil
+}
+
+// Foreign says what stands in a file that is there and holds no object, which is no word for deleting what it held. Of any other file
+// it is nil.
+func (s Set) Foreign(file string) *Problem {
+	if f, ok := s.foreign[file]; ok {
+		return &f.Problem
+	}
+	return nil
+}
+
+// holdsMore says whether the file held an object here that head has nowhere.
+func (s Set) holdsMore(file string, head Set) bool {
+	return slices.ContainsFunc(s.held[file], func(id ID) bool { return !head.has(id) })
+}
+
+func (s Set) has(id ID) bool {
+	_, failed := s.failed[id]
+	_, held := s.origins[id]
+	return failed || held
 }
 
 // Broken are the files that do not load at HEAD, and of which Line does not reach back to a form that did. Until it does, or
@@ -67,14 +137,11 @@ type keeper struct {
 	renamed    bool // the file is new, and may be another one under a new name
 }
 
-// lastFull is the nearest ancestor where the file was neither blank nor broken, if it was there.
-func (h History) lastFull(file string) *Set {
+// whole is the nearest ancestor where the file was neither foreign nor broken. It may not have been there.
+func (h History) whole(file string) *Set {
 	for i := range h.Line {
-		if s := &h.Line[i]; !slices.Contains(s.Blank, file) && !slices.Contains(s.broken(), file) {
-			if slices.Contains(s.Files, file) {
-				return s
-			}
-			return nil
+		if s := &h.Line[i]; s.Foreign(file) == nil && !slices.Contains(s.broken(), file) {
+			return s
 		}
 	}
 	return nil
@@ -97,7 +164,22 @@ func (s Set) holding(past *Set, head Set, file, why string) Set {
 	s.ConfigMaps = hold(k, s.ConfigMaps, past.ConfigMaps, func(x *ConfigMap) *Meta { return &x.Meta })
 	s.Claims = hold(k, s.Claims, past.Claims, func(x *Claim) *Meta { return &x.Meta })
 	s.Secrets = hold(k, s.Secrets, past.Secrets, func(x *Secret) *Meta { return &x.Meta })
+	k.complete(s.Workloads)
 	return s
+}
+
+// complete puts the form of the past in place of each workload that does without an optional ConfigMap or Secret which the file held.
+func (k keeper) complete(have []Workload) {
+	for i := range have {
+		if !slices.ContainsFunc(have[i].without, func(id ID) bool { return slices.Contains(k.past.held[k.file], id) }) {
+			continue
+		}
+		old := slices.IndexFunc(k.past.Workloads, func(w Workload) bool { return w.ID == have[i].ID })
+		if old >= 0 {
+			have[i] = k.past.Workloads[old]
+			have[i].Held = k.why
+		}
+	}
 }
 
 // hold adds to have those of past that it lacks and that the keeper keeps. have is not changed.

@@ -42,6 +42,69 @@ const (
 	asleep = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, annotations: {podkeep.io/suspend: \"true\"}}\n"
 )
 
+func TestWhatADamagedFileHeldStaysAsItWas(t *testing.T) {
+	web1, web2, db := deployment("web", "nginx:1"), deployment("web", "nginx:2"), deployment("db", "pg:1")
+	const pointer = "version https://git-lfs.github.com/spec/v1\nsize 5\n"
+	const held = "x.yaml:1 holds a Git LFS pointer, which is not followed at h (restore it, or delete it to remove what it held), so its form of %s stays"
+	const said = "x.yaml:1: holds a Git LFS pointer, which is not followed; what it held at %s stays: restore it, or delete it to remove that"
+	maybe := strings.Replace(web2, "image:", "envFrom: [{configMapRef: {name: cfg, optional: true}}]\n        image:", 1)
+	with := strings.Replace(maybe, "nginx:2", "nginx:1", 1)
+	for _, c := range []struct {
+		name       string
+		head       Set
+		line       []Set
+		want, said string
+	}{
+		{"the parent stands in", set("h", "x.yaml", pointer, "db.yaml", db), []Set{set("p1", "x.yaml", web1)},
+			"Deployment/default/db of h pg:1\nDeployment/default/web of p1 nginx:1: " + fmt.Sprintf(held, "p1"), fmt.Sprintf(said, "p1")},
+		{"it was damaged in another way before", set("h", "x.yaml", pointer), []Set{set("p1", "x.yaml", ""), set("p2", "x.yaml", torn), set("p3", "x.yaml", "a: b"), set("p4", "x.yaml", web1)},
+			"Deployment/default/web of p4 nginx:1: " + fmt.Sprintf(held, "p4"), fmt.Sprintf(said, "p4")},
+		{"it was always so", set("h", "x.yaml", pointer), []Set{set("p1", "x.yaml", pointer)}, "", ""},
+		{"it was values before", set("h", "x.yaml", pointer), []Set{set("p1", "x.yaml", "a: b")}, "", ""},
+		{"it is new", set("h", "x.yaml", pointer), []Set{set("p1", "y.yaml", web1)}, "", ""},
+		{"it was deleted once", set("h", "x.yaml", pointer), []Set{set("p1", "y.yaml", "a: b"), set("p2", "x.yaml", web1)}, "", ""},
+		{"it was emptied on purpose once", set("h", "x.yaml", pointer), []Set{set("p1", "x.yaml", "# none"), set("p2", "x.yaml", web1)}, "", ""},
+		{"what it held is elsewhere", set("h", "x.yaml", pointer, "y.yaml", web2), []Set{set("p1", "x.yaml", web1)}, "Deployment/default/web of h nginx:2", ""},
+		{"some of it is", set("h", "x.yaml", pointer, "y.yaml", web2), []Set{set("p1", "x.yaml", web1+"---\n"+db)},
+			"Deployment/default/db of p1 pg:1: " + fmt.Sprintf(held, "p1") + "\nDeployment/default/web of h nginx:2", fmt.Sprintf(said, "p1")},
+		{"a Namespace still suspends", set("h", "x.yaml", pointer, "y.yaml", web2), []Set{set("p1", "x.yaml", asleep, "y.yaml", web1)},
+			"Namespace/default of p1: " + fmt.Sprintf(held, "p1") + "\nDeployment/default/web of h nginx:2 suspended", fmt.Sprintf(said, "p1")},
+		{"nobody goes on without what is optional", set("h", "x.yaml", pointer, "y.yaml", maybe), []Set{set("p1", "x.yaml", cfg, "y.yaml", with)},
+			"ConfigMap/default/cfg of p1: " + fmt.Sprintf(held, "p1") + "\nDeployment/default/web of p1 nginx:1: " + fmt.Sprintf(held, "p1"), fmt.Sprintf(said, "p1")},
+		{"a new one does", set("h", "x.yaml", pointer, "y.yaml", maybe), []Set{set("p1", "x.yaml", cfg)},
+			"ConfigMap/default/cfg of p1: " + fmt.Sprintf(held, "p1") + "\nDeployment/default/web of h nginx:2", fmt.Sprintf(said, "p1")},
+	} {
+		h := History{Head: c.head, Line: c.line}
+		if got := shown(h.Want()); got != c.want {
+			t.Errorf("%s: got\n%s\nwant\n%s", c.name, got, c.want)
+		}
+		if got := wrongs(Set{Problems: h.Problems()}); got != c.said {
+			t.Errorf("%s: said is\n%s\nwant\n%s", c.name, got, c.said)
+		}
+	}
+}
+
+func TestThePastIsReadWhereSomethingLiveSpeaksOfDamage(t *testing.T) {
+	web, pointer := deployment("web", "nginx:1"), set("h", "x.yaml", "oid: 1")
+	born := set("b", "x.yaml", web)
+	for name, c := range map[string]struct {
+		h    History
+		want bool
+	}{
+		"an ancestor that something lives of held it": {History{Head: pointer, At: map[string]Set{"b": born}, Ancestor: map[string]bool{"b": true}}, true},
+		"so it does while the line has the damage":    {History{Head: pointer, Line: []Set{pointer}, At: map[string]Set{"b": born}, Ancestor: map[string]bool{"b": true}}, true},
+		"the line reaches back":                       {History{Head: pointer, Line: []Set{born}, At: map[string]Set{"b": born}, Ancestor: map[string]bool{"b": true}}, false},
+		"it is no ancestor":                           {History{Head: pointer, At: map[string]Set{"b": born}}, false},
+		"it is elsewhere now":                         {History{Head: set("h", "x.yaml", "oid: 1", "y.yaml", web), At: map[string]Set{"b": born}, Ancestor: map[string]bool{"b": true}}, false},
+		"nothing lives":                               {History{Head: pointer}, false},
+		"nothing is foreign":                          {History{Head: born, At: map[string]Set{"b": born}, Ancestor: map[string]bool{"b": true}}, false},
+	} {
+		if got := c.h.Unsure(); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func TestWhatDoesNotLoadStaysAsItWas(t *testing.T) {
 	web1, web2, db := deployment("web", "nginx:1"), deployment("web", "nginx:2"), deployment("db", "pg:1")
 	bad := strings.Replace(web2, "image:", "imagee:", 1)

@@ -126,7 +126,7 @@ func asks(now, before manifest.Set) (list []Ask) {
 		}
 	}
 	for _, wl := range was {
-		if !slices.ContainsFunc(now.Problems, func(p manifest.Problem) bool { return p.File == wl.File }) {
+		if now.Foreign(wl.File) == nil && !slices.ContainsFunc(now.Problems, func(p manifest.Problem) bool { return p.File == wl.File }) {
 			list = append(list, Ask{wl.ID, Removed, wl.Revision.Rev})
 		}
 	}

@@ -84,7 +84,7 @@ func Of(w World) Report {
 		Now: w.Now, Cluster: w.History.Cluster, Source: w.History.Source, Head: w.History.Head,
 		Fetched: w.History.Fetched, Errors: troubles(w), Notes: w.Plan.Notes, Claims: w.Plan.Claims,
 	}
-	r.Problems, r.Notices = manifest.Refusals(w.History.Head.Problems)
+	r.Problems, r.Notices = manifest.Refusals(w.History.Problems())
 	for _, n := range w.Snapshot.Nodes {
 		r.Nodes = append(r.Nodes, node(w.History, n, w.Now))
 	}

@@ -113,7 +113,7 @@ func settled(w status.World) outcome {
 	if bad := whys(w.Plan, plan.Failed); len(bad) > 0 {
 		return outcome{true, failed, "failed: " + strings.Join(bad, "; ")}
 	}
-	if refused, _ := manifest.Refusals(w.History.Head.Problems); len(refused) > 0 {
+	if refused, _ := manifest.Refusals(w.History.Problems()); len(refused) > 0 {
 		return outcome{true, failed, problems(refused)}
 	}
 	if waiting := whys(w.Plan, plan.Paused, plan.Held); len(waiting) > 0 {

@@ -138,7 +138,26 @@ func (w *world) keepsPods(app manifest.ID) string {
 			return "podkeep.io/prune: disabled"
 		}
 	}
-	return ""
+	return w.mayBeDamaged(app)
+}
+
+// mayBeDamaged says which file may hold what is left of a workload that no ancestor at hand has: when history was rewritten, the one in
+// which it stood when its pods were born; when nothing is known of that, as of a directory that is read for the first time, any
+// that cannot be what it is meant to be.
+func (w *world) mayBeDamaged(app manifest.ID) string {
+	p, known := w.h.Hollow(), false
+	for _, commit := range sorted(w.h.At) {
+		if wl := find(w.h.At[commit], app); wl != nil {
+			p, known = w.h.Head.Foreign(wl.File), true
+		}
+	}
+	switch {
+	case p == nil || w.h.AllowPrune || w.h.Head.AllowPrune:
+		return ""
+	case known:
+		return fmt.Sprintf("%s, and it held the object once; restore it or delete it, or sync --allow-prune", p.Error())
+	}
+	return fmt.Sprintf("%s, and it is not known what that file held; restore it or delete it, or sync --allow-prune", p.Error())
 }
 
 // Deeper says whether thinking needs one more of HEAD's first-parent ancestors than want.Line holds: to find the form of
@@ -148,7 +167,7 @@ func Deeper(want manifest.History, have live.Snapshot) bool {
 		return false
 	}
 	w := newWorld(want, have, want.Head.Time)
-	return len(want.Broken()) > 0 || w.seeksRemoval() || w.seeksRejection()
+	return len(want.Broken()) > 0 || want.Unsure() || w.seeksRemoval() || w.seeksRejection()
 }
 
 func (w *world) seeksRemoval() bool {
@@ -161,13 +180,13 @@ func (w *world) seeksRemoval() bool {
 			return true
 		}
 	}
-	return len(w.h.Head.Blank) > 0 && w.seeksNode()
+	return w.seeksNode()
 }
 
-// seeksNode says whether a Node left HEAD and the line does not reach back to where it stood: its file may be one that is blank now.
+// seeksNode says whether a Node left HEAD, though its file is there, and the line does not reach back to where it stood.
 func (w *world) seeksNode() bool {
 	for _, gone := range w.h.Gone {
-		found := slices.ContainsFunc(w.h.Line, func(s manifest.Set) bool {
+		found := w.h.Head.Foreign(gone.File) == nil || slices.ContainsFunc(w.h.Line, func(s manifest.Set) bool {
 			return slices.ContainsFunc(s.Nodes, func(n manifest.Node) bool { return n.Name == gone.Name })
 		})
 		if !found {

@@ -108,7 +108,7 @@ func (w *world) moved(wl *manifest.Workload) bool {
 		}
 		then := find(set, wl.ID)
 		refused, _ := manifest.Refusals(set.Problems)
-		if then == nil && len(refused) == 0 || then != nil && then.Revision.Rev != wl.Revision.Rev {
+		if then == nil && len(refused) == 0 && set.Foreign(wl.File) == nil || then != nil && then.Revision.Rev != wl.Revision.Rev {
 			return w.descends(failed.Commit)
 		}
 	}

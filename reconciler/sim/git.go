@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/podkeep/podkeep/manifest"
@@ -85,6 +86,10 @@ func (s *Sim) item(c *commit, words []string) error {
 	case "blank":
 		c.broken[arg] = ""
 		return nil
+	case "damage":
+		text, err := strconv.Unquote(strings.Join(words[min(2, len(words)):], " "))
+		c.broken[arg] = text
+		return err
 	case "mend":
 		delete(c.broken, arg)
 		return nil

@@ -6,7 +6,7 @@
 //	commit ID ITEM; ITEM ..      a commit on the branch's head. An item is
 //	    [KIND/]NAME WORD ..        the object, with these words on top of what it said before. Kinds: pod rs rc job
 //	                               node ns cm pvc, none is a Deployment. Words: see object.go: image=v1 replicas=4 paused ..
-//	    remove [KIND/]NAME · break FILE · blank FILE · mend FILE · revert ID · allow-prune
+//	    remove [KIND/]NAME · break FILE · blank FILE · damage FILE "TEXT" · mend FILE · revert ID · allow-prune
 //	force-push ID                the branch goes back to ID, later commits are gone
 //	fetch down|up                fetches fail, or work again
 //	checkout ID                  the branch goes to ID; what is not behind it stays, for pin
@@ -30,7 +30,9 @@
 //	erase PREFIX                 a person removes Files
 //	foreign NODE NAME [app=KIND/NS/NAME] [slot=] [source=] [cluster=]   somebody else's pod
 //	repeat N LINE; LINE          again and again
-//	pods · receipts · files · volumes · status      print
+//	pods · receipts · files · volumes · status · problems      print
+//
+// The TEXT of a damaged file is quoted as in Go, with \x20 and \x3b for the second of two blanks and for a semicolon.
 //
 // go test ./reconciler/sim -every 1 -seeds 500 kills at each write of each story and tells 500 made-up ones; -seed tells
 // one of them.
@@ -191,6 +193,8 @@ func (s *Sim) act(who, verb string, args []string) (string, error) {
 		return s.volumes(), nil
 	case "status":
 		return s.status(c)
+	case "problems":
+		return s.problems(c)
 	default:
 		return "", fmt.Errorf("what is %q?", verb)
 	}

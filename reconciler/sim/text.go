@@ -98,6 +98,18 @@ func (s *Sim) volumes() string {
 	return out.String()
 }
 
+// problems are what the controller would say of HEAD now. It looks, and changes nothing.
+func (s *Sim) problems(c *controller) (string, error) {
+	dry := s.dry(c)
+	defer dry.rec.Close()
+	p := dry.rec.Pass(context.Background())
+	var out strings.Builder
+	for _, problem := range p.History.Problems() {
+		out.WriteString(problem.Error() + "\n")
+	}
+	return out.String(), p.Err
+}
+
 // status is what the controller would say now. It looks, and changes nothing.
 func (s *Sim) status(c *controller) (string, error) {
 	dry := s.dry(c)
