@@ -122,6 +122,20 @@ func TestThisMachineIsTheFleetOnlyWhenNoOtherCanBe(t *testing.T) {
 	}
 }
 
+func TestThisMachineIsNoFleetWhereANodeMayHaveBeenDamaged(t *testing.T) {
+	for text, want := range map[string]int{"": 0, "version https://git-lfs.github.com/spec/v1\n": 0, "replicas: 3\n": 1, "# none\n": 1} {
+		b := newBed("here")
+		b.shelf.sets["c1"] = manifest.Assemble(manifest.Info{Commit: "c1"}, []manifest.Parsed{manifest.Parse("nodes.yaml", []byte(text))})
+		b.Local, b.Serial = &fleetOf("here")[0], true
+		r := b.new()
+		p := r.Pass(t.Context())
+		if len(p.Snapshot.Nodes) != want || strings.Contains(p.History.Err, "nodes.yaml:1: ") != (want == 0) {
+			t.Errorf("%q: %+v, %q", text, p.Snapshot.Nodes, p.History.Err)
+		}
+		r.Close()
+	}
+}
+
 func TestAFileThatBreaksDoesNotTakeThisMachineAway(t *testing.T) {
 	b := newBed("here")
 	b.shelf.sets["c1"] = manifest.Set{}

@@ -105,7 +105,7 @@ type fleet struct {
 }
 
 // fleet says which Nodes there are. This machine is the fleet only when there is no Node and never was, and none can hide
-// in a file that is in error. Once it was, a file that breaks does not change that.
+// in a file that is in error, nor, where the source has no past, in one that may have been damaged. Once it was, a file that breaks does not change that.
 func (r *reader) fleet(from reading) fleet {
 	var f fleet
 	for _, n := range from.nodes {
@@ -121,6 +121,12 @@ func (r *reader) fleet(from reading) fleet {
 	if broken >= 0 && !r.local {
 		f.why = "no Node is known, and one may be in a file that is in error: " + from.head.Problems[broken].Error()
 		return f
+	}
+	if _, past := r.Source.(sources.Historian); !past && !r.local { // nobody can say which Nodes there ever were
+		if p := (manifest.History{Head: from.head}).Hollow(); p != nil {
+			f.why = "no Node is known, and one may have been in a file that was damaged; restore it or delete it: " + p.Error()
+			return f
+		}
 	}
 	r.local, f.head = true, []manifest.Node{r.here(from.head.Commit)}
 	return f
