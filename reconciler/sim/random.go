@@ -108,7 +108,7 @@ func (g *generator) change() {
 	case 4:
 		g.commit("api config=a:%d", g.dice.IntN(3))
 	case 5:
-		g.commit("%s web.yaml", g.pick("break", "mend"))
+		g.commit("%s", g.pick("break web.yaml", "blank web.yaml", `damage web.yaml "oid: 1"`, "mend web.yaml"))
 	case 6:
 		g.commit("node/%s file=nodes.yaml cordon=%s", g.pick(g.nodes...), g.pick("true", ""))
 	case 7:
