@@ -3,7 +3,7 @@ package manifest
 import "strings"
 
 // maxExpanded is how many bytes a variable, an argument or a subPathExpr may have once it is expanded, and how many they may have
-// together in one container. It is what Linux takes as one argument of a program.
+// together in one container. It is about what Linux takes as one argument of a program.
 const maxExpanded = 128 << 10
 
 // parts takes a text of command, args or env apart as Kubernetes does: what stands for itself, $$ being $, goes to text, the NAME

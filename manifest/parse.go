@@ -92,7 +92,9 @@ func hintOf(data []byte) string {
 		{"\x00GITCRYPT\x00", "is encrypted with git-crypt, which is not read"},
 		{"\x1f\x8b", "is compressed, which is not read"},
 		{"<<<<<<<", "holds the marks of a merge conflict"},
-		{"<", "holds HTML or XML"},
+		{"<!", "holds HTML or XML"},
+		{"<html", "holds HTML or XML"},
+		{"<?xml", "holds HTML or XML"},
 	} {
 		if bytes.HasPrefix(bytes.TrimSpace(data), []byte(h.begin)) {
 			return h.text

@@ -105,7 +105,8 @@ type fleet struct {
 }
 
 // fleet says which Nodes there are. This machine is the fleet only when there is no Node and never was, and none can hide
-// in a file that is in error, nor, where the source has no past, in one that may have been damaged. Once it was, a file that breaks does not change that.
+// in a file that is in error, nor, where the source has no past, in one that may have been damaged. Once it was, a file that
+// breaks does not change that.
 func (r *reader) fleet(from reading) fleet {
 	var f fleet
 	for _, n := range from.nodes {
