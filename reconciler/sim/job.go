@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/podkeep/podkeep/drivers/fake"
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/plan"
@@ -33,7 +32,7 @@ func (o object) job() m {
 }
 
 // jobBounds are a Job's: never more active pods than parallelism, and nothing of what is written down as ended is run.
-func (j judge) jobBounds(w manifest.Workload, after *fake.World, when string) error {
+func (j judge) jobBounds(w manifest.Workload, after view, when string) error {
 	if w.Suspended {
 		return nil
 	}
@@ -45,12 +44,12 @@ func (j judge) jobBounds(w manifest.Workload, after *fake.World, when string) er
 }
 
 // active counts the Job's pods that have not ended, on nodes that answer.
-func (j judge) active(w *fake.World, app manifest.Workload) (n int) {
-	for _, host := range w.Hosts() {
-		if !w.Answers(host) || silent(node(j.p.Snapshot, host)) {
+func (j judge) active(w view, app manifest.Workload) (n int) {
+	for _, host := range w.hosts {
+		if !w.Answers(host.Name) || silent(node(j.p.Snapshot, host.Name)) {
 			continue
 		}
-		for _, p := range w.Truth(host, cluster).Pods {
+		for _, p := range host.Pods {
 			if j.of(app, p) && !over(p) {
 				n++
 			}

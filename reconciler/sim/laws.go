@@ -51,7 +51,7 @@ func (s *Sim) judge(c *controller, before *fake.World, p reconciler.Pass) error 
 	if s.care == none {
 		return nil
 	}
-	j := judge{s: s, c: c, before: before, p: p, want: p.History.Want()}
+	j := judge{s: s, c: c, before: see(before), p: p, want: p.History.Want()}
 	j.frozen = j.freeze()
 	errs := []error{j.reasoned(), j.silence(), j.absence(), j.once(), j.effects(c.world, "after the pass")}
 	if s.care == full {
@@ -80,11 +80,28 @@ func parts(c care, p plan.Plan) int {
 type judge struct {
 	s      *Sim
 	c      *controller
-	before *fake.World
+	before view
 	p      reconciler.Pass
 	want   manifest.Set
 	frozen map[string]bool // nodes that are silent within their grace
 }
+
+// view is a world at a moment, each host read once.
+type view struct {
+	*fake.World
+	hosts []live.Node // whether they answer or not, sorted by name
+}
+
+func see(w *fake.World) view {
+	v := view{World: w}
+	for _, host := range w.Hosts() {
+		v.hosts = append(v.hosts, w.Truth(host, cluster))
+	}
+	return v
+}
+
+// host is what is on one of them.
+func (v view) host(name string) live.Node { return node(live.Snapshot{Nodes: v.hosts}, name) }
 
 // freeze lists the nodes that did not answer and whose pods count as there.
 func (j judge) freeze() map[string]bool {
@@ -218,10 +235,11 @@ func (j judge) absence() error {
 
 // effects compares a world after (a part of) the pass with the one before: floors and ceilings (law 3), what
 // belongs to others (law 6), Files that pods need (law 8), room.
-func (j judge) effects(after *fake.World, when string) error {
-	if after.Writes() == j.before.Writes() {
+func (j judge) effects(world *fake.World, when string) error {
+	if world.Writes() == j.before.Writes() {
 		return nil
 	}
+	after := see(world)
 	var errs []error
 	if was, is := j.before.Others(cluster), after.Others(cluster); was != is {
 		errs = append(errs, fmt.Errorf("law 6, mind your own: %s\n%s\nbecame\n%s", when, was, is))
@@ -243,10 +261,9 @@ func (j judge) effects(after *fake.World, when string) error {
 }
 
 // data: a claim that ever had data gets no second volume unless somebody decided so. Law 8 for what outlives pods.
-func (j judge) data(after *fake.World, when string) error {
+func (j judge) data(after view, when string) error {
 	had := map[string]bool{}
-	for _, host := range j.before.Hosts() {
-		n := j.before.Truth(host, cluster)
+	for _, n := range j.before.hosts {
 		for _, claim := range n.Volumes {
 			had[claim] = true
 		}
@@ -256,10 +273,10 @@ func (j judge) data(after *fake.World, when string) error {
 			}
 		}
 	}
-	for _, host := range after.Hosts() {
-		for _, claim := range after.Truth(host, cluster).Volumes {
-			if had[claim] && !slices.Contains(j.before.Truth(host, cluster).Volumes, claim) && !j.decided(claim) {
-				return fmt.Errorf("law 8, data: %s claim %s had data and gets an empty volume on %s", when, claim, host)
+	for _, n := range after.hosts {
+		for _, claim := range n.Volumes {
+			if had[claim] && !slices.Contains(j.before.host(n.Name).Volumes, claim) && !j.decided(claim) {
+				return fmt.Errorf("law 8, data: %s claim %s had data and gets an empty volume on %s", when, claim, n.Name)
 			}
 		}
 	}
@@ -273,7 +290,7 @@ func (j judge) decided(claim string) bool {
 }
 
 // bounds holds a workload's floor and ceiling. What faults have broken before may stay broken, and may not get worse.
-func (j judge) bounds(w manifest.Workload, after *fake.World, when string) error {
+func (j judge) bounds(w manifest.Workload, after view, when string) error {
 	if w.Suspended {
 		return nil
 	}
@@ -312,12 +329,12 @@ func hasHostPort(spec corev1.PodSpec) bool {
 type tally struct{ total, available int }
 
 // tally counts a workload's pods on nodes that answer.
-func (j judge) tally(w *fake.World, app manifest.Workload) (t tally) {
-	for _, host := range w.Hosts() {
-		if !w.Answers(host) || silent(node(j.p.Snapshot, host)) {
+func (j judge) tally(w view, app manifest.Workload) (t tally) {
+	for _, n := range w.hosts {
+		if !w.Answers(n.Name) || silent(node(j.p.Snapshot, n.Name)) {
 			continue
 		}
-		for _, p := range w.Truth(host, cluster).Pods {
+		for _, p := range n.Pods {
 			if !j.of(app, p) {
 				continue
 			}
@@ -338,20 +355,20 @@ func (j judge) of(app manifest.Workload, p live.Pod) bool {
 // has taken; of nodes that it has never heard, as many as are missing elsewhere.
 func (j judge) hidden(app manifest.Workload) (n int) {
 	taken := map[string]bool{}
-	for _, host := range j.before.Hosts() {
-		for _, p := range j.before.Truth(host, cluster).Pods {
-			if j.of(app, p) && !j.frozen[host] && j.before.Answers(host) {
+	for _, host := range j.before.hosts {
+		for _, p := range host.Pods {
+			if j.of(app, p) && !j.frozen[host.Name] && j.before.Answers(host.Name) {
 				taken[fmt.Sprint(p.Rev, " ", p.Slot)] = true
 			}
 		}
 	}
 	unknown := 0
-	for _, host := range j.before.Hosts() {
-		for _, p := range j.before.Truth(host, cluster).Pods {
+	for _, host := range j.before.hosts {
+		for _, p := range host.Pods {
 			slot := fmt.Sprint(p.Rev, " ", p.Slot)
 			switch {
-			case !j.frozen[host] || !j.of(app, p) || taken[slot]:
-			case node(j.p.Snapshot, host).Known:
+			case !j.frozen[host.Name] || !j.of(app, p) || taken[slot]:
+			case node(j.p.Snapshot, host.Name).Known:
 				n++
 				taken[slot] = true
 			default:
@@ -385,9 +402,9 @@ func available(p live.Pod, minReady time.Duration, now time.Time) bool {
 }
 
 // room: no node is asked for more than it has.
-func (j judge) room(after *fake.World, when string) error {
+func (j judge) room(after view, when string) error {
 	for _, n := range j.p.Snapshot.Nodes {
-		was, is := used(j.before.Truth(n.Name, cluster)), used(after.Truth(n.Name, cluster))
+		was, is := used(j.before.host(n.Name)), used(after.host(n.Name))
 		if is.MilliCPU > max(was.MilliCPU, n.Room.MilliCPU) || is.Memory > max(was.Memory, n.Room.Memory) {
 			return fmt.Errorf("room: %s %s is asked for %v of %v", when, n.Name, is, n.Room)
 		}

@@ -17,6 +17,7 @@ import (
 type object struct {
 	kind, name, file string
 	words            map[string]string
+	docs             []string // of YAML, what the words come to
 }
 
 func (o object) equal(p object) bool {
@@ -57,6 +58,7 @@ func (o object) say(tokens []string) (object, error) {
 			delete(o.words, key)
 		}
 	}
+	o.docs = o.yaml()
 	return o, nil
 }
 
@@ -77,7 +79,7 @@ type m = map[string]any
 
 // yaml is the object, and the ConfigMap and Secret that its words imply, each as one document.
 func (o object) yaml() (docs []string) {
-	for _, d := range o.docs() {
+	for _, d := range o.manifests() {
 		text, err := yaml.Marshal(d)
 		if err != nil {
 			panic(err)
@@ -87,7 +89,7 @@ func (o object) yaml() (docs []string) {
 	return docs
 }
 
-func (o object) docs() []m {
+func (o object) manifests() []m {
 	switch o.kind {
 	case "Node":
 		return []m{o.node()}

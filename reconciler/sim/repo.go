@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/podkeep/podkeep/manifest"
@@ -20,7 +21,6 @@ type repo struct {
 	down      bool // fetches fail
 	decisions []manifest.Decision
 	sets      map[string]manifest.Set
-	parsed    map[[2]string]manifest.Parsed
 }
 
 // commit is files made from objects. Files in broken hold something else.
@@ -32,10 +32,7 @@ type commit struct {
 }
 
 func newRepo(now func() time.Time) *repo {
-	return &repo{
-		now: now, commits: map[string]*commit{}, sets: map[string]manifest.Set{},
-		parsed: map[[2]string]manifest.Parsed{},
-	}
+	return &repo{now: now, commits: map[string]*commit{}, sets: map[string]manifest.Set{}}
 }
 
 // draft is a copy of the head, to be changed and added.
@@ -108,7 +105,7 @@ func (c *commit) files() map[string]string {
 	docs := map[string][]string{}
 	for _, key := range slices.Sorted(maps.Keys(c.objects)) {
 		o := c.objects[key]
-		docs[o.file] = append(docs[o.file], o.yaml()...)
+		docs[o.file] = append(docs[o.file], o.docs...)
 	}
 	files := map[string]string{}
 	for file, texts := range docs {
@@ -129,7 +126,7 @@ func (r *repo) load(id string) (manifest.Set, error) {
 	files := c.files()
 	var parsed []manifest.Parsed
 	for _, path := range slices.Sorted(maps.Keys(files)) {
-		parsed = append(parsed, r.parse(path, files[path]))
+		parsed = append(parsed, parseOnce(path, files[path]))
 	}
 	info := manifest.Info{Commit: c.id, Parent: c.parent, Time: c.at, Author: "sim", Message: c.message}
 	set := manifest.Assemble(info, parsed)
@@ -137,13 +134,17 @@ func (r *repo) load(id string) (manifest.Set, error) {
 	return set, nil
 }
 
-func (r *repo) parse(path, text string) manifest.Parsed {
+// known are the files that any telling of any story has parsed, by path and text.
+var known sync.Map
+
+// parseOnce parses a file that may have been parsed before: nobody changes what comes of it.
+func parseOnce(path, text string) manifest.Parsed {
 	key := [2]string{path, text}
-	p, ok := r.parsed[key]
-	if !ok {
-		p = manifest.Parse(path, []byte(text))
-		r.parsed[key] = p
+	if p, ok := known.Load(key); ok {
+		return p.(manifest.Parsed)
 	}
+	p := manifest.Parse(path, []byte(text))
+	known.Store(key, p)
 	return p
 }
 

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -19,6 +20,13 @@ func (l line) command() string {
 		return ""
 	}
 	return strings.TrimSpace(text)
+}
+
+// felt says whether a controller has a part in the line, or time goes by in it. All else changes Git or the hosts, and
+// whether a controller dies before that or after it is the same.
+func (l line) felt() bool {
+	verb, _, _ := strings.Cut(l.command(), " ")
+	return slices.Contains([]string{"pass", "settle", "tick", "kill", "on", "repeat", "stale", "fresh", "pin", "status"}, verb)
 }
 
 // parse reads a story. Expected output begins after ---- and ends at a blank line.
