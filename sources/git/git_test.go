@@ -69,8 +69,8 @@ func newSSH(t testing.TB) (away, *sourcetest.SSH) {
 	a.options = git.Options{URL: s.URL, Cache: t.TempDir(), Interval: 50 * time.Millisecond,
 		Credentials: git.Credentials{SSHKey: s.KeyFile, KnownHosts: s.KnownHosts}}
 	a.down = func() func() {
-		s.Stop()
-		return func() { s.Start(t) }
+		s.Down.Store(true)
+		return func() { s.Down.Store(false) }
 	}
 	return a, s
 }
@@ -214,6 +214,7 @@ func TestABranchATagOrACommitCanBeAskedFor(t *testing.T) {
 }
 
 func TestOnlyThePathIsRead(t *testing.T) {
+	t.Parallel()
 	r := sourcetest.NewRepository(t)
 	r.Commit(t, files{"a.yaml": "kind: [", "deploy/b.yaml": sourcetest.ConfigMap("b", "1"), "deploy/up.yaml": "-> ../a.yaml"})
 	s := open(t, git.Options{URL: r.Dir, Path: "/deploy/"})
@@ -228,6 +229,7 @@ func TestOnlyThePathIsRead(t *testing.T) {
 }
 
 func TestAPathThatIsRenamedIsAProblemForEveryFileItHeld(t *testing.T) {
+	t.Parallel()
 	r := sourcetest.NewRepository(t)
 	first := r.Commit(t, files{"deploy/b.yaml": sourcetest.ConfigMap("b", "1"), "deploy/c.yaml": sourcetest.ConfigMap("c", "1")})
 	r.Commit(t, files{"moved/b.yaml": sourcetest.ConfigMap("b", "1")})
@@ -244,6 +246,7 @@ func TestAPathThatIsRenamedIsAProblemForEveryFileItHeld(t *testing.T) {
 }
 
 func TestASubmoduleIsAProblem(t *testing.T) {
+	t.Parallel()
 	r := sourcetest.NewRepository(t)
 	head := r.Commit(t, one("1"))
 	r.Git(t, "update-index", "--add", "--cacheinfo", "160000,"+head+",vendored")
@@ -255,6 +258,7 @@ func TestASubmoduleIsAProblem(t *testing.T) {
 }
 
 func TestAnEmptyRepositoryHasNoCommitYet(t *testing.T) {
+	t.Parallel()
 	a, _ := newHTTPS(t)
 	b, _ := newSSH(t)
 	for _, o := range []git.Options{a.options, b.options, {URL: a.Dir}} {
@@ -372,6 +376,7 @@ func TestACacheThatLostAnObjectHealsItself(t *testing.T) {
 }
 
 func TestAPollWithoutNewsFetchesNoPack(t *testing.T) {
+	t.Parallel()
 	a, h := newHTTPS(t)
 	a.push(t, one("1"))
 	s := open(t, a.options)
@@ -385,6 +390,7 @@ func TestAPollWithoutNewsFetchesNoPack(t *testing.T) {
 }
 
 func TestAlternatesAreRead(t *testing.T) {
+	t.Parallel()
 	r := sourcetest.NewRepository(t)
 	r.Commit(t, one("1"))
 	clone := filepath.Join(t.TempDir(), "clone")
@@ -394,6 +400,7 @@ func TestAlternatesAreRead(t *testing.T) {
 }
 
 func TestAShallowCloneEndsWhereItEnds(t *testing.T) {
+	t.Parallel()
 	r := sourcetest.NewRepository(t)
 	r.Commit(t, files{"n.yaml": sourcetest.Node("n1", "192.0.2.1")})
 	first := r.Commit(t, one("1"))
@@ -412,6 +419,7 @@ func TestAShallowCloneEndsWhereItEnds(t *testing.T) {
 }
 
 func TestNamesAreTheSameHoweverTheyAreWritten(t *testing.T) {
+	t.Parallel()
 	for url, want := range map[string]string{
 		"https://user:secret@Git.example.com/acme/fleet.git": "git.example.com/acme/fleet",
 		"https://git.example.com:443/acme/fleet/":            "git.example.com/acme/fleet",

@@ -39,6 +39,7 @@ func nodes(t *testing.T, s *git.Source, head string) []string {
 }
 
 func TestNodesAreAllThatWereEverHeldInTheirNewestForm(t *testing.T) {
+	t.Parallel()
 	r := sourcetest.NewRepository(t)
 	r.Commit(t, files{"n.yaml": sourcetest.Node("n1", "192.0.2.1"), "m.yaml": sourcetest.Node("n2", "192.0.2.2")})
 	r.Commit(t, files{"n.yaml": sourcetest.Node("n1", "192.0.2.9")})
@@ -58,6 +59,7 @@ func TestNodesAreAllThatWereEverHeldInTheirNewestForm(t *testing.T) {
 }
 
 func TestNodesOfASideBranchAreNone(t *testing.T) {
+	t.Parallel()
 	r := sourcetest.NewRepository(t)
 	r.Commit(t, one("1"))
 	r.Git(t, "checkout", "-q", "-b", "side")
@@ -73,6 +75,7 @@ func TestNodesOfASideBranchAreNone(t *testing.T) {
 }
 
 func TestAThousandCommitsAreReadInOneGo(t *testing.T) {
+	t.Parallel()
 	a, _ := newHTTPS(t)
 	commits := line(t, a.Repository, 1000)
 	a.Git(t, "push", "-q", "origin", "main")
@@ -91,6 +94,7 @@ func TestAThousandCommitsAreReadInOneGo(t *testing.T) {
 }
 
 func TestReadingGoesOnWhileTheRepositoryIsRepacked(t *testing.T) {
+	t.Parallel()
 	r := sourcetest.NewRepository(t)
 	commits := line(t, r, 300)
 	s := open(t, git.Options{URL: r.Dir})
@@ -123,6 +127,7 @@ func decision(verb, why string, at time.Time) manifest.Decision {
 }
 
 func TestDecisionsAreTheNotesOfTheLine(t *testing.T) {
+	t.Parallel()
 	a, _ := newHTTPS(t)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	early, late := decision("promote", "looks good", at), decision("abort", "", at.Add(time.Hour))
@@ -147,6 +152,7 @@ func TestDecisionsAreTheNotesOfTheLine(t *testing.T) {
 }
 
 func TestManyNotesAreReadThroughTheirDirectories(t *testing.T) {
+	t.Parallel()
 	r := sourcetest.NewRepository(t)
 	commits := line(t, r, 400)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -168,6 +174,7 @@ func TestManyNotesAreReadThroughTheirDirectories(t *testing.T) {
 }
 
 func TestANewNotePokes(t *testing.T) {
+	t.Parallel()
 	r := sourcetest.NewRepository(t)
 	head := r.Commit(t, one("1"))
 	s := open(t, git.Options{URL: r.Dir, Interval: time.Hour})
@@ -182,6 +189,7 @@ func TestANewNotePokes(t *testing.T) {
 }
 
 func TestNotesThatCannotBeReadAreAnError(t *testing.T) {
+	t.Parallel()
 	r := sourcetest.NewRepository(t)
 	head := r.Commit(t, one("1"))
 	r.Git(t, "update-ref", "refs/notes/podkeep", r.Git(t, "rev-parse", "HEAD^{tree}"))
@@ -191,6 +199,7 @@ func TestNotesThatCannotBeReadAreAnError(t *testing.T) {
 }
 
 func TestALineOfADecisionIsReadLeniently(t *testing.T) {
+	t.Parallel()
 	want := decision("promote", "all is well", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 	got, ok := git.ParseDecision(git.FormatDecision(want))
 	equal(t, true, ok)

@@ -9,6 +9,7 @@ import (
 )
 
 func TestANameMayGoBackFromABranchATagOrACommit(t *testing.T) {
+	t.Parallel()
 	local := inPlace{sourcetest.NewRepository(t)}
 	https, _ := newHTTPS(t)
 	for name, c := range map[string]struct {

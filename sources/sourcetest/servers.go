@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/cgi"
@@ -14,9 +16,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -31,14 +33,20 @@ type HTTPS struct {
 	Packs  atomic.Int64              // how many packs were asked for
 }
 
+// programs is where Git keeps its own.
+var programs = sync.OnceValue(func() string { return printed("git", "--exec-path") })
+
 // ServeHTTPS serves a bare repository.
 func ServeHTTPS(t testing.TB, r Repository) *HTTPS {
 	t.Helper()
 	h := &HTTPS{}
-	server := httptest.NewTLSServer(h.handler(&cgi.Handler{
-		Path: filepath.Join(strings.TrimSpace(output(t, "git", "--exec-path")), "git-http-backend"),
-		Env:  []string{"GIT_PROJECT_ROOT=" + filepath.Dir(r.Dir), "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null"},
+	server := httptest.NewUnstartedServer(h.handler(&cgi.Handler{
+		Path:   filepath.Join(programs(), "git-http-backend"),
+		Env:    []string{"GIT_PROJECT_ROOT=" + filepath.Dir(r.Dir), "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null"},
+		Stderr: io.Discard,
 	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
 	t.Cleanup(server.Close)
 	h.URL = server.URL + "/" + filepath.Base(r.Dir)
 	h.CAFile = filepath.Join(t.TempDir(), "ca.pem")
@@ -78,34 +86,42 @@ func (h *HTTPS) allowed(r *http.Request) bool {
 	return (want[0] == "" && user != "" || user == want[0]) && password == want[1]
 }
 
-// SSH is a real sshd on loopback that lets one key in.
+// SSH is a real sshd on loopback that lets one key in. The port is held from beginning to end: each connection is
+// handed to an sshd of its own, as inetd would.
 type SSH struct {
-	URL        string // of the repository
-	KeyFile    string // of the user
-	KnownHosts string // names the server's key
+	URL        string      // of the repository
+	KeyFile    string      // of the user
+	KnownHosts string      // names the server's key
+	Down       atomic.Bool // hangs up on everybody
 	authorized string
-	host, dir  string
-	port       int
-	server     *exec.Cmd
+	host       string
+	config     string
+	listener   net.Listener
 }
 
-// ServeSSH starts a server for a repository.
+// ServeSSH serves a repository until the test ends.
 func ServeSSH(t testing.TB, r Repository) *SSH {
 	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	s := &SSH{
-		KeyFile: filepath.Join(dir, "id"), KnownHosts: filepath.Join(dir, "known_hosts"),
-		authorized: filepath.Join(dir, "authorized"), host: filepath.Join(dir, "host"), dir: dir, port: freePort(t),
+		KeyFile: filepath.Join(dir, "id"), KnownHosts: filepath.Join(dir, "known_hosts"), authorized: filepath.Join(dir, "authorized"),
+		host: filepath.Join(dir, "host"), config: filepath.Join(dir, "sshd_config"), listener: listener,
 	}
-	s.URL = fmt.Sprintf("ssh://%s@127.0.0.1:%d%s", strings.TrimSpace(output(t, "id", "-un")), s.port, r.Dir)
+	s.URL = fmt.Sprintf("ssh://%s@%s%s", user(), listener.Addr(), r.Dir)
 	WriteFile(t, s.authorized, ssh.MarshalAuthorizedKey(NewKey(t, s.KeyFile, "")))
 	s.NewHostKey(t)
 	s.Know(t)
-	s.Start(t)
+	s.serve(t)
 	return s
 }
 
-// NewHostKey gives the server another key; it counts from the next Start.
+var user = sync.OnceValue(func() string { return printed("id", "-un") })
+
+// NewHostKey gives the server another key; it counts from the next connection.
 func (s *SSH) NewHostKey(t testing.TB) {
 	t.Helper()
 	WriteFile(t, s.host+".pub", ssh.MarshalAuthorizedKey(NewKey(t, s.host, "")))
@@ -118,7 +134,7 @@ func (s *SSH) Know(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	WriteFile(t, s.KnownHosts, fmt.Appendf(nil, "[127.0.0.1]:%d %s", s.port, key))
+	WriteFile(t, s.KnownHosts, fmt.Appendf(nil, "[127.0.0.1]:%d %s", s.listener.Addr().(*net.TCPAddr).Port, key))
 }
 
 // Authorize lets this key in, and no other.
@@ -127,17 +143,15 @@ func (s *SSH) Authorize(t testing.TB, key ssh.PublicKey) {
 	WriteFile(t, s.authorized, ssh.MarshalAuthorizedKey(key))
 }
 
-// Start starts sshd and waits until it listens. It is stopped with the test.
-func (s *SSH) Start(t testing.TB) {
+// serve answers until the test ends.
+func (s *SSH) serve(t testing.TB) {
 	t.Helper()
 	if os.Getuid() == 0 {
 		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	config := filepath.Join(s.dir, "sshd_config")
-	WriteFile(t, config, fmt.Appendf(nil, `
-ListenAddress 127.0.0.1:%d
+	WriteFile(t, s.config, fmt.Appendf(nil, `
 HostKey %s
 AuthorizedKeysFile %s
 PidFile none
@@ -146,36 +160,35 @@ PermitRootLogin prohibit-password
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 UsePAM no
-MaxStartups 100
-`, s.port, s.host, s.authorized))
-	server := exec.Command("/usr/sbin/sshd", "-D", "-e", "-f", config)
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	s.server = server
-	t.Cleanup(func() { s.stop(server) })
-	ctx, cancel := context.WithTimeout(context.Background(), Patience)
-	defer cancel()
-	for {
-		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.port))
-		if err == nil {
-			_ = c.Close()
-			return
+`, s.host, s.authorized))
+	ctx, cancel := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for c, err := s.listener.Accept(); err == nil; c, err = s.listener.Accept() {
+			serving.Go(func() { s.answer(ctx, c.(*net.TCPConn)) })
 		}
-		select {
-		case <-ctx.Done():
-			t.Fatal(err)
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
+	})
+	t.Cleanup(func() {
+		_ = s.listener.Close()
+		cancel()
+		serving.Wait()
+	})
 }
 
-// Stop stops the server.
-func (s *SSH) Stop() { s.stop(s.server) }
-
-func (s *SSH) stop(server *exec.Cmd) {
-	_ = server.Process.Kill()
-	_ = server.Wait()
+// answer hands one connection to sshd.
+func (s *SSH) answer(ctx context.Context, c *net.TCPConn) {
+	defer c.Close()
+	if s.Down.Load() {
+		return
+	}
+	socket, err := c.File()
+	if err != nil {
+		return
+	}
+	defer socket.Close()
+	server := exec.CommandContext(ctx, "/usr/sbin/sshd", "-i", "-e", "-f", s.config)
+	server.Stdin, server.Stdout = socket, socket
+	_ = server.Run()
 }
 
 // NewKey writes a new private key to a file, locked if there is a passphrase, and gives the public one.
@@ -208,21 +221,11 @@ func WriteFile(t testing.TB, file string, content []byte) {
 	}
 }
 
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-func output(t testing.TB, name string, args ...string) string {
-	t.Helper()
+// printed is what a program that cannot fail here prints, without the line's end.
+func printed(name string, args ...string) string {
 	out, err := exec.Command(name, args...).Output()
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	return string(out)
+	return strings.TrimSpace(string(out))
 }

@@ -30,8 +30,8 @@ type Fixture interface {
 	Break(t *testing.T) (mend func())
 }
 
-// Patience is how long a test waits for what must come.
-const Patience = 20 * time.Second
+// Patience is how long a test waits for what must come: far longer than the slowest machine takes.
+const Patience = 5 * time.Minute
 
 // Run holds the contract. place makes an empty fixture.
 func Run(t *testing.T, place func(t *testing.T) Fixture) {
