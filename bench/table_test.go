@@ -37,3 +37,22 @@ func TestTheTableSaysWhichPromiseIsBroken(t *testing.T) {
 		t.Errorf("kept %v\n%s", kept, out.String())
 	}
 }
+
+func TestATableWithoutABrokenPromiseSaysSo(t *testing.T) {
+	var out strings.Builder
+	if !print(&out, []row{{figure: "fast", bound: "<= 1", ok: true}, {figure: "told only"}}) {
+		t.Error(out.String())
+	}
+}
+
+func TestAFigureIsTheMiddleWithBothEnds(t *testing.T) {
+	if got := spread([]time.Duration{3 * time.Second, 999 * time.Millisecond, 40 * time.Millisecond}); got != "999 ms (40 ms to 3.00 s)" {
+		t.Error(got)
+	}
+	if got := spread([]time.Duration{1500 * time.Microsecond}); got != "1.50 ms (1.50 ms to 1.50 ms)" {
+		t.Error(got)
+	}
+	if got := quotient(3*time.Second, 2*time.Second); got != 1.5 {
+		t.Error(got)
+	}
+}

@@ -167,3 +167,19 @@ func TestAFileIsListedOnlyWhenItIsWhole(t *testing.T) {
 		t.Fatalf("%+v", n.Files)
 	}
 }
+
+func TestWhatIsThereAlreadyIsNotWrittenAgain(t *testing.T) {
+	s := newStage()
+	ctx, d := context.Background(), s.Open("n1", "c", nil)
+	file := manifest.File{Name: "config-a", Data: manifest.Bytes("x")}
+	var writes int
+	for range 2 {
+		writes = s.Writes()
+		if err := errors.Join(s.start(nil, onePod("v1")), d.Put(ctx, file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.Writes() - writes; n != 0 {
+		t.Errorf("%d writes", n)
+	}
+}

@@ -62,6 +62,19 @@ func TestContentThatComesBackKeepsItsParent(t *testing.T) {
 	equal(t, heads[0], sourcetest.Load(t, s, heads[3]).Parent)
 }
 
+func TestAProblemAloneIsANewContent(t *testing.T) {
+	p := newPlace(t)
+	p.Write(t, map[string]string{"a.yaml": sourcetest.ConfigMap("a", "1")})
+	s := p.Open(t)
+	sound := sourcetest.Head(t, s)
+	p.Write(t, map[string]string{"a.yaml": sourcetest.ConfigMap("a", "1"), "out.yaml": "-> ../secret.yaml"})
+	wrong := sourcetest.Head(t, s)
+	if wrong == sound {
+		t.Fatal("a link that leads out leaves the content as it was")
+	}
+	equal(t, 1, len(sourcetest.Load(t, s, wrong).Problems))
+}
+
 func TestAFileThatIsReplacedByRenameIsSeen(t *testing.T) {
 	p := place{newPlace(t).(place).path}
 	p.Write(t, map[string]string{"sub/a.yaml": sourcetest.ConfigMap("a", "1")})
@@ -71,7 +84,7 @@ func TestAFileThatIsReplacedByRenameIsSeen(t *testing.T) {
 	beside := filepath.Join(p.path, "sub", "4913")
 	must(t, os.WriteFile(beside, []byte(sourcetest.ConfigMap("a", "2")), 0o644))
 	must(t, os.Rename(beside, filepath.Join(p.path, "sub", "a.yaml")))
-	head, _ = sourcetest.Until(t, s, poke, head)
+	head = sourcetest.Until(t, s, poke, head)
 	equal(t, []string{"a=2"}, sourcetest.Values(sourcetest.Load(t, s, head)))
 }
 
@@ -88,7 +101,7 @@ func TestALinkThatIsTurnedIsSeen(t *testing.T) {
 	poke := sourcetest.Watching(t, s, 1)
 	must(t, os.Symlink("2", link+".new"))
 	must(t, os.Rename(link+".new", link))
-	head, _ = sourcetest.Until(t, s, poke, head)
+	head = sourcetest.Until(t, s, poke, head)
 	equal(t, []string{"a=2"}, sourcetest.Values(sourcetest.Load(t, s, head)))
 }
 
