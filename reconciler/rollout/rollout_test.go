@@ -77,6 +77,8 @@ func TestNext(t *testing.T) {
 	recreate.Strategy.Type = manifest.Recreate
 	paused := workload("b", 4, 1, 1)
 	paused.Strategy.Paused = true
+	halted := workload("b", 2, 1, 0)
+	halted.Strategy.Paused = true
 	rows := []row{
 		{
 			claim: "a first deployment is written down before a pod is asked for",
@@ -181,6 +183,20 @@ func TestNext(t *testing.T) {
 			claim: "a stable pod that was lost in mid-rollout comes back when the floor needs it",
 			w:     workload("b", 4, 1, 1), pods: pods("a", "a", "b?", "b?"), ledger: Ledger{Receipts: begunB},
 			phase: Rolling, want: map[string]int{"a": 3, "b": 2},
+		},
+		{
+			claim: "a lost pod of the new revision comes back before a lost one of stable",
+			w:     workload("b", 4, 0, 1), pods: []Pod{pods("b")[0], {Rev: "b", Slot: 2, Gen: 2}, pods("a")[0]},
+			ledger: Ledger{Receipts: begunB}, phase: Rolling, want: map[string]int{"a": 1, "b": 3},
+		},
+		{
+			claim: "a halt that follows replicas gives up no pod that the floor needs",
+			w:     halted, pods: pods("a", "a", "b?"), ledger: Ledger{Receipts: append(begunB[:3:3], func() live.Receipt {
+				r := receipt(live.Halted, "b", 2, noon)
+				r.Steps = "2/4"
+				return r
+			}())},
+			phase: Paused, want: map[string]int{"a": 2, "b": 1},
 		},
 		{
 			claim: "spec.paused is written down and holds the shares",
