@@ -67,16 +67,21 @@ func TestStatusIsServedInTheFormAskedFor(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &list); err != nil || list.Kind != "List" {
 		t.Errorf("JSON is a %q, %v", list.Kind, err)
 	}
-	for _, c := range []struct{ path, accept, want string }{
-		{"/status", "text/plain", "cluster default from git.example.com/fleet"},
-		{"/status?o=text", "", "NAME    READY"},
-		{"/status?o=wide", "", "RESTARTS"},
-		{"/status?o=yaml", "", "apiVersion: v1\nitems:\n"},
-		{"/status?o=jsonn", "", "o=jsonn: write json, yaml, text or wide"},
-		{"/", "", "/healthz /metrics /status"},
+	for _, c := range []struct {
+		path, accept string
+		code         int
+		want         string
+	}{
+		{"/status", "text/plain", 200, "cluster default from git.example.com/fleet"},
+		{"/status?o=text", "", 200, "NAME    READY"},
+		{"/status?o=wide", "", 200, "RESTARTS"},
+		{"/status?o=yaml", "", 200, "apiVersion: v1\nitems:\n"},
+		{"/status?o=jsonn", "", 400, "o=jsonn: write json, yaml, text or wide"},
+		{"/", "", 200, "/healthz /metrics /status"},
+		{"/nowhere", "", 404, ""},
 	} {
-		if _, body := get(t, b, c.path, "Accept", c.accept); !strings.Contains(body, c.want) {
-			t.Errorf("%s: %q is missing in\n%s", c.path, c.want, body)
+		if code, body := get(t, b, c.path, "Accept", c.accept); code != c.code || !strings.Contains(body, c.want) {
+			t.Errorf("%s: %d, want %d; want %q in\n%s", c.path, code, c.code, c.want, body)
 		}
 	}
 }
