@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"github.com/podkeep/podkeep/drivers"
+	"github.com/podkeep/podkeep/drivers/drivertest"
 	"github.com/podkeep/podkeep/live"
 )
 
 func TestAHostIsExaminedHereAndOverSSHAlike(t *testing.T) {
 	for way, d := range map[string]drivers.Driver{
 		"unix": open(shared.socket, "check"),
-		"ssh":  newSSHD(t).open("check", shared.socket, "known_hosts", "user", 0),
+		"ssh":  newSSHD(t).open("check", shared.socket, "known_hosts", "user", drivertest.Patience),
 	} {
 		t.Run(way, func(t *testing.T) {
 			up, err := d.(drivers.Examiner).Examine(t.Context())

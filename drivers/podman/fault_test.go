@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -32,20 +31,21 @@ func own(t *testing.T) *service {
 
 func TestEveryCallEndsByItsDeadlineWhenTheServiceHangs(t *testing.T) {
 	s := own(t)
-	quick := drivers.Options{Cluster: "hang", Look: 2 * time.Second, Change: 400 * time.Millisecond}
+	quick := drivers.Options{Cluster: "hang", Look: 400 * time.Millisecond, Change: 400 * time.Millisecond}
 	d, err := drivers.Open(t.Context(), node(s.socket), quick)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if _, err := d.Observe(t.Context()); err != nil {
-		t.Fatal(err)
+	for deadline := time.Now().Add(drivertest.Patience); ; {
+		if _, err = d.Observe(t.Context()); err == nil {
+			break
+		}
+		if !errors.Is(err, context.DeadlineExceeded) || time.Now().After(deadline) {
+			t.Fatal(err)
+		}
 	}
-	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	defer s.cmd.Process.Signal(syscall.SIGCONT)
-	s.awaitStopped(t)
+	halt(t, s.cmd.Process)
 	ctx := t.Context()
 	calls := map[string]func() error{
 		"observe": func() error { _, err := d.Observe(ctx); return err },
@@ -66,13 +66,15 @@ func TestEveryCallEndsByItsDeadlineWhenTheServiceHangs(t *testing.T) {
 		},
 	}
 	for what, call := range calls {
-		began := time.Now()
-		err := call()
-		if took := time.Since(began); took > 3*time.Second {
-			t.Errorf("%s took %v", what, took)
-		}
-		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%s: %v", what, err)
+		over := make(chan error, 1)
+		go func() { over <- call() }()
+		select {
+		case err := <-over:
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v", what, err)
+			}
+		case <-time.After(drivertest.Patience):
+			t.Errorf("%s does not end", what)
 		}
 	}
 }
@@ -143,7 +145,8 @@ func TestAPodWhoseMakingWasKilledIsFinishedOrRemoved(t *testing.T) {
 	}
 }
 
-func timeToRun(t *testing.T, d drivers.Driver) time.Duration {
+// timeToRun is what the making of such a pod takes here. The first one makes Podman's pause image too.
+func timeToRun(t *testing.T, d drivers.Driver) (took time.Duration) {
 	t.Helper()
 	pod := drivertest.Pod("timed", drivertest.Ref, drivertest.Ref)
 	for range 2 {
@@ -151,16 +154,13 @@ func timeToRun(t *testing.T, d drivers.Driver) time.Duration {
 		if err := d.Run(t.Context(), pod); err != nil {
 			t.Fatal(err)
 		}
-		took := time.Since(began)
+		took = time.Since(began)
 		if err := d.Stop(t.Context(), pod.Name); err != nil {
 			t.Fatal(err)
 		}
-		defer func() { t.Logf("a run takes %v", took) }()
-		if took < 2*time.Second {
-			return took
-		}
 	}
-	return time.Second
+	t.Logf("a run takes %v", took)
+	return took
 }
 
 func TestWatchPokesWhenAContainerEndsAndReturnsWhenTheServiceDies(t *testing.T) {
@@ -172,22 +172,34 @@ func TestWatchPokesWhenAContainerEndsAndReturnsWhenTheServiceDies(t *testing.T) 
 	over := make(chan error, 1)
 	go func() { over <- d.(drivers.Watcher).Watch(t.Context(), poke) }()
 	pod := drivertest.Pod("watched", drivertest.Ref)
-	pod.Spec.Containers[0].Args = []string{"sleep", "1s", "exit", "3"}
-	if err := d.Run(t.Context(), pod); err != nil {
-		t.Fatal(err)
+	for listening := false; !listening; { // a pod that came too early for it is made again
+		if err := d.Run(t.Context(), pod); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-poke:
+			listening = true
+		default:
+			if err := d.Stop(t.Context(), pod.Name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if out, err := s.podman("kill", pod.Name+"-a").CombinedOutput(); err != nil {
+		t.Fatalf("%s", out)
 	}
 	for deadline := time.After(drivertest.Patience); ; {
+		select {
+		case <-poke:
+		case <-deadline:
+			t.Fatal("no poke")
+		}
 		n, err := d.Observe(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		if n.Pods[0].Containers[0].State == live.Exited {
 			break
-		}
-		select {
-		case <-poke:
-		case <-deadline:
-			t.Fatal("no poke")
 		}
 	}
 	if err := d.Stop(t.Context(), pod.Name); err != nil {

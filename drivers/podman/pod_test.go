@@ -134,11 +134,9 @@ func TestAPreStopHookRunsBeforeTheSignalWithinTheGrace(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "term")); err != nil {
 		t.Error(err)
 	}
-	pod = b.hooked("prestoplong", dir, &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 60}})
+	pod = b.hooked("prestoplong", dir, &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 3600}})
 	b.says(pod, "up")
-	began := time.Now()
-	b.ok(b.Driver.Stop(t.Context(), pod.Name))
-	if took := time.Since(began); took < 2*time.Second || took > 8*time.Second {
+	if took := b.stop(pod); took < 2*time.Second {
 		t.Errorf("it took %v", took)
 	}
 }
@@ -155,16 +153,12 @@ func (b *bench) hooked(name, dir string, preStop *corev1.LifecycleHandler) manif
 
 func TestAContainerIsStoppedByTheSignalItAsksFor(t *testing.T) {
 	b := newBench(t)
-	grace, usr1 := int64(20), corev1.SIGUSR1
+	grace, usr1 := int64(3600), corev1.SIGUSR1
 	pod := b.pod("signal", "say", "up", "usr1")
 	pod.Spec.TerminationGracePeriodSeconds = &grace
 	pod.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{StopSignal: &usr1}
 	b.says(pod, "up")
-	began := time.Now()
-	b.ok(b.Driver.Stop(t.Context(), pod.Name))
-	if took := time.Since(began); took > 10*time.Second {
-		t.Errorf("it took %v", took)
-	}
+	b.stop(pod)
 }
 
 func TestSidecarsAreStoppedAfterTheMainContainers(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 type service struct {
 	dir, socket string
 	cmd         *exec.Cmd
+	loaded      bool // the store has the test program's image
 }
 
 // shared is the service of all tests that leave it as they found it.
@@ -87,8 +88,10 @@ func (s *service) start() error {
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if _, err := open(s.socket, "start").Observe(context.Background()); err == nil {
+	d := open(s.socket, "start")
+	defer d.Close()
+	for deadline := time.Now().Add(drivertest.Patience); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := d.Observe(context.Background()); err == nil {
 			return nil
 		}
 		if time.Now().After(deadline) {
@@ -98,16 +101,20 @@ func (s *service) start() error {
 	}
 }
 
-// awaitStopped waits until SIGSTOP has taken hold of the whole process: a signal that was sent has not arrived yet.
-func (s *service) awaitStopped(t testing.TB) {
+// halt stops a process until the test ends. A signal that was sent has not arrived yet: halt returns when it has taken hold.
+func halt(t testing.TB, process *os.Process) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err := process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = process.Signal(syscall.SIGCONT) })
+	for deadline := time.Now().Add(drivertest.Patience); ; time.Sleep(time.Millisecond) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", process.Pid))
 		if err == nil && bytes.Contains(stat, []byte(") T ")) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the service does not stop: %s (%v)", stat, err)
+			t.Fatalf("it does not halt: %s (%v)", stat, err)
 		}
 	}
 }
@@ -135,19 +142,23 @@ func node(socket string) manifest.Node {
 }
 
 func open(socket, cluster string) drivers.Driver {
-	d, err := drivers.Open(context.Background(), node(socket), drivers.Options{Cluster: cluster, Whole: true})
+	d, err := drivers.Open(context.Background(), node(socket), drivers.Options{Cluster: cluster, Whole: true, Look: drivertest.Patience, Change: drivertest.Patience})
 	if err != nil {
 		panic(err)
 	}
 	return d
 }
 
-// load puts the test program's image on the host.
+// load puts the test program's image on the host, where it stays.
 func (s *service) load(t testing.TB) {
 	t.Helper()
+	if s.loaded {
+		return
+	}
 	d := open(s.socket, "load")
 	defer d.Close()
 	if err := d.(drivers.Loader).Load(t.Context(), bytes.NewReader(drivertest.Archive(t))); err != nil {
 		t.Fatal(err)
 	}
+	s.loaded = true
 }
