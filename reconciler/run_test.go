@@ -2,7 +2,9 @@ package reconciler
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -121,6 +123,32 @@ func TestAnImageIsPulledOnceForAllThatWaitForIt(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestOnlySoManyImagesArePulledAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		s := b.sites["n1"]
+		s.took = map[string]time.Duration{"pull": time.Minute}
+		var list []plan.Action
+		for i := range mostPulls + 4 {
+			list = append(list, with(runs("n1", fmt.Sprint("p", i)), fmt.Sprint("img", i), ""))
+		}
+		b.think = until(list...)
+		pulls := func() int {
+			return len(slices.DeleteFunc(s.heard(), func(call string) bool { return !strings.HasPrefix(call, "pull ") }))
+		}
+		during(t, b, func() {
+			after(50 * time.Second)
+			if n := pulls(); n != mostPulls {
+				t.Errorf("%d images are pulled at once", n)
+			}
+			after(time.Minute)
+			if n := pulls(); n != mostPulls+4 {
+				t.Errorf("%d images were pulled", n)
+			}
+		})
+	})
 }
 
 func TestAFailedAttemptIsRepeatedWithBackOff(t *testing.T) {

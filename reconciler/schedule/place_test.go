@@ -134,20 +134,21 @@ func TestWhatWasPlacedCountsForTheNext(t *testing.T) {
 	for _, c := range []struct {
 		claim         string
 		first, second func(*Request)
+		others        int // pods on n2
 		on, why       string
 	}{
 		{"its host port is taken", func(r *Request) { r.Ports = []string{"80/tcp"} },
-			func(r *Request) { r.Ports, r.Spec.NodeName = []string{"80/tcp"}, "n1" }, "", "no node fits: 1 not n1, which nodeName asks for, 1 with host port 80/tcp taken"},
-		{"its name is taken", nil, func(r *Request) { r.Name, r.Spec.NodeName = "web-0", "n1" }, "",
+			func(r *Request) { r.Ports, r.Spec.NodeName = []string{"80/tcp"}, "n1" }, 0, "", "no node fits: 1 not n1, which nodeName asks for, 1 with host port 80/tcp taken"},
+		{"its name is taken", nil, func(r *Request) { r.Name, r.Spec.NodeName = "web-0", "n1" }, 0, "",
 			"no node fits: 1 not n1, which nodeName asks for, 1 with a pod of that name"},
-		{"its memory is taken", func(r *Request) { r.Room.Memory = 1 << 30 }, func(r *Request) { r.Room.Memory, r.Spec.NodeName = 1, "n1" }, "",
+		{"its memory is taken", func(r *Request) { r.Room.Memory = 1 << 30 }, func(r *Request) { r.Room.Memory, r.Spec.NodeName = 1, "n1" }, 0, "",
 			"no node fits: 1 not n1, which nodeName asks for, 1 short of memory"},
-		{"its revision is spread", nil, func(r *Request) { r.App = db }, "n2", ""},
-		{"its workload is spread", nil, func(r *Request) { r.Rev = "v1-b" }, "n2", ""},
-		{"and where all else is equal the node with fewer pods is taken", nil, func(r *Request) { r.App, r.Rev = db, "v1-b" }, "n2", ""},
+		{"its revision is spread", nil, func(r *Request) { r.App = db }, 1, "n2", ""},
+		{"its workload is spread", nil, func(r *Request) { r.Rev = "v1-b" }, 1, "n2", ""},
+		{"and where all else is equal the node with fewer pods is taken", nil, func(r *Request) { r.App, r.Rev = db, "v1-b" }, 0, "n2", ""},
 	} {
 		t.Run(c.claim, func(t *testing.T) {
-			hosts := []*Host{host("n1"), host("n2")}
+			hosts := []*Host{host("n1"), host("n2", func(h *Host) { h.Pods = c.others })}
 			first, second := request(), request(func(r *Request) { r.Name = "web-1" })
 			if c.first != nil {
 				c.first(&first)

@@ -303,8 +303,9 @@ func (s *Sim) settle(c *controller, args []string) (string, error) {
 		if next.Sub(begin) > limit {
 			if bounded {
 				s.now = begin.Add(limit)
+				return out.String(), nil
 			}
-			return out.String(), nil
+			return out.String(), s.still(c, p)
 		}
 		s.now = next
 	}
