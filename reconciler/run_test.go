@@ -125,6 +125,82 @@ func TestAnImageIsPulledOnceForAllThatWaitForIt(t *testing.T) {
 	}
 }
 
+func TestACallThatHangsIsGivenUpWhenItsTimeIsOver(t *testing.T) {
+	for limit, a := range map[time.Duration]plan.Action{2 * time.Minute: runs("n1", "a"), 15 * time.Second: puts("n1", "f"), 15*time.Second + 1: deletes("n1", "g")} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed("n1")
+			s, what := b.sites["n1"], fmt.Sprint(a.Verb, " ", a.Name)
+			s.hangs[what] = true
+			s.files["g"] = live.File{Name: "g"}
+			b.think = until(a)
+			during(t, b, func() {
+				after(limit - time.Second)
+				early := len(s.times(what))
+				after(5 * time.Second)
+				if late := len(s.times(what)); early != 1 || late != 2 {
+					t.Errorf("%s: tried %d times by its limit of %v, and %d times just after", what, early, limit, late)
+				}
+			})
+		})
+	}
+}
+
+func TestAPullShowsTheLoginsOfAllThatWaitForIt(t *testing.T) {
+	for _, serial := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed("n1")
+			b.Serial = serial
+			one, two := runs("n1", "a"), runs("n1", "b")
+			one.Pod.Auth, two.Pod.Auth = []manifest.Bytes{manifest.Bytes("ann")}, []manifest.Bytes{manifest.Bytes("bob")}
+			b.think = until(one, two)
+			if serial {
+				r := b.new()
+				defer r.Close()
+				r.Pass(t.Context())
+			} else {
+				during(t, b, func() { after(10 * time.Second) })
+			}
+			if got := b.sites["n1"].shown; !slices.Contains(got, "ann") || !serial && !slices.Contains(got, "bob") {
+				t.Errorf("serial %v: shown are %q", serial, got)
+			}
+		})
+	}
+}
+
+func TestAnImageWhosePolicyIsAlwaysIsPulledForEachPod(t *testing.T) {
+	for policy, pulls := range map[corev1.PullPolicy]int{corev1.PullIfNotPresent: 1, corev1.PullAlways: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed("n1")
+			s := b.sites["n1"]
+			one, two := with(runs("n1", "a"), "img", policy), with(runs("n1", "b"), "img", policy)
+			began := time.Now()
+			b.think = func(h manifest.History, have live.Snapshot, now time.Time) plan.Plan {
+				if now.Sub(began) < time.Minute {
+					return until(one)(h, have, now)
+				}
+				return until(one, two)(h, have, now)
+			}
+			during(t, b, func() { after(2 * time.Minute) })
+			if got := len(s.times("pull img")); got != pulls || len(s.pods) != 2 {
+				t.Errorf("%s: %d pulls, %d pods", policy, got, len(s.pods))
+			}
+		})
+	}
+}
+
+func TestAnImageIsAskedForAgainAfterARunFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		s := b.sites["n1"]
+		s.fails["run a"] = 1
+		b.think = until(with(runs("n1", "a"), "img", ""))
+		during(t, b, func() { after(time.Minute) })
+		if diff := cmp.Diff([]string{"pull img", "run a", "pull img", "run a"}, s.heard()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestOnlySoManyImagesArePulledAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed("n1")

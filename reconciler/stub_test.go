@@ -40,6 +40,7 @@ type site struct {
 	now   map[string]int // calls under way, by verb
 	most  map[string]int
 	open  int
+	shown []string // logins, to pull with
 	watch chan<- struct{}
 }
 
@@ -118,7 +119,12 @@ func (s *site) Delete(ctx context.Context, name string) error {
 	return s.change(ctx, "delete", name, func() { delete(s.files, name) })
 }
 
-func (s *site) Pull(ctx context.Context, image, policy string, _ ...manifest.Bytes) error {
+func (s *site) Pull(ctx context.Context, image, policy string, auth ...manifest.Bytes) error {
+	s.mu.Lock()
+	for _, login := range auth {
+		s.shown = append(s.shown, string(login))
+	}
+	s.mu.Unlock()
 	return s.enter(ctx, "pull", image)
 }
 

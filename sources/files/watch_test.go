@@ -101,7 +101,11 @@ func TestOneChangeIsOnePokeAndNoChangeIsNone(t *testing.T) {
 
 func TestAPokeThatNobodyTakesStands(t *testing.T) {
 	w := watch(t, time.Millisecond)
-	w.poke <- struct{}{} // there is no room for another
+	select {
+	case w.poke <- struct{}{}: // there is no room for another
+	default:
+		t.Fatal("a poke without a change")
+	}
 	w.news.Store(true)
 	w.again()
 	<-w.poke
