@@ -201,6 +201,52 @@ func TestAnImageIsAskedForAgainAfterARunFailed(t *testing.T) {
 	})
 }
 
+func TestOnlySoManyPodsAreStoppedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		s := b.sites["n1"]
+		s.took = map[string]time.Duration{"stop": 30 * time.Second}
+		var list []plan.Action
+		for i := range mostStops + 4 {
+			name := fmt.Sprint("p", i)
+			s.pods[name] = live.Pod{Name: name}
+			list = append(list, stops("n1", name))
+		}
+		b.think = until(list...)
+		during(t, b, func() { after(5 * time.Minute) })
+		if s.most["stop"] != mostStops || len(s.pods) > 0 {
+			t.Errorf("%d at once, %d are left", s.most["stop"], len(s.pods))
+		}
+	})
+}
+
+func TestNothingBeginsWhileTheLoopThinksAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		b.Parallel = 1
+		s := b.sites["n1"]
+		s.took = map[string]time.Duration{"run": 3 * time.Second}
+		thought := false
+		b.think = func(h manifest.History, have live.Snapshot, now time.Time) plan.Plan {
+			if !thought {
+				p := until(runs("n1", "a"), runs("n1", "b"))(h, have, now)
+				thought = len(p.Actions) > 0
+				return p
+			}
+			time.Sleep(10 * time.Second) // and b is not wanted any more
+			return until(runs("n1", "a"))(h, have, now)
+		}
+		during(t, b, func() {
+			after(time.Second)
+			s.poke()
+			after(time.Minute)
+		})
+		if diff := cmp.Diff([]string{"pull img", "run a"}, s.heard()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestOnlySoManyImagesArePulledAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed("n1")

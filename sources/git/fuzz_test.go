@@ -23,6 +23,7 @@ func FuzzTree(f *testing.F) {
 	hash := func(first byte) string { return string(first) + strings.Repeat("\x00", 19) }
 	entry := func(mode, name string, first byte) string { return mode + " " + name + "\x00" + hash(first) }
 	f.Add([]byte(entry("100644", "a.yaml", 0)), []byte(entry("120000", "up.yaml", 1)), []byte("../../a.yaml"), []byte("kind: ConfigMap"))
+	f.Add([]byte(entry("120000", "up.yaml", 1)), []byte(""), []byte("../secret.yaml"), []byte("kind: ConfigMap"))
 	f.Add([]byte(entry("40000", "..", 2)+entry("40000", "x/../..", 2)), []byte(entry("160000", "m", 0)), []byte("/etc/passwd"), []byte(""))
 	f.Add([]byte(entry("120000", "a.yaml", 1)), []byte(entry("40000", "loop", 2)), []byte("a.yaml"), []byte("\xff\x00"))
 	f.Add([]byte(entry("777", ".yaml", 9)+"100644 "), []byte("40000 \x00"), []byte("./././loop/../."), []byte("- "))

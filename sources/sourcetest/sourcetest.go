@@ -195,13 +195,13 @@ func links(t *testing.T, f Fixture) {
 	f.Write(t, map[string]string{
 		"a.yaml": ConfigMap("a", "1"), "again.yaml": "-> a.yaml", ".data/b.yaml": ConfigMap("b", "2"), "b.yaml": "-> .data/b.yaml",
 		".more/c.yaml": ConfigMap("c", "3"), "sub/more": "-> ../.more", "circle.yaml": "-> circle.yaml", "loop": "-> .",
-		"out.yaml": "-> ../secret.yaml", "sub/out": "-> ../../..", "abs.yaml": "-> /etc/passwd", "void.yaml": "-> nothing.yaml",
+		"out.yaml": "-> ../secret.yaml", "sub/out": "-> ../../..", "out-abs.yaml": "-> /etc/passwd", "out-root.yaml": "-> /a.yaml", "void.yaml": "-> nothing.yaml",
 		"through.yaml": "-> a.yaml/b.yaml",
 	})
 	s := f.Open(t)
 	set := Load(t, s, Head(t, s))
 	equal(t, []string{"a=1", "b=2", "c=3"}, Values(set))
-	equal(t, []string{"abs.yaml", "circle.yaml", "out.yaml", "sub/out", "through.yaml", "void.yaml"}, problemFiles(set))
+	equal(t, []string{"circle.yaml", "out-abs.yaml", "out-root.yaml", "out.yaml", "sub/out", "through.yaml", "void.yaml"}, problemFiles(set))
 	for _, p := range set.Problems {
 		if strings.Contains(p.File, "out") && !strings.Contains(p.Text, "leads out of") {
 			t.Errorf("%v", p)
