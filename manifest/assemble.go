@@ -19,7 +19,7 @@ func Assemble(info Info, files []Parsed) Set {
 			failed: map[ID]string{}, held: map[string][]ID{}, foreign: map[string]foreign{},
 		},
 		origins: map[ID]Origin{}, configs: map[ID]config{}, suspended: map[string]bool{}, stems: map[string]Meta{},
-		exclusive: map[ID]bool{}, users: map[ID]ID{}, room: maxVariables,
+		exclusive: map[ID]bool{}, users: map[ID]ID{}, mounted: map[ID]mounted{}, room: maxVariables,
 	}
 	a.set.Subject, _, _ = strings.Cut(strings.TrimSpace(info.Message), "\n")
 	a.set.AllowPrune = allowsPrune(info.Message)
@@ -33,7 +33,7 @@ func Assemble(info Info, files []Parsed) Set {
 		o.kind.add(a, m, o)
 	}
 	a.set.origins = a.origins
-	a.order(objects)
+	a.together(objects)
 	a.digest()
 	a.sort()
 	return a.set
@@ -47,10 +47,11 @@ type assembly struct {
 	suspended  map[string]bool // namespaces
 	stems      map[string]Meta // what pods are called but for rev and slot
 	ranges     []podRange
-	exclusive  map[ID]bool // claims for one pod at a time
-	users      map[ID]ID   // the workload that has such a claim
-	unreadable string      // a file that may hold anything
-	room       int         // bytes that further variables and files of volumes may take, see maxVariables
+	exclusive  map[ID]bool    // claims for one pod at a time
+	users      map[ID]ID      // the workload that has such a claim
+	mounted    map[ID]mounted // what others may mount too
+	unreadable string         // a file that may hold anything
+	room       int            // bytes that further variables and files of volumes may take, see maxVariables
 }
 
 // collect gathers the objects, without those that are there twice, and what others need to know of them.
@@ -117,6 +118,9 @@ func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy St
 	if !c.broken() {
 		r.checkSubPaths(c, under(p.at, "spec"))
 	}
+	if !c.broken() {
+		a.checkMounts(c, m, r, under(p.at, "spec"))
+	}
 	if c.broken() {
 		a.fail(o, c)
 		return
@@ -134,6 +138,27 @@ func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy St
 		}
 	}
 	a.set.Workloads = append(a.set.Workloads, w)
+}
+
+// together refuses workloads for what stands in other objects: an order in which they would wait for ever, and a subPath that
+// is not safe from another's pods.
+func (a *assembly) together(objects []*object) {
+	byID := map[ID]*object{}
+	for _, o := range objects {
+		byID[o.ID] = o
+	}
+	refused := map[ID]bool{}
+	writers := a.writers()
+	for _, w := range slices.Clone(a.set.Workloads) {
+		c := byID[w.ID].check()
+		a.orderOne(c, w, byID)
+		a.undermined(c, a.mounted[w.ID], writers)
+		if len(c.found) > 0 {
+			a.fail(byID[w.ID], c)
+			refused[w.ID] = true
+		}
+	}
+	a.set.Workloads = slices.DeleteFunc(a.set.Workloads, func(w Workload) bool { return refused[w.ID] })
 }
 
 // distinct refuses a workload whose pods or receipts could be taken for those of another: names are joined with dashes, so

@@ -29,6 +29,9 @@ func (s *sources) render(p pods) corev1.PodSpec {
 	}
 	for i := range spec.Volumes {
 		s.renderVolume(item(under(at, "volumes"), i), &spec.Volumes[i])
+		if spec.Volumes[i].EmptyDir != nil && isConfig(p.spec.Volumes[i]) {
+			mountReadOnly(&spec, spec.Volumes[i].Name)
+		}
 	}
 	eachContainer(at, &spec, func(_ string, k *corev1.Container) { defaults(k, spec) })
 	eachContainer(at, &spec, func(at string, k *corev1.Container) { s.renderEnv(at, k, spec) })
@@ -101,6 +104,21 @@ func (s *sources) renderVolume(at string, v *corev1.Volume) {
 	case v.HostPath == nil && v.EmptyDir == nil && v.PersistentVolumeClaim == nil:
 		v.EmptyDir = &corev1.EmptyDirVolumeSource{}
 	}
+}
+
+func isConfig(v corev1.Volume) bool {
+	return v.ConfigMap != nil || v.Secret != nil || v.Projected != nil
+}
+
+// mountReadOnly makes every mount of a volume read-only, as that of a ConfigMap is also when there is none and it is empty.
+func mountReadOnly(spec *corev1.PodSpec, volume string) {
+	eachContainer("", spec, func(_ string, k *corev1.Container) {
+		for i := range k.VolumeMounts {
+			if m := &k.VolumeMounts[i]; m.Name == volume {
+				m.ReadOnly = true
+			}
+		}
+	})
 }
 
 // projection is what a ConfigMap volume and a Secret volume have in common.

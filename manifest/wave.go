@@ -84,24 +84,8 @@ func (c *check) kindNamed(path, name string) (kind, bool) {
 	return kind{}, false
 }
 
-// order refuses workloads that would wait for ever: for an object that is in no file, for one of a higher wave, or for
-// each other. One that does not load, or may stand in a file that nobody can read, is waited for.
-func (a *assembly) order(objects []*object) {
-	byID := map[ID]*object{}
-	for _, o := range objects {
-		byID[o.ID] = o
-	}
-	refused := map[ID]bool{}
-	for _, w := range slices.Clone(a.set.Workloads) {
-		c := byID[w.ID].check()
-		if a.orderOne(c, w, byID); len(c.found) > 0 {
-			a.fail(byID[w.ID], c)
-			refused[w.ID] = true
-		}
-	}
-	a.set.Workloads = slices.DeleteFunc(a.set.Workloads, func(w Workload) bool { return refused[w.ID] })
-}
-
+// orderOne refuses a workload that would wait for ever: for an object that is in no file, for one of a higher wave, or for
+// itself in the end. One that does not load, or may stand in a file that nobody can read, is waited for.
 func (a *assembly) orderOne(c *check, w Workload, byID map[ID]*object) {
 	path := keyed("metadata.annotations", AnnotationNeeds)
 	for _, need := range w.Needs {
