@@ -49,7 +49,7 @@ func (m Mount) Threat(sub Mount) string {
 
 func (m Mount) said() string {
 	switch dir := strings.Join(m.dirs, "/"); {
-	case m.Of == theNode:
+	case m.Of == TheNode:
 		return "/" + strings.ReplaceAll(dir, anyPod, "NAME") + " of the node"
 	case m.SubPath != "":
 		return "subPath " + m.SubPath + " of " + m.Of
@@ -57,7 +57,8 @@ func (m Mount) said() string {
 	return "all of " + m.Of
 }
 
-const theNode = "the node"
+// TheNode is what a hostPath is of.
+const TheNode = "the node"
 
 // Mounts are the mounts of the pod of that name.
 func (r Revision) Mounts(name string) (all []Mount) {
@@ -107,7 +108,7 @@ func (r Revision) mount(v corev1.Volume, m corev1.VolumeMount, expr string) (Mou
 	case v.Secret != nil || v.DownwardAPI != nil:
 		return out, false
 	case v.HostPath != nil:
-		out.Of, below = theNode, path.Join("/", v.HostPath.Path, below)
+		out.Of, below = TheNode, path.Join("/", v.HostPath.Path, below)
 	case v.PersistentVolumeClaim != nil:
 		out.Of = "claim " + r.App.Namespace + "/" + v.PersistentVolumeClaim.ClaimName
 		out.Writable = out.Writable && !v.PersistentVolumeClaim.ReadOnly

@@ -242,11 +242,20 @@ func (k *work) oneWriter() (bool, string) {
 	return false, ""
 }
 
-// claimed says why the data of a workload's claims cannot be had, so that no deadline counts that.
+// claimed says why the workload's pods cannot have its claims, so that no deadline counts that.
 func (k *work) claimed() string {
-	for _, c := range k.claimsOf(formOf(*k.wl)) {
+	f := formOf(*k.wl)
+	for _, c := range k.claimsOf(f) {
 		if c.why != "" {
 			return c.why
+		}
+	}
+	first := live.Pod{Name: live.PodName(k.h.Cluster, f.App, f.Rev, 0), App: f.App}
+	for _, tie := range k.ties(f) {
+		if n := k.lookup(tie.Node); n != nil && n.reach == answers {
+			if found := k.perilOf(n, first, f); found.stuck {
+				return found.why
+			}
 		}
 	}
 	return ""

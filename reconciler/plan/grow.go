@@ -170,6 +170,9 @@ func portsOf(c corev1.Container, hostNetwork bool) (ports []string) {
 // run puts what the pod needs on its node, and runs it there.
 func (k *work) run(n *node, p live.Pod, f form, attempt map[string]int, why string) {
 	fresh, held := k.volumes(n, f)
+	if held == "" {
+		held = k.endangered(n, p, f)
+	}
 	if held != "" {
 		k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s: %s", p.Name, n.Name, held))
 		return
@@ -194,6 +197,9 @@ func (k *work) run(n *node, p live.Pod, f form, attempt map[string]int, why stri
 		}
 	}
 	k.do(Action{Node: n.Name, Verb: Run, Name: p.Name, App: k.wl.ID, Why: why, Pod: &pod})
+	if !k.wl.Suspended {
+		n.begun = append(n.begun, begun{p.Name, mountsOf(p, f)})
+	}
 }
 
 func (n *node) has(file string) bool { return n.host != nil && n.host.Files[file] }

@@ -34,6 +34,9 @@ func (k *work) report() {
 	if k.blocked != nil && k.blocked.stuck && k.app.State == Progressing {
 		k.app.State, k.app.Why = Held, k.blocked.why
 	}
+	if k.peril.stuck && k.app.State == Progressing {
+		k.app.State, k.app.Why = Held, k.peril.why
+	}
 	k.waits()
 	k.wake(k.step.Wake)
 	if k.step.Phase == rollout.Waiting && k.barrier.stands() {

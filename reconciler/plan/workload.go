@@ -21,6 +21,7 @@ type work struct {
 	hidden  string // why pods may be where nobody can look
 	barrier        // what is waited for before HEAD's revision is begun
 	blocked *claim // whose data cannot be had, so that a pod does not start
+	peril   peril  // why a pod does not start
 	app     App
 }
 

@@ -31,6 +31,7 @@ type node struct {
 	gone  bool // left HEAD
 	reach reach
 	host  *schedule.Host // nil unless it answers and is in HEAD
+	begun []begun
 }
 
 // silentSince is when the node was last heard, or when this controller began to listen.
