@@ -108,6 +108,10 @@ func (h History) Broken() []string {
 	return slices.DeleteFunc(h.Head.broken(), func(file string) bool { return h.lastGood(file) != nil })
 }
 
+// Failed is the file that names an object which did not load, or "". That no ancestor's form of it loads either does not say that it
+// never ran: an older podkeep may have taken what this one refuses.
+func (s Set) Failed(id ID) string { return s.failed[id] }
+
 // broken are the files with a problem that loses an object, sorted.
 func (s Set) broken() []string {
 	var files []string

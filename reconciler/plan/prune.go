@@ -100,6 +100,9 @@ func (w *world) pruneOne(app manifest.ID, held string) {
 	if held != "" {
 		a.State, a.Why = Held, "left Git and stays: "+held
 	}
+	if file := w.h.Head.Failed(app); file != "" {
+		a.State, a.Why = Held, fmt.Sprintf("is in Git and stays as it runs: %s does not load, and never did", file)
+	}
 	for _, p := range w.pods[app] {
 		a.Rev, a.Stable, a.Commit = p.Rev, p.Rev, p.Commit
 		if p.verdict.Ready() && p.seen() {

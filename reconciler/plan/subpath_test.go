@@ -145,3 +145,15 @@ func TestOfTwoPodsThatAreAPerilToEachOtherOnePlanBeginsOne(t *testing.T) {
 		t.Error(plan)
 	}
 }
+
+func TestPodsOfAWorkloadThatIsRefusedStayThoughNoFormOfItLoads(t *testing.T) {
+	before := commit(t, "a1", nodes("n1"))
+	ran := commit(t, "b2", nodes("n1"), deployment("web", 1, ""))
+	head := manifest.Assemble(manifest.Info{Commit: "c3", Time: noon}, []manifest.Parsed{
+		manifest.Parse("f0.yaml", []byte(nodes("n1"))), manifest.Parse("f1.yaml", []byte(deployment("web", -1, ""))),
+	})
+	plan := Make(since(before, head), fleet(map[string][]live.Pod{"n1": {running(ran, "web", 0)}}, promoted(ran, "web"), "n1"), noon)
+	if a := app(plan, "web"); a.State != Held || a.Why != "is in Git and stays as it runs: f1.yaml does not load, and never did" || len(plan.Actions) > 0 {
+		t.Errorf("%s: %s\n%s", a.State, a.Why, plan)
+	}
+}
