@@ -20,9 +20,9 @@ func (b *builder) mounts(ctx context.Context, s *specgen.SpecGenerator, c *corev
 		var err error
 		switch v := b.vols[m.Name]; {
 		case v.HostPath != nil:
-			s.Mounts = append(s.Mounts, bind(path.Join(v.HostPath.Path, m.SubPath), m))
+			s.Mounts = append(s.Mounts, bind(path.Join(v.HostPath.Path, m.SubPath), b.mode(m), m))
 		case m.SubPath != "" && b.podmans(m.Name) != "":
-			s.Mounts = append(s.Mounts, bind(b.below[below{m.Name, m.SubPath}], m))
+			s.Mounts = append(s.Mounts, bind(b.below[below{m.Name, m.SubPath}], b.mode(m), m))
 		default:
 			if name := b.podmans(m.Name); name != "" {
 				s.Volumes = append(s.Volumes, &specgen.NamedVolume{Name: name, Dest: m.MountPath, Options: []string{b.mode(m), "nocopy"}})
@@ -39,8 +39,8 @@ func (b *builder) mounts(ctx context.Context, s *specgen.SpecGenerator, c *corev
 }
 
 // bind mounts a path of the node.
-func bind(source string, m corev1.VolumeMount) spec.Mount {
-	options := []string{"rbind", readOnly(m.ReadOnly)}
+func bind(source, mode string, m corev1.VolumeMount) spec.Mount {
+	options := []string{"rbind", mode}
 	if p := m.MountPropagation; p != nil {
 		options = append(options, propagation[*p])
 	}
@@ -53,10 +53,18 @@ var propagation = map[corev1.MountPropagationMode]string{
 
 // missingPath says which hostPath it was that Podman did not find. Podman mounts what is there and makes nothing.
 func (b *builder) missingPath(c *corev1.Container, err error) error {
+	if !because(err, "statfs") {
+		return err
+	}
 	for _, m := range c.VolumeMounts {
 		host := b.vols[m.Name].HostPath
-		if host != nil && strings.Contains(err.Error(), "statfs "+path.Join(host.Path, m.SubPath)+":") {
-			return fmt.Errorf("volume %s: %s is not on the node: make it there", m.Name, path.Join(host.Path, m.SubPath))
+		if host == nil {
+			continue
+		}
+		for _, at := range []string{path.Clean(host.Path), path.Join(host.Path, m.SubPath)} {
+			if strings.Contains(err.Error(), "statfs "+at+":") {
+				return fmt.Errorf("volume %s: %s is not on the node: make it there", m.Name, at)
+			}
 		}
 	}
 	return err

@@ -27,6 +27,9 @@ func (d *Driver) advance(ctx context.Context, b *builder, now []live.Container, 
 		if !slices.Contains(due, c.Name) {
 			continue
 		}
+		if err := d.scoutAgain(ctx, b, c); err != nil {
+			return fmt.Errorf("container %s: %w", c.Name, err)
+		}
 		if err := d.startOne(ctx, c, now[i].ID); err != nil {
 			return err
 		}

@@ -72,6 +72,7 @@ func (d *Driver) raiseAgain(ctx context.Context, b *builder) error {
 
 // raise makes the containers that the pod lacks and starts those whose turn it is.
 func (d *Driver) raise(ctx context.Context, b *builder, have members) error {
+	clear(b.scouted)
 	if err := d.makeVolumes(ctx, b); err != nil {
 		return err
 	}
@@ -188,13 +189,10 @@ func (d *Driver) create(ctx context.Context, b *builder, c *corev1.Container) (s
 		}
 		made, err = containers.CreateWithSpec(ctx, spec, nil)
 	}
-	switch {
-	case because(clean(err), noSuchImage):
+	if because(clean(err), noSuchImage) {
 		return "", fmt.Errorf("image %s is not on the node", c.Image)
-	case because(clean(err), "statfs"):
-		return "", b.missingPath(c, clean(err))
 	}
-	return made.ID, err
+	return made.ID, b.missingPath(c, clean(err))
 }
 
 // clear frees a name that Podman's storage still holds though there is no such container: its making broke off.

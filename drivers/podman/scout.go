@@ -35,19 +35,39 @@ const (
 
 // scout sees to it that what the container mounts from the node by path is there, and of the kind that the manifest says.
 func (d *Driver) scout(ctx context.Context, b *builder, c *corev1.Container) error {
-	var host, volume []corev1.VolumeMount
+	var host []corev1.VolumeMount
 	for _, m := range c.VolumeMounts {
 		if typed(b.vols[m.Name].HostPath) {
 			host = append(host, m)
-		}
-		if m.SubPath != "" && b.podmans(m.Name) != "" {
-			volume = append(volume, m)
 		}
 	}
 	if err := d.scoutHost(ctx, b, c, host); err != nil {
 		return err
 	}
-	return d.scoutVolumes(ctx, b, c, volume)
+	if err := d.scoutVolumes(ctx, b, c); err != nil {
+		return err
+	}
+	b.scouted[c.Name] = true
+	return nil
+}
+
+// scoutAgain looks once more at the subPaths of a container that was made in an earlier Run: Podman finds out what they are when the
+// container starts, and an init container, or a pod that used the claim before, may have put a link there since.
+func (d *Driver) scoutAgain(ctx context.Context, b *builder, c *corev1.Container) error {
+	if b.scouted[c.Name] {
+		return nil
+	}
+	return d.scoutVolumes(ctx, b, c)
+}
+
+// alone are the mounts of a part of a volume in which a container can have made links.
+func (b *builder) alone(c *corev1.Container) (all []corev1.VolumeMount) {
+	for _, m := range c.VolumeMounts {
+		if m.SubPath != "" && (b.vols[m.Name].HostPath != nil || b.podmans(m.Name) != "") {
+			all = append(all, m)
+		}
+	}
+	return all
 }
 
 func typed(h *corev1.HostPathVolumeSource) bool { return h != nil && h.Type != nil && *h.Type != "" }
@@ -72,7 +92,8 @@ func (d *Driver) scoutHost(ctx context.Context, b *builder, c *corev1.Container,
 
 // scoutVolumes looks into volumes through a container that runs Podman's own init and nothing else: only of one that runs does Podman
 // tell symbolic links.
-func (d *Driver) scoutVolumes(ctx context.Context, b *builder, c *corev1.Container, mounts []corev1.VolumeMount) error {
+func (d *Driver) scoutVolumes(ctx context.Context, b *builder, c *corev1.Container) error {
+	mounts := b.alone(c)
 	if len(mounts) == 0 {
 		return nil
 	}
@@ -88,14 +109,17 @@ func (d *Driver) scoutVolumes(ctx context.Context, b *builder, c *corev1.Contain
 		if inMemory(b.vols[m.Name]) {
 			return fmt.Errorf("volume %s: subPath of a volume in memory cannot be mounted", m.Name)
 		}
-		if !seen[m.Name] {
-			s.Volumes = append(s.Volumes, &specgen.NamedVolume{
-				Name: b.podmans(m.Name), Dest: path.Join(scoutVolumes, m.Name), Options: []string{"rw", "nocopy"},
-			})
+		at := path.Join(scoutVolumes, m.Name)
+		switch host := b.vols[m.Name].HostPath; {
+		case seen[m.Name]:
+		case host != nil:
+			s.Mounts = append(s.Mounts, spec.Mount{Type: "bind", Source: host.Path, Destination: at, Options: []string{"rbind", "ro"}})
+		default:
+			s.Volumes = append(s.Volumes, &specgen.NamedVolume{Name: b.podmans(m.Name), Dest: at, Options: []string{"rw", "nocopy"}})
 		}
 		seen[m.Name] = true
 	}
-	return d.send(ctx, s, func(id string) error {
+	err = d.send(ctx, s, func(id string) error {
 		if err := containers.Start(ctx, id, nil); err != nil {
 			return err
 		}
@@ -106,6 +130,7 @@ func (d *Driver) scoutVolumes(ctx context.Context, b *builder, c *corev1.Contain
 		}
 		return nil
 	})
+	return b.missingPath(c, clean(err))
 }
 
 // scoutSpec is a container of the pod that mounts nothing yet. It has the image of the container it goes ahead of, which is there.
@@ -137,8 +162,12 @@ func (d *Driver) send(ctx context.Context, s *specgen.SpecGenerator, look func(i
 	return err
 }
 
-// findBelow makes a subPath, if it is missing, and finds where on the node it is.
+// findBelow makes a subPath, if it is missing, and finds where on the node it is. Below a hostPath nothing is made.
 func (b *builder) findBelow(ctx context.Context, scout string, m corev1.VolumeMount) error {
+	if b.vols[m.Name].HostPath != nil {
+		_, _, err := follow(ctx, scout, m)
+		return err
+	}
 	at, err := volumes.Inspect(ctx, b.podmans(m.Name), nil)
 	if err != nil {
 		return err
@@ -150,34 +179,43 @@ func (b *builder) findBelow(ctx context.Context, scout string, m corev1.VolumeMo
 	return nil
 }
 
-// exploreVolume makes the part of the volume that is missing, as directories. A symbolic link on the way is refused: Podman
-// would follow it on the node, out of the volume. (What a container that runs does after this look is not seen.)
+// exploreVolume makes the part of the volume that is missing, as directories.
 func exploreVolume(ctx context.Context, b *builder, scout string, m corev1.VolumeMount) error {
-	root := path.Join(scoutVolumes, m.Name)
 	if whole, _ := b.whole(m.Name); whole < 0 {
-		if err := write(ctx, scout, root, b.group(), false, b.seeds(m.Name)...); err != nil {
+		if err := write(ctx, scout, path.Join(scoutVolumes, m.Name), b.group(), false, b.seeds(m.Name)...); err != nil {
 			return err
 		}
 	}
-	at := root
+	at, missing, err := follow(ctx, scout, m)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return b.makeDirs(ctx, scout, m.Name, at, missing)
+}
+
+// follow goes as far down a subPath as there is something, and says what is missing below that. A symbolic link on the way
+// is refused: Podman would follow it on the node, out of the volume. What is found here holds until the container starts, since no
+// container that could change it runs beside this one: manifest and plan see to that.
+func follow(ctx context.Context, scout string, m corev1.VolumeMount) (at string, missing []string, err error) {
+	at = path.Join(scoutVolumes, m.Name)
 	parts := strings.Split(path.Clean(m.SubPath), "/")
 	for i, part := range parts {
 		info, err := stat(ctx, scout, path.Join(at, part))
 		if errors.Is(err, fs.ErrNotExist) {
-			return b.makeDirs(ctx, scout, m.Name, at, parts[i:])
+			return at, parts[i:], nil
 		}
 		if err != nil {
-			return err
+			return at, nil, err
 		}
 		at = path.Join(at, part)
 		switch {
 		case info&fs.ModeSymlink != 0:
-			return fmt.Errorf("subPath %s: %s is a symbolic link", m.SubPath, part)
+			return at, nil, fmt.Errorf("subPath %s: %s is a symbolic link, which may lead out of the volume: put what it leads to in its place", m.SubPath, part)
 		case i < len(parts)-1 && !info.IsDir():
-			return fmt.Errorf("subPath %s: %s is not a directory", m.SubPath, part)
+			return at, nil, fmt.Errorf("subPath %s: %s is not a directory", m.SubPath, part)
 		}
 	}
-	return nil
+	return at, nil, nil
 }
 
 // makeDirs makes directories one below the other. In a claim they belong to the container's user, unless there is an fsGroup.

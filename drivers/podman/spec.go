@@ -33,6 +33,7 @@ type builder struct {
 	vols       map[string]corev1.VolumeSource
 	texts      map[string][]manifest.Text // by volume
 	below      map[below]string           // where on the node a part of a Podman volume is, once that is known
+	scouted    map[string]bool            // containers whose volumes were looked at since anything was started
 	infra      string                     // name or id of the infra container
 	at         network                    // where it lives, once that was asked for; gateway holds the host's address
 }
@@ -41,6 +42,7 @@ type builder struct {
 func newBuilder(d *Driver, pod manifest.Pod) (*builder, error) {
 	b := &builder{
 		driver: d, pod: pod, vols: map[string]corev1.VolumeSource{}, texts: map[string][]manifest.Text{}, below: map[below]string{},
+		scouted: map[string]bool{},
 	}
 	for _, t := range pod.Texts {
 		b.texts[t.Volume] = append(b.texts[t.Volume], t)

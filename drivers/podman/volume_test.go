@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -118,6 +119,94 @@ func TestASubPathDoesNotFollowALinkOutOfItsVolume(t *testing.T) {
 		}
 		b.ok(b.Driver.Stop(t.Context(), pod.Name))
 	}
+}
+
+// isALink says that the driver refuses to run the pod for a link in the place of its subPath.
+func (b *bench) isALink(pod manifest.Pod, sub string) {
+	b.Helper()
+	err := b.Driver.Run(b.Context(), pod)
+	if want := "container a: volume data: subPath " + sub + ": " + sub + " is a symbolic link"; err == nil || !strings.Contains(err.Error(), want) {
+		b.Errorf("want %q, got %v", want, err)
+	}
+}
+
+func TestALinkThatWasPlantedAfterAContainerWasMadeIsRefusedAtItsStart(t *testing.T) {
+	b := newBench(t)
+	pod := b.pod("swap", "ls", "/data", "say", "done", "term")
+	pod.Spec.Volumes = []corev1.Volume{claim("data", "swapped")}
+	pod.Make = []string{"swapped"}
+	pod.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data", SubPath: "db"}}
+	init := *pod.Spec.Containers[0].DeepCopy()
+	init.Name, init.Args = "init", []string{"remove", "/all/db", "link", "/", "/all/db"}
+	init.VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/all"}}
+	pod.Spec.InitContainers = []corev1.Container{init}
+	p, err := live.ParsePod(pod.Name, pod.Labels)
+	b.ok(err)
+	p.Init, p.Expect = live.InitOf(pod.Spec), []string{"a", "init"}
+	pod.Labels = live.PodLabels(p)
+	b.ok(b.Driver.Run(t.Context(), pod))
+	b.until(pod.Name, func(p live.Pod) bool {
+		return len(p.Containers) == 2 && slices.ContainsFunc(p.Containers, func(c live.Container) bool { return c.Name == "init" && c.State == live.Exited })
+	})
+	b.isALink(pod, "db")
+	b.until(pod.Name, func(p live.Pod) bool {
+		return slices.ContainsFunc(p.Containers, func(c live.Container) bool { return c.Name == "a" && c.State == live.Created })
+	})
+}
+
+func TestALinkThatWasPlantedWhileAContainerRanIsRefusedAtItsRestart(t *testing.T) {
+	b := newBench(t)
+	pod := b.pod("served", "say", "done")
+	pod.Spec.Volumes = []corev1.Volume{claim("data", "planted")}
+	pod.Make = []string{"planted"}
+	pod.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data", SubPath: "db"}}
+	b.ok(b.Driver.Run(t.Context(), pod))
+	b.until(pod.Name, func(p live.Pod) bool { return p.Containers[0].State == live.Exited })
+	planter := b.pod("planter", "remove", "/data/db", "link", "/", "/data/db", "say", "done", "term")
+	planter.Spec.Volumes = pod.Spec.Volumes
+	planter.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
+	b.says(planter, "done")
+	b.ok(b.Driver.Stop(t.Context(), planter.Name))
+	pod.Attempt = map[string]int{"a": 1}
+	b.isALink(pod, "db")
+}
+
+func TestASubPathOfAHostPathDoesNotFollowALink(t *testing.T) {
+	b := newBench(t)
+	dir := t.TempDir()
+	b.ok(os.Mkdir(dir+"/in", 0o755))
+	b.ok(os.WriteFile(dir+"/in/f", []byte("content"), 0o644))
+	b.ok(os.Symlink("/", dir+"/out"))
+	pod := b.pod("hostsub", "cat", "/data/f", "say", "done", "term")
+	pod.Spec.Volumes = []corev1.Volume{hostPath("data", dir, "")}
+	mount := &pod.Spec.Containers[0].VolumeMounts
+	*mount = []corev1.VolumeMount{{Name: "data", MountPath: "/data", SubPath: "in"}}
+	b.has(b.says(pod, "done"), "/data/f: content\n")
+	pod.Name = "hostlink"
+	*mount = []corev1.VolumeMount{{Name: "data", MountPath: "/data", SubPath: "out"}}
+	b.isALink(pod, "out")
+	for path, missing := range map[string]string{dir: dir + "/none", dir + "/gone": dir + "/gone"} {
+		pod.Name = "hostnone"
+		pod.Spec.Volumes = []corev1.Volume{hostPath("data", path, "")}
+		*mount = []corev1.VolumeMount{{Name: "data", MountPath: "/data", SubPath: "none"}}
+		want := "container a: volume data: " + missing + " is not on the node: make it there"
+		if err := b.Driver.Run(t.Context(), pod); err == nil || err.Error() != want {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}
+
+func TestASubPathIsReadOnlyWhereItsVolumeIs(t *testing.T) {
+	b := newBench(t)
+	pod := b.pod("readonly", "write", "/data/f", "x", "write", "/info/f", "x", "say", "done", "term")
+	pod.Spec.Volumes = []corev1.Volume{claim("data", "readonly"), {Name: "info"}}
+	pod.Spec.Volumes[0].PersistentVolumeClaim.ReadOnly = true
+	pod.Make = []string{"readonly"}
+	pod.Texts = []manifest.Text{{Volume: "info", Path: "deep/name", Mode: 0o644, Data: manifest.Bytes("me")}}
+	pod.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{
+		{Name: "data", MountPath: "/data", SubPath: "db"}, {Name: "info", MountPath: "/info", SubPath: "deep"},
+	}
+	b.has(b.says(pod, "done"), "error: open /data/f: read-only file system", "error: open /info/f: read-only file system")
 }
 
 func TestWhatTheDownwardAPIWritesIsThereBeforeAContainerStarts(t *testing.T) {

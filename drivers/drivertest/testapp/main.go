@@ -79,6 +79,8 @@ func step(verb string, next func() string, term chan os.Signal) error {
 		return fill(next(), next())
 	case "link":
 		return os.Symlink(next(), next())
+	case "remove":
+		return os.Remove(next())
 	case "mkdir":
 		return os.Mkdir(next(), 0o755)
 	case "append":
