@@ -249,6 +249,8 @@ type Pod struct {
 	Texts []Text
 	// Auth are .dockerconfigjson contents to try when an image of the pod is pulled.
 	Auth []Bytes
+	// Secrets are the contents of the pod's Files, as far as they are known: nothing that is said of the pod may quote them.
+	Secrets []Bytes
 }
 
 // Text is a small file of the pod's own, made by the downward API: its content differs from pod to pod.

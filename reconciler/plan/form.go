@@ -110,6 +110,16 @@ func (f form) auth() (all []manifest.Bytes) {
 	return all
 }
 
+// contents are those of the form's Files that are known.
+func (f form) contents() (all []manifest.Bytes) {
+	for _, name := range f.Files {
+		if file, ok := f.config[name]; ok {
+			all = append(all, file.Data)
+		}
+	}
+	return all
+}
+
 // requests are what a pod reserves, as in Kubernetes: what its containers and sidecars request together, or what an init
 // container requests beside the sidecars that run before it, whichever is more. Requests default to limits.
 func requests(spec corev1.PodSpec) manifest.Resources {

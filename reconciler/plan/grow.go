@@ -179,7 +179,7 @@ func (k *work) run(n *node, p live.Pod, f form, attempt map[string]int, why stri
 	}
 	pod := k.podOf(p, f, attempt)
 	pod.Make = fresh
-	pod.Auth = f.auth()
+	pod.Auth, pod.Secrets = f.auth(), f.contents()
 	var files []manifest.File
 	if k.wl.Job == nil || len(f.Files) > 0 { // a Job's pods are never replaced in an older form
 		files = append(files, k.revFile(f))
