@@ -212,3 +212,20 @@ func TestAServerThatHangsIsGivenUp(t *testing.T) {
 		refused(t, err, "canceled")
 	}
 }
+
+func TestWhatTheEnvironmentHoldsIsKeptFromAURLThatIsNotTheUsersOwn(t *testing.T) {
+	a, h := newHTTPS(t)
+	a.push(t, one("1"))
+	h.Basic.Store(&[2]string{"", "s3cret"})
+	t.Setenv("PODKEEP_GIT_TOKEN", "s3cret")
+	t.Setenv("PODKEEP_GIT_USERNAME", "ada")
+	t.Setenv("PODKEEP_GIT_PASSWORD", "s3cret")
+	o := a.options
+	o.Keep = true
+	refused(t, headError(t, open(t, o)), "401")
+	equal(t, []string{"PODKEEP_GIT_TOKEN", "PODKEEP_GIT_PASSWORD"}, git.Kept(o))
+	o.TokenFile = filepath.Join(t.TempDir(), "token")
+	sourcetest.WriteFile(t, o.TokenFile, []byte("s3cret\n"))
+	equal(t, []string{"a=1"}, values(t, open(t, o)))
+	equal(t, []string(nil), git.Kept(o))
+}

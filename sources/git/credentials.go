@@ -23,6 +23,27 @@ type Credentials struct {
 	CAFile     string // https: certificates to trust beside the system's
 	SSHKey     string // ssh: a private key. Else the agent's keys and ~/.ssh/id_ed25519, id_ecdsa, id_rsa
 	KnownHosts string // ssh: else ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts
+
+	// Keep keeps the environment's token, user name and password here: the URL is not the user's own. Keys are offered to any
+	// host, as ssh does; what a host gets of them is a signature that is good for nothing else.
+	Keep bool
+}
+
+// secrets are the variables whose content an https server gets to see.
+var secrets = []string{"PODKEEP_GIT_TOKEN", "PODKEEP_GIT_TOKEN_FILE", "PODKEEP_GIT_PASSWORD"}
+
+// Kept are the variables of the environment that the source would be sent if it were the user's own.
+func Kept(o Options) (names []string) {
+	w, err := parseURL(o.URL)
+	if err != nil || !o.Keep || !strings.HasPrefix(w.scheme, "http") || w.password != "" || o.TokenFile != "" {
+		return nil
+	}
+	for _, name := range secrets {
+		if os.Getenv(name) != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // tokenUser is the user name that goes with a token where none is given; the big forges accept any.
@@ -39,9 +60,9 @@ func (c Credentials) login(w where) (login, error) {
 	if w.password != "" {
 		return login{w.user, w.password, false}, nil
 	}
-	user := cmp.Or(w.user, os.Getenv("PODKEEP_GIT_USERNAME"))
-	token := os.Getenv("PODKEEP_GIT_TOKEN")
-	if file := cmp.Or(c.TokenFile, os.Getenv("PODKEEP_GIT_TOKEN_FILE")); file != "" && (token == "" || c.TokenFile != "") {
+	user := cmp.Or(w.user, c.variable("PODKEEP_GIT_USERNAME"))
+	token := c.variable("PODKEEP_GIT_TOKEN")
+	if file := cmp.Or(c.TokenFile, c.variable("PODKEEP_GIT_TOKEN_FILE")); file != "" && (token == "" || c.TokenFile != "") {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return login{}, fmt.Errorf("token: %w", err)
@@ -51,7 +72,15 @@ func (c Credentials) login(w where) (login, error) {
 	if token != "" {
 		return login{cmp.Or(user, tokenUser), token, true}, nil
 	}
-	return login{user, os.Getenv("PODKEEP_GIT_PASSWORD"), false}, nil
+	return login{user, c.variable("PODKEEP_GIT_PASSWORD"), false}, nil
+}
+
+// variable is one of the environment, unless that is kept.
+func (c Credentials) variable(name string) string {
+	if c.Keep {
+		return ""
+	}
+	return os.Getenv(name)
 }
 
 // errPlain is a password that would be readable on the way.
