@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,9 +21,15 @@ const configFile = "podkeep.yaml"
 // pathKeys are relative to the file that they stand in.
 var pathKeys = []string{"source", "token-file", "ca-file", "ssh-key", "known-hosts"}
 
-// configure sets the flags that were not given from a file of the same keys. No file is fine unless path names one. An
-// unknown key is an error, with its line.
-func configure(flags *pflag.FlagSet, path string) error {
+// A file that is found, and that nobody named, may have come with somebody else's repository. It says where the manifests are
+// and nothing that gives away, or trusts, more than that: none of these keys, no address that others reach, and what of the
+// environment opens a source is not sent to the one it names.
+var personsKeys = []string{"adopt", "ca-file", "cluster", "known-hosts", "ssh-key", "token-file"}
+
+// configure sets the flags that were not given from a file of the same keys, and says whether the source is one that a file
+// names which nobody named. No file is fine unless path names one. An unknown key, and one that only a file named by path
+// may hold, are errors, with their line.
+func configure(flags *pflag.FlagSet, path string) (foundSource bool, err error) {
 	named := path != ""
 	if !named {
 		path = configFile
@@ -30,20 +37,27 @@ func configure(flags *pflag.FlagSet, path string) error {
 	data, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !named:
-		return nil
+		return false, nil
 	case err != nil:
-		return fmt.Errorf("config: %w", err)
+		return false, fmt.Errorf("config: %w", err)
 	}
 	pairs, err := pairs(path, data)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, p := range pairs {
-		if err := p.set(flags); err != nil {
-			return err
+		if err := p.check(); err != nil {
+			return false, err
 		}
 	}
-	return nil
+	for _, p := range pairs {
+		set, err := p.set(flags, named)
+		if err != nil {
+			return false, err
+		}
+		foundSource = foundSource || set && !named && p.key.Value == "source"
+	}
+	return foundSource, nil
 }
 
 // pair is one key and its value.
@@ -88,26 +102,49 @@ func pairsOf(path string, top *yaml.Node) ([]pair, error) {
 	return list, nil
 }
 
-func (p pair) set(flags *pflag.FlagSet) error {
-	key := p.key.Value
-	if !slices.Contains(configKeys(), key) {
+func (p pair) check() error {
+	switch key := p.key.Value; {
+	case !slices.Contains(configKeys(), key):
 		return p.errorf(p.key, "unknown key %q%s", key, p.instead())
-	}
-	if p.value.Kind != yaml.ScalarNode {
+	case p.value.Kind != yaml.ScalarNode:
 		return p.errorf(p.value, "%s: write one value", key)
 	}
+	return nil
+}
+
+// set says whether a flag has the value now: one that was given has its own, and another command's is nobody's.
+func (p pair) set(flags *pflag.FlagSet, named bool) (bool, error) {
+	key := p.key.Value
 	flag := flags.Lookup(key)
 	if flag == nil || flag.Changed {
-		return nil
+		return false, nil
+	}
+	if !named && !p.harmless() {
+		return false, p.errorf(p.key, "%s is not taken from a file that only lies here, since that may be somebody else's: if it is yours, name it with --config %[2]s, else give --%[1]s", key, p.file)
 	}
 	value := p.value.Value
 	if slices.Contains(pathKeys, key) {
 		value = beside(p.file, value)
 	}
 	if err := flag.Value.Set(value); err != nil {
-		return p.errorf(p.value, "%s: %q: %v", key, p.value.Value, err)
+		return false, p.errorf(p.value, "%s: %q: %v", key, p.value.Value, err)
 	}
-	return nil
+	return true, nil
+}
+
+// harmless says whether a file that nobody named may hold the pair.
+func (p pair) harmless() bool {
+	if p.key.Value == "listen" {
+		return p.value.Value == "" || listensHere(p.value.Value)
+	}
+	return !slices.Contains(personsKeys, p.key.Value)
+}
+
+// listensHere says that no other machine reaches an address.
+func listensHere(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
 func (p pair) errorf(at *yaml.Node, format string, args ...any) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,100 @@ func configured(t *testing.T, text string, flags ...string) (*settings, string, 
 	if err := set.Parse(flags); err != nil {
 		t.Fatal(err)
 	}
-	return s, path, configure(set, path)
+	s.config = path
+	return s, path, s.configure(set)
+}
+
+// found is what run's settings become when such a file lies where one stands.
+func found(t *testing.T, text string, flags ...string) (*runOptions, error) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("podkeep.yaml", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o, set := new(runOptions), pflag.NewFlagSet("", pflag.ContinueOnError)
+	o.settings.register(set)
+	o.register(set)
+	if err := set.Parse(flags); err != nil {
+		t.Fatal(err)
+	}
+	return o, o.settings.configure(set)
+}
+
+func TestAFileThatNobodyNamedGivesNothingAwayAndTrustsNobody(t *testing.T) {
+	for key, value := range map[string]string{
+		"token-file": "/root/.ssh/id_ed25519", "ssh-key": "id", "known-hosts": "hosts", "ca-file": "ca.pem", "cluster": "blue", "adopt": "true",
+		"listen": "0.0.0.0:7077",
+	} {
+		text := "source: https://git.example.com/fleet.git\n" + key + ": " + value + "\n"
+		want := "podkeep.yaml:2: " + key + " is not taken from a file that only lies here, since that may be somebody else's: " +
+			"if it is yours, name it with --config podkeep.yaml, else give --" + key
+		if _, err := found(t, text); err == nil || err.Error() != want {
+			t.Errorf("%s: %v", key, err)
+		}
+		if _, err := found(t, text, "--config", "podkeep.yaml"); err != nil {
+			t.Errorf("%s is refused in a file that was named: %v", key, err)
+		}
+		if _, err := found(t, text, "--"+key+"="+value); err != nil {
+			t.Errorf("%s is refused though the flag is given, and beats it: %v", key, err)
+		}
+	}
+}
+
+func TestEveryOtherKeyMayStandInAFileThatNobodyNamed(t *testing.T) {
+	text := "source: fleet\nbranch: main\npath: a\ninterval: 1m\nlog-format: json\nverbose: true\nlisten: 127.0.0.1:7077\n"
+	o, err := found(t, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.settings.source != "fleet" || o.settings.branch != "main" || o.listen != "127.0.0.1:7077" {
+		t.Errorf("%+v", o)
+	}
+	for _, key := range configKeys() {
+		if !slices.Contains(personsKeys, key) && !strings.Contains(text, key+": ") {
+			t.Errorf("%s is new: does it say more than where the manifests are?", key)
+		}
+	}
+}
+
+func TestWhatListensOnThisMachineAloneIsKnown(t *testing.T) {
+	for address, want := range map[string]bool{
+		"127.0.0.1:7077": true, "[::1]:1": true, "localhost:0": true, ":7077": false, "0.0.0.0:1": false, "192.0.2.1:1": false, "evil.example:1": false, "7077": false,
+	} {
+		if listensHere(address) != want {
+			t.Errorf("%s: %v", address, !want)
+		}
+	}
+}
+
+func TestWhatTheEnvironmentHoldsGoesOnlyToASourceThatAPersonNamed(t *testing.T) {
+	const text = "source: https://evil.example/fleet.git\n"
+	t.Setenv("PODKEEP_GIT_TOKEN", "s3cret")
+	t.Setenv("PODKEEP_GIT_PASSWORD", "s3cret")
+	for _, c := range []struct {
+		name, text string
+		flags      []string
+		want       string
+	}{
+		{"found", text, nil, "podkeep: PODKEEP_GIT_TOKEN, PODKEEP_GIT_PASSWORD: not sent to https://evil.example/fleet.git, since the podkeep.yaml that names it only lies here and may be " +
+			"somebody else's: if it is yours, name it with --config podkeep.yaml, else give --source\n"},
+		{"named", text, []string{"--config", "podkeep.yaml"}, ""},
+		{"the flag names another", text, []string{"--source", "https://git.example.com/fleet.git"}, ""},
+		{"the token is given for it", text, []string{"--token-file", "token"}, ""},
+		{"not over https", "source: git@git.example.com:fleet.git\n", nil, ""},
+		{"a directory", "source: fleet\n", nil, ""},
+		{"no source", "branch: main\n", nil, ""},
+	} {
+		o, err := found(t, c.text, c.flags...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said strings.Builder
+		o.settings.warn(&said)
+		if said.String() != c.want {
+			t.Errorf("%s: %q", c.name, said.String())
+		}
+	}
 }
 
 func TestFlagsBeatTheFile(t *testing.T) {

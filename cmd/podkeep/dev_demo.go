@@ -148,8 +148,8 @@ func (d *demo) controller(ctx context.Context) error {
 		return err
 	}
 	d.say("%s\n", indent(config, "podkeep.yaml  "))
-	d.shown("podkeep run --listen " + d.listen + " &")
-	if err := d.fleet.Helper("controller.log", d.fleet.Dir, d.self, "run", "--listen", d.listen); err != nil {
+	d.shown("podkeep run --config podkeep.yaml --listen " + d.listen + " &")
+	if err := d.fleet.Helper("controller.log", d.fleet.Dir, d.self, "run", "--config", "podkeep.yaml", "--listen", d.listen); err != nil {
 		return err
 	}
 	return d.waitFor(ctx, 30*time.Second, "the controller to answer", func() (bool, string) {
@@ -371,6 +371,7 @@ func (d *demo) curl(ctx context.Context) error {
 
 // podkeep runs this program as a user would, in the demo's directory.
 func (d *demo) podkeep(ctx context.Context, args ...string) error {
+	args = append(args, "--config", "podkeep.yaml")
 	d.shown("podkeep " + strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, d.self, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = d.fleet.Dir, d.out, d.out

@@ -63,7 +63,7 @@ func (d *demo) farewell() {
 	d.say(`The fleet and its controller (log: %[1]s/controller.log) run on. To try next:
 
   cd %[1]s; alias podkeep=%[2]s
-  podkeep status -o wide
+  podkeep status --config podkeep.yaml -o wide
   podkeep dev kill n2 --name %[4]s            # its pods move after 30 s
   podkeep dev heal n2 --name %[4]s            # it comes back, and what is too many goes
   podkeep dev exec n1 --name %[4]s -- podman pod rm -fa    # put back at once

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"os"
 	"slices"
 	"strings"
@@ -73,7 +75,7 @@ func TestTheCommandLineDoesAsItsScriptsSay(t *testing.T) {
 			env.Setenv("ADDRESS", address)
 			return err
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "serves": serves},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "serves": serves, "records": records},
 	})
 }
 
@@ -112,6 +114,28 @@ func serves(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s never had %q; at last it said\n%s", args[0], args[1], last)
+}
+
+// records begins a server whose address is $SERVER, that has nothing, wants a password, and writes down all that it is sent:
+// records FILE.
+func records(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: records FILE")
+	}
+	file, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent, _ := httputil.DumpRequest(r, true)
+		user, password, _ := r.BasicAuth()
+		_, _ = fmt.Fprintf(file, "%s\nlogin %q %q\n", sent, user, password)
+		w.Header().Set("WWW-Authenticate", "Basic")
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	ts.Setenv("SERVER", server.URL)
+	ts.Defer(func() {
+		server.Close()
+		_ = file.Close()
+	})
 }
 
 func answer(url string) string {

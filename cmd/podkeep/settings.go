@@ -3,11 +3,15 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/sources/git"
 )
 
 // settings are what every command that reads a source and looks at a fleet is told.
@@ -19,6 +23,8 @@ type settings struct {
 	sshKey, knownHosts   string
 	logFormat            string
 	verbose              bool
+
+	foundSource bool // the source is one that a file names which nobody named
 }
 
 func (s *settings) register(flags *pflag.FlagSet) {
@@ -40,12 +46,26 @@ func (s *settings) register(flags *pflag.FlagSet) {
 func (s *settings) bind(cmd *cobra.Command) {
 	s.register(cmd.Flags())
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := configure(cmd.Flags(), s.config); err != nil {
+		if err := s.configure(cmd.Flags()); err != nil {
 			return err
 		}
+		s.warn(cmd.ErrOrStderr())
 		return s.check()
 	}
 	complete(cmd, "log-format", "text", "json")
+}
+
+func (s *settings) configure(flags *pflag.FlagSet) (err error) {
+	s.foundSource, err = configure(flags, s.config)
+	return err
+}
+
+// warn says which credentials of the environment the source does not get.
+func (s *settings) warn(w io.Writer) {
+	if kept := git.Kept(s.where(s.source, s.branch)); len(kept) > 0 {
+		_, _ = fmt.Fprintf(w, "podkeep: %s: not sent to %s, since the %s that names it only lies here and may be somebody else's: if it is yours, name it with --config %[3]s, else give --source\n",
+			strings.Join(kept, ", "), live.Words(s.source), configFile)
+	}
 }
 
 func (s *settings) check() error {

@@ -11,7 +11,7 @@ import (
 // targets offers a shell the workloads that the manifests name in a namespace. Nothing is offered where they cannot be read.
 func (s *settings) targets(namespace *string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 || configure(cmd.Flags(), s.config) != nil {
+		if len(args) > 0 || s.configure(cmd.Flags()) != nil {
 			return nil, cobra.ShellCompDirectiveDefault
 		}
 		return s.workloads(*namespace), cobra.ShellCompDirectiveNoFileComp
