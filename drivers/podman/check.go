@@ -115,8 +115,7 @@ func (r *remote) output(ctx context.Context, command string) (string, error) {
 	stop := context.AfterFunc(ctx, func() { _ = session.Close() })
 	defer stop()
 	defer func() { _ = session.Close() }()
-	out, err := session.Output(command)
-	return string(out), err
+	return printed(session, command)
 }
 
 // examineHere looks at this machine's files. Without systemd nothing is known of what starts with it.

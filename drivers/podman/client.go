@@ -16,6 +16,8 @@ import (
 
 	"github.com/containers/podman/v4/pkg/bindings"
 	"github.com/containers/podman/v4/pkg/errorhandling"
+
+	"github.com/podkeep/podkeep/live"
 )
 
 // dialer opens one stream to the host's Podman socket.
@@ -50,7 +52,7 @@ func newClient(dialer dialer) *client {
 	c.transport = &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialer.dial(ctx) },
 		// A socket-activated service leaves after 5 s without work; a connection that is older than that is not trusted.
-		IdleConnTimeout: 3 * time.Second, MaxIdleConnsPerHost: 16, DisableCompression: true,
+		IdleConnTimeout: 3 * time.Second, MaxIdleConnsPerHost: 16, DisableCompression: true, MaxResponseHeaderBytes: longestHeader,
 	}
 	c.bound = &bindings.Connection{URI: &url.URL{Scheme: "unix", Path: "/"}, Client: &http.Client{Transport: c}}
 	return c
@@ -75,7 +77,7 @@ func (c *client) call(ctx context.Context, f func(context.Context) error) error 
 	var failed failure
 	err := f(context.WithValue(context.WithValue(ctx, c.key, c.bound), failureKey{}, &failed))
 	if way := failed.get(); way != nil {
-		return way
+		return gateOf(ctx).Error(way)
 	}
 	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("no answer in time: %w", ctx.Err())
@@ -116,6 +118,9 @@ func (c *client) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil {
 		c.clock.saw(resp.Header.Get("Date"), sent, time.Now())
 		c.version.Store(resp.Header.Get("Libpod-API-Version"))
+		resp, err = bounded(req, resp)
+	}
+	if err == nil {
 		return resp, nil
 	}
 	c.lost.Add(1)
@@ -135,7 +140,7 @@ func again(req *http.Request, err error) bool {
 }
 
 func unanswered(req *http.Request, err error) *http.Response {
-	body, _ := json.Marshal(errorhandling.ErrorModel{Message: err.Error(), ResponseCode: http.StatusBadGateway})
+	body, _ := json.Marshal(errorhandling.ErrorModel{Message: live.Words(err.Error()), ResponseCode: http.StatusBadGateway})
 	return &http.Response{
 		StatusCode: http.StatusBadGateway, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{},
 		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)), Request: req,

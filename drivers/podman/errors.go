@@ -1,7 +1,10 @@
 package podman
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -51,12 +54,28 @@ func clean(err error) error {
 	if err == nil {
 		return nil
 	}
+	if bad := unreadable(err); bad != nil {
+		return fmt.Errorf("an answer that cannot be read: %w", bad)
+	}
 	var model *errorhandling.ErrorModel
 	if errors.As(err, &model) {
 		text := strings.Replace(err.Error(), model.Message, plain(model.Message), 1)
 		return said{text: text, cause: model.Because}
 	}
 	return err
+}
+
+// unreadable is why an answer was no JSON, or other JSON than it should be, without the answer: the bindings repeat all of that.
+func unreadable(err error) error {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return syntax
+	case errors.As(err, &kind):
+		return fmt.Errorf("%s is a %s", cmp.Or(kind.Field, "it"), kind.Value)
+	}
+	return nil
 }
 
 var noise = []*regexp.Regexp{

@@ -6,8 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"sync"
@@ -64,9 +64,10 @@ func (d *Driver) attach(ctx context.Context, session string, ask live.Exec) erro
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	out, err := upgrade(conn, session, ask.TTY)
+	gate := gateOf(ctx)
+	out, err := upgrade(conn, session, ask.TTY, gate)
 	if err != nil {
-		return cause(ctx, err)
+		return cause(ctx, gate.Error(err))
 	}
 	var sizes sync.WaitGroup
 	defer sizes.Wait()
@@ -74,7 +75,7 @@ func (d *Driver) attach(ctx context.Context, session string, ask live.Exec) erro
 	defer done()
 	sizes.Go(func() { d.resize(resizing, session, ask.Size) })
 	go give(conn, ask.In)
-	return cause(ctx, take(out, ask))
+	return cause(ctx, gate.Error(take(out, ask)))
 }
 
 func cause(ctx context.Context, err error) error {
@@ -85,7 +86,7 @@ func cause(ctx context.Context, err error) error {
 }
 
 // upgrade asks for the command's start. What follows the answer's header are the command's streams.
-func upgrade(conn net.Conn, session string, tty bool) (*bufio.Reader, error) {
+func upgrade(conn net.Conn, session string, tty bool, gate live.Gate) (*bufio.Reader, error) {
 	body, err := json.Marshal(map[string]any{"Detach": false, "Tty": tty})
 	if err != nil {
 		return nil, err
@@ -100,25 +101,29 @@ func upgrade(conn net.Conn, session string, tty bool) (*bufio.Reader, error) {
 	if err := request.Write(conn); err != nil {
 		return nil, err
 	}
-	r := bufio.NewReader(conn)
+	limit := &io.LimitedReader{R: conn, N: longestHeader}
+	r := bufio.NewReader(limit)
 	answer, err := http.ReadResponse(r, request)
 	if err != nil {
 		return nil, err
 	}
 	if answer.StatusCode != http.StatusSwitchingProtocols && answer.StatusCode != http.StatusOK {
-		defer answer.Body.Close()
-		return nil, refusal(answer)
+		return nil, refusal(gate, answer)
 	}
+	limit.N = math.MaxInt64
 	return r, nil
 }
 
-func refusal(answer *http.Response) error {
-	var said struct{ Message string }
-	data, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
-	if err == nil && json.Unmarshal(data, &said) == nil && said.Message != "" {
-		return errors.New(plain(said.Message))
+func refusal(gate live.Gate, answer *http.Response) error {
+	answer, err := refused(gate, answer)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("%s: %s", answer.Status, bytes.TrimSpace(data))
+	var said struct{ Message string }
+	if json.NewDecoder(answer.Body).Decode(&said) == nil && said.Message != "" {
+		return errors.New(said.Message)
+	}
+	return errors.New(gate.Words(answer.Status))
 }
 
 // give sends the input and says where it ends. It may outlive the command, waiting for input that nobody wants.

@@ -2,13 +2,20 @@ package podman
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
+	"github.com/containers/podman/v4/pkg/bindings"
 	"github.com/containers/podman/v4/pkg/bindings/images"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 )
 
@@ -17,10 +24,6 @@ const (
 	pullLimit = 30 * time.Minute
 	loadLimit = 10 * time.Minute
 )
-
-// noCredentials is a file that is not there: the bindings would else send the controller's own registry credentials along.
-// A node pulls with what it was given itself.
-const noCredentials = "/nonexistent/podkeep"
 
 // Pull fetches an image as imagePullPolicy says: Always, IfNotPresent or Never. Of auth the logins for the image's registry are
 // tried one after the other; when there is none, the node pulls with what it was given itself.
@@ -51,24 +54,70 @@ func (d *Driver) Pull(ctx context.Context, image, policy string, auth ...manifes
 
 // pull tries one login; one without a user is the node's own.
 func (d *Driver) pull(ctx context.Context, image string, as login) error {
-	options := new(images.PullOptions).WithQuiet(true).WithPolicy("always").WithAuthfile(noCredentials)
-	if as.user != "" {
-		options = options.WithUsername(as.user).WithPassword(as.password)
-	}
 	began := time.Now()
-	err := d.do(ctx, pullLimit, func(ctx context.Context) error {
-		_, err := images.Pull(ctx, image, options)
-		return err
-	})
+	gate := live.GateOver(as.password)
+	err := d.do(guarded(ctx, gate), pullLimit, func(ctx context.Context) error { return askToPull(ctx, image, as) })
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("pull %s: not done after %v, the registry or the way to it is slow: %w", image, time.Since(began).Round(time.Second), context.DeadlineExceeded)
 	case as.user != "":
-		return fmt.Errorf("pull %s as %s: %s", image, as.user, plain(err.Error()))
+		return fmt.Errorf("pull %s as %s: %s", image, as.user, gate.Words(plain(err.Error())))
 	}
-	return fmt.Errorf("pull %s: %s", image, plain(err.Error()))
+	return fmt.Errorf("pull %s: %s", image, gate.Words(plain(err.Error())))
+}
+
+// askToPull makes the call itself: the bindings' loop over the answer never ends, and grows, once that is cut off or no JSON.
+func askToPull(ctx context.Context, image string, as login) error {
+	conn, err := bindings.GetClient(ctx)
+	if err != nil {
+		return err
+	}
+	header := http.Header{}
+	if as.user != "" {
+		text, err := json.Marshal(map[string]string{"username": as.user, "password": as.password})
+		if err != nil {
+			return err
+		}
+		header.Set("X-Registry-Auth", base64.URLEncoding.EncodeToString(text))
+	}
+	query := url.Values{"reference": {image}, "policy": {"always"}, "quiet": {"true"}}
+	answer, err := conn.DoRequest(ctx, nil, http.MethodPost, "/images/pull", query, header)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if !answer.IsSuccess() {
+		return answer.Process(nil)
+	}
+	return pulled(answer.Body)
+}
+
+// pulled reads what became of a pull: reports, of which the last names the image or the errors. A registry's progress is skipped.
+func pulled(reports io.Reader) error {
+	var failed []string
+	there := false
+	for decoder := json.NewDecoder(reports); ; {
+		var r struct {
+			Error, ID string
+			Images    []string
+		}
+		err := decoder.Decode(&r)
+		switch {
+		case errors.Is(err, io.EOF) && len(failed) > 0:
+			return errors.New(strings.Join(failed, "; "))
+		case errors.Is(err, io.EOF) && !there:
+			return errors.New("the host does not say what became of it")
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("the host's answer broke off: %w", err)
+		case r.Error != "":
+			failed = append(failed, strings.TrimSpace(r.Error))
+		}
+		there = there || r.ID != "" || len(r.Images) > 0
+	}
 }
 
 func (d *Driver) has(ctx context.Context, image string) (there bool, err error) {

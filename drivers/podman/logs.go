@@ -39,7 +39,7 @@ func (d *Driver) Logs(ctx context.Context, ask live.Log, each func(live.Line) er
 	if ask.Last >= 0 && !ask.Follow {
 		each = atMost(ask.Last, each)
 	}
-	err := d.client.call(ctx, func(ctx context.Context) error {
+	err := d.client.call(endless(ctx), func(ctx context.Context) error {
 		body, err := openLog(ctx, container, ask)
 		if err != nil {
 			return err
@@ -109,7 +109,7 @@ func lines(r *bufio.Reader, each func(live.Line) error) error {
 		}
 		line := held[stream]
 		if err == nil && line == nil {
-			err = errors.New(string(frame))
+			err = errors.New(live.Words(plain(string(frame))))
 		}
 		if err != nil {
 			return err

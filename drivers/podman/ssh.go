@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os/user"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -202,15 +204,37 @@ func (r *remote) ask(ctx context.Context, client *ssh.Client) (string, error) {
 		return "", err
 	}
 	defer session.Close()
-	out, err := session.Output("id -u")
+	out, err := printed(session, "id -u")
 	if err != nil {
 		return "", fmt.Errorf("id -u: %w", err)
 	}
-	uid := strings.TrimSpace(string(out))
+	uid := strings.TrimSpace(out)
 	if uid == "0" {
 		return "/run/podman/podman.sock", nil
 	}
+	if _, err := strconv.ParseUint(uid, 10, 32); err != nil {
+		return "", fmt.Errorf("id -u: %.20q is no number", uid)
+	}
 	return "/run/user/" + uid + "/podman/podman.sock", nil
+}
+
+// printed is what a command prints, up to longestOutput. Of one that prints more the rest is not read.
+func printed(session *ssh.Session, command string) (string, error) {
+	out, err := session.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	if err := session.Start(command); err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(io.LimitReader(out, longestOutput+1))
+	if err != nil {
+		return "", err
+	}
+	if len(text) > longestOutput {
+		return "", fmt.Errorf("%s: prints over %d KiB", command, longestOutput>>10)
+	}
+	return string(text), session.Wait()
 }
 
 func (r *remote) close() error {

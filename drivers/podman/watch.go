@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"sync"
@@ -20,7 +21,7 @@ var errClosed = errors.New("the event stream closed")
 // Watch pokes on the events of pods and containers that may be this cluster's, and when the host has said of itself what a look
 // lacked, until ctx or the stream ends. It does not notice a host that hangs: events are hints.
 func (d *Driver) Watch(ctx context.Context, poke chan<- struct{}) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(endless(ctx))
 	var join sync.WaitGroup
 	join.Go(func() { d.host.tell(ctx, poke) })
 	defer join.Wait()
@@ -39,7 +40,7 @@ func (d *Driver) Watch(ctx context.Context, poke chan<- struct{}) error {
 		if !answer.IsSuccess() {
 			return answer.Process(nil)
 		}
-		return d.follow(json.NewDecoder(answer.Body), poke)
+		return d.follow(answer.Body, poke)
 	})
 }
 
@@ -49,9 +50,12 @@ type event struct {
 	Actor  struct{ Attributes map[string]string }
 }
 
-func (d *Driver) follow(events *json.Decoder, poke chan<- struct{}) error {
+func (d *Driver) follow(stream io.Reader, poke chan<- struct{}) error {
+	pieces := &piecewise{Reader: stream, most: longestEvent}
+	events := json.NewDecoder(pieces)
 	for {
 		var e event
+		pieces.next()
 		if err := events.Decode(&e); err != nil {
 			return fmt.Errorf("%w: %w", errClosed, err)
 		}
