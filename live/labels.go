@@ -128,7 +128,7 @@ func (r Receipt) Labels(cluster, source string) map[string]string {
 	labels := map[string]string{
 		LabelCluster: cluster, LabelSource: source, LabelReceipt: r.Verb, LabelApp: r.App.String(),
 		LabelRev: r.Rev, LabelGen: strconv.Itoa(r.Gen), LabelCommit: r.Commit, LabelStep: strconv.Itoa(r.Step),
-		LabelSteps: r.Steps, LabelTime: r.Time.UTC().Format(time.RFC3339Nano), LabelWhy: r.Why,
+		LabelSteps: r.Steps, LabelTime: r.Time.UTC().Format(time.RFC3339Nano), LabelWhy: Words(r.Why),
 	}
 	if r.Node != "" {
 		labels[LabelNode] = r.Node
@@ -156,7 +156,7 @@ func ParseReceipt(labels map[string]string) (r Receipt, ok bool) {
 	step, _ := strconv.Atoi(labels[LabelStep])
 	return Receipt{
 		App: app, Verb: labels[LabelReceipt], Rev: labels[LabelRev], Gen: gen, Commit: labels[LabelCommit],
-		Step: step, Steps: labels[LabelSteps], Time: at, Why: labels[LabelWhy], Node: labels[LabelNode],
+		Step: step, Steps: labels[LabelSteps], Time: at, Why: Words(labels[LabelWhy]), Node: labels[LabelNode],
 	}, true
 }
 

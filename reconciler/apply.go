@@ -190,7 +190,7 @@ func (w *worker) begin(a plan.Action) {
 	w.begins(a, w.Now())
 	driver := w.driver
 	w.spawn(func(ctx context.Context) func() {
-		err := w.do(ctx, driver, a)
+		err := live.Gate{}.Error(w.do(ctx, driver, a))
 		return func() {
 			w.under[a.Verb]--
 			w.end(a, err)
@@ -250,7 +250,7 @@ func (w *worker) beginPull(n need, app manifest.ID) {
 	w.pulls[n] = pull{app: app, began: w.Now()}
 	puller, auth := w.driver.(drivers.Puller), w.auth(n)
 	w.spawn(func(ctx context.Context) func() {
-		err := w.pull(ctx, puller, n, auth)
+		err := live.Gate{}.Error(w.pull(ctx, puller, n, auth))
 		return func() { w.endPull(n, err) }
 	})
 }

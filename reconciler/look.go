@@ -95,7 +95,7 @@ func (h *host) lookEnds(look int, began time.Duration, answer live.Node, err err
 			h.heard = began
 		}
 		h.fails++
-		h.why, h.slow = err.Error(), errors.Is(err, context.DeadlineExceeded)
+		h.why, h.slow = live.Words(err.Error()), errors.Is(err, context.DeadlineExceeded)
 		return
 	}
 	if answer.Unsized > 0 && h.seen.Unsized == 0 {
@@ -214,7 +214,7 @@ func (h *host) suffers(a plan.Action, err error, now time.Time) {
 	if rev := h.rev(a); t.Rev != rev {
 		t = woe{Trouble: live.Trouble{Rev: rev}}
 	}
-	t.Verb, t.Name, t.Why, t.At = a.Verb, a.Name, err.Error(), now
+	t.Verb, t.Name, t.Why, t.At = a.Verb, a.Name, live.Words(err.Error()), now
 	t.Count++
 	t.Next = now.Add(backoff(t.Count, firstAgain, mostAgain))
 	h.woes[keyOf(a)] = t

@@ -77,7 +77,7 @@ func (r *reader) load(ctx context.Context, commit string, last reading) (reading
 	if past != nil {
 		if next.decisions, err = past.Decisions(ctx, commit); err != nil {
 			next.decisions = last.decisions
-			next.err = "decisions: " + err.Error()
+			next.err = live.Words("decisions: " + err.Error())
 		}
 	}
 	return next, nil
@@ -87,7 +87,7 @@ func text(err error, otherwise string) string {
 	if err == nil {
 		return otherwise
 	}
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
+	return live.Words(strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
 // blank is the history of a pass that has no head.

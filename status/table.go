@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/podkeep/podkeep/live"
 )
 
 // Look is how text is written: Width is the terminal's, 0 when lines may be as long as they like.
@@ -26,8 +28,9 @@ const (
 	Bold   Paint = "1"
 )
 
-// Paint colours s where colours are wanted.
+// Paint colours s where colours are wanted. Whoever wrote s, it does nothing else to a terminal.
 func (l Look) Paint(p Paint, s string) string {
+	s = live.Plain(s)
 	if !l.Colour || p == "" || s == "" {
 		return s
 	}
@@ -42,7 +45,7 @@ type cell struct {
 func plain(texts ...string) []cell {
 	cells := make([]cell, len(texts))
 	for i, t := range texts {
-		cells[i].text = t
+		cells[i].text = live.Plain(t)
 	}
 	return cells
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/health"
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
@@ -202,8 +203,8 @@ func (n Node) row() []cell {
 		row[3].text = cpu(n.Used.MilliCPU) + "/" + cpu(n.Room.MilliCPU)
 		row[4].text = memory(n.Used.Memory) + "/" + memory(n.Room.Memory)
 	}
-	row[5].text = dash(n.Facts.Podman)
-	row[6].text = dash(strings.Trim(n.Facts.OS+" "+n.Facts.Arch, " "))
+	row[5].text = live.Plain(dash(n.Facts.Podman))
+	row[6].text = live.Plain(dash(strings.Trim(n.Facts.OS+" "+n.Facts.Arch, " ")))
 	return row
 }
 
@@ -235,16 +236,19 @@ func (r Report) notes(w io.Writer, look Look) {
 // so that editors find them.
 func (r Report) WriteProblems(w io.Writer, look Look) {
 	for _, p := range r.Problems {
-		_, _ = fmt.Fprintln(w, look.Paint(Red, p.Error()))
+		_, _ = fmt.Fprintln(w, look.Paint(Red, oneLine(p)))
 	}
 	for _, p := range r.Notices {
-		_, _ = fmt.Fprintln(w, look.Paint(Yellow, p.Error()))
+		_, _ = fmt.Fprintln(w, look.Paint(Yellow, oneLine(p)))
 	}
 }
 
+// oneLine is the problem, though the name of a file or an object may hold a line's end.
+func oneLine(p manifest.Problem) string { return strings.ReplaceAll(p.Error(), "\n", " ") }
+
 // lines writes text, wrapped, each line after indent.
 func (l Look) lines(w io.Writer, indent, text string, paint Paint) {
-	for i, line := range wrap(text, l.Width-len(indent)-gap, l.Width > 0) {
+	for i, line := range wrap(live.Plain(text), l.Width-len(indent)-gap, l.Width > 0) {
 		if i > 0 {
 			line = strings.Repeat(" ", gap) + line
 		}

@@ -51,7 +51,7 @@ func (s *settings) crew(ctx context.Context, cmd *cobra.Command) (*crew, error) 
 	}
 	for _, n := range world.Snapshot.Nodes {
 		if n.Why != "" {
-			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "podkeep: %s does not answer, so its pods are left out: %s\n", n.Name, n.Why)
+			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "podkeep: %s does not answer, so its pods are left out: %s\n", n.Name, live.Plain(n.Why))
 		}
 	}
 	return c, nil

@@ -163,7 +163,7 @@ func (o *logsOptions) read(ctx context.Context, errOut io.Writer, c *crew, membe
 		return errors.New(strings.Join(none, "\n"))
 	}
 	for _, why := range none {
-		_, _ = fmt.Fprintln(errOut, "podkeep: "+why)
+		_, _ = fmt.Fprintln(errOut, "podkeep: "+live.Plain(why))
 	}
 	return nil
 }

@@ -187,7 +187,7 @@ func ends(p live.Pod) bool {
 }
 
 func (h *chase) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(h.errOut, "podkeep: "+format+"\n", args...)
+	_, _ = fmt.Fprintln(h.errOut, "podkeep: "+live.Plain(fmt.Sprintf(format, args...)))
 }
 
 // container sees to it that a container that has started is read, once to its end.

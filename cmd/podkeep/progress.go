@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/status"
 )
@@ -56,7 +57,7 @@ func (p *progress) tell(w status.World) {
 		line := status.Line(a)
 		fresh[line] = true
 		if !p.done[line] {
-			_, _ = fmt.Fprintf(p.out, "%s  %s\n", at, line)
+			_, _ = fmt.Fprintf(p.out, "%s  %s\n", at, live.Plain(line))
 		}
 	}
 	p.done = fresh
@@ -67,7 +68,7 @@ func (p *progress) tell(w status.World) {
 		}
 		if now := counts + wordsOf(reason(app)); p.stands[app.ID] != now {
 			p.stands[app.ID] = now
-			_, _ = fmt.Fprintf(p.out, "%s  %s: %s: %s\n", at, app.ID.Short(), counts, reason(app))
+			_, _ = fmt.Fprintf(p.out, "%s  %s: %s: %s\n", at, app.ID.Short(), counts, live.Plain(reason(app)))
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/sources"
 	"github.com/podkeep/podkeep/sources/git"
 	"github.com/podkeep/podkeep/status"
@@ -201,7 +202,7 @@ func (o *revertOptions) preview(cmd *cobra.Command, dir string) {
 		}
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "podkeep: what the fleet would do is not known: %v\n", err)
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "podkeep: what the fleet would do is not known: %s\n", live.Plain(err.Error()))
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/podkeep/podkeep/live"
 )
 
 // execute runs one command line and gives its exit code.
@@ -23,11 +25,11 @@ func execute(args []string, out, errOut io.Writer) int {
 		return 0
 	case errors.As(err, &e):
 		if e.err != nil {
-			_, _ = fmt.Fprintln(errOut, "podkeep: "+e.Error())
+			_, _ = fmt.Fprintln(errOut, "podkeep: "+live.Plain(e.Error()))
 		}
 		return e.code
 	default:
-		_, _ = fmt.Fprintln(errOut, "podkeep: "+err.Error())
+		_, _ = fmt.Fprintln(errOut, "podkeep: "+live.Plain(err.Error()))
 		return 1
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/reconciler"
 )
 
@@ -100,7 +101,7 @@ func (o *syncOptions) run(cmd *cobra.Command) error {
 
 func (o *syncOptions) end(cmd *cobra.Command, last outcome, began time.Time) error {
 	if last.code == 0 {
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s in %s\n", last.why, time.Since(began).Round(100*time.Millisecond))
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s in %s\n", live.Plain(last.why), time.Since(began).Round(100*time.Millisecond))
 		return err
 	}
 	return exit{last.code, errors.New(last.why)}

@@ -17,6 +17,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/podkeep/podkeep/sources/files"
+
+	"github.com/podkeep/podkeep/live"
 )
 
 // Options say which repository, which commit of it, and how to get in. The zero value of everything but URL is useful.
@@ -151,7 +153,7 @@ func (s *Source) named(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", s.name, err)
+	return fmt.Errorf("%s: %w", s.name, live.Gate{}.Error(err))
 }
 
 func short(h plumbing.Hash) string { return h.String()[:12] }
