@@ -156,3 +156,15 @@ func podWith(env map[string]string) (p manifest.Pod) {
 	p.Spec.Containers = []corev1.Container{c}
 	return p
 }
+
+func TestAReceiptsReasonPassesTheGateBothWays(t *testing.T) {
+	r := Receipt{App: manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}, Verb: Failed, Gen: 1, Why: "a\x1b[2J\nb " + strings.Repeat("x", 5000)}
+	labels := r.Labels("c", "s")
+	wellFormed(t, labels[LabelWhy])
+	labels[LabelWhy] = r.Why // a host may say anything
+	back, ok := ParseReceipt(labels)
+	if !ok || !strings.HasPrefix(back.Why, "a b xxx") {
+		t.Errorf("%v %.20q", ok, back.Why)
+	}
+	wellFormed(t, back.Why)
+}

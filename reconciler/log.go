@@ -39,14 +39,14 @@ func (v *voice) action(a plan.Action, rev string) *logrus.Entry {
 func (v *voice) did(a plan.Action, rev string, took time.Duration, err error) {
 	e := v.action(a, rev).WithField("took", took.Round(time.Millisecond).String())
 	if err != nil {
-		e.WithError(err).Warn(string(a.Verb) + " " + a.Name)
+		e.WithError(err).Warn(string(a.Verb) + " " + live.Words(a.Name))
 		return
 	}
-	e.Info(string(a.Verb) + " " + a.Name)
+	e.Info(string(a.Verb) + " " + live.Words(a.Name))
 }
 
 func (v *voice) skipped(a plan.Action, rev, why string) {
-	v.action(a, rev).WithField("error", why).Warn(string(a.Verb) + " " + a.Name + " is put off")
+	v.action(a, rev).WithField("error", why).Warn(string(a.Verb) + " " + live.Words(a.Name) + " is put off")
 }
 
 func (v *voice) pulled(node string, app manifest.ID, image string, took time.Duration, err error) {
