@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 )
@@ -208,5 +210,20 @@ func TestAnAnswerThatCannotBeReadIsNotRepeated(t *testing.T) {
 		if textOf(err) != want {
 			t.Errorf("%s: %v, want %s", body, err, want)
 		}
+	}
+}
+
+func TestWhatARuntimeQuotesOfAPodIsNotInItsRunsError(t *testing.T) {
+	pod := manifest.Pod{Name: "p", Secrets: []manifest.Bytes{manifest.Bytes("from-a-file-of-it\n")}}
+	pod.Spec.Containers = []corev1.Container{{Name: "app", Image: "r.test/x:1", Env: []corev1.EnvVar{
+		{Name: "PLAIN", Value: "written-out"},
+		{Name: "token", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{}}},
+	}}}
+	said := `{"message":"runc create failed: \"token=not known here\\x00tail\": found written-out and from-a-file-of-it: bad","response":500}`
+	d, end := (&babbler{head: "HTTP/1.1 500 No\r\nConnection: close\r\n\r\n" + said}).host(t)
+	err := d.Run(t.Context(), pod)
+	end()
+	if want := `"token=…": found … and …: bad`; textOf(err) != want {
+		t.Errorf("%v, want %s", err, want)
 	}
 }

@@ -2,7 +2,10 @@ package git_test
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -228,4 +231,18 @@ func TestWhatTheEnvironmentHoldsIsKeptFromAURLThatIsNotTheUsersOwn(t *testing.T)
 	sourcetest.WriteFile(t, o.TokenFile, []byte("s3cret\n"))
 	equal(t, []string{"a=1"}, values(t, open(t, o)))
 	equal(t, []string(nil), git.Kept(o))
+}
+
+func TestAServersWordsDoNothingToATerminal(t *testing.T) {
+	line := "ERR \x1b]0;owned\a\x1b[2Jgo away\r\n"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
+		_, _ = fmt.Fprintf(w, "001e# service=git-upload-pack\n0000%04x%s", len(line)+4, line)
+	}))
+	defer server.Close()
+	err := headError(t, open(t, git.Options{URL: server.URL + "/fleet.git", Cache: t.TempDir()}))
+	refused(t, err, "go away")
+	if strings.ContainsAny(err.Error(), "\x1b\a\r\n") {
+		t.Errorf("%q", err)
+	}
 }
