@@ -17,7 +17,7 @@ import (
 const (
 	longestAnswer  = 64 << 20
 	mostValues     = 1 << 20 // commas: "[{},{},…" becomes a hundred times its size
-	longestRefusal = 1 << 20
+	longestRefusal = 64 << 10
 	longestHeader  = 256 << 10
 	longestEvent   = 1 << 20
 	longestOutput  = 64 << 10 // of a command over SSH

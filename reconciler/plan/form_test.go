@@ -47,3 +47,11 @@ func TestAPodIsGivenTheCredentialsThatAreAtHand(t *testing.T) {
 		t.Errorf("%d", len(got))
 	}
 }
+
+func TestAPodIsGivenWhatNobodyMayQuote(t *testing.T) {
+	f := form{config: map[string]manifest.File{"a": {Name: "a", Data: manifest.Bytes("1")}, "b": {Name: "b", Data: manifest.Bytes("2")}}}
+	f.Files = []string{"a", "gone"}
+	if got := f.contents(); len(got) != 1 || string(got[0]) != "1" {
+		t.Errorf("%d", len(got))
+	}
+}
