@@ -81,9 +81,10 @@ func TestAPullShowsTheLoginsForItsRegistryOneAfterTheOther(t *testing.T) {
 	d := open(shared.socket, "pullsecret")
 	defer d.Close()
 	pull := d.(drivers.Puller).Pull
+	host, _, _ := strings.Cut(image, "/")
 	for want, auth := range map[string][]manifest.Bytes{
-		"pull " + image + ": ":        {login("elsewhere.test/x", "right")},
-		"pull " + image + " as ann: ": {login(image, "wrong")},
+		"pull " + image + ": ":                                 {login("elsewhere.test/x", "right")},
+		"pull " + image + " with the login for " + host + ": ": {login(image, "wrong")},
 	} {
 		err := pull(t.Context(), image, "Always", auth...)
 		if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "unauthorized") || strings.Contains(err.Error(), "wrong") {

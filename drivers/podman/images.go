@@ -55,7 +55,7 @@ func (d *Driver) Pull(ctx context.Context, image, policy string, auth ...manifes
 // pull tries one login; one without a user is the node's own.
 func (d *Driver) pull(ctx context.Context, image string, as login) error {
 	began := time.Now()
-	gate := live.GateOver(as.password)
+	gate := live.GateOver(as.user, as.password)
 	err := d.do(guarded(ctx, gate), pullLimit, func(ctx context.Context) error { return askToPull(ctx, image, as) })
 	switch {
 	case err == nil:
@@ -63,7 +63,7 @@ func (d *Driver) pull(ctx context.Context, image string, as login) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("pull %s: not done after %v, the registry or the way to it is slow: %w", image, time.Since(began).Round(time.Second), context.DeadlineExceeded)
 	case as.user != "":
-		return fmt.Errorf("pull %s as %s: %s", image, as.user, gate.Words(plain(err.Error())))
+		return fmt.Errorf("pull %s with the login for %s: %s", image, as.place, gate.Words(plain(err.Error())))
 	}
 	return fmt.Errorf("pull %s: %s", image, gate.Words(plain(err.Error())))
 }
