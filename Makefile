@@ -38,13 +38,13 @@ build: ## bin/podkeep, one static binary
 	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/podkeep ./cmd/podkeep
 
 .PHONY: test
-test: deps build unit race fuzz e2e check ## all that CI runs; installs what it needs
+test: deps build unit race e2e check ## all that CI runs; installs what it needs
 	$(call say,all of it passed)
 
 .PHONY: unit
 unit: ## the fast tests: no Podman, no root
 	$(call say,unit)
-	go test $$(go list ./... | grep -vxFf <(go list $(REAL)))
+	go test $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -vxFf <(go list $(REAL)))
 
 .PHONY: race
 race: ## the packages with goroutines, under the race detector (needs a C compiler)
@@ -53,18 +53,34 @@ race: ## the packages with goroutines, under the race detector (needs a C compil
 	else echo 'no gcc here: left out; apt-get install gcc libc6-dev brings it'; fi
 
 .PHONY: fuzz
-fuzz: ## each fuzz target for a minute, side by side
+fuzz: ## search for a minute with each fuzz target, side by side
 	$(call say,fuzz)
-	@pids=(); \
+	@out=$$(mktemp -d); trap 'rm -rf "$$out"' EXIT; \
 	for f in $(FUZZ); do \
-	  go test ./$${f%:*} -run '^$$' -fuzz "^$${f#*:}\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x -parallel 1 2>&1 | sed "s/^/$${f#*:} /" & pids+=($$!); \
+	  echo "build $${f%:*}"; go test -c -fuzz . -o "$$out/$${f#*:}" ./$${f%:*}; \
 	done; \
-	for pid in "$${pids[@]}"; do wait $$pid; done
+	echo "search for $(FUZZTIME)"; pids=(); \
+	for f in $(FUZZ); do \
+	  (cd $${f%:*} && exec "$$out/$${f#*:}" -test.run '^$$' -test.fuzz "^$${f#*:}\$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 20x \
+	    -test.parallel 1 -test.fuzzcachedir "$$(go env GOCACHE)/fuzz/$$(go list .)") >"$$out/$${f#*:}.log" 2>&1 & pids+=($$!); \
+	done; \
+	failed=0; \
+	for f in $(FUZZ); do \
+	  if wait "$${pids[0]}"; then echo "ok $${f#*:}: $$(grep '^fuzz: elapsed' "$$out/$${f#*:}.log" | tail -n 1)"; \
+	  else failed=1; grep -v '^fuzz: elapsed' "$$out/$${f#*:}.log"; fi; \
+	  pids=("$${pids[@]:1}"); \
+	done; \
+	exit $$failed
 
 .PHONY: e2e
 e2e: ## the tests that drive real Podman nodes (root)
 	$(call say,end to end)
-	go test -v -p 1 -timeout 12m $(REAL)
+	go test -count=1 -p 1 -timeout 30m $(REAL)
+
+.PHONY: soak
+soak: deps ## an hour of pushes and 500 kills; nobody waits for it (root)
+	$(call say,soak)
+	go test -count=1 -v -timeout 90m -run TestABusyHour ./devfleet -kills 500 -busy 1h
 
 .PHONY: sim
 sim: ## the simulation stories, laws checked after every line
@@ -111,5 +127,5 @@ deps: ## install the Debian packages that tests and demo need (root)
 	if [ "$$(id -u)" != 0 ]; then echo "deps: run this as root first: apt-get update && apt-get install -y$$missing"; exit 1; fi; \
 	printf '\n\033[1;36m── deps:%s\033[0m\n' "$$missing"; \
 	export DEBIAN_FRONTEND=noninteractive; \
-	apt-get -q update && apt-get -qq install -y --no-install-recommends $$missing >/dev/null; \
+	apt-get -qq update && apt-get -qq install -y --no-install-recommends $$missing >/dev/null; \
 	case "$$missing" in *openssh-server*) if [ -d /run/systemd/system ]; then systemctl disable --now ssh; fi;; esac
