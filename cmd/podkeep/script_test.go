@@ -108,7 +108,7 @@ func serves(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: serves URL TEXT")
 	}
 	last := ""
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if last = answer(args[0]); strings.Contains(last, args[1]) {
 			return
 		}
