@@ -73,7 +73,7 @@ func (d *demo) run(ctx context.Context) error {
 		{"A repository, and a controller that keeps the fleet as it says", "A bare repository to push to, a clone to work in. The controller reads the one and has no state of its own.", d.controller},
 		{"The first push becomes pods", "", d.firstPush},
 		{"A changed ConfigMap rolls out", "Configuration is part of the revision. On a branch first: `plan` says what it would do, and does nothing.", d.configChange},
-		{"A mistake is held", "The next commit asks for an image that does not exist. The old pods go on serving; after 15 s without progress the revision is rejected, and not tried again.", d.mistake},
+		{"A mistake is held", "The next commit asks for an image that does not exist, and is not patient. The old pods go on serving; after 10 s without progress the revision is rejected, and not tried again.", d.mistake},
 		{"git revert undoes it", "", d.revert},
 	}
 	for i, s := range scenes {
@@ -152,7 +152,7 @@ func (d *demo) controller(ctx context.Context) error {
 	if err := d.fleet.Helper("controller.log", d.fleet.Dir, d.self, "run", "--config", "podkeep.yaml", "--listen", d.listen); err != nil {
 		return err
 	}
-	return d.waitFor(ctx, 30*time.Second, "the controller to answer", func() (bool, string) {
+	return d.waitFor(ctx, "the controller to answer", func() (bool, string) {
 		if len(d.fleet.Helpers()) == 0 {
 			return false, "it ended: " + d.logTail()
 		}
@@ -245,7 +245,10 @@ func (d *demo) mistake(ctx context.Context) error {
 	if err := d.edit("deployment.yaml", "localhost/hello:v1", "localhost/hello:v9"); err != nil {
 		return err
 	}
-	d.shown("sed -i s/hello:v1/hello:v9/ deployment.yaml")
+	if err := d.edit("deployment.yaml", "progressDeadlineSeconds: 120", "progressDeadlineSeconds: 10"); err != nil {
+		return err
+	}
+	d.shown("sed -i 's/hello:v1/hello:v9/; s/progressDeadlineSeconds: 120/progressDeadlineSeconds: 10/' deployment.yaml")
 	commit, err := d.push(ctx, "hello v9")
 	if err != nil {
 		return err
@@ -293,7 +296,7 @@ func (d *demo) fails(ctx context.Context, commit string) error {
 // reaches follows the Deployment until its Progressing condition has the reason, and prints each change of mind.
 func (d *demo) reaches(ctx context.Context, commit, reason string) error {
 	last := ""
-	return d.waitFor(ctx, 90*time.Second, "hello to be "+reason, func() (bool, string) {
+	return d.waitFor(ctx, "hello to be "+reason, func() (bool, string) {
 		hello, err := d.deployment(ctx)
 		if err != nil {
 			return false, err.Error()
@@ -329,8 +332,9 @@ func standing(d *appsv1.Deployment) condition {
 	return c
 }
 
-// waitFor asks five times a second. It fails, with what was last seen, after limit.
-func (d *demo) waitFor(ctx context.Context, limit time.Duration, what string, is func() (ok bool, seen string)) error {
+// waitFor asks five times a second. It fails, with what was last seen, after five minutes, which is far above what it takes.
+func (d *demo) waitFor(ctx context.Context, what string, is func() (ok bool, seen string)) error {
+	const limit = 5 * time.Minute
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	tick := time.NewTicker(200 * time.Millisecond)
@@ -441,7 +445,7 @@ func (d *demo) get(ctx context.Context, path string) ([]byte, error) {
 }
 
 func fetch(ctx context.Context, url string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
