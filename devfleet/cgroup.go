@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"time"
 )
 
 // A power cut leaves the containers' control groups behind, which no real machine would. They are named for pods and
@@ -26,7 +25,7 @@ func removeCgroups(ctx context.Context, nodeDir string) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return until(ctx, 10*time.Second, nodeDir+": remove control groups", func() bool {
+	return until(ctx, patience, nodeDir+": remove control groups", func() bool {
 		clean := true
 		for _, parent := range cgroupParents() {
 			clean = removeOwn(parent, ids) && clean

@@ -3,7 +3,6 @@ package devfleet_test
 import (
 	"context"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,10 +12,7 @@ import (
 // What `make demo` runs, on a fleet of another name.
 func TestTheDemoRunsToItsEnd(t *testing.T) {
 	const fleet = "fl-demo"
-	podkeep := filepath.Join(t.TempDir(), "podkeep")
-	if out, err := exec.Command("go", "build", "-o", podkeep, "../cmd/podkeep").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	podkeep := podkeep(t)
 	t.Cleanup(func() {
 		if err := devfleet.Down(context.Background(), fleet, ""); err != nil {
 			t.Error(err)

@@ -92,10 +92,10 @@ func addressOf(t *testing.T, fleet *devfleet.Fleet, node, app string) string {
 	return strings.TrimSpace(out)
 }
 
-// fetch asks until there is an answer, for at most 20 s: gunicorn listens a moment after its container is up.
+// fetch asks until there is an answer: gunicorn listens a moment after its container is up.
 func fetch(t *testing.T, url string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := patient(t)
 	defer cancel()
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()

@@ -79,21 +79,21 @@ func (c *wrongClock) shift(r *http.Response) error {
 	return nil
 }
 
-// clockWrong rolls with n2 five minutes ahead, and again with it five minutes behind.
+// clockWrong rolls with n2 a day ahead, and again with it a day behind. Whoever believes its times waits for a day.
 func clockWrong(s *stage) {
 	before := s.census()
 	node, err := s.fleet.Node("n2")
 	s.ok(err)
 	clock := serveWrongClock(s, node)
-	clock.ahead.Store(int64(5 * time.Minute))
+	clock.ahead.Store(int64(24 * time.Hour))
 	s.edit("nodes.yaml", "podman+unix://"+node.Socket, "podman+unix://"+clock.socket)
-	s.converges(s.push("n2 is five minutes ahead"))
+	s.converges(s.push("n2 is a day ahead"))
 	s.well()
 	s.still(before)
 	mood := "calm"
-	for _, ahead := range []time.Duration{5 * time.Minute, -5 * time.Minute} {
+	for _, ahead := range []time.Duration{24 * time.Hour, -24 * time.Hour} {
 		clock.ahead.Store(int64(ahead))
-		began, least := time.Now(), s.least()
+		least := s.least()
 		next := "off by " + ahead.String()
 		s.edit("config.yaml", "mood: "+mood, "mood: "+next)
 		mood = next
@@ -101,9 +101,6 @@ func clockWrong(s *stage) {
 		s.well()
 		if n := least(); n < 3 {
 			s.Errorf("%s: only %d ran for a while, want 3 throughout", next, n)
-		}
-		if took := time.Since(began); took > 60*time.Second {
-			s.Errorf("%s: took %s", next, took)
 		}
 	}
 	s.edit("config.yaml", "mood: "+mood, "mood: calm")

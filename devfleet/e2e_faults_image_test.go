@@ -64,10 +64,8 @@ func serveRefuser(s *stage) *refuser {
 // wants pushes an image of the fleet's registry under a tag.
 func (s *stage) wants(tag string) (commit string) {
 	s.Helper()
-	text := s.read(s.path("work", s.folder, "deployment.yaml"))
-	text = imageLine.ReplaceAllString(text, "image: "+s.fleet.Registry()+"/hello:"+tag)
-	text = policyLine.ReplaceAllString(text, "imagePullPolicy: Always")
-	s.write("deployment.yaml", text)
+	s.replace("deployment.yaml", imageLine, "image: "+s.fleet.Registry()+"/hello:"+tag)
+	s.replace("deployment.yaml", policyLine, "imagePullPolicy: Always")
 	return s.push("hello " + tag + " of a registry")
 }
 
@@ -75,6 +73,7 @@ func (s *stage) wants(tag string) (commit string) {
 func (s *stage) wantsBack() {
 	s.Helper()
 	s.write("deployment.yaml", s.read("../examples/hello/deployment.yaml"))
+	s.hurries("600")
 	s.converges(s.push("hello v1 again"))
 }
 

@@ -130,7 +130,7 @@ func quoted(text string, words []string) string {
 func (s *stage) status() (string, error) { return statusAt(s.listen) }
 
 func statusAt(address string) (string, error) {
-	client := http.Client{Timeout: 10 * time.Second}
+	client := http.Client{Timeout: 2 * time.Minute}
 	response, err := client.Get("http://" + address + "/status?o=wide")
 	if err != nil {
 		return "", err

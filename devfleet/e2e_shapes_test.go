@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 	"gopkg.in/yaml.v3"
@@ -160,10 +159,10 @@ podman tag localhost/shell:1 %[2]s`, root, strings.Join(names, " "))
 	}
 }
 
-// settle runs the loop on the folder until its apps are as they should be, for at most three minutes.
+// settle runs the loop on the folder until its apps are as they should be.
 func settle(t *testing.T, folder string, want func([]plan.App) error) []plan.App {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := patient(t)
 	defer cancel()
 	source, err := sources.Open(ctx, sources.Options{URL: "dir:" + folder})
 	if err != nil {

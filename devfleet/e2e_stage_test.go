@@ -2,7 +2,6 @@ package devfleet_test
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -35,16 +35,17 @@ type stage struct {
 	run    *exec.Cmd // the controller, nil while there is none
 	log    *os.File
 	forge  *forge // where the tests of faults keep the repository
-
-	patience time.Duration // of await
 }
 
-// raise makes a fleet of three nodes, n3 over SSH, with a grace of 5 s, a bare repository to push to, and a clone of it
-// that holds the example. The controller is not started yet.
+// patience is far above what any machine needs for what a test waits for.
+const patience = 10 * time.Minute
+
+// raise makes a fleet of three nodes, n3 over SSH, a bare repository to push to, and a clone of it that holds the example.
+// The controller is not started yet.
 func raise(t *testing.T, name string) *stage {
 	t.Helper()
 	s := build(t, name)
-	s.populate("5s")
+	s.populate()
 	s.source = []string{"--source", s.path("fleet.git"), "--branch", "main"}
 	return s
 }
@@ -52,8 +53,7 @@ func raise(t *testing.T, name string) *stage {
 // build makes the fleet, with the example's images on it, and the repository with a clone, which are empty.
 func build(t *testing.T, name string) *stage {
 	t.Helper()
-	s := &stage{T: t, binary: filepath.Join(t.TempDir(), "podkeep"), listen: freeAddress(t)}
-	s.command(".", "go", "build", "-o", s.binary, "../cmd/podkeep")
+	s := &stage{T: t, binary: podkeep(t), listen: freeAddress(t)}
 	if err := devfleet.Down(t.Context(), name, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -73,8 +73,9 @@ func build(t *testing.T, name string) *stage {
 	return s
 }
 
-// populate writes the example and the nodes into the clone.
-func (s *stage) populate(grace string) {
+// populate writes the example and the nodes into the clone. A node is waited for longer than a busy machine takes to answer, and
+// a rollout for longer than it takes to start a pod: a scene that is about the end of either says so itself.
+func (s *stage) populate() {
 	s.Helper()
 	if err := os.MkdirAll(s.path("work", s.folder), 0o755); err != nil {
 		s.Fatal(err)
@@ -82,8 +83,36 @@ func (s *stage) populate(grace string) {
 	for _, file := range []string{"deployment.yaml", "config.yaml"} {
 		s.write(file, s.read("../examples/hello/"+file))
 	}
-	nodes := strings.ReplaceAll(string(s.fleet.Manifests()), "  annotations:\n", "  annotations:\n    podkeep.io/silence-grace: "+grace+"\n")
+	s.hurries("600")
+	nodes := strings.ReplaceAll(string(s.fleet.Manifests()), "  annotations:\n", "  annotations:\n    podkeep.io/silence-grace: 15m\n")
 	s.write("nodes.yaml", nodes)
+}
+
+var (
+	deadlineLine = regexp.MustCompile(`progressDeadlineSeconds: \d+`)
+	graceLine    = regexp.MustCompile(`(silence-grace:) \S+`)
+)
+
+// hurries gives hello so many seconds to make progress.
+func (s *stage) hurries(seconds string) {
+	s.Helper()
+	s.replace("deployment.yaml", deadlineLine, "progressDeadlineSeconds: "+seconds)
+}
+
+// graces gives every node this long to answer.
+func (s *stage) graces(grace string) {
+	s.Helper()
+	s.replace("nodes.yaml", graceLine, "$1 "+grace)
+}
+
+// replace replaces what is found in a file of the clone. Something must be.
+func (s *stage) replace(file string, old *regexp.Regexp, with string) {
+	s.Helper()
+	text := s.read(s.path("work", s.folder, file))
+	if !old.MatchString(text) {
+		s.Fatalf("%s: no %s in it", file, old)
+	}
+	s.write(file, old.ReplaceAllString(text, with))
 }
 
 // lower stops everything. The controller's log is shown when the test failed.
@@ -225,21 +254,13 @@ func (s *stage) load(ref, version string) {
 
 func (s *stage) image(ref, version string) []byte {
 	s.Helper()
-	program, err := devfleet.Build(s.Context(), "../examples/hello/app", "main.version="+version)
-	if err != nil {
-		s.Fatal(err)
-	}
-	archive, err := devfleet.Image(ref, program, devfleet.ImageOptions{})
-	if err != nil {
-		s.Fatal(err)
-	}
-	return archive
+	return image(s.T, ref, "../examples/hello/app", "main.version="+version)
 }
 
-// await asks until the error is nil, for as long as the stage is patient: a minute and a half, unless it says otherwise.
+// await asks until the error is nil.
 func (s *stage) await(ask func() error) {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), cmp.Or(s.patience, 90*time.Second))
+	ctx, cancel := patient(s.T)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -254,6 +275,15 @@ func (s *stage) await(ask func() error) {
 		case <-tick.C:
 		}
 	}
+}
+
+// patient ends when patience does, or shortly before the test binary's time does, so that what was waited for is said.
+func patient(t *testing.T) (context.Context, context.CancelFunc) {
+	end := time.Now().Add(patience)
+	if limit, ok := t.Deadline(); ok && limit.Add(-time.Minute).Before(end) {
+		end = limit.Add(-time.Minute)
+	}
+	return context.WithDeadline(t.Context(), end)
 }
 
 // converges waits until the controller says that the commit's form of hello is there, and fails until it says that it
@@ -305,7 +335,7 @@ func (s *stage) hello() (*appsv1.Deployment, error) {
 
 func ask(client *http.Client, address string, into any) error {
 	copied := *client
-	copied.Timeout = 10 * time.Second
+	copied.Timeout = 2 * time.Minute
 	response, err := copied.Get(address)
 	if err != nil {
 		return err
@@ -420,7 +450,7 @@ func (s *stage) answers() (all []string) {
 func (s *stage) get(address string) (body string) {
 	s.Helper()
 	s.await(func() error {
-		client := http.Client{Timeout: 3 * time.Second}
+		client := http.Client{Timeout: time.Minute}
 		response, err := client.Get(address)
 		if err != nil {
 			return err

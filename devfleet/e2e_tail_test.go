@@ -30,12 +30,14 @@ func TestPodsAreTalkedTo(t *testing.T) {
 		}
 	})
 	s.deploys("count", 2, "[term]")
-	s.deploys("crash", 1, `[say, hello, sleep, 2s, exit, "3"]`)
 	s.podkeep("sync")
 	s.Run("the log of the attempt before a restart is there", func(t *testing.T) {
+		s.deploys("crash", 1, `[say, hello, exit, "3"]`)
+		controller := s.command("run", "--listen", freeAddress(t))
+		s.ok(controller.Start())
+		defer func() { _ = controller.Process.Kill(); _ = controller.Wait() }()
 		s.await(func() error {
 			if out := s.said("logs", "-p", "deployment/crash"); out != "hello\n" {
-				s.said("sync", "--timeout", "3s")
 				return fmt.Errorf("%q", out)
 			}
 			return nil
@@ -63,8 +65,8 @@ func TestFollowingLosesNoLine(t *testing.T) {
 	s.deploys("count", pods, fmt.Sprintf(`[count, "%d", "%d", term]`, lines, rate))
 	tally := &tally{next: map[string]int{}}
 	follow := s.command("logs", "-f", "deployment/count")
-	follow.Stdout = tally
-	follow.Stderr = os.Stderr
+	var complaints bytes.Buffer
+	follow.Stdout, follow.Stderr = tally, &complaints
 	s.ok(follow.Start())
 	defer func() { _ = follow.Process.Kill(); _ = follow.Wait() }()
 
@@ -77,7 +79,7 @@ func TestFollowingLosesNoLine(t *testing.T) {
 	late := anonymous(t, follow.Process.Pid)
 	s.ok(follow.Process.Signal(syscall.SIGINT))
 	if err := follow.Wait(); err != nil {
-		t.Error(err)
+		t.Errorf("%v: %s", err, &complaints)
 	}
 	tally.check(t, pods, lines)
 	t.Logf("anonymous memory: %d KiB at a quarter, %d KiB at the end", early, late)
@@ -94,19 +96,14 @@ type talker struct {
 
 func talk(t *testing.T, name string, nodes int, ssh ...string) *talker {
 	t.Helper()
-	s := &talker{&stage{T: t, binary: filepath.Join(t.TempDir(), "podkeep")}, t.TempDir()}
-	s.stage.command(".", "go", "build", "-o", s.binary, "../cmd/podkeep")
+	s := &talker{&stage{T: t, binary: podkeep(t)}, t.TempDir()}
 	s.ok(devfleet.Down(t.Context(), name, ""))
 	t.Cleanup(func() { s.ok(devfleet.Down(context.Background(), name, "")) })
 	var err error
 	s.fleet, err = devfleet.Up(t.Context(), devfleet.Options{Name: name, Nodes: nodes, SSH: ssh})
 	s.ok(err)
 	s.put("nodes.yaml", string(s.fleet.Manifests()))
-	program, err := devfleet.Build(t.Context(), "../drivers/drivertest/testapp")
-	s.ok(err)
-	archive, err := devfleet.Image(counting, program, devfleet.ImageOptions{})
-	s.ok(err)
-	s.put("counting.tar", string(archive))
+	s.put("counting.tar", string(image(t, counting, "../drivers/drivertest/testapp")))
 	s.podkeep("image", "load", filepath.Join(s.dir, "counting.tar"))
 	return s
 }

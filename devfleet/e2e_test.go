@@ -1,17 +1,13 @@
 package devfleet_test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -28,7 +24,7 @@ func TestTheFleetFollowsGit(t *testing.T) {
 	s.scene("an image that is nowhere is held with a reason, and the old pods go on", badImageIsHeld)
 	s.scene("git revert undoes it without touching a pod", revertUndoes)
 	s.scene("a pod removed by hand is put back", removedIsPutBack)
-	s.scene("killed again and again in mid-rollout, the controller restarts nothing", killsRestartNothing)
+	s.scene("a new image rolls, and three serve throughout", imageRolls)
 	s.scene("a node that goes dark keeps its pods for the grace, then they move, then the surplus goes", darkNode)
 	s.scene("a frozen Podman stops nothing elsewhere", frozenNode)
 	s.scene("a node that rebooted runs its pods again", rebootedNode)
@@ -86,39 +82,10 @@ func configRolls(s *stage) {
 	said(s, "good morning from", "version v1")
 }
 
-// least counts running containers over and over, until the function it gives is called, which gives the smallest count.
-// On a few nodes only, if they are named.
-func (s *stage) least(nodes ...string) func() int {
-	ctx, cancel := context.WithCancel(s.Context())
-	var least atomic.Int64
-	least.Store(1 << 30)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for ctx.Err() == nil {
-			all, err := s.containers(nodes...)
-			if err != nil {
-				continue
-			}
-			running := int64(0)
-			for _, c := range all {
-				if c.State == "running" {
-					running++
-				}
-			}
-			least.Store(min(least.Load(), running))
-		}
-	}()
-	return func() int {
-		cancel()
-		<-done
-		return int(least.Load())
-	}
-}
-
 func badImageIsHeld(s *stage) {
 	before := s.three()
 	s.edit("deployment.yaml", "localhost/hello:v1", "localhost/hello:v9")
+	s.hurries("5")
 	why := s.rejects(s.push("hello v9"))
 	if !strings.Contains(why, "localhost/hello:v9") {
 		s.Errorf("the reason does not name the image: %s", why)
@@ -136,6 +103,17 @@ func revertUndoes(s *stage) {
 	if diff := cmp.Diff(before, s.three()); diff != "" {
 		s.Error(diff)
 	}
+}
+
+func imageRolls(s *stage) {
+	least := s.least()
+	s.edit("deployment.yaml", "localhost/hello:v1", "localhost/hello:v2")
+	s.converges(s.push("hello v2"))
+	if n := least(); n < 3 {
+		s.Errorf("only %d ran for a while, want 3 throughout", n)
+	}
+	s.three()
+	said(s, "version v2")
 }
 
 func removedIsPutBack(s *stage) {
@@ -161,62 +139,23 @@ func removedIsPutBack(s *stage) {
 	}
 }
 
-func killsRestartNothing(s *stage) {
-	seed := uint64(time.Now().UnixNano())
-	s.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
-	since := time.Now().Add(-time.Second).Format(time.RFC3339)
-	least := s.least()
-	s.edit("deployment.yaml", "localhost/hello:v1", "localhost/hello:v2")
-	commit := s.push("hello v2")
-	for range 8 {
-		s.stop()
-		s.start()
-		life := time.NewTimer(time.Duration(200+random.IntN(1500)) * time.Millisecond)
-		<-life.C
-	}
-	s.stop()
-	s.start()
-	s.converges(commit)
-	s.three()
-	if n := least(); n < 3 {
-		s.Errorf("only %d ran for a while, want 3 throughout", n)
-	}
-	total := 0
-	for _, n := range s.fleet.Nodes {
-		starts := map[string]int{}
-		events := s.on(n.Name, "podman", "events", "--stream=false", "--since", since, "--filter", "event=start",
-			"--filter", "label=podkeep.io/cluster=e2e", "--format", "{{.Name}}")
-		for _, started := range strings.Fields(events) {
-			total++
-			if starts[started]++; starts[started] > 1 {
-				s.Errorf("%s: %s was started %d times", n.Name, started, starts[started])
-			}
-		}
-	}
-	if total < 6 {
-		s.Errorf("%d starts were seen, want the infra containers and the servers of three pods at least", total)
-	}
-	all, err := s.containers()
-	s.ok(err)
-	for _, c := range all {
-		if c.attempt() != "0" && c.attempt() != "" {
-			s.Errorf("%s is attempt %s", c.PodName, c.attempt())
-		}
-	}
-	said(s, "version v2")
-}
-
+// darkNode waits while the node has its grace, and ends that with a commit.
 func darkNode(s *stage) {
-	began := time.Now()
+	others := s.census("n1", "n3")
 	s.ok(s.fleet.Kill(s.Context(), "n2"))
-	s.three("n1", "n3")
-	if took := time.Since(began); took < 5*time.Second {
-		s.Errorf("moved after %s, the grace is 5 s", took)
+	s.says("n2 silent for", "its pods count as there until", "2/3")
+	if diff := cmp.Diff(others, s.census("n1", "n3")); diff != "" {
+		s.Error(diff)
 	}
+	s.graces("1s")
+	commit := s.push("n2 has been waited for long enough")
+	s.says(commit[:7], "n2 silent for", "longer than its grace of 1s")
+	s.three("n1", "n3")
+	s.graces("15m")
+	commit = s.push("wait for nodes")
 	s.ok(s.fleet.Heal(s.Context(), "n2"))
 	s.three()
-	s.converges(s.command(s.path("work"), "git", "rev-parse", "HEAD"))
+	s.converges(commit)
 }
 
 func frozenNode(s *stage) {
@@ -268,6 +207,7 @@ func registryPulls(s *stage) {
 	ref := s.fleet.Registry() + "/hello:v3"
 	s.edit("deployment.yaml", "image: localhost/hello:v2", "image: "+ref)
 	s.edit("deployment.yaml", "imagePullPolicy: Never", "imagePullPolicy: Always")
+	s.hurries("5")
 	why := s.rejects(s.push("hello v3 from a registry that is away"))
 	if !strings.Contains(why, s.fleet.Registry()) {
 		s.Errorf("the reason does not name the registry: %s", why)
@@ -279,6 +219,7 @@ func registryPulls(s *stage) {
 	s.ok(s.fleet.LoadImage(s.Context(), "n1", s.image("localhost/hello:v3", "v3")))
 	s.on("n1", "podman", "push", "--tls-verify=false", "localhost/hello:v3", ref)
 	s.edit("deployment.yaml", "imagePullPolicy: Always", "imagePullPolicy: IfNotPresent")
+	s.hurries("600")
 	s.converges(s.push("the registry is back"))
 	s.three()
 	said(s, "version v3")

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -72,7 +71,7 @@ func (f *Fleet) signal(node string, sig syscall.Signal) error {
 			return fmt.Errorf("%s: %w", node, err)
 		}
 	}
-	return until(context.Background(), 5*time.Second, node+": its Podman service does not obey", func() bool {
+	return until(context.Background(), patience, node+": its Podman service does not obey", func() bool {
 		return f.status(n).Frozen == (sig == syscall.SIGSTOP)
 	})
 }

@@ -45,6 +45,7 @@ type Fleet struct {
 	Dir   string
 	Index int // picks the addresses: pods in 10.Index.0.0/16, nodes in 10.(Index+100).0.0/24
 	Nodes []Node
+	Owner string `json:",omitempty"` // without which the fleet is removed; nothing on a person's, see Own
 }
 
 // Node is one node of a fleet. Its name is n1, n2 and so on.
@@ -73,6 +74,7 @@ func Up(ctx context.Context, o Options) (*Fleet, error) {
 	if err := Preflight(len(o.SSH) > 0); err != nil {
 		return nil, err
 	}
+	_ = reap(ctx) // what is in the way of this fleet will say so itself
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -126,10 +128,15 @@ func Down(ctx context.Context, name, dir string) error {
 		}
 		defer unlock()
 	}
-	if err := endHelpers(ctx, o.Dir); err != nil {
+	return remove(ctx, o.Dir)
+}
+
+// remove removes every trace of the fleet whose directory this is.
+func remove(ctx context.Context, dir string) error {
+	if err := endHelpers(ctx, dir); err != nil {
 		return err
 	}
-	for _, dir := range nodeDirs(o.Dir) {
+	for _, dir := range nodeDirs(dir) {
 		if err := powerOff(ctx, dir); err != nil {
 			return err
 		}
@@ -137,10 +144,10 @@ func Down(ctx context.Context, name, dir string) error {
 			return err
 		}
 	}
-	if err := unplugAll(o.Dir); err != nil {
+	if err := unplugAll(dir); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(o.Dir); err != nil {
+	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
 	_ = os.Remove(Root) // stays while other fleets are in it
@@ -225,7 +232,7 @@ func checkDir(dir string) error {
 func (o Options) fleet() (*Fleet, error) {
 	f, err := load(o.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &Fleet{Name: o.Name, Dir: o.Dir, Nodes: o.nodes()}, nil
+		return &Fleet{Name: o.Name, Dir: o.Dir, Nodes: o.nodes(), Owner: os.Getenv(ownerMark)}, nil
 	}
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -31,6 +32,9 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+	if err := Own(); err != nil {
+		log.Fatal(err)
 	}
 	os.Exit(m.Run())
 }
@@ -90,11 +94,11 @@ func (f *Fleet) mustRun(t *testing.T, node string, args ...string) string {
 	return strings.TrimSpace(out)
 }
 
-// eventually asks until the error is nil.
+// eventually asks until the error is nil, for ten minutes.
 func eventually(t *testing.T, ask func() error) {
 	t.Helper()
 	var err error
-	if until(t.Context(), 20*time.Second, "", func() bool { err = ask(); return err == nil }) != nil {
+	if until(t.Context(), 10*time.Minute, "", func() bool { err = ask(); return err == nil }) != nil {
 		t.Fatal(err)
 	}
 }
@@ -196,7 +200,7 @@ func inside(cidr, ip string) bool {
 }
 
 func answers(ip string) error {
-	client := http.Client{Timeout: 2 * time.Second}
+	client := http.Client{Timeout: time.Minute}
 	response, err := client.Get("http://" + ip + ":8080")
 	if err != nil {
 		return err
@@ -224,7 +228,7 @@ func logIn(t *testing.T, f *Fleet, n Node) {
 		t.Fatal(err)
 	}
 	client, err := ssh.Dial("tcp", n.Address+":22", &ssh.ClientConfig{
-		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: known, Timeout: 5 * time.Second,
+		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: known, Timeout: patience,
 		HostKeyAlgorithms: []string{ssh.KeyAlgoED25519},
 	})
 	if err != nil {
@@ -309,6 +313,20 @@ func TestAFrozenNodeThawsAndACutOneIsReconnected(t *testing.T) {
 	}
 }
 
+// A fleet that is made under a lock does not hold it when its maker has ended.
+func TestAFleetHoldsNothingOfItsMakers(t *testing.T) {
+	t.Cleanup(func() { _ = Down(context.Background(), "fl-lock", "") })
+	path := filepath.Join(t.TempDir(), "lock")
+	cmd := exec.Command("flock", path, os.Args[0])
+	cmd.Env = append(os.Environ(), upInChild+"=fl-lock")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if out, err := exec.Command("flock", "--nonblock", path, "true").CombinedOutput(); err != nil {
+		t.Errorf("the lock is held still: %v: %s", err, out)
+	}
+}
+
 func TestFleetsStandSideBySide(t *testing.T) {
 	dir := t.TempDir()
 	a := up(t, Options{Name: "fl-one", Nodes: 1})
@@ -327,13 +345,15 @@ func TestFleetsStandSideBySide(t *testing.T) {
 	}
 }
 
-// An Up that is killed anywhere is mended by the next one, and removed by Down. The moments are sampled.
+// An Up that is killed anywhere is mended by the next one, and removed by Down. The moments are sampled from the time that an
+// Up takes here.
 func TestAHalfMadeFleetIsMendedOrRemoved(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
+	whole := takes(t, "fl-half")
 	for round := range 8 {
-		killed(t, "fl-half", time.Duration(random.IntN(400))*time.Millisecond)
+		killed(t, "fl-half", time.Duration(random.Int64N(int64(whole))))
 		if round%2 == 0 {
 			f, err := Up(t.Context(), Options{Name: "fl-half", Nodes: 2, SSH: []string{"n2"}})
 			if err != nil {
@@ -352,6 +372,22 @@ func TestAHalfMadeFleetIsMendedOrRemoved(t *testing.T) {
 	}
 }
 
+// takes is how long an Up in another process takes that nobody disturbs.
+func takes(t *testing.T, name string) time.Duration {
+	t.Helper()
+	began := time.Now()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), upInChild+"="+name)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	took := time.Since(began)
+	if err := Down(t.Context(), name, ""); err != nil {
+		t.Fatal(err)
+	}
+	return took
+}
+
 // killed starts an Up in another process and kills that process after a while.
 func killed(t *testing.T, name string, after time.Duration) {
 	t.Helper()
@@ -364,6 +400,35 @@ func killed(t *testing.T, name string, after time.Duration) {
 	if err := cmd.Run(); err != nil && said.Len() > 0 {
 		t.Errorf("%v: %s", err, said.String())
 	}
+}
+
+// Traces are for the tests of the package above.
+var Traces = traces
+
+// OwnedBy gives a function that lists what runs of that which this process owns.
+func OwnedBy(pid int) func() []string {
+	owner := ownerName(pid)
+	return func() (found []string) {
+		for _, pid := range pids() {
+			if ownerOf(pid) == owner {
+				p, _ := read(pid)
+				found = append(found, strings.Join(p.Args, " "))
+			}
+		}
+		return found
+	}
+}
+
+// ReaperOf is the reaper that the process started.
+func ReaperOf(pid int) int {
+	for _, child := range pids() {
+		status, _ := os.ReadFile(procPath(child, "status"))
+		environ, _ := os.ReadFile(procPath(child, "environ"))
+		if bytes.Contains(status, fmt.Appendf(nil, "\nPPid:\t%d\n", pid)) && bytes.Contains(environ, []byte(reaperMark+"=")) {
+			return child
+		}
+	}
+	return 0
 }
 
 // traces lists what a fleet of this name has left on this machine.

@@ -18,6 +18,7 @@ func (f *Fleet) Helper(log, dir, program string, args ...string) error {
 		return err
 	}
 	defer out.Close()
+	keep()
 	cmd := exec.Command("setsid", append([]string{"--fork", program}, args...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
 	cmd.Env = append(os.Environ(), mark+"="+f.Dir)
@@ -42,5 +43,5 @@ func endHelpers(ctx context.Context, fleetDir string) error {
 		return nil
 	}
 	ended := gone(fleetDir)
-	return until(ctx, 5*time.Second, fleetDir+": end helpers", func() bool { signal(syscall.SIGKILL); return ended() })
+	return until(ctx, patience, fleetDir+": end helpers", func() bool { signal(syscall.SIGKILL); return ended() })
 }

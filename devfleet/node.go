@@ -19,11 +19,13 @@ import (
 //go:embed boot.sh
 var bootScript string
 
-// patience bounds each wait for a node's parts; on a loaded machine Podman's first start takes seconds.
-const patience = 60 * time.Second
+// patience bounds each wait for a part of a node. It is far above what any machine needs: what will never be is found out by
+// looking, where it can be.
+const patience = 5 * time.Minute
 
 // heal brings a node to what it should be, whatever state it is in: on, plugged in, thawed, answering.
 func (f *Fleet) heal(ctx context.Context, n Node) error {
+	keep()
 	if err := f.configure(ctx, n); err != nil {
 		return err
 	}
@@ -118,7 +120,7 @@ func serve(ctx context.Context, n Node, pid int) error {
 			return err
 		}
 	}
-	err := until(ctx, patience, "podman does not answer", func() bool { return n.pings(ctx) })
+	err := answer(ctx, "podman", n.pings, func() bool { return len(n.services(pid)) > 0 })
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, n.tail("service.log"))
 	}
@@ -132,11 +134,29 @@ func serveSSH(ctx context.Context, n Node, pid int) error {
 			return err
 		}
 	}
-	err := until(ctx, patience, "sshd does not answer", func() bool { return n.greets(ctx) })
+	err := answer(ctx, "sshd", n.greets, func() bool { return len(n.sshds(pid)) > 0 })
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, n.tail("sshd.log"))
 	}
 	return nil
+}
+
+// answer waits until a program that was started answers, or was seen to run and does so no more.
+func answer(ctx context.Context, program string, answers func(context.Context) bool, runs func() bool) error {
+	seen, missed, answered := false, 0, false
+	err := until(ctx, patience, program+" does not answer", func() bool {
+		if runs() {
+			seen, missed = true, 0
+		} else if seen {
+			missed++
+		}
+		answered = answers(ctx)
+		return answered || missed >= 5 // see gone
+	})
+	if err == nil && !answered {
+		return fmt.Errorf("%s ended before it answered", program)
+	}
+	return err
 }
 
 // daemon starts a program on the node, as a child of its init.
@@ -180,7 +200,7 @@ func (n Node) client() *http.Client {
 }
 
 func (n Node) pings(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://podman/_ping", nil)
 	if err != nil {
@@ -195,7 +215,7 @@ func (n Node) pings(ctx context.Context) bool {
 }
 
 func (n Node) greets(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(n.Address, "22"))
 	if err != nil {

@@ -3,12 +3,14 @@ package devfleet
 import (
 	"bytes"
 	"context"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // mark is the environment variable that a node's processes carry; its value is the node's directory. Helpers carry the
@@ -20,6 +22,7 @@ type process struct {
 	PID   int
 	State byte // R, S, T, Z, ...
 	Args  []string
+	Began string // in ticks since this machine did
 }
 
 // initOf finds the init of the node whose directory this is. No init means that the node is off.
@@ -129,7 +132,16 @@ func read(pid int) (process, bool) {
 		return process{}, false
 	}
 	args := strings.Split(strings.TrimRight(string(cmdline), "\x00"), "\x00")
-	return process{PID: pid, State: rest[0], Args: args}, true
+	return process{PID: pid, State: rest[0], Args: args, Began: startTime(rest)}, true
+}
+
+// startTime is field 22 of /proc/PID/stat, of which rest begins with the third.
+func startTime(rest string) string {
+	fields := strings.Fields(rest)
+	if len(fields) < 20 {
+		return ""
+	}
+	return fields[19]
 }
 
 func procPath(pid int, file string) string { return filepath.Join("/proc", strconv.Itoa(pid), file) }
@@ -144,12 +156,16 @@ func (p process) sshd() bool {
 	return strings.HasPrefix(filepath.Base(p.Args[0]), "sshd")
 }
 
+// keep lets nothing that this process starts from now on have the files it was itself given open, beyond the usual three. A
+// node outlives who made it, and would hold a lock on such a file for as long.
+func keep() { _ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) }
+
 // end kills processes and waits until they are gone.
 func end(ctx context.Context, processes []process) error {
 	for _, p := range processes {
 		_ = syscall.Kill(p.PID, syscall.SIGKILL)
 	}
-	return until(ctx, 10*time.Second, "end processes", func() bool {
+	return until(ctx, patience, "end processes", func() bool {
 		for _, p := range processes {
 			if now, ok := read(p.PID); ok && now.State != 'Z' {
 				return false

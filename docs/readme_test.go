@@ -3,6 +3,7 @@ package docs_test
 
 import (
 	"context"
+	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +14,18 @@ import (
 	"github.com/podkeep/podkeep/devfleet"
 )
 
+func TestMain(m *testing.M) {
+	if err := devfleet.Own(); err != nil {
+		log.Fatal(err)
+	}
+	os.Exit(m.Run())
+}
+
 func TestTheReadmesMinuteByHandWorks(t *testing.T) {
 	const name = "readme"
+	if err := devfleet.Down(t.Context(), name, ""); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if err := devfleet.Down(context.Background(), name, ""); err != nil {
 			t.Error(err)
