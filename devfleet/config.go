@@ -50,6 +50,7 @@ log_driver = "k8s-file"
 runtime = %[3]q
 cgroup_manager = "cgroupfs"
 events_logger = "file"
+events_logfile_max_size = "32m"
 
 [network]
 network_backend = "netavark"

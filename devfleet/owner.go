@@ -22,7 +22,7 @@ import (
 // ownerMark is the environment variable whose value names the owner of a process and of the fleets that it makes.
 const ownerMark = "PODKEEP_DEV_OWNER"
 
-// reaperMark makes a program that calls Own the reaper of the process that started it. Its value is that one's TMPDIR.
+// reaperMark makes a program that calls Own a reaper. Its value is the owner, a blank, and the owner's TMPDIR.
 const reaperMark = "PODKEEP_DEV_REAPER"
 
 // reaper is the end of a pipe that is open for as long as this process lives.
@@ -32,9 +32,8 @@ var reaper *os.File
 // of its temporary files, for which TMPDIR is set. A second process of the same program removes them all once this one
 // has ended. Call it first in main or TestMain: in the second process it does not return.
 func Own() error {
-	if dir := os.Getenv(reaperMark); dir != "" {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		if errors.Join(reap(context.Background()), os.RemoveAll(dir)) != nil {
+	if owner, dir, ok := strings.Cut(os.Getenv(reaperMark), " "); ok {
+		if err := reapAfter(context.Background(), owner, dir); err != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)
@@ -43,15 +42,23 @@ func Own() error {
 	if err != nil {
 		return err
 	}
-	if reaper, err = startReaper(dir); err != nil {
+	me := ownerName(os.Getpid())
+	if reaper, err = startReaper(me, dir); err != nil {
 		return fmt.Errorf("start a reaper: %w", err)
 	}
-	return errors.Join(os.Setenv("TMPDIR", dir), os.Setenv(ownerMark, ownerName(os.Getpid())))
+	return errors.Join(os.Setenv("TMPDIR", dir), os.Setenv(ownerMark, me))
+}
+
+// reapAfter reaps when the owner has ended. Its files are closed, the pipe to here among them, a moment before.
+func reapAfter(ctx context.Context, owner, dir string) error {
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	err := until(ctx, patience, owner+": end", func() bool { return !lives(owner) })
+	return errors.Join(err, reap(ctx), os.RemoveAll(dir))
 }
 
 // startReaper starts this program again, in a session of its own, so that what ends this one does not end it too. It is
 // owned by nobody.
-func startReaper(dir string) (alive *os.File, err error) {
+func startReaper(owner, dir string) (alive *os.File, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -69,7 +76,7 @@ func startReaper(dir string) (alive *os.File, err error) {
 			cmd.Env = append(cmd.Env, entry)
 		}
 	}
-	cmd.Env = append(cmd.Env, reaperMark+"="+dir)
+	cmd.Env = append(cmd.Env, reaperMark+"="+owner+" "+dir)
 	return alive, cmd.Start()
 }
 
