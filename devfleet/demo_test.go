@@ -11,6 +11,7 @@ import (
 
 // What `make demo` runs, on a fleet of another name.
 func TestTheDemoRunsToItsEnd(t *testing.T) {
+	t.Parallel()
 	const fleet = "fl-demo"
 	podkeep := podkeep(t)
 	t.Cleanup(func() {

@@ -19,6 +19,7 @@ import (
 
 // The Django example as its README has it: the image of Debian's packages, both Jobs, then the app with what they made.
 func TestTheDjangoExampleServesWhatItsJobsMade(t *testing.T) {
+	t.Parallel()
 	const name = "django-example"
 	if err := devfleet.Down(t.Context(), name, ""); err != nil {
 		t.Fatal(err)

@@ -15,7 +15,8 @@ import (
 // What can go wrong does, on real nodes. Each scene checks what the user is told, and that what the fault did not touch
 // runs on in the same containers since the same times; and it leaves the fleet well.
 func TestAFaultIsSaidAndHarmsNothingElse(t *testing.T) {
-	s := build(t, "fl-faults")
+	t.Parallel()
+	s := build(t, "fl-harm")
 	s.folder = "deploy"
 	s.populate()
 	s.serveForge()

@@ -42,6 +42,7 @@ spec:
 
 // A Job that fails twice and an Indexed one, on a real node; then their pods are pruned, and neither runs again.
 func TestJobsRunToTheirEndForReal(t *testing.T) {
+	t.Parallel()
 	const name = "job-e2e"
 	if err := devfleet.Down(t.Context(), name, ""); err != nil {
 		t.Fatal(err)

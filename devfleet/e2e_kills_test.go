@@ -28,6 +28,7 @@ const pushEvery = 10
 // A busy hour: pushes come while the controller is killed with -9 again and again, at random moments. Every container
 // that was ever started is one that a commit asked for, it was started once, and three served throughout.
 func TestABusyHourOfKillsRestartsNothing(t *testing.T) {
+	t.Parallel()
 	s := build(t, "fl-kills")
 	s.populate()
 	s.source = []string{"--source", s.path("fleet.git"), "--branch", "main"}

@@ -40,6 +40,7 @@ var stays = map[string]struct {
 // The manifests that the Kubernetes documentation teaches with, all at once on one node. Each has a namespace of its own.
 // Every image is one with a shell, and a program named perl, python3 or printenv in it only exits as it is told to.
 func TestTheDocumentationsShapesRunForReal(t *testing.T) {
+	t.Parallel()
 	const name = "fl-shapes"
 	if err := devfleet.Down(t.Context(), name, ""); err != nil {
 		t.Fatal(err)

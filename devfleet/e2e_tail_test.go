@@ -21,6 +21,7 @@ const counting = "localhost/counting:1"
 
 // What people ask pods for, on real nodes, one of them over SSH.
 func TestPodsAreTalkedTo(t *testing.T) {
+	t.Parallel()
 	s := talk(t, "fl-talk", 2, "n2")
 	s.Run("an image is loaded from a file into every node", func(t *testing.T) {
 		for _, n := range s.fleet.Nodes {
@@ -60,6 +61,7 @@ func TestPodsAreTalkedTo(t *testing.T) {
 
 // The figure of issue 3: 20 pods, 10,000 lines a second in all.
 func TestFollowingLosesNoLine(t *testing.T) {
+	t.Parallel()
 	const pods, lines, rate = 20, 12_000, 500
 	s := talk(t, "fl-tail", 3, "n1", "n2", "n3")
 	s.deploys("count", pods, fmt.Sprintf(`[count, "%d", "%d", term]`, lines, rate))

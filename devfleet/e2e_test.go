@@ -16,6 +16,7 @@ import (
 // The main job, for real: pushes become pods on three nodes, and stay so through what happens to nodes and to
 // the controller.
 func TestTheFleetFollowsGit(t *testing.T) {
+	t.Parallel()
 	s := raise(t, "fl-e2e")
 	foreign := s.on("n1", "podman", "run", "-d", "--pod", "new:foreign", "--label", "podkeep.io/cluster=another", "localhost/hello:v1")
 	s.start()

@@ -150,8 +150,9 @@ func remove(ctx context.Context, dir string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	_ = os.Remove(Root) // stays while other fleets are in it
-	removeParentCgroups()
+	if err := os.Remove(Root); err == nil || errors.Is(err, fs.ErrNotExist) { // stays while other fleets are in it
+		removeParentCgroups()
+	}
 	return nil
 }
 
