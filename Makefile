@@ -12,7 +12,7 @@ export GOFLAGS := $(strip $(filter-out -tags=% -buildvcs=%,$(GOFLAGS)) -buildvcs
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-APT         := podman conmon runc netavark aardvark-dns catatonit iptables busybox-static openssh-server nftables iproute2 git
+APT         := podman conmon runc netavark aardvark-dns catatonit iptables busybox-static openssh-server nftables iproute2 git gcc libc6-dev
 
 # Packages whose tests need real Podman; every other package is a unit.
 REAL := ./cmd/... ./devfleet/... ./drivers/podman/... ./docs/...
@@ -49,8 +49,7 @@ unit: ## the fast tests: no Podman, no root
 .PHONY: race
 race: ## the packages with goroutines, under the race detector (needs a C compiler)
 	$(call say,race)
-	@if command -v gcc >/dev/null; then set -x; CGO_ENABLED=1 go test -race $(RACY); \
-	else echo 'no gcc here: left out; apt-get install gcc libc6-dev brings it'; fi
+	CGO_ENABLED=1 go test -race $(RACY)
 
 .PHONY: fuzz
 fuzz: ## search for a minute with each fuzz target, side by side

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // A fleet may have an owner, a process without which it is good for nothing: that of a test. Such a fleet is removed once
@@ -24,9 +25,6 @@ const ownerMark = "PODKEEP_DEV_OWNER"
 
 // reaperMark makes a program that calls Own a reaper. Its value is the owner, a blank, and the owner's TMPDIR.
 const reaperMark = "PODKEEP_DEV_REAPER"
-
-// reaper is the end of a pipe that is open for as long as this process lives.
-var reaper *os.File
 
 // Own makes this process an owner: of the fleets that it makes, of its child processes and the fleets that they make, and
 // of its temporary files, for which TMPDIR is set. A second process of the same program removes them all once this one
@@ -43,7 +41,7 @@ func Own() error {
 		return err
 	}
 	me := ownerName(os.Getpid())
-	if reaper, err = startReaper(me, dir); err != nil {
+	if err := startReaper(me, dir); err != nil {
 		return fmt.Errorf("start a reaper: %w", err)
 	}
 	return errors.Join(os.Setenv("TMPDIR", dir), os.Setenv(ownerMark, me))
@@ -57,16 +55,17 @@ func reapAfter(ctx context.Context, owner, dir string) error {
 }
 
 // startReaper starts this program again, in a session of its own, so that what ends this one does not end it too. It is
-// owned by nobody.
-func startReaper(owner, dir string) (alive *os.File, err error) {
+// owned by nobody. It reads from a pipe whose other end is a descriptor that nobody closes for as long as this process lives.
+func startReaper(owner, dir string) error {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	in, alive, err := os.Pipe()
-	if err != nil {
-		return nil, err
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return err
 	}
+	in := os.NewFile(uintptr(pipe[0]), "owner")
 	defer in.Close()
 	cmd := exec.Command(self)
 	cmd.Dir, cmd.Stdin = "/", in
@@ -77,7 +76,7 @@ func startReaper(owner, dir string) (alive *os.File, err error) {
 		}
 	}
 	cmd.Env = append(cmd.Env, reaperMark+"="+owner+" "+dir)
-	return alive, cmd.Start()
+	return cmd.Start()
 }
 
 // reap ends the processes and removes the fleets whose owner has ended. It finds fleets below Root, and elsewhere by

@@ -107,7 +107,7 @@ func (h *host) learn(life context.Context, served string) {
 	h.load()
 	c := h.card
 	h.mu.Unlock()
-	if c.good(served, time.Now()) || sleep(life, c.Asked.Add(askPause).Sub(time.Now())) != nil {
+	if c.good(served, time.Now()) || sleep(life, time.Until(c.Asked.Add(askPause))) != nil {
 		return
 	}
 	c.Asked = time.Now()
