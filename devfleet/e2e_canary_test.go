@@ -35,7 +35,8 @@ const binaryCanary = "canary-nul-ee11\x00canary-after-nul-ff22"
 // What secrets hold is in the containers that ask for it and in Podman's store of secrets, and nowhere else: not in what any command
 // says, not in the log, not in labels, not in anybody's arguments, even where a hook prints it and fails and a runtime quotes it.
 func TestNoSecretLeavesItsContainer(t *testing.T) {
-	s := talk(t, "fl-canary", 1)
+	t.Parallel()
+	s := talk(t, "fl-canary", 2, "n2")
 	s.put("secrets.yaml", canarySecrets())
 	s.put("fine.yaml", canaryPod("fine", `args: [term]`, ""))
 	s.put("hook.yaml", canaryPod("hook", `args: [term]`,
@@ -82,10 +83,10 @@ func TestNoSecretLeavesItsContainer(t *testing.T) {
 			said[what+" of "+n.Name] = s.on(n.Name, "sh", "-c", script)
 		}
 	}
-	if why := said["log"]; !strings.Contains(why, "exited with 3") || !strings.Contains(why, "no-such-program") || !strings.Contains(said["secrets of n1"], "failed") {
+	if why := said["log"]; !strings.Contains(why, "exited with 3") || !strings.Contains(why, "no-such-program") || !strings.Contains(said["secrets of n1"], "failed") || !strings.Contains(said["secrets of n2"], "failed") {
 		t.Errorf("what should have failed did not:\n%s", why)
 	}
-	for _, where := range []string{"/status", "/metrics", "plan", "status", "history", "processes", "log", "pods of n1", "containers of n1", "secrets of n1"} {
+	for _, where := range []string{"/status", "/metrics", "plan", "status", "history", "processes", "log", "pods of n1", "containers of n1", "secrets of n1", "secrets of n2"} {
 		if len(said[where]) < 40 {
 			t.Errorf("%s: says next to nothing: %q", where, said[where])
 		}
