@@ -19,7 +19,7 @@ func Assemble(info Info, files []Parsed) Set {
 			failed: map[ID]string{}, held: map[string][]ID{}, foreign: map[string]foreign{},
 		},
 		origins: map[ID]Origin{}, configs: map[ID]config{}, suspended: map[string]bool{}, stems: map[string]Meta{},
-		exclusive: map[ID]bool{}, users: map[ID]ID{}, mounted: map[ID]mounted{}, room: maxVariables,
+		exclusive: map[ID]bool{}, users: map[ID]ID{}, mounted: map[ID]mounted{}, ways: map[string][]Meta{}, room: maxVariables,
 	}
 	a.set.Subject, _, _ = strings.Cut(strings.TrimSpace(info.Message), "\n")
 	a.set.AllowPrune = allowsPrune(info.Message)
@@ -50,8 +50,9 @@ type assembly struct {
 	exclusive  map[ID]bool    // claims for one pod at a time
 	users      map[ID]ID      // the workload that has such a claim
 	mounted    map[ID]mounted // what others may mount too
-	unreadable string         // a file that may hold anything
-	room       int            // bytes that further variables and files of volumes may take, see maxVariables
+	ways       map[string][]Meta
+	unreadable string // a file that may hold anything
+	room       int    // bytes that further variables and files of volumes may take, see maxVariables
 }
 
 // collect gathers the objects, without those that are there twice, and what others need to know of them.
@@ -70,21 +71,40 @@ func (a *assembly) collect(files []Parsed) []*object {
 			a.unreadable = f.Path
 		}
 		for i := range f.objects {
-			if o := &f.objects[i]; a.isFirst(o) {
-				all = append(all, o)
-			}
+			all = append(all, &f.objects[i])
 		}
 	}
-	return all
+	return a.single(all)
 }
 
-func (a *assembly) isFirst(o *object) bool {
-	if first, twice := a.origins[o.ID]; twice {
-		c := o.check()
-		c.refuse("metadata.name", "%s is already in %s; remove one of them", o.ID.said(), first)
-		a.set.Problems = append(a.set.Problems, c.found...)
-		return false
+// single leaves out those of which there are two, both: nobody can tell which is meant.
+func (a *assembly) single(all []*object) (single []*object) {
+	of := map[ID][]*object{}
+	for _, o := range all {
+		of[o.ID] = append(of[o.ID], o)
 	}
+	for _, o := range all {
+		if o.Kind == "Namespace" && o.Suspended {
+			a.suspended[o.Name] = true
+		}
+		same := of[o.ID]
+		if len(same) == 1 {
+			a.register(o)
+			single = append(single, o)
+			continue
+		}
+		c, other := o.check(), same[0]
+		if other == o {
+			other = same[1]
+		}
+		c.refuse("metadata.name", "%s is in %s too, so neither counts; remove one of them", o.ID.said(), other.Origin)
+		a.fail(o, c)
+		a.origins[o.ID] = o.Origin
+	}
+	return single
+}
+
+func (a *assembly) register(o *object) {
 	a.origins[o.ID] = o.Origin
 	a.set.held[o.File] = append(a.set.held[o.File], o.ID)
 	if cfg, ok := configOf(o); ok {
@@ -93,10 +113,6 @@ func (a *assembly) isFirst(o *object) bool {
 	if claim, ok := o.typed.(*corev1.PersistentVolumeClaim); ok {
 		a.exclusive[o.ID] = Claim{Object: claim}.Exclusive()
 	}
-	if o.Kind == "Namespace" && o.Suspended {
-		a.suspended[o.Name] = true
-	}
-	return true
 }
 
 // fail leaves the object out.
@@ -149,6 +165,17 @@ func (a *assembly) together(objects []*object) {
 	}
 	refused := map[ID]bool{}
 	writers := a.writers()
+	a.set.Nodes = slices.DeleteFunc(a.set.Nodes, func(n Node) bool {
+		c := byID[n.ID].check()
+		for _, other := range a.ways[n.Way()] {
+			if other.ID != n.ID {
+				c.refuse("spec.providerID", "is %s's too, %s: one host is one Node, so neither counts; remove one of them, or write where this one is", other.ID.said(), other.Origin)
+				a.fail(byID[n.ID], c)
+				return true
+			}
+		}
+		return false
+	})
 	for _, w := range slices.Clone(a.set.Workloads) {
 		c := byID[w.ID].check()
 		a.orderOne(c, w, byID)
@@ -194,6 +221,7 @@ func (a *assembly) nodes(o *object, n Node) {
 		return
 	}
 	a.set.Nodes = append(a.set.Nodes, n)
+	a.ways[n.Way()] = append(a.ways[n.Way()], n.Meta)
 }
 
 func (a *assembly) sort() {

@@ -38,7 +38,9 @@ func TestTheOrderOfFilesMakesNoDifference(t *testing.T) {
 	if shown(one) != shown(two) || wrongs(one) != wrongs(two) {
 		t.Errorf("%s\n%s", shown(one), shown(two))
 	}
-	if want := "b.yaml:4: Deployment/web: metadata.name: Deployment/default/web is already in a.yaml:2; remove one of them"; wrongs(one) != want {
+	want := "a.yaml:4: Deployment/web: metadata.name: Deployment/default/web is in b.yaml:1 too, so neither counts; remove one of them\n" +
+		"b.yaml:4: Deployment/web: metadata.name: Deployment/default/web is in a.yaml:2 too, so neither counts; remove one of them"
+	if wrongs(one) != want {
 		t.Error(wrongs(one))
 	}
 }
@@ -49,6 +51,39 @@ func TestANamespaceSuspendsWhatIsInIt(t *testing.T) {
 	for i, want := range []bool{true, false} {
 		if w := s.Workloads[i]; w.Suspended != want {
 			t.Errorf("%s: suspended is %v", w.ID, w.Suspended)
+		}
+	}
+}
+
+func TestANamespaceThatIsThereTwiceSuspendsIfOneDoes(t *testing.T) {
+	awake := "apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n"
+	for _, files := range [][]string{{awake, asleep}, {asleep, awake}} {
+		s := set("c", "a.yaml", files[0], "b.yaml", files[1], "web.yaml", deployment("web", "nginx"))
+		if w := s.Workloads[0]; !w.Suspended || len(s.Problems) != 2 {
+			t.Errorf("suspended is %v; %v", w.Suspended, s.Problems)
+		}
+	}
+}
+
+func TestTwoNodesAreNotOneHost(t *testing.T) {
+	node := func(name, id string) string {
+		return "apiVersion: v1\nkind: Node\nmetadata: {name: " + name + "}\nspec: {providerID: \"" + id + "\"}\n"
+	}
+	for _, c := range []struct {
+		one, two string
+		same     bool
+	}{
+		{"podman+ssh://root@192.0.2.1", "podman+ssh://root@192.0.2.1", true},
+		{"podman+ssh://root@Edge.example", "podman+ssh://root@edge.example:22/", true},
+		{"podman+ssh://root@[2001:db8::1]:22/run/a.sock", "podman+ssh://root@[2001:DB8::1]/run/a.sock/", true},
+		{"podman+unix:///run/podman/podman.sock", "podman+unix:///run//podman/podman.sock", true},
+		{"podman+ssh://root@192.0.2.1", "podman+ssh://ann@192.0.2.1", false},
+		{"podman+ssh://root@192.0.2.1", "podman+ssh://root@192.0.2.1:2222", false},
+		{"podman+ssh://root@192.0.2.1/run/a.sock", "podman+ssh://root@192.0.2.1/run/b.sock", false},
+	} {
+		s := set("c", "a.yaml", node("n1", c.one), "b.yaml", node("n2", c.two), "c.yaml", node("n3", "podman+unix:///c"))
+		if same := len(s.Nodes) == 1 && len(s.Problems) == 2; same != c.same {
+			t.Errorf("%s and %s: %d Nodes, %v", c.one, c.two, len(s.Nodes), s.Problems)
 		}
 	}
 }

@@ -319,8 +319,10 @@ type History struct {
 	At map[string]Set
 	// Ancestor says of each commit that live pods and receipts name whether HEAD descends from it (or is it).
 	Ancestor map[string]bool
-	// Gone are Nodes that an ancestor held and HEAD does not, in their last form.
-	Gone []Node
+	// Gone are Nodes that an ancestor held and HEAD does not, in their last form. A Node of HEAD that is reached as one of them was is
+	// that host under another name: Renamed has it by the old one, which is not among Gone.
+	Gone    []Node
+	Renamed map[string]string
 	// Fetched is when the last successful fetch began. Err is why the newest fetch or load failed, or "".
 	Fetched   time.Time
 	Err       string

@@ -3,6 +3,7 @@ package manifest
 import (
 	"net/netip"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -156,6 +157,18 @@ func capacity(s string) (r Resources, why string) {
 		return r, "cpu and memory must both be there"
 	}
 	return r, ""
+}
+
+// Way is how the host is reached, in one form however providerID writes it. Two Nodes with one way are one host.
+func (n Node) Way() string {
+	u, err := url.Parse(n.ProviderID)
+	if err != nil {
+		return n.ProviderID
+	}
+	if u.Scheme == "podman+ssh" {
+		u.Host = "[" + strings.ToLower(u.Hostname()) + "]:" + or(u.Port(), "22")
+	}
+	return u.Scheme + " " + u.User.String() + " " + u.Host + " " + path.Clean("/"+u.Path)
 }
 
 // nodeOf is the Node of an object that passed its checks.

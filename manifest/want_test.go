@@ -144,8 +144,9 @@ func TestWhatDoesNotLoadStaysAsItWas(t *testing.T) {
 			"Namespace/default of h\nDeployment/default/web of p1 nginx:1 suspended: " + held, ""},
 		{"a held Namespace suspends what HEAD has", set("h", "a.yaml", web2, "web.yaml", torn), []Set{set("p1", "web.yaml", asleep)},
 			"Namespace/default of p1: " + fmt.Sprintf(whole, "p1") + "\nDeployment/default/web of h nginx:2 suspended", ""},
-		{"an object that is there twice is there once", set("h", "a.yaml", web2, "web.yaml", web1), []Set{set("p1", "web.yaml", web1)},
-			"Deployment/default/web of h nginx:2", ""},
+		{"of an object that is there twice neither counts", set("h", "a.yaml", web2, "web.yaml", web1), []Set{set("p1", "web.yaml", web1)},
+			"Deployment/default/web of p1 nginx:1: web.yaml:4 does not load at h (Deployment/web: metadata.name: Deployment/default/web is in a.yaml:1 too, " +
+				"so neither counts; remove one of them), so its form of p1 stays", ""},
 	} {
 		h := History{Head: c.head, Line: c.line}
 		before := shown(h.Head)

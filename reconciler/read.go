@@ -101,6 +101,7 @@ func (r *reader) blank(from reading) manifest.History {
 // fleet are the Nodes of HEAD, and those that left it; why says why there may be more of them.
 type fleet struct {
 	head, gone []manifest.Node
+	renamed    map[string]string
 	why        string
 }
 
@@ -108,9 +109,15 @@ type fleet struct {
 // in a file that is in error, nor, where the source has no past, in one that may have been damaged. Once it was, a file that
 // breaks does not change that.
 func (r *reader) fleet(from reading) fleet {
-	var f fleet
+	f := fleet{renamed: map[string]string{}}
 	for _, n := range from.nodes {
-		if !slices.ContainsFunc(from.head.Nodes, func(h manifest.Node) bool { return h.Name == n.Name }) {
+		named := slices.ContainsFunc(from.head.Nodes, func(h manifest.Node) bool { return h.Name == n.Name })
+		as := slices.IndexFunc(from.head.Nodes, func(h manifest.Node) bool { return h.Way() == n.Way() })
+		switch {
+		case named:
+		case as >= 0:
+			f.renamed[n.Name] = from.head.Nodes[as].Name
+		default:
 			f.gone = append(f.gone, n)
 		}
 	}
@@ -149,7 +156,7 @@ func (r *reader) history(ctx context.Context, from reading, f fleet, s live.Snap
 	defer cancel()
 	r.renew(from)
 	h := r.blank(from)
-	h.Head, h.Fetched, h.Gone, h.Decisions = from.head, from.fetched, f.gone, from.decisions
+	h.Head, h.Fetched, h.Gone, h.Renamed, h.Decisions = from.head, from.fetched, f.gone, f.renamed, from.decisions
 	h.Head.Nodes, h.Err = f.head, cmp.Or(h.Err, f.why)
 	used := map[string]manifest.Set{}
 	h.At, h.Ancestor = r.named(ctx, &h, s, used)

@@ -33,7 +33,7 @@ var kinds = map[string]string{
 // words are all that can be said of an object. A flag alone means "true"; "=" with nothing after takes it back.
 var words = strings.Fields(`image replicas surge unavail strategy deadline min-ready suspend paused config secret env
 	completions parallel indexed backoff per-index max-failed ttl active-deadline halt
-	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain silence capacity init wave needs hook hook-delete claim mode`)
+	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain at silence capacity init wave needs hook hook-delete claim mode`)
 
 // say reads words on top of what the object says already.
 func (o object) say(tokens []string) (object, error) {
@@ -157,7 +157,7 @@ func (o object) meta() m {
 }
 
 func (o object) node() m {
-	spec := m{"providerID": "podman+ssh://root@" + o.name + "/run/podman/podman.sock"}
+	spec := m{"providerID": "podman+ssh://root@" + cmp.Or(o.words["at"], o.name) + "/run/podman/podman.sock"}
 	if o.words["cordon"] != "" {
 		spec["unschedulable"] = true
 	}

@@ -47,6 +47,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -124,13 +125,22 @@ func (s *Sim) start(c *controller) {
 	c.rec = reconciler.New(reconciler.Options{
 		Source: c.source,
 		Open: func(_ context.Context, n manifest.Node) (drivers.Driver, error) {
-			return c.world.Open(n.Name, cluster, c.fuse), nil
+			return c.world.Open(hostOf(n), cluster, c.fuse), nil
 		},
 		Cluster: cluster,
 		Now:     func() time.Time { return s.now },
 		Serial:  true,
 		Log:     quiet(),
 	})
+}
+
+// hostOf is the host that a Node's providerID leads to.
+func hostOf(n manifest.Node) string {
+	u, err := url.Parse(n.ProviderID)
+	if err != nil {
+		return n.Name
+	}
+	return u.Hostname()
 }
 
 func quiet() *logrus.Logger {
