@@ -156,7 +156,7 @@ func ParseReceipt(labels map[string]string) (r Receipt, ok bool) {
 	step, _ := strconv.Atoi(labels[LabelStep])
 	return Receipt{
 		App: app, Verb: labels[LabelReceipt], Rev: labels[LabelRev], Gen: gen, Commit: labels[LabelCommit],
-		Step: step, Steps: labels[LabelSteps], Time: at, Why: Words(labels[LabelWhy]), Node: labels[LabelNode],
+		Step: step, Steps: labels[LabelSteps], Time: at, Why: Words(labels[LabelWhy]), Node: labels[LabelNode], Source: labels[LabelSource],
 	}, true
 }
 

@@ -133,4 +133,5 @@ type Receipt struct {
 	Time   time.Time
 	Why    string
 	Node   string // of a claim's receipts
+	Source string // who wrote it
 }

@@ -113,7 +113,7 @@ func otherClustersFile(s *stage) {
 func receipt(s *stage) {
 	want := live.Receipt{
 		App: manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}, Verb: live.Promoted, Rev: "v1-abcdef", Gen: 3,
-		Commit: "c0ffee", Step: 2, Steps: "s", Time: time.Date(2026, 3, 1, 14, 0, 0, 5, time.UTC), Why: "web: 3 of 3, & all = well",
+		Commit: "c0ffee", Step: 2, Steps: "s", Time: time.Date(2026, 3, 1, 14, 0, 0, 5, time.UTC), Why: "web: 3 of 3, & all = well", Source: "tests",
 	}
 	s.ok(s.Put(s.ctx(), manifest.File{Name: want.Name(), Labels: want.Labels(Cluster, "tests")}))
 	n := s.look()

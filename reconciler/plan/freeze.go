@@ -10,7 +10,7 @@ import (
 // frozen says why nothing may be done with a workload at all.
 func (w *world) frozen(app manifest.ID) string {
 	if source, ok := w.alien[app]; ok {
-		return fmt.Sprintf("its pods belong to source %s under the same cluster name; --adopt takes them over", source)
+		return fmt.Sprintf("it belongs to source %s under the same cluster name; --adopt takes it over", source)
 	}
 	if w.h.Proposal {
 		return ""

@@ -348,7 +348,7 @@ func (d *dice) snapshot(h manifest.History) (s live.Snapshot) {
 		}
 		n.Pods = once(n.Pods, func(p live.Pod) string { return p.Name })
 		for range d.of(4) {
-			n.Receipts = append(n.Receipts, d.receipt(pick(d, revs)))
+			n.Receipts = append(n.Receipts, d.receipt(h, pick(d, revs)))
 		}
 		n.Receipts = once(n.Receipts, live.Receipt.Name)
 		for range d.of(3) {
@@ -418,9 +418,9 @@ func (d *dice) container(name string) live.Container {
 	return c
 }
 
-func (d *dice) receipt(r manifest.Revision) live.Receipt {
+func (d *dice) receipt(h manifest.History, r manifest.Revision) live.Receipt {
 	verbs := []string{live.Began, live.Promoted, live.Halted, live.Resumed, live.Failed, live.Done}
 	return live.Receipt{
-		App: r.App, Verb: pick(d, verbs), Rev: r.Rev, Gen: 1 + d.of(3), Commit: pick(d, commits), Time: d.past(), Why: "because",
+		App: r.App, Verb: pick(d, verbs), Rev: r.Rev, Gen: 1 + d.of(3), Commit: pick(d, commits), Time: d.past(), Why: "because", Source: h.Source,
 	}
 }

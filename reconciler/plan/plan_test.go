@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,12 @@ func history(head manifest.Set) manifest.History {
 // fleet is a node for each name, which answers and runs the pods given for it.
 func fleet(pods map[string][]live.Pod, receipts []live.Receipt, names ...string) live.Snapshot {
 	var s live.Snapshot
+	receipts = slices.Clone(receipts)
+	for i := range receipts {
+		if receipts[i].Source == "" {
+			receipts[i].Source = source
+		}
+	}
 	for _, name := range names {
 		s.Nodes = append(s.Nodes, live.Node{
 			Name: name, Known: true, Room: manifest.Resources{MilliCPU: 4000, Memory: 4 << 30}, Pods: pods[name], Receipts: receipts,
@@ -224,6 +231,31 @@ func TestWhileANodeIsAboutToSayHowBigItIsNoRevisionIsRejected(t *testing.T) {
 		if !strings.Contains(p.String(), "-"+c.verb+"-") || !strings.Contains(p.String(), c.waits) {
 			t.Errorf("unsized for %v: want %s and %q:\n%s", c.unsized, c.verb, c.waits, p)
 		}
+	}
+}
+
+func TestReceiptsOfAnotherSourceAreItsOwn(t *testing.T) {
+	head := commit(t, "a1", nodes("n1", "n2"), deployment("web", 1, ""))
+	theirs := live.Receipt{
+		App: manifest.ID{Kind: "Job", Namespace: "default", Name: "migrate"}, Verb: live.Done, Rev: "v1-aaaaaa", Gen: 1, Commit: "a1", Time: noon,
+		Source: "git.example.com/other",
+	}
+	on := func(r live.Receipt) live.Snapshot {
+		have := fleet(nil, promoted(head, "web"), "n1", "n2")
+		have.Nodes[0].Receipts = append(have.Nodes[0].Receipts, r)
+		return have
+	}
+	h := history(head)
+	if p := Make(h, on(theirs), noon); strings.Contains(p.String(), "migrate") {
+		t.Errorf("touched:\n%s", p)
+	}
+	theirs.App.Kind, theirs.App.Name = "Deployment", "web"
+	if p := Make(h, on(theirs), noon); len(p.Actions) > 0 || app(p, "web").State != Held || !strings.Contains(app(p, "web").Why, theirs.Source) {
+		t.Errorf("of one name: %s %s\n%s", app(p, "web").State, app(p, "web").Why, p)
+	}
+	h.Adopt = true
+	if p := Make(h, on(theirs), noon); app(p, "web").State == Held || !strings.Contains(p.String(), "run ") {
+		t.Errorf("adopted: %s\n%s", app(p, "web").State, p)
 	}
 }
 

@@ -50,6 +50,9 @@ func (w *world) copyReceipts() {
 		}
 	}
 	for _, app := range apps {
+		if w.alien[app] != "" {
+			continue
+		}
 		keep := w.keeps(app)
 		for _, r := range w.receipts[app] {
 			for _, n := range nodes {

@@ -237,11 +237,18 @@ func (w *world) judge(n *node, l live.Pod, wl *manifest.Workload) *pod {
 	return p
 }
 
-// addReceipts joins what all nodes hold: of two with one name the earlier counts.
+// addReceipts joins what all nodes hold: of two with one name the earlier counts. What another source wrote is its own.
 func (w *world) addReceipts() {
 	byName := map[string]live.Receipt{}
 	for _, n := range w.nodes {
 		for _, r := range n.Receipts {
+			if r.Source != w.h.Source && !w.h.Adopt {
+				w.alien[r.App] = r.Source
+				continue
+			}
+			if now, renamed := w.h.Renamed[r.Node]; renamed {
+				r.Node = now
+			}
 			name := r.Name()
 			if old, ok := byName[name]; !ok || r.Time.Before(old.Time) || r.Time.Equal(old.Time) && r.Rev < old.Rev {
 				byName[name] = r
