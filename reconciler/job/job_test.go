@@ -256,7 +256,8 @@ func TestNext(t *testing.T) {
 			"running +0.0 -0.0 -0.0"},
 
 		{"a pod on a silent node counts as active", wl(), []Pod{p(0, 0, Active, unseen)}, Ledger{}, "running"},
-		{"a pod on a node that is drained is replaced", wl(), []Pod{p(0, 0, Active, func(p *Pod) { p.Moving = true })}, Ledger{}, "running +0.1 -0.0"},
+		{"a pod on a node that is drained is stopped, and replaced once that is seen", wl(),
+			[]Pod{p(0, 0, Active, func(p *Pod) { p.Moving = true })}, Ledger{}, "running -0.0"},
 		{"but not before it is gone, where podReplacementPolicy says Failed", wl(strict),
 			[]Pod{p(0, 0, Active, func(p *Pod) { p.Moving = true })}, Ledger{}, "running -0.0"},
 		{"a pod that is being stopped is replaced", wl(), []Pod{p(0, 0, Stopping)}, Ledger{}, "running +0.1"},

@@ -295,7 +295,7 @@ func (s *state) occupies(i int) bool {
 	if !s.mine(p) {
 		return false
 	}
-	return p.State == Active && (!s.leaving[i] || s.strict()) || p.State == Stopping && s.strict()
+	return p.State == Active || p.State == Stopping && s.strict()
 }
 
 // strict says that a pod is replaced only when it is gone.
