@@ -91,11 +91,20 @@ func (w *world) keeps(app manifest.ID) func(live.Receipt) bool {
 	sort.Sort(sort.Reverse(sort.IntSlice(gens)))
 	gens = gens[:min(keptGens, len(gens))]
 	return func(r live.Receipt) bool {
-		if r.Verb == live.Tallied && !w.keepsTally(r) {
+		if r.Verb == live.Tallied && !w.keepsTally(r) || w.outdated(r) {
 			return false
 		}
 		return r.Gen == promoted || slices.Contains(gens, r.Gen)
 	}
+}
+
+// outdated says whether a halt or a resumption is not the newest of its generation: what was before it is in force no more.
+func (w *world) outdated(r live.Receipt) bool {
+	halts := func(r live.Receipt) bool { return r.Verb == live.Halted || r.Verb == live.Resumed }
+	return halts(r) && slices.ContainsFunc(w.receipts[r.App], func(other live.Receipt) bool {
+		return halts(other) && other.Gen == r.Gen && other.Rev == r.Rev &&
+			(other.Step > r.Step || other.Step == r.Step && other.Verb == live.Resumed && r.Verb == live.Halted)
+	})
 }
 
 // moved says whether, since HEAD's revision of a workload was rejected, a commit asked for another one and a later one came
