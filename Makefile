@@ -18,7 +18,7 @@ APT         := podman conmon runc netavark aardvark-dns catatonit iptables busyb
 REAL := ./cmd/... ./devfleet/... ./drivers/podman/... ./docs/...
 
 # Packages with goroutines of their own whose tests are fast.
-RACY := ./reconciler ./sources ./sources/dir ./drivers/fake ./status
+RACY := ./reconciler ./sources ./sources/dir ./sources/files ./drivers/fake ./status
 
 # What is fuzzed: PACKAGE:TARGET.
 FUZZ     := manifest:FuzzParse reconciler/plan:FuzzMake sources/git:FuzzTree
