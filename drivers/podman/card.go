@@ -107,7 +107,7 @@ func (h *host) learn(life context.Context, served string) {
 	h.load()
 	c := h.card
 	h.mu.Unlock()
-	if c.good(served, time.Now()) || sleep(life, time.Until(c.Asked.Add(askPause))) != nil {
+	if c.good(served, time.Now()) || wait(life, time.Until(c.Asked.Add(askPause))) != nil {
 		return
 	}
 	c.Asked = time.Now()
@@ -130,7 +130,7 @@ func (h *host) lock(ctx context.Context) (unlock func(), err error) {
 		return func() {}, nil // without a place to keep it everybody asks for himself
 	}
 	for unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-		if err := sleep(ctx, lockPause); err != nil {
+		if err := wait(ctx, lockPause); err != nil {
 			_ = file.Close()
 			return nil, err
 		}
@@ -183,16 +183,5 @@ func (h *host) tell(ctx context.Context, poke chan<- struct{}) {
 		case poke <- struct{}{}:
 		case <-ctx.Done():
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }

@@ -16,7 +16,7 @@ type talkative struct{ asked int }
 
 func (a *talkative) ask(ctx context.Context) (live.Facts, error) {
 	a.asked++
-	return live.Facts{Podman: "4.3.1", CPUs: 4, Memory: 8 << 30}, sleep(ctx, time.Second)
+	return live.Facts{Podman: "4.3.1", CPUs: 4, Memory: 8 << 30}, wait(ctx, time.Second)
 }
 
 // learnt looks once and gives what is known when nothing is under way any more.
@@ -96,7 +96,7 @@ func TestAQuestionOfOneThatDiedIsGivenTime(t *testing.T) {
 		var asked []time.Duration
 		ask := func(ctx context.Context) (live.Facts, error) {
 			asked = append(asked, time.Since(began))
-			return live.Facts{}, sleep(ctx, time.Hour)
+			return live.Facts{}, wait(ctx, time.Hour)
 		}
 		for range 20 {
 			life, die := context.WithTimeout(t.Context(), time.Second)
