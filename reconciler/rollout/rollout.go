@@ -171,8 +171,8 @@ func (s state) deadline(step Step) Step {
 		step.Wake = earliest(step.Wake, s.now.Add(rest))
 		return step
 	}
-	if s.ledger.Imposed != "" {
-		return s.note(live.Resumed, "the deadline starts over: "+s.ledger.Imposed, step)
+	if why := s.imposed(); why != "" {
+		return s.note(live.Resumed, "the deadline starts over: "+why, step)
 	}
 	why := fmt.Sprintf("%d of %d available after %s", s.available(s.w.Revision.Rev), s.w.Replicas, limit)
 	if s.ledger.Trouble != "" {

@@ -73,6 +73,8 @@ func TestNext(t *testing.T) {
 		want     map[string]int
 		receipts []string
 	}
+	minReady := workload("b", 3, 1, 0)
+	minReady.Strategy.MinReady = 5 * time.Minute
 	recreate := workload("b", 3, 0, 0)
 	recreate.Strategy.Type = manifest.Recreate
 	paused := workload("b", 4, 1, 1)
@@ -163,6 +165,31 @@ func TestNext(t *testing.T) {
 		{
 			claim: "Recreate waits until the last old pod is gone",
 			w:     recreate, pods: pods("a-"), ledger: Ledger{Receipts: begunB}, phase: Rolling, want: map[string]int{"b": 0},
+		},
+		{
+			claim: "its deadline starts over while the old ones end",
+			w:     recreate, pods: pods("a-", "a-"), ledger: Ledger{Receipts: begunB}, after: 10 * time.Minute,
+			phase: Rolling, want: map[string]int{"b": 0}, receipts: []string{live.Resumed},
+		},
+		{
+			claim: "as that of one that stops first does",
+			w:     workload("b", 1, 1, 0), pods: pods("a-"), ledger: Ledger{Receipts: begunB, StopOld: true, StopWhy: "one at a time"}, after: 10 * time.Minute,
+			phase: Rolling, want: map[string]int{"a": 0, "b": 0}, receipts: []string{live.Resumed},
+		},
+		{
+			claim: "a pod that ends beside a new one that is not well gives it no more time",
+			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a-", "b?"), ledger: Ledger{Receipts: begunB}, after: 10 * time.Minute,
+			phase: Starting, want: map[string]int{"a": 3, "b": 1}, receipts: []string{live.Failed},
+		},
+		{
+			claim: "progress is a pod that became available, minReadySeconds after it was ready",
+			w:     minReady, pods: pods("a", "a", "b", "b?"), ledger: Ledger{Receipts: begunB}, after: 14 * time.Minute,
+			phase: Rolling, want: map[string]int{"a": 2, "b": 2},
+		},
+		{
+			claim: "and the deadline counts from then",
+			w:     minReady, pods: pods("a", "a", "b", "b?"), ledger: Ledger{Receipts: begunB}, after: 15 * time.Minute,
+			phase: Starting, want: map[string]int{"a": 2, "b": 2}, receipts: []string{live.Failed},
 		},
 		{
 			claim: "Recreate then starts the new ones",

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"sort"
 	"time"
 
@@ -85,17 +86,31 @@ func (s state) halted() bool {
 	return h != nil && (r == nil || r.Step < h.Step)
 }
 
+// progress is when a pod of HEAD's revision became available last: minReadySeconds after it was ready.
 func (s state) progress() time.Time {
 	last := s.top.Time
 	if r := s.verdicts[live.Resumed]; r != nil && r.Time.After(last) {
 		last = r.Time
 	}
 	for _, p := range s.pods {
-		if p.Rev == s.w.Revision.Rev && p.Available && p.Since.After(last) {
-			last = p.Since
+		if at := p.Since.Add(s.w.Strategy.MinReady); p.Rev == s.w.Revision.Rev && p.Available && at.After(last) {
+			last = at
 		}
 	}
 	return last
+}
+
+// imposed is what podkeep itself holds up: what the fleet does, and old pods that have to go first and take their time to end.
+func (s state) imposed() string {
+	if s.ledger.Imposed != "" || !s.ledger.StopOld && s.w.Strategy.Type != manifest.Recreate {
+		return s.ledger.Imposed
+	}
+	for _, p := range s.pods {
+		if p.Rev != s.w.Revision.Rev && p.Stopping {
+			return fmt.Sprintf("a pod of %s has to go first, and is ending", live.ShortRev(p.Rev))
+		}
+	}
+	return ""
 }
 
 // finished says whether a run-to-completion pod has ended and is not to be run again.
