@@ -19,7 +19,7 @@ func (w *world) prune() {
 	}
 	why := w.mayPrune()
 	if why == "" {
-		why = w.overBudget(left)
+		why = w.overBudget(w.doomed())
 	}
 	if why != "" {
 		w.note("nothing is pruned: " + why)
@@ -39,6 +39,11 @@ func (w *world) left() []manifest.ID {
 	}
 	sort.Slice(apps, func(i, j int) bool { return apps[i].Less(apps[j]) })
 	return apps
+}
+
+// doomed are those of them that nothing of their own keeps.
+func (w *world) doomed() []manifest.ID {
+	return slices.DeleteFunc(w.left(), func(app manifest.ID) bool { return w.keepsPods(app) != "" })
 }
 
 // mayPrune says why nothing at all may be pruned now.
@@ -62,7 +67,7 @@ func empty(s manifest.Set) bool {
 	return len(s.Workloads)+len(s.Namespaces)+len(s.ConfigMaps)+len(s.Secrets)+len(s.Claims) == 0
 }
 
-// overBudget says whether too many workloads would go at once without somebody having said so.
+// overBudget says whether too many workloads, all that would go, would go at once without somebody having said so.
 func (w *world) overBudget(left []manifest.ID) string {
 	total := 0
 	for _, pods := range w.pods {
