@@ -82,6 +82,8 @@ func (w *world) tellGone() {
 			continue
 		}
 		switch left := len(n.Pods); {
+		case n.hidden != "":
+			w.note(fmt.Sprintf("%s may be in %s, which does not load: what runs there stays", n.Name, n.hidden))
 		case n.reach != answers:
 			w.note(n.Name + " left Git and does not answer: held until it can be drained")
 		case left > 0:

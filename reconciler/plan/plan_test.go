@@ -234,6 +234,24 @@ func TestWhileANodeIsAboutToSayHowBigItIsNoRevisionIsRejected(t *testing.T) {
 	}
 }
 
+func TestANodeIsNotDrainedWhileItMayBeInAFileThatDoesNotLoad(t *testing.T) {
+	before := commit(t, "a1", nodes("n1"), nodes("n2"), deployment("web", 1, ""))
+	for _, c := range []struct{ file, does, says string }{
+		{"kind: [Node", "", "n1 may be in f0.yaml, which does not load: what runs there stays"},
+		{"# n1 is no more", "run ", "n1 left Git: draining, 1 pods left"},
+	} {
+		head := manifest.Assemble(manifest.Info{Commit: "b2", Parent: "a1", Time: noon, Message: "b2"}, []manifest.Parsed{
+			manifest.Parse("f0.yaml", []byte(c.file)), manifest.Parse("f1.yaml", []byte(nodes("n2"))), manifest.Parse("f2.yaml", []byte(deployment("web", 1, ""))),
+		})
+		h := history(head)
+		h.Root, h.Gone, h.Ancestor["a1"] = false, before.Nodes[:1], true
+		p := Make(h, fleet(map[string][]live.Pod{"n1": {running(before, "web", 0)}}, promoted(before, "web"), "n1", "n2"), noon)
+		if notes := strings.Join(p.Notes, "\n"); !strings.Contains(notes, c.says) || len(p.Actions) > 0 != (c.does != "") || !strings.Contains(p.String(), c.does) {
+			t.Errorf("%s: want %q and %q:\n%s", c.file, c.does, c.says, p)
+		}
+	}
+}
+
 func TestReceiptsOfAnotherSourceAreItsOwn(t *testing.T) {
 	head := commit(t, "a1", nodes("n1", "n2"), deployment("web", 1, ""))
 	theirs := live.Receipt{

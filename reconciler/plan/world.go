@@ -2,6 +2,7 @@ package plan
 
 import (
 	"sort"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -27,11 +28,12 @@ const (
 // node is a host as the plan sees it.
 type node struct {
 	live.Node
-	want  manifest.Node
-	gone  bool // left HEAD
-	reach reach
-	host  *schedule.Host // nil unless it answers and is in HEAD
-	begun []begun
+	want   manifest.Node
+	gone   bool   // left HEAD
+	hidden string // a file that does not load, in which it may be still though it left HEAD
+	reach  reach
+	host   *schedule.Host // nil unless it answers and is in HEAD
+	begun  []begun
 }
 
 // silentSince is when the node was last heard, or when this controller began to listen.
@@ -100,9 +102,11 @@ func (w *world) addNodes(have live.Snapshot) {
 	for _, n := range w.want.Nodes {
 		add(n, false)
 	}
+	hidden := strings.Join(w.h.Broken(), ", ")
 	for _, n := range w.h.Gone {
 		if _, ok := seen[n.Name]; ok {
 			add(n, true)
+			w.nodes[len(w.nodes)-1].hidden = hidden
 		}
 	}
 	for name := range seen { // the local machine of a repository without Nodes
@@ -111,10 +115,10 @@ func (w *world) addNodes(have live.Snapshot) {
 	sort.Slice(w.nodes, func(i, j int) bool { return w.nodes[i].Name < w.nodes[j].Name })
 }
 
-// evicts says whether a pod of the workload has to leave the node: the node left HEAD, or carries a NoExecute taint that
+// evicts says whether a pod of the workload has to leave the node: the node left HEAD for certain, or carries a NoExecute taint that
 // the pod does not tolerate.
 func (n *node) evicts(wl *manifest.Workload) bool {
-	if n.gone {
+	if n.gone && n.hidden == "" {
 		return true
 	}
 	for i := range n.want.Taints {
