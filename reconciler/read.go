@@ -110,14 +110,18 @@ type fleet struct {
 // breaks does not change that.
 func (r *reader) fleet(from reading) fleet {
 	f := fleet{renamed: map[string]string{}}
+	names := map[string]bool{}
+	for _, n := range from.head.Nodes {
+		names[n.Name] = true
+	}
 	for _, n := range from.nodes {
-		named := slices.ContainsFunc(from.head.Nodes, func(h manifest.Node) bool { return h.Name == n.Name })
-		as := slices.IndexFunc(from.head.Nodes, func(h manifest.Node) bool { return h.Way() == n.Way() })
-		switch {
-		case named:
-		case as >= 0:
+		if names[n.Name] {
+			continue
+		}
+		way := n.Way()
+		if as := slices.IndexFunc(from.head.Nodes, func(h manifest.Node) bool { return h.Way() == way }); as >= 0 {
 			f.renamed[n.Name] = from.head.Nodes[as].Name
-		default:
+		} else {
 			f.gone = append(f.gone, n)
 		}
 	}
