@@ -70,6 +70,9 @@ func namesOf(env []corev1.EnvVar) (names []string) {
 // they are written, and for what is behind the = of a variable.
 func (g Gate) Words(text string) string {
 	forms := g.forms()
+	if len(forms) == 0 && !strings.ContainsAny(text, "=\n") && harmless(text) && len(text) <= longestWords && singleSpaced(text) {
+		return text // as most texts are, and each receipt's is in every look
+	}
 	text = cover(text[:min(len(text), longestRead)], forms)
 	text = assigned.hide(text, g.names)
 	text = cover(strings.Join(strings.Fields(Plain(text)), " "), forms)
@@ -125,6 +128,10 @@ const joiner = '\u200d'
 
 func harmless(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && (r < ' ' || r > '~') })
+}
+
+func singleSpaced(text string) bool {
+	return !strings.Contains(text, "  ") && strings.TrimSpace(text) == text
 }
 
 // forms are the ways in which the values may be written in a text, the longest first.
