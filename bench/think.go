@@ -105,12 +105,13 @@ func carryOut(p plan.Plan, nodes []live.Node, now time.Time) {
 	for _, n := range at {
 		slices.SortFunc(n.Pods, func(a, b live.Pod) int { return cmp.Compare(a.Name, b.Name) })
 		slices.SortFunc(n.Files, func(a, b live.File) int { return cmp.Compare(a.Name, b.Name) })
-		slices.SortFunc(n.Receipts, func(a, b live.Receipt) int { return cmp.Compare(a.Name(), b.Name()) })
+		slices.SortFunc(n.Receipts, func(a, b live.Receipt) int { return cmp.Compare(a.File, b.File) })
 	}
 }
 
 func put(n *live.Node, f manifest.File) {
 	if r, ok := live.ParseReceipt(f.Labels); ok {
+		r.File = f.Name
 		n.Receipts = append(n.Receipts, r)
 		return
 	}

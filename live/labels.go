@@ -30,18 +30,36 @@ const (
 	LabelInit       = "podkeep.io/init"       // comma-separated init containers in their order; a sidecar ends in "+"
 	LabelTry        = "podkeep.io/try"        // which attempt at its completion a Job's pod is
 
+	// What the template says of a pod, for those that choose among running pods, of older revisions too.
+	LabelLabels    = "podkeep.io/labels"    // the template's: "app=web,tier=front"
+	LabelPriority  = "podkeep.io/priority"  // a number; none is 0
+	LabelPortNames = "podkeep.io/portnames" // named container ports: "http=8080/tcp"
+	LabelHostname  = "podkeep.io/hostname"
+	LabelSubdomain = "podkeep.io/subdomain"
+	LabelProbes    = "podkeep.io/probes"  // which probes containers have: "web=startup+readiness"
+	LabelIP        = "podkeep.io/ip"      // the address that the plan gave it; none yet
+	LabelNetwork   = "podkeep.io/network" // version of how it is joined to networks; none for the host's own network
+
+	LabelSig = "podkeep.io/sig" // on pods, receipts, forms and identities: see Sign
+
 	LabelReceipt = "podkeep.io/receipt" // on a receipt: its verb
 	LabelStep    = "podkeep.io/step"
 	LabelSteps   = "podkeep.io/steps"
-	LabelNode    = "podkeep.io/node"   // on a claim's receipts: where its volume is
-	LabelTime    = "podkeep.io/time"   // RFC 3339, nanoseconds, UTC
-	LabelWhy     = "podkeep.io/why"    // never a secret's value
-	LabelObject  = "podkeep.io/object" // on a rev File: the Revision as JSON
-	LabelFiles   = "podkeep.io/files"  // on a rev File: comma-separated names of its config Files
+	LabelNode    = "podkeep.io/node"     // on a claim's receipts: where its volume is
+	LabelHost    = "podkeep.io/host"     // on an identity, and on receipts that speak of a host: its identity
+	LabelWay     = "podkeep.io/way"      // on an identity: how the host was reached when it was written
+	LabelHostKey = "podkeep.io/host-key" // on an identity: the SSH host key shown then
+	LabelBefore  = "podkeep.io/before"   // on a promoted receipt: revisions promoted before it, the newest first
+	LabelAnswers = "podkeep.io/answers"  // decisions that had been read when it was written
+	LabelOf      = "podkeep.io/of"       // on an adopted receipt: the source that is taken over
+	LabelTime    = "podkeep.io/time"     // RFC 3339, nanoseconds, UTC
+	LabelWhy     = "podkeep.io/why"      // never a secret's value
+	LabelObject  = "podkeep.io/object"   // on a rev File: the Revision as JSON
+	LabelFiles   = "podkeep.io/files"    // on a rev File: comma-separated names of its config Files
 )
 
 // PodName is how a pod is called on every node: cluster (unless default), kind (unless Pod or Deployment),
-// namespace (unless default), name, six digits of rev, slot.
+// namespace (unless default), name, six digits of rev, slot. No name of Kubernetes has a _, so no two workloads share one.
 func PodName(cluster string, app manifest.ID, rev string, slot int) string {
 	var parts []string
 	if cluster != "default" {
@@ -53,7 +71,7 @@ func PodName(cluster string, app manifest.ID, rev string, slot int) string {
 	if app.Namespace != "default" {
 		parts = append(parts, app.Namespace)
 	}
-	return strings.Join(append(parts, app.Name, ShortRev(rev), strconv.Itoa(slot)), "-")
+	return strings.Join(append(parts, app.Name), "_") + "-" + ShortRev(rev) + "-" + strconv.Itoa(slot)
 }
 
 // ShortRev is the first six hex digits of a rev.
@@ -83,6 +101,7 @@ func ParsePod(name string, labels map[string]string) (Pod, error) {
 		return Pod{}, fmt.Errorf("%s: label %s: %w", name, LabelGen, err)
 	}
 	p.Init = parseInit(labels[LabelInit])
+	p.Birth = parseBirth(labels)
 	p.Try, _ = strconv.Atoi(labels[LabelTry])
 	cpu, memory, _ := strings.Cut(labels[LabelRoom], ",")
 	p.Room.MilliCPU, _ = strconv.ParseInt(cpu, 10, 64)
@@ -110,33 +129,38 @@ func PodLabels(p Pod) map[string]string {
 	if p.Try > 0 {
 		labels[LabelTry] = strconv.Itoa(p.Try)
 	}
+	p.Birth.write(labels)
 	return labels
 }
 
-// Name is the receipt's File name: the same transition has the same name, so writing it twice is writing it once. The revision
-// is part of it: two controllers that did not see each other's may have begun one generation with two.
-func (r Receipt) Name() string {
-	what := fmt.Sprintf("%s-%d", r.Verb, r.Step)
-	if r.Rev != "" {
-		what = ShortRev(r.Rev) + "-" + what
-	}
-	return fileName("receipt", r.App, fmt.Sprintf("g%d-%s", r.Gen, what))
+// Name is the name of the File in which a key's owner writes the receipt down: the same transition has the same name, so writing it
+// twice is writing it once. It ends in a digest of all that makes it another transition, so no two of them meet.
+func (r Receipt) Name(signer string) string {
+	digest := digest(r.Source, r.App.String(), strconv.Itoa(r.Gen), r.Rev, r.Verb, strconv.Itoa(r.Step), r.Host, r.Of, signer)
+	return fmt.Sprintf("receipt-%s-g%d-%s-%s", clip(r.App.Name), r.Gen, r.Verb, digest)
 }
 
+// Same says whether two receipts are of one transition, whoever wrote them.
+func (r Receipt) Same(other Receipt) bool { return r.Name("") == other.Name("") }
+
 // Labels say all of the receipt; ParseReceipt reads them back.
-func (r Receipt) Labels(cluster, source string) map[string]string {
+func (r Receipt) Labels(cluster string) map[string]string {
 	labels := map[string]string{
-		LabelCluster: cluster, LabelSource: source, LabelReceipt: r.Verb, LabelApp: r.App.String(),
+		LabelCluster: cluster, LabelSource: r.Source, LabelReceipt: r.Verb, LabelApp: r.App.String(),
 		LabelRev: r.Rev, LabelGen: strconv.Itoa(r.Gen), LabelCommit: r.Commit, LabelStep: strconv.Itoa(r.Step),
 		LabelSteps: r.Steps, LabelTime: r.Time.UTC().Format(time.RFC3339Nano), LabelWhy: Words(r.Why),
 	}
-	if r.Node != "" {
-		labels[LabelNode] = r.Node
+	for label, value := range map[string]string{
+		LabelNode: r.Node, LabelHost: r.Host, LabelOf: r.Of, LabelBefore: Join(r.Before), LabelAnswers: Join(r.Answers),
+	} {
+		if value != "" {
+			labels[label] = value
+		}
 	}
 	return labels
 }
 
-// ParseReceipt reads a receipt from its labels. ok is false when the labels are not a receipt's.
+// ParseReceipt reads a receipt from its labels; who signed it is not among them. ok is false when the labels are not a receipt's.
 func ParseReceipt(labels map[string]string) (r Receipt, ok bool) {
 	if labels[LabelReceipt] == "" {
 		return Receipt{}, false
@@ -157,7 +181,15 @@ func ParseReceipt(labels map[string]string) (r Receipt, ok bool) {
 	return Receipt{
 		App: app, Verb: labels[LabelReceipt], Rev: labels[LabelRev], Gen: gen, Commit: labels[LabelCommit],
 		Step: step, Steps: labels[LabelSteps], Time: at, Why: Words(labels[LabelWhy]), Node: labels[LabelNode], Source: labels[LabelSource],
+		Host: labels[LabelHost], Of: labels[LabelOf], Before: inOrder(labels[LabelBefore]), Answers: list(labels[LabelAnswers]),
 	}, true
+}
+
+func inOrder(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
 }
 
 func list(s string) []string {
@@ -179,18 +211,21 @@ func Restarts(attempt int) int { return attempt / 100 }
 // Row is how many of those restarts came in a row.
 func Row(attempt int) int { return attempt % 100 }
 
-// RevFile is the name of the File that holds a revision's form.
-func RevFile(app manifest.ID, rev string) string {
-	return fileName("rev", app, rev)
+// RevFile is the name of the File in which a key's owner keeps a revision's form.
+func RevFile(app manifest.ID, rev, signer string) string {
+	return fmt.Sprintf("rev-%s-%s-%s", clip(app.Name), ShortRev(rev), digest(app.String(), rev, signer))
 }
 
-// fileName joins the parts; what would be longer than a File's name may be ends in a digest.
-func fileName(kind string, app manifest.ID, rest string) string {
-	name := strings.Join([]string{kind, strings.ToLower(app.Kind), app.Namespace, app.Name, rest}, "-")
-	if len(name) <= 160 {
-		return name
+// clip is as much of a name as a File's name has, for people: what tells it from others is a digest.
+func clip(name string) string { return strings.TrimRight(name[:min(len(name), 30)], "-.") }
+
+// digest is twelve hex digits over the parts, no two lists of which are alike.
+func digest(parts ...string) string {
+	sum := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(sum, "%d:%s", len(p), p)
 	}
-	return fmt.Sprintf("%s-%s-%x", kind, strings.ToLower(app.Kind), sha256.Sum256([]byte(name)))
+	return fmt.Sprintf("%x", sum.Sum(nil)[:6])
 }
 
 // Join is the form that labels with several values have; Split is its inverse.

@@ -75,6 +75,8 @@ type Pod struct {
 	Room            manifest.Resources
 	Ports           []string // host ports taken, "80/tcp" or "192.0.2.1:80/tcp", sorted
 	Keep            bool     // born of an object with podkeep.io/prune: disabled
+	Birth           Birth    // what its template said of it
+	Signer          string   // the key that signed its birth on this host; empty if none did, or its labels say something else
 	IP              string
 	// Asked: this controller has asked for it and not yet seen it. It takes room and gives no availability.
 	Asked bool
@@ -106,6 +108,7 @@ type Container struct {
 type File struct {
 	Name   string
 	Labels map[string]string
+	Signer string // the key that signed its name and labels; empty if none did, or they are others
 }
 
 // Receipt verbs.
@@ -118,7 +121,8 @@ const (
 	Tallied  = "tally"    // so much of a Job has ended; only the newest is kept, and none when the Job has ended
 	Bound    = "bound"    // a claim's volume is to be on Node
 	Made     = "made"     // it has been seen there
-	Done     = "done"     // a run-to-completion workload finished, or a Node that left HEAD was drained
+	Done     = "done"     // a run-to-completion workload finished, or a Node that left HEAD was seen empty
+	Adopted  = "adopted"  // what source Of made is taken over
 )
 
 // Receipt is a transition written down before it is acted on. It is stored as a File whose labels say all of it.
@@ -132,6 +136,16 @@ type Receipt struct {
 	Steps  string // digest of the step list
 	Time   time.Time
 	Why    string
-	Node   string // of a claim's receipts
-	Source string // who wrote it
+	Node   string   // of receipts that speak of a host: its name then
+	Host   string   // and its identity
+	Of     string   // of an adoption: the source that is taken over
+	Before []string // of a promotion: revisions that were promoted before, the newest first, at most MostBefore
+	// Answers are the decisions (Decision.ID) of the workload that had been read when this was written: none of them counts after it.
+	Answers []string
+	Source  string // of which repository it is
+	Signer  string // the key that signed it; empty if none did
+	File    string // in which it was seen
 }
+
+// MostBefore is how many earlier promotions a promotion names.
+const MostBefore = 20

@@ -159,7 +159,7 @@ func podWith(env map[string]string) (p manifest.Pod) {
 
 func TestAReceiptsReasonPassesTheGateBothWays(t *testing.T) {
 	r := Receipt{App: manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}, Verb: Failed, Gen: 1, Why: "a\x1b[2J\nb " + strings.Repeat("x", 5000)}
-	labels := r.Labels("c", "s")
+	labels := r.Labels("c")
 	wellFormed(t, labels[LabelWhy])
 	labels[LabelWhy] = r.Why // a host may say anything
 	back, ok := ParseReceipt(labels)

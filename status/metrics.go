@@ -180,7 +180,7 @@ func written(s live.Snapshot) map[string]int {
 	seen := map[string]bool{}
 	for _, n := range s.Nodes {
 		for _, r := range n.Receipts {
-			if name := r.Name(); !seen[name] {
+			if name := r.Name(""); !seen[name] {
 				seen[name] = true
 				counts[r.Verb]++
 			}

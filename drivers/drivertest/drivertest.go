@@ -106,7 +106,7 @@ func (s *stage) clean() {
 		s.ok(s.Delete(ctx, f.Name))
 	}
 	for _, r := range n.Receipts {
-		s.ok(s.Delete(ctx, r.Name()))
+		s.ok(s.Delete(ctx, r.File))
 	}
 	s.ok(s.Close())
 }

@@ -347,6 +347,7 @@ func (d driver) Put(ctx context.Context, want manifest.File) error {
 		}
 		f.labels, f.data, f.whole = maps.Clone(want.Labels), slices.Clone([]byte(want.Data)), true
 		if r, ok := live.ParseReceipt(f.labels); ok {
+			r.File = want.Name
 			f.receipt = &r
 		}
 		return d.write(h)

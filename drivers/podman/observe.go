@@ -180,6 +180,7 @@ func split(all []live.File) (files []live.File, receipts []live.Receipt) {
 	slices.SortFunc(all, func(a, b live.File) int { return cmp.Compare(a.Name, b.Name) })
 	for _, f := range all {
 		if r, ok := live.ParseReceipt(f.Labels); ok {
+			r.File, r.Signer = f.Name, f.Signer
 			receipts = append(receipts, r)
 		} else {
 			files = append(files, f)

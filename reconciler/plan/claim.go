@@ -175,7 +175,7 @@ func (k *work) bind(c *claim, node string) {
 		Why: fmt.Sprintf("to %s, by %s", node, k.wl.ID.Short()),
 	}
 	if k.wl.Suspended {
-		k.app.Suspended = append(k.app.Suspended, Action{Verb: Put, Name: r.Name(), App: r.App, Why: r.Why})
+		k.app.Suspended = append(k.app.Suspended, Action{Verb: Put, Name: k.receiptFile(r).Name, App: r.App, Why: r.Why})
 		return
 	}
 	c.gen++

@@ -18,10 +18,10 @@ func (w *world) collectFiles() {
 }
 
 // collectOn deletes what is not needed on one node. A form that is kept keeps its config.
-func (w *world) collectOn(n *node, needed map[string]bool, planned []Action) {
-	here := map[string]bool{}
+func (w *world) collectOn(n *node, needed map[revision]bool, planned []Action) {
+	here, named := map[revision]bool{}, map[string]bool{}
 	for _, p := range n.Pods {
-		here[live.RevFile(p.App, p.Rev)] = true
+		here[revision{p.App.String(), p.Rev}] = true
 	}
 	config := map[string]bool{}
 	keep := func(names string) {
@@ -31,21 +31,21 @@ func (w *world) collectOn(n *node, needed map[string]bool, planned []Action) {
 	}
 	for _, a := range planned {
 		if a.Verb == Put {
-			here[a.Name] = true
+			named[a.Name] = true
 			keep(a.File.Labels[live.LabelFiles])
 		}
 		if a.Verb == Run {
-			here[live.RevFile(a.App, a.Pod.Labels[live.LabelRev])] = true
+			here[revision{a.App.String(), a.Pod.Labels[live.LabelRev]}] = true
 		}
 	}
 	for _, f := range n.Files {
-		if here[f.Name] || needed[f.Name] {
+		if named[f.Name] || here[revisionOf(f)] || needed[revisionOf(f)] {
 			keep(f.Labels[live.LabelFiles])
 		}
 	}
 	for _, f := range n.Files {
 		ours := f.Labels[live.LabelSource] == w.h.Source || w.h.Adopt
-		if ours && !here[f.Name] && !needed[f.Name] && !config[f.Name] {
+		if ours && !named[f.Name] && !here[revisionOf(f)] && !needed[revisionOf(f)] && !config[f.Name] {
 			w.plan.Actions = append(w.plan.Actions, Action{
 				Node: n.Name, Verb: Delete, Name: f.Name, Why: "no pod and no revision needs it here",
 			})
@@ -53,11 +53,18 @@ func (w *world) collectOn(n *node, needed map[string]bool, planned []Action) {
 	}
 }
 
-// neededRevs are the rev Files of every revision that HEAD asks for and of every last promoted one.
-func (w *world) neededRevs() map[string]bool {
-	needed := map[string]bool{}
+// revision is what a form is of: app and rev.
+type revision struct{ app, rev string }
+
+func revisionOf(f live.File) revision {
+	return revision{f.Labels[live.LabelApp], f.Labels[live.LabelRev]}
+}
+
+// neededRevs are every revision that HEAD asks for and every last promoted one.
+func (w *world) neededRevs() map[revision]bool {
+	needed := map[revision]bool{}
 	for _, wl := range w.want.Workloads {
-		needed[live.RevFile(wl.ID, wl.Revision.Rev)] = true
+		needed[revision{wl.ID.String(), wl.Revision.Rev}] = true
 	}
 	for app, receipts := range w.receipts {
 		var top, promoted live.Receipt
@@ -70,8 +77,8 @@ func (w *world) neededRevs() map[string]bool {
 			}
 		}
 		if find(w.want, app) != nil {
-			needed[live.RevFile(app, top.Rev)] = true
-			needed[live.RevFile(app, promoted.Rev)] = true
+			needed[revision{app.String(), top.Rev}] = true
+			needed[revision{app.String(), promoted.Rev}] = true
 		}
 	}
 	return needed

@@ -60,11 +60,10 @@ func find(set manifest.Set, app manifest.ID) *manifest.Workload {
 }
 
 func (w *world) formOnNode(app manifest.ID, rev string) (form, bool) {
-	name := live.RevFile(app, rev)
 	for _, n := range w.nodes {
 		for _, file := range n.Files {
 			var r manifest.Revision
-			if file.Name == name && json.Unmarshal([]byte(file.Labels[live.LabelObject]), &r) == nil && r.Rev == rev {
+			if file.Labels[live.LabelRev] == rev && file.Labels[live.LabelApp] == app.String() && json.Unmarshal([]byte(file.Labels[live.LabelObject]), &r) == nil && r.Rev == rev {
 				return form{Revision: r}, true
 			}
 		}
@@ -89,7 +88,7 @@ func (w *world) revFile(f form) manifest.File {
 	if err != nil { // API types always encode
 		return manifest.File{}
 	}
-	name := live.RevFile(f.App, f.Rev)
+	name := live.RevFile(f.App, f.Rev, w.h.Key)
 	labels := map[string]string{
 		live.LabelCluster: w.h.Cluster, live.LabelSource: w.h.Source, live.LabelApp: f.App.String(),
 		live.LabelRev: f.Rev, live.LabelCommit: f.Commit, live.LabelObject: string(object),

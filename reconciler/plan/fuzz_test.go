@@ -144,13 +144,14 @@ func apply(n *live.Node, a Action, now time.Time) {
 	switch a.Verb {
 	case Put:
 		if r, ok := live.ParseReceipt(a.File.Labels); ok {
+			r.File = a.Name
 			n.Receipts = append(n.Receipts, r)
 		} else {
 			n.Files = append(n.Files, live.File{Name: a.Name, Labels: a.File.Labels})
 		}
 	case Delete:
 		n.Files = slices.DeleteFunc(n.Files, func(f live.File) bool { return f.Name == a.Name })
-		n.Receipts = slices.DeleteFunc(n.Receipts, func(r live.Receipt) bool { return r.Name() == a.Name })
+		n.Receipts = slices.DeleteFunc(n.Receipts, func(r live.Receipt) bool { return r.File == a.Name })
 	case Stop:
 		n.Pods = slices.DeleteFunc(n.Pods, func(p live.Pod) bool { return p.Name == a.Name })
 	case Run:
@@ -350,10 +351,10 @@ func (d *dice) snapshot(h manifest.History) (s live.Snapshot) {
 		for range d.of(4) {
 			n.Receipts = append(n.Receipts, d.receipt(h, pick(d, revs)))
 		}
-		n.Receipts = once(n.Receipts, live.Receipt.Name)
+		n.Receipts = once(n.Receipts, func(r live.Receipt) string { return r.Name("") })
 		for range d.of(3) {
 			r := pick(d, revs)
-			n.Files = append(n.Files, live.File{Name: live.RevFile(r.App, r.Rev)})
+			n.Files = append(n.Files, live.File{Name: live.RevFile(r.App, r.Rev, ""), Labels: map[string]string{live.LabelApp: r.App.String(), live.LabelRev: r.Rev}})
 		}
 		n.Files = once(n.Files, func(f live.File) string { return f.Name })
 		if d.rarely() && len(n.Pods) > 0 {
@@ -420,7 +421,9 @@ func (d *dice) container(name string) live.Container {
 
 func (d *dice) receipt(h manifest.History, r manifest.Revision) live.Receipt {
 	verbs := []string{live.Began, live.Promoted, live.Halted, live.Resumed, live.Failed, live.Done}
-	return live.Receipt{
+	out := live.Receipt{
 		App: r.App, Verb: pick(d, verbs), Rev: r.Rev, Gen: 1 + d.of(3), Commit: pick(d, commits), Time: d.past(), Why: "because", Source: h.Source,
 	}
+	out.File = out.Name("")
+	return out
 }

@@ -183,6 +183,7 @@ func (k *work) run(n *node, p live.Pod, f form, attempt map[string]int, why stri
 	var files []manifest.File
 	if k.wl.Job == nil || len(f.Files) > 0 { // a Job's pods are never replaced in an older form
 		files = append(files, k.revFile(f))
+		pod.Form = files[0].Name
 	}
 	for _, name := range f.Files {
 		if file, ok := f.config[name]; ok {

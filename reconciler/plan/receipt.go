@@ -27,7 +27,8 @@ func (w *world) putReceipt(r live.Receipt) {
 }
 
 func (w *world) receiptFile(r live.Receipt) *manifest.File {
-	return &manifest.File{Name: r.Name(), Labels: r.Labels(w.h.Cluster, w.h.Source), Data: manifest.Bytes(r.Verb)}
+	r.Source = w.h.Source
+	return &manifest.File{Name: r.Name(w.h.Key), Labels: r.Labels(w.h.Cluster), Data: manifest.Bytes(r.Verb)}
 }
 
 func (w *world) put(n *node, app manifest.ID, file *manifest.File, why string) {
@@ -46,7 +47,7 @@ func (w *world) copyReceipts() {
 	for _, n := range nodes {
 		held[n.Name] = map[string]bool{}
 		for _, r := range n.Receipts {
-			held[n.Name][r.Name()] = true
+			held[n.Name][r.Name("")] = true
 		}
 	}
 	for _, app := range apps {
@@ -56,12 +57,12 @@ func (w *world) copyReceipts() {
 		keep := w.keeps(app)
 		for _, r := range w.receipts[app] {
 			for _, n := range nodes {
-				switch have := held[n.Name][r.Name()]; {
+				switch have := held[n.Name][r.Name("")]; {
 				case keep(r) && !have:
 					w.put(n, app, w.receiptFile(r), "copied to a node that lacks it")
 				case !keep(r) && have:
 					w.plan.Actions = append(w.plan.Actions, Action{
-						Node: n.Name, Verb: Delete, Name: r.Name(), App: app, Why: "the receipt is not needed any more",
+						Node: n.Name, Verb: Delete, Name: r.File, App: app, Why: "the receipt is not needed any more",
 					})
 				}
 			}

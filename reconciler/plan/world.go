@@ -253,7 +253,7 @@ func (w *world) addReceipts() {
 			if now, renamed := w.h.Renamed[r.Node]; renamed {
 				r.Node = now
 			}
-			name := r.Name()
+			name := r.Name("")
 			if old, ok := byName[name]; !ok || r.Time.Before(old.Time) || r.Time.Equal(old.Time) && r.Rev < old.Rev {
 				byName[name] = r
 			}

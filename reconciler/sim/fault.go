@@ -110,8 +110,8 @@ func (s *Sim) erase(prefix string) error {
 			}
 		}
 		for _, r := range n.Receipts {
-			if strings.HasPrefix(r.Name(), prefix) {
-				_ = s.world.Erase(r.Name())
+			if strings.HasPrefix(r.File, prefix) {
+				_ = s.world.Erase(r.File)
 			}
 		}
 	}

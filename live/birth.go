@@ -1,0 +1,73 @@
+package live
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Birth is what the template of a pod said, written on the pod, for those who choose among what runs: Services, budgets and spreading
+// select pods of older revisions too, whose templates may be nowhere else.
+type Birth struct {
+	Labels              map[string]string `json:",omitempty"` // the template's
+	Priority            int32             `json:",omitempty"`
+	Ports               map[string]string `json:",omitempty"` // named container ports: "8080/tcp" by name
+	Hostname, Subdomain string            `json:",omitempty"`
+	Probes              map[string]string `json:",omitempty"` // by container: "startup+liveness+readiness", those it has, in this order
+	IP                  string            `json:",omitempty"` // the address that the plan gave it
+	// Network is the version of how it is joined to networks (manifest.NetworkLayout); 0 on the host's own network.
+	Network int `json:",omitempty"`
+}
+
+func (b Birth) write(labels map[string]string) {
+	set := func(label, value string) {
+		if value != "" {
+			labels[label] = value
+		}
+	}
+	number := func(label string, n int) {
+		if n != 0 {
+			labels[label] = strconv.Itoa(n)
+		}
+	}
+	set(LabelLabels, joinMap(b.Labels))
+	set(LabelPortNames, joinMap(b.Ports))
+	set(LabelProbes, joinMap(b.Probes))
+	set(LabelHostname, b.Hostname)
+	set(LabelSubdomain, b.Subdomain)
+	set(LabelIP, b.IP)
+	number(LabelPriority, int(b.Priority))
+	number(LabelNetwork, b.Network)
+}
+
+func parseBirth(labels map[string]string) Birth {
+	priority, _ := strconv.ParseInt(labels[LabelPriority], 10, 32)
+	network, _ := strconv.Atoi(labels[LabelNetwork])
+	return Birth{
+		Labels: parseMap(labels[LabelLabels]), Ports: parseMap(labels[LabelPortNames]), Probes: parseMap(labels[LabelProbes]),
+		Hostname: labels[LabelHostname], Subdomain: labels[LabelSubdomain], IP: labels[LabelIP],
+		Priority: int32(priority), Network: network,
+	}
+}
+
+// joinMap is "key=value,key=value", sorted: neither has a = or a comma in it.
+func joinMap(m map[string]string) string {
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, key+"="+m[key])
+	}
+	return Join(parts)
+}
+
+func parseMap(label string) map[string]string {
+	if label == "" {
+		return nil
+	}
+	m := map[string]string{}
+	for _, part := range strings.Split(label, ",") {
+		key, value, _ := strings.Cut(part, "=")
+		m[key] = value
+	}
+	return m
+}
