@@ -59,6 +59,9 @@ func (w *world) claim(id manifest.ID) *claim {
 	if w.judgeClaim(c); c.node != "" && c.retry.After(c.since) && w.astray(c) {
 		c.node, c.made, c.why, c.stuck = "", false, "", false
 	}
+	if c.why == "" && w.pending[id] != "" {
+		c.why = "claim " + c.Name + ": " + w.pending[id]
+	}
 	return c
 }
 

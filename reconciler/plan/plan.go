@@ -93,7 +93,7 @@ func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
 	}
 	w.tellGone()
 	for i := range w.want.Workloads {
-		if wl := &w.want.Workloads[i]; wl.Job == nil && underWay(w.receipts[wl.ID]) {
+		if wl := &w.want.Workloads[i]; wl.Job == nil && !w.receipts[wl.ID].Over() {
 			w.rolling++
 		}
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/health"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/schedule"
 )
 
@@ -34,6 +36,7 @@ type node struct {
 	reach  reach
 	host   *schedule.Host // nil unless it answers and is in HEAD
 	begun  []begun
+	seed   uint64 // by which it is chosen to keep receipts
 }
 
 // silentSince is when the node was last heard, or when this controller began to listen.
@@ -62,8 +65,13 @@ type world struct {
 	hosts   []*schedule.Host
 	pods    map[manifest.ID][]*pod // of our source, on nodes that are not lost
 	alien   map[manifest.ID]string // workloads that another source keeps under our cluster's name
-	// receipts are each workload's, one of each name.
-	receipts map[manifest.ID][]live.Receipt
+	// receipts are each object's. pending says of which one it is that was not seen on enough nodes yet.
+	receipts map[manifest.ID]ledger.Ledger
+	pending  map[manifest.ID]string
+	noted    map[live.Transition]*noted
+	notedOf  map[manifest.ID][]*noted
+	keepers  []*node // that may keep receipts
+	retries  map[manifest.ID][]manifest.Decision
 	plan     Plan
 	claims   map[manifest.ID]*claim
 	rolling  int // workloads between two revisions
@@ -74,13 +82,19 @@ type world struct {
 func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w := &world{
 		h: h, want: h.Want(), now: now, watched: have.Watched, pods: map[manifest.ID][]*pod{},
-		alien: map[manifest.ID]string{}, receipts: map[manifest.ID][]live.Receipt{},
-		claims: map[manifest.ID]*claim{},
+		alien: map[manifest.ID]string{}, receipts: map[manifest.ID]ledger.Ledger{}, pending: map[manifest.ID]string{},
+		noted: map[live.Transition]*noted{}, notedOf: map[manifest.ID][]*noted{}, claims: map[manifest.ID]*claim{},
+		retries: map[manifest.ID][]manifest.Decision{},
 	}
 	w.addNodes(have)
 	w.judgeSilence()
 	w.addHosts()
 	w.addReceipts()
+	for _, d := range h.Decisions {
+		if d.Verb == "retry" {
+			w.retries[d.App] = append(w.retries[d.App], d)
+		}
+	}
 	w.addPods()
 	return w
 }
@@ -97,7 +111,7 @@ func (w *world) addNodes(have live.Snapshot) {
 			l = live.Node{Name: want.Name, Why: "not looked at yet"}
 		}
 		delete(seen, want.Name)
-		w.nodes = append(w.nodes, &node{Node: l, want: want, gone: gone})
+		w.nodes = append(w.nodes, &node{Node: l, want: want, gone: gone, seed: hash(want.Name)})
 	}
 	for _, n := range w.want.Nodes {
 		add(n, false)
@@ -241,30 +255,6 @@ func (w *world) judge(n *node, l live.Pod, wl *manifest.Workload) *pod {
 	return p
 }
 
-// addReceipts joins what all nodes hold: of two with one name the earlier counts. What another source wrote is its own.
-func (w *world) addReceipts() {
-	byName := map[string]live.Receipt{}
-	for _, n := range w.nodes {
-		for _, r := range n.Receipts {
-			if r.Source != w.h.Source && !w.h.Adopt {
-				w.alien[r.App] = r.Source
-				continue
-			}
-			if now, renamed := w.h.Renamed[r.Node]; renamed {
-				r.Node = now
-			}
-			name := r.Name("")
-			if old, ok := byName[name]; !ok || r.Time.Before(old.Time) || r.Time.Equal(old.Time) && r.Rev < old.Rev {
-				byName[name] = r
-			}
-		}
-	}
-	for _, name := range sorted(byName) {
-		r := byName[name]
-		w.receipts[r.App] = append(w.receipts[r.App], r)
-	}
-}
-
 // wake asks to be woken at t, unless it is zero.
 func (w *world) wake(t time.Time) {
 	if !t.IsZero() && (w.plan.Wake.IsZero() || t.Before(w.plan.Wake)) {
@@ -287,12 +277,7 @@ func (w *world) answering() []*node {
 
 // anySilent says whether some node of HEAD, or one that left it, cannot be seen.
 func (w *world) anySilent() bool {
-	for _, n := range w.nodes {
-		if n.reach != answers {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(w.nodes, func(n *node) bool { return n.reach != answers })
 }
 
 func sorted[V any](m map[string]V) []string {
