@@ -119,14 +119,7 @@ func (w *world) ours(source string) bool { return source == w.h.Source || w.h.Ad
 // holders are the nodes that keep an object's receipts: all of a small fleet, else those that rendezvous hashing gives it, which
 // changes with few other nodes. One that is silent within its grace stays a holder.
 func (w *world) holders(app manifest.ID) []*node {
-	if w.keepers == nil {
-		for _, n := range w.nodes {
-			if !n.gone && n.reach != lost {
-				w.keepers = append(w.keepers, n)
-			}
-		}
-	}
-	if len(w.keepers) <= smallFleet {
+	if w.small() {
 		return w.keepers
 	}
 	type scored struct {
@@ -147,6 +140,21 @@ func (w *world) holders(app manifest.ID) []*node {
 		nodes = append(nodes, s.node)
 	}
 	return nodes
+}
+
+// small says whether all nodes of HEAD that are not lost keep all receipts, because there are few.
+func (w *world) small() bool {
+	if w.keepers == nil {
+		for _, n := range w.nodes {
+			if !n.gone {
+				w.fleet++
+			}
+			if !n.gone && n.reach != lost {
+				w.keepers = append(w.keepers, n)
+			}
+		}
+	}
+	return w.fleet <= smallFleet
 }
 
 // hash is FNV-1a, and mix is the finalizer of SplitMix64: neither guards anything.
@@ -229,7 +237,7 @@ func (w *world) copyReceipts() {
 
 // thin collects the copies on nodes that are no holders, once all holders have one.
 func (w *world) thin(t *noted) {
-	if len(w.keepers) <= smallFleet {
+	if w.small() {
 		return
 	}
 	holders := w.holders(t.App)

@@ -71,6 +71,7 @@ type world struct {
 	noted    map[live.Transition]*noted
 	notedOf  map[manifest.ID][]*noted
 	keepers  []*node // that may keep receipts
+	fleet    int     // how many nodes HEAD has
 	retries  map[manifest.ID][]manifest.Decision
 	plan     Plan
 	claims   map[manifest.ID]*claim

@@ -12,7 +12,7 @@
 //	checkout ID                  the branch goes to ID; what is not behind it stays, for pin
 //	stale|fresh                  the controller does not fetch for now, or does again (and follows the branch)
 //	pin ID                       the controller's branch is another one, at ID
-//	decide VERB NAME             a person's decision in Git notes
+//	decide VERB NAME [DURATION]  a person's decision in Git notes, whose clock is ahead by so much
 //	pass                         one pass of the controller
 //	settle [DURATION]            passes, with the clock going to each Wake and event, until nothing is waited for (or so
 //	                             long)
