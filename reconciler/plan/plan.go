@@ -14,6 +14,7 @@ import (
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/job"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 )
 
 // Verb is what a driver is told to do.
@@ -76,6 +77,8 @@ type Plan struct {
 	Actions []Action
 	Apps    []App    // sorted by ID
 	Claims  []Claim  // sorted by ID
+	// Ledgers are what is written down of each object, as far as it is believed.
+	Ledgers map[manifest.ID]ledger.Ledger `json:"-"`
 	Notes   []string // what concerns the fleet as a whole: silence, held pruning, foreign sources
 	Wake    time.Time
 	// Fetch is the time that a fetch must begin after for something held to go on; zero when none is waited for.
@@ -86,7 +89,7 @@ type Plan struct {
 // what is started, then what is stopped, then what is pruned and collected.
 func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
 	w := newWorld(want, have, now)
-	w.plan.Commit = want.Head.Commit
+	w.plan.Commit, w.plan.Ledgers = want.Head.Commit, w.receipts
 	if want.Head.Commit == "" {
 		w.note("nothing has been read from Git yet, so nothing is done")
 		return w.plan
