@@ -67,10 +67,23 @@ func (w *world) addReceipts() {
 		for _, t := range all {
 			w.receipts[app] = append(w.receipts[app], t.Receipt)
 			if t.seen() < quorum && w.pending[app] == "" {
-				w.pending[app] = fmt.Sprintf("%s is written down on one node, and waits to be on a second", t.says())
+				w.pending[app] = fmt.Sprintf("%s is written down on one node, and waits to be on a second%s", t.says(), w.whyNot(t))
 			}
 		}
 	}
+}
+
+// whyNot says which node would not take a copy.
+func (w *world) whyNot(t *noted) string {
+	name := t.Name(w.h.Key)
+	for _, n := range w.nodes {
+		for _, trouble := range n.Troubles {
+			if trouble.Name == name {
+				return "; " + n.Name + ": " + trouble.Why
+			}
+		}
+	}
+	return ""
 }
 
 // says is the receipt in a sentence.
