@@ -73,8 +73,9 @@ func (w *worker) introduce(ctx context.Context, driver drivers.Driver, node mani
 	_, err := io.ReadFull(w.Random, id)
 	if err == nil {
 		a := plan.Action{Verb: plan.Put, Name: live.HostFile, File: w.record(live.HostFile, hex.EncodeToString(id), node, seen.HostKey)}
-		err = w.do(ctx, driver, w.signed(a, ""))
+		err = live.Gate{}.Error(w.do(ctx, driver, w.signed(a, "")))
 	}
+	w.voice.introduced(node.Name, err)
 	if err != nil {
 		seen.Troubles = []live.Trouble{{Name: live.HostFile, Why: live.Words(err.Error()), At: w.Now(), Count: 1}}
 		return seen
