@@ -14,6 +14,7 @@ func TestTheDemoRunsToItsEnd(t *testing.T) {
 	t.Parallel()
 	const fleet = "fl-demo"
 	podkeep := podkeep(t)
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	t.Cleanup(func() {
 		if err := devfleet.Down(context.Background(), fleet, ""); err != nil {
 			t.Error(err)

@@ -44,6 +44,9 @@ func (w *world) collectOn(n *node, needed map[revision]bool, planned []Action) {
 		}
 	}
 	for _, f := range n.Files {
+		if _, identity := live.ParseHost(f); identity {
+			continue
+		}
 		ours := f.Labels[live.LabelSource] == w.h.Source || w.h.Adopt
 		if ours && !named[f.Name] && !here[revisionOf(f)] && !needed[revisionOf(f)] && !config[f.Name] {
 			w.plan.Actions = append(w.plan.Actions, Action{

@@ -75,11 +75,11 @@ type App struct {
 type Plan struct {
 	Commit  string
 	Actions []Action
-	Apps    []App    // sorted by ID
-	Claims  []Claim  // sorted by ID
+	Apps    []App   // sorted by ID
+	Claims  []Claim // sorted by ID
 	// Ledgers are what is written down of each object, as far as it is believed.
 	Ledgers map[manifest.ID]ledger.Ledger `json:"-"`
-	Notes   []string // what concerns the fleet as a whole: silence, held pruning, foreign sources
+	Notes   []string                      // what concerns the fleet as a whole: silence, held pruning, foreign sources
 	Wake    time.Time
 	// Fetch is the time that a fetch must begin after for something held to go on; zero when none is waited for.
 	Fetch time.Time
