@@ -32,6 +32,9 @@ func (w *world) receiptFile(r live.Receipt) *manifest.File {
 }
 
 func (w *world) put(n *node, app manifest.ID, file *manifest.File, why string) {
+	if w.holdsVoid(n, file.Name) {
+		return // once that is gone
+	}
 	w.plan.Actions = append(w.plan.Actions, Action{Node: n.Name, Verb: Put, Name: file.Name, App: app, Why: why, File: file})
 }
 

@@ -250,6 +250,9 @@ func (w *world) addReceipts() {
 				w.alien[r.App] = r.Source
 				continue
 			}
+			if w.void(r) {
+				continue
+			}
 			if now, renamed := w.h.Renamed[r.Node]; renamed {
 				r.Node = now
 			}
