@@ -225,7 +225,9 @@ func (s *Source) takenOut(ctx context.Context, l *line, id manifest.ID, gap abse
 		if err != nil {
 			return false, err
 		}
-		out = out || manifest.Removed(id, before, at)
+		if out = manifest.Removed(id, before, at); out {
+			break
+		}
 	}
 	if known[gap] == nil {
 		known[gap] = map[manifest.ID]bool{}
