@@ -74,7 +74,8 @@ func Due(init []Init, have []Container) []string {
 }
 
 // Over says whether a pod has nothing left to do: its restartPolicy starts none of its main containers again, and all have
-// ended, or an init container failed for good. What a restart of the host cut off has not ended. When it is over, Run stops the sidecars that still run, and starts nothing.
+// ended, or an init container failed for good. What a restart of the host cut off has not ended. When a pod is over, Run stops the
+// sidecars that still run, and starts nothing.
 func Over(restart string, init []Init, have []Container) bool {
 	if restart != "Never" && restart != "OnFailure" {
 		return false

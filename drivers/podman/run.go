@@ -43,9 +43,8 @@ func (d *Driver) run(ctx context.Context, pod manifest.Pod) error {
 // infra container's network is half there, and Podman does not know. That first attempt to start it clears most of it.
 var startBrokeOff = []string{"container with given ID already exists", "internal libpod error", "failed: exit status", "file exists"}
 
-// raiseAgain finishes what a cut-off start left: containers that never ran, by Podman's account, or not since the host was restarted, are
-// made anew. Where that
-// does not help, and nothing of the pod ever ran, all of the pod is.
+// raiseAgain finishes what a cut-off start left: containers that never ran, by Podman's account, or not since the host was restarted,
+// are made anew. Where that does not help, and nothing else of the pod is there, all of the pod is.
 func (d *Driver) raiseAgain(ctx context.Context, b *builder) error {
 	have, err := d.ground(ctx, b)
 	if err != nil {
