@@ -164,6 +164,7 @@ func (r *reader) history(ctx context.Context, from reading, f fleet, s live.Snap
 	h.Head.Nodes, h.Err = f.head, cmp.Or(h.Err, f.why)
 	used := map[string]manifest.Set{}
 	h.At, h.Ancestor = r.named(ctx, &h, s, used)
+	h.Renewed = r.renewed(ctx, &h, s)
 	r.deepen(ctx, &h, s, used, deeper)
 	r.sets = used
 	return h

@@ -80,7 +80,7 @@ func (k *work) attempts() []job.Pod {
 		}
 		for _, c := range p.Containers {
 			j.Restarts += live.Restarts(c.Attempt)
-			if c.Exit != 0 && (c.State == live.Exited || c.State == live.Stopped) {
+			if c.Exit != 0 && c.Ended() {
 				j.Exits[c.Name] = c.Exit
 			}
 			if c.Finished.After(j.Finished) {

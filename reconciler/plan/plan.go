@@ -110,6 +110,7 @@ func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
 	w.prune()
 	w.tellClaims()
 	w.copyReceipts()
+	w.collectVoid()
 	w.collectFiles()
 	w.plan.sort()
 	return w.plan

@@ -58,7 +58,9 @@ func (w *world) addReceipts() {
 				w.alien[r.App] = r.Source
 				continue
 			}
-			w.addReceipt(n, r)
+			if !w.void(r) {
+				w.addReceipt(n, r)
+			}
 		}
 	}
 	quorum := min(enough, len(w.answering()))

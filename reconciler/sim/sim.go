@@ -20,7 +20,8 @@
 //	kill [after N]               the controller dies, now or right after its N-th write from here, and another starts
 //	on NAME COMMAND              pass, settle, kill, stale, fresh by another controller of the same cluster
 //	partition|heal NODE          the network goes, comes back
-//	die|return|reboot|wipe NODE  the power goes, comes back, both at once; the disk is emptied
+//	die|return|wipe NODE         the power goes, comes back; the disk is emptied
+//	reboot NODE [podman=5]       the power goes and comes back at once; Podman 5 shows what ran as exited
 //	skew NODE DURATION           the node's clock is ahead by so much
 //	fail NODE CALL [N]           the next N calls fail (list run stop put delete pull)
 //	deaf NODE CALL [N]           the next N calls do their work and time out
