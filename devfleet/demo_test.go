@@ -2,6 +2,7 @@ package devfleet_test
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -14,14 +15,14 @@ func TestTheDemoRunsToItsEnd(t *testing.T) {
 	t.Parallel()
 	const fleet = "fl-demo"
 	podkeep := podkeep(t)
-	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	t.Cleanup(func() {
 		if err := devfleet.Down(context.Background(), fleet, ""); err != nil {
 			t.Error(err)
 		}
 	})
-	out, err := exec.CommandContext(t.Context(), podkeep, "dev", "demo", "--name", fleet,
-		"--example", "../examples/hello", "--listen", freeAddress(t)).CombinedOutput()
+	cmd := exec.CommandContext(t.Context(), podkeep, "dev", "demo", "--name", fleet, "--example", "../examples/hello", "--listen", freeAddress(t))
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
