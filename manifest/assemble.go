@@ -142,7 +142,7 @@ func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy St
 		return
 	}
 	w := Workload{
-		Meta: m, Replicas: replicas, Strategy: strategy, Object: o.typed, Revision: r,
+		Meta: m, Replicas: replicas, Strategy: strategy, Object: o.typed, Revision: r, secrets: s.secrets(),
 		PruneDisabled: m.Annotations[AnnotationPrune] == "disabled", without: s.without,
 	}
 	for _, name := range w.Revision.Files {
@@ -153,6 +153,7 @@ func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy St
 			w.Config = append(w.Config, s.auths[name])
 		}
 	}
+	w.setRev(r.Rev)
 	a.set.Workloads = append(a.set.Workloads, w)
 }
 

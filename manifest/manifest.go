@@ -203,8 +203,9 @@ type Workload struct {
 	Strategy Strategy
 	Job      *Job // nil for all that is to run for ever
 	Revision Revision
-	Config   []File // the content of every File that Revision.Files and Revision.Spec.ImagePullSecrets name
-	without  []ID   // optional ConfigMaps and Secrets that are not there
+	Config   []File   // the content of every File that Revision.Files and Revision.Spec.ImagePullSecrets name
+	without  []ID     // optional ConfigMaps and Secrets that are not there
+	secrets  []string // the names of the Files of Secrets, by position, see setRev
 	// PruneDisabled is set by annotation podkeep.io/prune: disabled.
 	PruneDisabled bool
 	Object        runtime.Object // as decoded, for status
