@@ -127,7 +127,7 @@ func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy St
 	a.distinct(c, m)
 	a.claims(c, m, p, replicas)
 	p.meta.Annotations = without(p.meta.Annotations, lastApplied)
-	r := Revision{App: m.ID, Commit: m.Commit, Labels: p.meta.Labels, Annotations: p.meta.Annotations}
+	r := Revision{App: m.ID, Commit: m.Commit, Labels: p.meta.Labels, Annotations: p.meta.Annotations, Probes: probesOf(p.spec)}
 	s := &sources{check: c, assembly: a, namespace: m.Namespace, pod: r, used: map[string]string{}, files: map[string]File{}, auths: map[string]File{}}
 	r.Spec = s.render(p)
 	r.Rev, r.Files = revOf(m.ID, p, s.used), sorted(s.files)

@@ -225,7 +225,7 @@ type Workload struct {
 //   - subPathExpr, which method Pod makes a subPath of;
 //   - imagePullSecrets: each name is that of a File, a .dockerconfigjson, which is not among Files: no node keeps it.
 //
-// Probes are not in it.
+// Of probes only Probes says which there are.
 type Revision struct {
 	App         ID
 	Rev         string // v1-HEX
@@ -235,7 +235,7 @@ type Revision struct {
 	Spec        corev1.PodSpec
 	Files       []string `json:",omitempty"` // names of the Files that must be there before a pod can start, sorted
 
-	Priority int32             `json:",omitempty"`
+	Priority int32             `json:",omitempty"` // 0 until there are classes
 	Probes   map[string]string `json:",omitempty"` // by container: "startup+liveness+readiness", those it has, in this order
 }
 

@@ -128,7 +128,7 @@ func (k *work) birth(f form, gen, slot int, r schedule.Request) live.Pod {
 	return live.Pod{
 		Name: r.Name, Cluster: k.h.Cluster, Source: k.h.Source, App: f.App, Slot: slot, Rev: f.Rev, Gen: gen,
 		Commit: f.Commit, Expect: names, Init: live.InitOf(f.Spec), Restart: string(f.Spec.RestartPolicy), Room: r.Room, Ports: r.Ports,
-		Keep: k.wl.PruneDisabled,
+		Keep: k.wl.PruneDisabled, Birth: live.BirthOf(f.Revision),
 	}
 }
 
