@@ -64,6 +64,10 @@ func (k *work) grow() {
 			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%d of %s are missing, and %s", lack, live.ShortRev(rev), k.hidden))
 			continue
 		}
+		if p := k.leavesFirst(rev); lack > 0 && p != nil {
+			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%d of %s wait until %s is gone", lack, live.ShortRev(rev), p.Name))
+			continue
+		}
 		for slot := 0; lack > 0; slot++ {
 			if used[slot] {
 				continue

@@ -85,7 +85,7 @@ func running(set manifest.Set, name string, slot int) live.Pod {
 	return live.Pod{
 		Name: live.PodName("default", id, wl.Revision.Rev, slot), Cluster: "default", Source: source, App: id, Slot: slot,
 		Rev: wl.Revision.Rev, Gen: 1, Commit: set.Commit, Created: noon.Add(-time.Minute), Expect: []string{"app"}, Restart: "Always",
-		Containers: []live.Container{{Name: "app", State: live.Running, Started: noon.Add(-time.Minute)}},
+		Containers: []live.Container{{Name: "app", State: live.Running, Started: noon.Add(-time.Minute)}}, Birth: live.BirthOf(wl.Revision),
 	}
 }
 
