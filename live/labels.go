@@ -54,7 +54,7 @@ const (
 	LabelOf      = "podkeep.io/of"       // on an adopted receipt: the source that is taken over
 	LabelTime    = "podkeep.io/time"     // RFC 3339, nanoseconds, UTC
 	LabelWhy     = "podkeep.io/why"      // never a secret's value
-	LabelObject  = "podkeep.io/object"   // on a rev File: the Revision as JSON
+	LabelObject  = "podkeep.io/object"   // on a rev File: the Revision, packed JSON
 	LabelFiles   = "podkeep.io/files"    // on a rev File: comma-separated names of its config Files
 )
 

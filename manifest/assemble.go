@@ -154,6 +154,10 @@ func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy St
 		}
 	}
 	w.setRev(r.Rev)
+	if w.Revision.checkForm(c, under(p.at, "spec")); c.broken() {
+		a.fail(o, c)
+		return
+	}
 	a.set.Workloads = append(a.set.Workloads, w)
 }
 
