@@ -233,3 +233,11 @@ func Join(parts []string) string { return strings.Join(parts, ",") }
 
 // Split gives the values of a label that Join made, sorted.
 func Split(s string) []string { return list(s) }
+
+// ClaimVolume is the name of the Podman volume behind a claim. No namespace and no name of Kubernetes has a _, so no two claims share one.
+func ClaimVolume(cluster, namespace, name string) string {
+	return fmt.Sprintf("podkeep-%s_claim_%s_%s", cluster, namespace, name)
+}
+
+// PodVolume is the name of a Podman volume that goes with a pod.
+func PodVolume(pod, volume string) string { return pod + "_" + volume }

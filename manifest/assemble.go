@@ -193,15 +193,14 @@ func (a *assembly) together(objects []*object) {
 	a.set.Workloads = slices.DeleteFunc(a.set.Workloads, func(w Workload) bool { return refused[w.ID] })
 }
 
-// distinct refuses a workload whose pods or receipts could be taken for those of another: names are joined with dashes, so
-// a of namespace b-c and c-a of namespace b would meet.
+// distinct refuses a workload whose pods could have the names of another's: a Pod's and a Deployment's of one name, and those of Job a beside
+// Deployment a of namespace job.
 func (a *assembly) distinct(c *check, m Meta) {
-	stem := strings.ReplaceAll(m.Short(), "/", "-")
-	if other, taken := a.stems[stem]; taken {
+	if other, taken := a.stems[m.Short()]; taken {
 		c.refuse("metadata.name", "its pods would have the names of %s's, %s; rename one of them", other.ID, other.Origin)
 		return
 	}
-	a.stems[stem] = m
+	a.stems[m.Short()] = m
 }
 
 // podRange is the pod range of a Node.
