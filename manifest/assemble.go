@@ -59,8 +59,12 @@ type assembly struct {
 func (a *assembly) collect(files []Parsed) []*object {
 	var all []*object
 	for _, f := range files {
-		a.set.Files = append(a.set.Files, f.Path)
 		a.set.Problems = append(a.set.Problems, f.Problems...)
+		if isSigners(f.Path) {
+			a.addSigners(f)
+			continue
+		}
+		a.set.Files = append(a.set.Files, f.Path)
 		if f.foreign != nil {
 			a.set.foreign[f.Path] = *f.foreign
 		}

@@ -293,13 +293,15 @@ type Set struct {
 	Secrets    []Secret
 	Claims     []Claim
 	Signers    []string // keys whose word is believed beside the controller's own, as KeyText has them; from SignersFile
-	Files      []string // every manifest file of the commit, sorted
+	Files      []string // every manifest file of the commit, sorted; SignersFile is none
 	Problems   []Problem
 
 	failed  map[ID]string      // objects that did not load, with the file that names them
 	origins map[ID]Origin      // objects that loaded by themselves, those too that cannot be put together
 	held    map[string][]ID    // those of each file
 	foreign map[string]foreign // files without a manifest in them; what one held before is not taken to be deleted
+
+	signersLost bool // the file of signers does not load
 }
 
 // Decision is a person's word, a line in Git notes.
