@@ -317,3 +317,28 @@ func BenchmarkMake(b *testing.B) {
 		}
 	}
 }
+
+func TestAFileOfSignersThatDoesNotLoadHoldsNothingUp(t *testing.T) {
+	with := func(id, signers string, names ...string) manifest.Set {
+		files := []manifest.Parsed{manifest.Parse("podkeep.signers", []byte(signers)), manifest.Parse("n.yaml", []byte(nodes("n1")))}
+		for _, name := range names {
+			files = append(files, manifest.Parse(name+".yaml", []byte(deployment(name, 1, ""))))
+		}
+		return manifest.Assemble(manifest.Info{Commit: id, Time: noon}, files)
+	}
+	was, head := with("a1", "", "web", "api"), with("b2", "nobody", "web")
+	h := history(head)
+	h.Line, h.Ancestor["a1"], h.Root = []manifest.Set{was}, true, false
+	have := fleet(map[string][]live.Pod{"n1": {running(was, "api", 0), running(was, "web", 0)}}, append(promoted(was, "web"), promoted(was, "api")...), "n1")
+	plan := Make(h, have, noon)
+	if !strings.Contains(plan.String(), "pruned: api left Git") || app(plan, "web").State != Converged {
+		t.Errorf("%s", plan)
+	}
+	if Deeper(h, have) {
+		t.Error("a deeper line is asked for, though the file is known")
+	}
+	h.Head, h.Line = with("b2", "nobody", "web", "api"), nil
+	if !Deeper(h, have) {
+		t.Error("no deeper line is asked for")
+	}
+}

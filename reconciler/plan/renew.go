@@ -60,7 +60,11 @@ func (k *work) renew(moving int) {
 	used := k.slots()
 	begun := moving > 0 || slices.ContainsFunc(k.kept, func(p *pod) bool { return p.aged && p.Stopping })
 	for _, p := range k.kept {
-		if !p.aged || p.Stopping || !p.seen() || k.twinned(p) || !k.rests(p.Rev) {
+		if !p.aged || p.Stopping || !p.seen() || !k.rests(p.Rev) {
+			continue
+		}
+		if k.twinned(p) {
+			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s %s, and goes once its successor is available", p.Name, olderWay))
 			continue
 		}
 		if !begun && k.rolling+k.renewing >= maxRolling {

@@ -184,3 +184,16 @@ func TestAPodOfAnOlderNetworkWaitsForTheRolloutUnderWay(t *testing.T) {
 		t.Errorf("%d old pods and %d new ones\n%s", old, fresh, plan)
 	}
 }
+
+func TestAJobsPodIsBornWithTheLabelsThatKubernetesAdds(t *testing.T) {
+	head := commit(t, "a1", nodes("n1"), jobOf("completions: 2, completionMode: Indexed, "))
+	have := applied(fleet(nil, nil, "n1"), Make(history(head), fleet(nil, nil, "n1"), noon), noon)
+	have = applied(have, Make(history(head), have, noon), noon)
+	if len(have.Nodes[0].Pods) == 0 {
+		t.Fatal("no pod")
+	}
+	p := have.Nodes[0].Pods[0]
+	if p.Birth.Labels["job-name"] != "work" || p.Birth.Labels[manifest.AnnotationCompletion] != "0" || p.Birth.Hostname != "work-0" {
+		t.Errorf("%+v", p.Birth)
+	}
+}
