@@ -120,7 +120,7 @@ func (r *Reconciler) restated(p Pass) (actions []plan.Action) {
 			continue
 		}
 		node := r.hosts[n.Name].node
-		newest, mine := newestRecords(n.Files, p.History)
+		newest, mine := newestRecords(n.Files, p.History.Trusted(), p.History.Key)
 		way := node.Way()
 		if other, ok := ways[newest.Way]; newest.ID == "" || mine.Way == way || ok && other != n.Name {
 			continue
@@ -140,11 +140,11 @@ func (r *Reconciler) restated(p Pass) (actions []plan.Action) {
 }
 
 // newestRecords are the newest that is trusted and the newest of our own key; neither where those that are trusted name two hosts.
-func newestRecords(files []live.File, h manifest.History) (newest, mine live.Host) {
+func newestRecords(files []live.File, trusted map[string]bool, key string) (newest, mine live.Host) {
 	later := func(a, b live.Host) bool { return b.ID == "" || a.Time.After(b.Time) }
 	for _, f := range files {
 		is, ok := live.ParseHost(f)
-		if !ok || !h.Trusts(is.Signer) {
+		if !ok || !trusted[is.Signer] {
 			continue
 		}
 		if newest.ID != "" && newest.ID != is.ID {
@@ -153,7 +153,7 @@ func newestRecords(files []live.File, h manifest.History) (newest, mine live.Hos
 		if later(is, newest) {
 			newest = is
 		}
-		if is.Signer == h.Key && later(is, mine) {
+		if is.Signer == key && later(is, mine) {
 			mine = is
 		}
 	}
