@@ -171,6 +171,33 @@ func (n Node) Way() string {
 	return u.Scheme + " " + u.User.String() + " " + u.Host + " " + path.Clean("/"+u.Path)
 }
 
+// FormerName is what one of several hosts is called that a Node's name stood for one after the other, where it is not the newest:
+// edge1@192.0.2.1:22. It says the user too where that is not root, and the socket where one is written. No Node has such a name.
+func (n Node) FormerName() string {
+	u, err := url.Parse(n.ProviderID)
+	if err != nil {
+		return n.Name + "@" + n.ProviderID
+	}
+	if u.Scheme != "podman+ssh" {
+		return n.Name + "@" + u.Path
+	}
+	user := u.User.Username() + "@"
+	if user == "root@" {
+		user = ""
+	}
+	host := strings.ToLower(u.Host)
+	if u.Port() == "" {
+		host += ":22"
+	}
+	return n.Name + "@" + user + host + u.Path
+}
+
+// RealName is the name that a Node has, or had, in Git.
+func (n Node) RealName() string {
+	name, _, _ := strings.Cut(n.Name, "@")
+	return name
+}
+
 // nodeOf is the Node of an object that passed its checks.
 func nodeOf(m Meta, n *corev1.Node) Node {
 	node := Node{
