@@ -171,21 +171,17 @@ func (n Node) Way() string {
 	return u.Scheme + " " + u.User.String() + " " + u.Host + " " + path.Clean("/"+u.Path)
 }
 
-// FormerName is what one of several hosts is called that a Node's name stood for one after the other, where it is not the newest:
-// edge1@192.0.2.1:22. It says the user too where that is not root, and the socket where one is written. No Node has such a name.
+// FormerName is what one of several hosts is called that a Node's name stood for one after the other, where it is not the newest: the
+// name, and how it is reached, as edge1@root@192.0.2.1:22. No Node has such a name, and no two ways give the same.
 func (n Node) FormerName() string {
 	u, err := url.Parse(n.ProviderID)
-	if err != nil {
-		return n.Name + "@" + n.ProviderID
+	if err != nil || u.Scheme != "podman+ssh" {
+		return n.Name + "@" + strings.TrimPrefix(n.ProviderID, "podman+unix://")
 	}
-	if u.Scheme != "podman+ssh" {
-		return n.Name + "@" + u.Path
+	user, host := u.User.String(), strings.ToLower(u.Host)
+	if user != "" {
+		user += "@"
 	}
-	user := u.User.Username() + "@"
-	if user == "root@" {
-		user = ""
-	}
-	host := strings.ToLower(u.Host)
 	if u.Port() == "" {
 		host += ":22"
 	}
