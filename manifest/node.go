@@ -176,7 +176,7 @@ func (n Node) Way() string {
 func (n Node) FormerName() string {
 	u, err := url.Parse(n.ProviderID)
 	if err != nil || u.Scheme != "podman+ssh" {
-		return n.Name + "@" + strings.TrimPrefix(n.ProviderID, "podman+unix://")
+		return n.RealName() + "@" + strings.TrimPrefix(n.ProviderID, "podman+unix://")
 	}
 	user, host := u.User.String(), strings.ToLower(u.Host)
 	if user != "" {
@@ -185,7 +185,7 @@ func (n Node) FormerName() string {
 	if u.Port() == "" {
 		host += ":22"
 	}
-	return n.Name + "@" + user + host + u.Path
+	return n.RealName() + "@" + user + host + u.Path
 }
 
 // RealName is the name that a Node has, or had, in Git.

@@ -44,8 +44,8 @@ func (w *world) collectOn(n *node, needed map[revision]bool, planned []Action) {
 		}
 	}
 	for _, f := range n.Files {
-		ours := f.Labels[live.LabelSource] == w.h.Source || w.h.Adopt
-		if ours && !named[f.Name] && !here[revisionOf(f)] && !needed[revisionOf(f)] && !config[f.Name] {
+		_, identity := live.ParseHost(f)
+		if w.ours(f) && !identity && !named[f.Name] && !here[revisionOf(f)] && !needed[revisionOf(f)] && !config[f.Name] {
 			w.plan.Actions = append(w.plan.Actions, Action{
 				Node: n.Name, Verb: Delete, Name: f.Name, Why: "no pod and no revision needs it here",
 			})

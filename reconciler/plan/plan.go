@@ -74,10 +74,14 @@ type App struct {
 type Plan struct {
 	Commit  string
 	Actions []Action
-	Apps    []App    // sorted by ID
-	Claims  []Claim  // sorted by ID
-	Notes   []string // what concerns the fleet as a whole: silence, held pruning, foreign sources
-	Wake    time.Time
+	Apps    []App   // sorted by ID
+	Claims  []Claim // sorted by ID
+	// Held are Nodes that show the identity of another one, with what to do about that: nothing there is counted or touched.
+	Held map[string]string `json:",omitempty"`
+	// Departed are Nodes that left HEAD and need not be looked at any more.
+	Departed []string `json:",omitempty"`
+	Notes    []string // what concerns the fleet as a whole: silence, held pruning, foreign sources
+	Wake     time.Time
 	// Fetch is the time that a fetch must begin after for something held to go on; zero when none is waited for.
 	Fetch time.Time
 }
@@ -106,6 +110,8 @@ func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
 	}
 	w.prune()
 	w.tellClaims()
+	w.clearGone()
+	w.writeRecords()
 	w.copyReceipts()
 	w.collectFiles()
 	w.plan.sort()

@@ -73,10 +73,13 @@ func (w *world) copyReceipts() {
 // keeps says which receipts of a workload are still needed: those of its newest generations and of the last promotion. None,
 // when it left HEAD and has no pods, and no silent node can have any.
 func (w *world) keeps(app manifest.ID) func(live.Receipt) bool {
+	if app.Kind == nodeKind {
+		return w.keepsDone
+	}
 	if app.Kind == claimKind && w.forgets(app) {
 		return func(live.Receipt) bool { return false }
 	}
-	if app.Kind != "Node" && app.Kind != claimKind && find(w.want, app) == nil && len(w.pods[app]) == 0 && !w.anySilent() && w.mayPrune() == "" {
+	if app.Kind != claimKind && find(w.want, app) == nil && len(w.pods[app]) == 0 && !w.anySilent() && w.mayPrune() == "" {
 		return func(live.Receipt) bool { return false }
 	}
 	var gens []int

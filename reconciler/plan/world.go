@@ -31,9 +31,14 @@ type node struct {
 	want   manifest.Node
 	gone   bool   // left HEAD
 	hidden string // a file that does not load, in which it may be still though it left HEAD
-	reach  reach
-	host   *schedule.Host // nil unless it answers and is in HEAD
-	begun  []begun
+	maybe  string // the node of HEAD that it may be, though it left HEAD: that one has not answered yet
+	unsure string // why it may be one of HEAD, though it left HEAD and answers
+	id     string // which host it is; empty while that is not known
+	// records are what says so, the newest first.
+	records []live.Host
+	reach   reach
+	host    *schedule.Host // nil unless it answers and is in HEAD
+	begun   []begun
 }
 
 // silentSince is when the node was last heard, or when this controller began to listen.
@@ -64,6 +69,8 @@ type world struct {
 	alien   map[manifest.ID]string // workloads that another source keeps under our cluster's name
 	// receipts are each workload's, one of each name.
 	receipts map[manifest.ID][]live.Receipt
+	trusted  map[string]bool   // what is known of keys
+	called   map[string]string // nodes that left HEAD and are one that is here, by the name that they had
 	plan     Plan
 	claims   map[manifest.ID]*claim
 	rolling  int // workloads between two revisions
@@ -75,12 +82,14 @@ func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w := &world{
 		h: h, want: h.Want(), now: now, watched: have.Watched, pods: map[manifest.ID][]*pod{},
 		alien: map[manifest.ID]string{}, receipts: map[manifest.ID][]live.Receipt{},
-		claims: map[manifest.ID]*claim{},
+		claims: map[manifest.ID]*claim{}, trusted: map[string]bool{}, called: map[string]string{},
 	}
 	w.addNodes(have)
+	w.recognise()
+	w.addReceipts()
+	w.depart()
 	w.judgeSilence()
 	w.addHosts()
-	w.addReceipts()
 	w.addPods()
 	return w
 }
@@ -118,7 +127,7 @@ func (w *world) addNodes(have live.Snapshot) {
 // evicts says whether a pod of the workload has to leave the node: the node left HEAD for certain, or carries a NoExecute taint that
 // the pod does not tolerate.
 func (n *node) evicts(wl *manifest.Workload) bool {
-	if n.gone && n.hidden == "" {
+	if n.gone && n.hidden == "" && n.maybe == "" {
 		return true
 	}
 	for i := range n.want.Taints {
@@ -250,8 +259,8 @@ func (w *world) addReceipts() {
 				w.alien[r.App] = r.Source
 				continue
 			}
-			if now, renamed := w.h.Renamed[r.Node]; renamed {
-				r.Node = now
+			if r.App.Kind != nodeKind {
+				r.Node = w.nowCalled(r.Node)
 			}
 			name := r.Name("")
 			if old, ok := byName[name]; !ok || r.Time.Before(old.Time) || r.Time.Equal(old.Time) && r.Rev < old.Rev {
@@ -285,10 +294,11 @@ func (w *world) answering() []*node {
 	return nodes
 }
 
-// anySilent says whether some node of HEAD, or one that left it, cannot be seen.
+// anySilent says whether some node of HEAD cannot be seen, or one that left it may answer soon: one that does not is waited for no
+// longer than its grace.
 func (w *world) anySilent() bool {
 	for _, n := range w.nodes {
-		if n.reach != answers {
+		if n.reach == silent || n.reach == lost && !n.gone {
 			return true
 		}
 	}
