@@ -37,6 +37,10 @@ func (r *Reconciler) compose(ctx context.Context, c care) Pass {
 		return Pass{Time: r.Now(), History: r.reader.blank(r.reading), Err: errors.New(r.reading.err)}
 	}
 	f := r.reader.fleet(r.reading)
+	r.leaving = map[string]bool{}
+	for _, n := range f.gone {
+		r.leaving[n.Name] = true
+	}
 	r.appoint(slices.Concat(f.head, slices.DeleteFunc(slices.Clone(f.gone), r.departed)))
 	r.look(ctx, c)
 
@@ -151,13 +155,17 @@ func (r *Reconciler) names() []string {
 func (r *Reconciler) look(ctx context.Context, c care) {
 	if r.Serial {
 		for _, name := range r.names() {
+			r.hosts[name].leaving = r.leaving[name]
 			r.hosts[name].lookNow(ctx, r.awake.ran)
 		}
 		return
 	}
 	var looks []<-chan struct{}
-	for _, w := range r.hosts {
-		r.ask(w, func() { looks = append(looks, w.look(c, r.awake.ran)) })
+	for name, w := range r.hosts {
+		r.ask(w, func() {
+			w.leaving = r.leaving[name]
+			looks = append(looks, w.look(c, r.awake.ran))
+		})
 	}
 	var late <-chan time.Time
 	if c.patience > 0 {

@@ -44,8 +44,10 @@ func (w *world) collectOn(n *node, needed map[revision]bool, planned []Action) {
 		}
 	}
 	for _, f := range n.Files {
-		_, identity := live.ParseHost(f)
-		if w.ours(f) && !identity && !named[f.Name] && !here[revisionOf(f)] && !needed[revisionOf(f)] && !config[f.Name] {
+		if _, identity := live.ParseHost(f); identity {
+			continue
+		}
+		if w.ours(f) && !named[f.Name] && !here[revisionOf(f)] && !needed[revisionOf(f)] && !config[f.Name] {
 			w.plan.Actions = append(w.plan.Actions, Action{
 				Node: n.Name, Verb: Delete, Name: f.Name, Why: "no pod and no revision needs it here",
 			})

@@ -208,16 +208,16 @@ func (w *world) nowCalled(name string) string {
 	return cmp.Or(w.called[name], w.h.Renamed[name], name)
 }
 
-// writeRecords writes down of each node of HEAD how it is reached now, and signs anew what another key signed. Only the first record of
-// a host is not written here: its identity is random.
+// writeRecords writes down of each node of HEAD how it is reached now where the newest record by our own key does not say so. Only the first
+// record of a host is not written here: its identity is random. One who came back to a way it had is removed first.
 func (w *world) writeRecords() {
 	if w.h.Key == "" {
 		return
 	}
 	for _, n := range w.answering() {
 		way := n.want.Way()
-		mine := slices.ContainsFunc(n.records, func(h live.Host) bool { return h.Way == way && h.Signer == w.h.Key })
-		if n.id == "" || mine && n.records[0].Way == way {
+		mine := slices.IndexFunc(n.records, func(h live.Host) bool { return h.Signer == w.h.Key })
+		if n.id == "" || mine >= 0 && n.records[mine].Way == way {
 			continue
 		}
 		name := live.FurtherHostFile(way, w.h.Key)
