@@ -58,11 +58,20 @@ func TestAHostThatLeftGitIsClearedInSteps(t *testing.T) {
 		{"then it is written down", func(s *live.Snapshot) { s.Nodes[2].Receipts = nil }, []string{"n1 put done node/old", "n2 put done node/old"}, ""},
 		{"nothing is while it does not answer", func(s *live.Snapshot) { s.Nodes[2].Receipts, s.Nodes[2].Silent = nil, time.Second }, nil, ""},
 		{"nor while a file does not load, in which it may be", func(s *live.Snapshot) { s.Nodes[2].Receipts = nil }, nil, ""},
-		{"then the identity goes", func(s *live.Snapshot) { s.Nodes[0].Receipts = append(web, doneAt(left(t, "old"), "z9")); s.Nodes[2].Receipts = nil },
+		{"then the identity goes", func(s *live.Snapshot) {
+			s.Nodes[0].Receipts = append(web, doneAt(left(t, "old"), "z9"))
+			s.Nodes[2].Receipts = nil
+		},
 			[]string{"n2 put done node/old", "old delete host"}, ""},
 		{"and it is done", func(s *live.Snapshot) { both(s, append(web, doneAt(left(t, "old"), "z9"))); s.Nodes[2].Files = nil }, nil, "old"},
-		{"an identity stays with the volume of a claim", func(s *live.Snapshot) { both(s, append(web, doneAt(left(t, "old"), "z9"))); s.Nodes[2].Volumes = []string{"default/data"} }, nil, "old"},
-		{"one that is switched off before that is done too", func(s *live.Snapshot) { both(s, append(web, doneAt(left(t, "old"), "z9"))); s.Nodes[2].Silent = time.Hour }, nil, "old"},
+		{"an identity stays with the volume of a claim", func(s *live.Snapshot) {
+			both(s, append(web, doneAt(left(t, "old"), "z9")))
+			s.Nodes[2].Volumes = []string{"default/data"}
+		}, nil, "old"},
+		{"one that is switched off before that is done too", func(s *live.Snapshot) {
+			both(s, append(web, doneAt(left(t, "old"), "z9")))
+			s.Nodes[2].Silent = time.Hour
+		}, nil, "old"},
 		{"but not one that came back and left again", func(s *live.Snapshot) { both(s, append(web, doneAt(left(t, "old"), "y8"))); s.Nodes[2].Receipts = nil },
 			[]string{"n1 put done node/old", "n2 put done node/old"}, ""},
 	} {

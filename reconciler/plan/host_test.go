@@ -25,7 +25,9 @@ func says(file, id, way string, ago time.Duration, signer string) live.File {
 }
 
 // was is the first record, of a day ago, of a host that was reached as the Node of that name.
-func was(id, name string) []live.File { return []live.File{says("host", id, wayTo(name), 24*time.Hour, "me")} }
+func was(id, name string) []live.File {
+	return []live.File{says("host", id, wayTo(name), 24*time.Hour, "me")}
+}
 
 // hosts is a fleet in which each node has the files given for it; a node of which nothing is given has not answered yet.
 func hosts(files map[string][]live.File, names ...string) live.Snapshot {
@@ -243,7 +245,9 @@ func TestAClaimIsWhereItsHostIs(t *testing.T) {
 		if got := plan.Claims[0]; got.Node != c.node || !strings.Contains(got.Why, c.why) || (got.Why == "") != (c.why == "") {
 			t.Errorf("%s: on %s: %s", c.claim, got.Node, got.Why)
 		}
-		i := slices.IndexFunc(plan.Actions, func(a Action) bool { return a.File != nil && a.File.Labels[live.LabelReceipt] == live.Made && a.Why != "copied to a node that lacks it" })
+		i := slices.IndexFunc(plan.Actions, func(a Action) bool {
+			return a.File != nil && a.File.Labels[live.LabelReceipt] == live.Made && a.Why != "copied to a node that lacks it"
+		})
 		switch named := i >= 0; {
 		case named != (c.host == "" && c.why == ""):
 			t.Errorf("%s: a sight is written down: %v\n%s", c.claim, named, plan)
