@@ -226,6 +226,9 @@ func (w *world) writeRecords() {
 			continue
 		}
 		h := live.Host{ID: n.id, Way: way, Key: n.HostKey, Time: w.now, Source: w.h.Source}
+		if last := n.records[0].Time; !h.Time.After(last) { // by a clock that is ahead of this one
+			h.Time = last.Add(time.Nanosecond)
+		}
 		w.put(n, manifest.ID{}, &manifest.File{Name: name, Labels: h.Labels(w.h.Cluster), Data: manifest.Bytes(n.id)},
 			"which host this is, as it is reached and signed for now")
 	}

@@ -197,7 +197,7 @@ func (j judge) silence() error {
 	held := map[string]string{}
 	for _, n := range j.p.Snapshot.Nodes {
 		for _, p := range n.Pods {
-			if j.frozen[n.Name] {
+			if j.frozen[n.Name] && (p.App.Kind != "Job" || !over(p)) {
 				held[fmt.Sprint(p.App, p.Slot, p.Rev)] = n.Name
 			}
 		}
