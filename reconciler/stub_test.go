@@ -281,7 +281,7 @@ func (s past) Ancestor(_ context.Context, commit, head string) (bool, error) {
 func (s past) Nodes(_ context.Context, head string) (nodes []manifest.Node, err error) {
 	for _, c := range s.line(head) {
 		for _, n := range c.Nodes {
-			if !slices.ContainsFunc(nodes, func(m manifest.Node) bool { return m.Name == n.Name }) {
+			if !slices.ContainsFunc(nodes, func(m manifest.Node) bool { return m.Name == n.Name && m.Way() == n.Way() }) {
 				nodes = append(nodes, n)
 			}
 		}

@@ -82,6 +82,21 @@ func (w *World) Wipe(name string) {
 	})
 }
 
+// Clone gives a host a copy of another's disk, as it is found when the power comes on.
+func (w *World) Clone(from, to string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	src, dst := w.hosts[from], w.hosts[to]
+	if src == nil || dst == nil {
+		return
+	}
+	src.settle(w.now())
+	disk := src.copy()
+	disk.halt(4)
+	dst.pods, dst.files, dst.store, dst.volumes = disk.pods, disk.files, disk.store, disk.volumes
+	dst.poke()
+}
+
 // Drop removes the volume of a claim, namespace/name, as a person would by hand.
 func (w *World) Drop(name, cluster, claim string) {
 	w.on(name, func(h *host) { delete(h.volumes, cluster+"/"+claim) })
@@ -123,14 +138,14 @@ func (w *World) Remove(podName string) error {
 	return w.find(podName, func(h *host, p *pod) error { delete(h.pods, p.name); return nil })
 }
 
-// Erase removes a File, wherever it is, as a person would by hand.
-func (w *World) Erase(name string) error {
+// Erase removes a File as a person would by hand: from the hosts named, or, when none is, wherever it is.
+func (w *World) Erase(name string, from ...string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	found := false
 	for _, h := range w.hosts {
 		for key, f := range h.files {
-			if f.name == name {
+			if f.name == name && (len(from) == 0 || slices.Contains(from, h.name)) {
 				delete(h.files, key)
 				h.poke()
 				found = true

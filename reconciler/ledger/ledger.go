@@ -180,7 +180,7 @@ func Answers(decisions []manifest.Decision) (ids []string) {
 }
 
 // Needed says which receipts are to be kept: those of the newest generations and of the last promotion, and of those only what is in
-// force: the newest halt or resumption, and the newest tally while its generation has not ended.
+// force: the newest halt or resumption, the newest sight of a volume, and the newest tally while its generation has not ended.
 func (l Ledger) Needed() func(live.Receipt) bool {
 	var gens []int
 	for i := range l {
@@ -207,6 +207,9 @@ func (l Ledger) outdated(r live.Receipt) bool {
 	case live.Halted, live.Resumed:
 		last := l.Halt(r.Gen, r.Rev)
 		return last != nil && last.Transition() != r.Transition()
+	case live.Made:
+		newest := l.newest(func(other *live.Receipt) bool { return other.Verb == live.Made && other.Gen == r.Gen })
+		return newest.Step > r.Step
 	case live.Tallied:
 		if newest := l.In(r.Gen, r.Rev, live.Tallied); newest != nil && newest.Step > r.Step {
 			return true

@@ -147,7 +147,7 @@ func apply(n *live.Node, a Action, now time.Time) {
 			r.File = a.Name
 			n.Receipts = append(n.Receipts, r)
 		} else {
-			n.Files = append(n.Files, live.File{Name: a.Name, Labels: a.File.Labels})
+			n.Files = append(n.Files, live.File{Name: a.Name, Labels: a.File.Labels, Signer: key})
 		}
 	case Delete:
 		n.Files = slices.DeleteFunc(n.Files, func(f live.File) bool { return f.Name == a.Name })
@@ -293,7 +293,7 @@ var commits = []string{"c9", "c8", "c7", "c6", "zz"}
 
 func (d *dice) history() manifest.History {
 	h := manifest.History{
-		Cluster: "default", Source: source, Fetched: d.past(), Ancestor: map[string]bool{}, At: map[string]manifest.Set{},
+		Cluster: "default", Source: source, Key: key, Fetched: d.past(), Ancestor: map[string]bool{}, At: map[string]manifest.Set{},
 		Adopt: d.rarely(), AllowPrune: d.rarely(), Proposal: d.rarely(),
 	}
 	h.Head = d.commit("c9", "c8")
@@ -356,6 +356,7 @@ func (d *dice) snapshot(h manifest.History) (s live.Snapshot) {
 			r := pick(d, revs)
 			n.Files = append(n.Files, live.File{Name: live.RevFile(r.App, r.Rev, ""), Labels: map[string]string{live.LabelApp: r.App.String(), live.LabelRev: r.Rev}})
 		}
+		n.Files = append(n.Files, d.records()...)
 		n.Files = once(n.Files, func(f live.File) string { return f.Name })
 		if d.rarely() && len(n.Pods) > 0 {
 			p := n.Pods[0]
@@ -367,6 +368,15 @@ func (d *dice) snapshot(h manifest.History) (s live.Snapshot) {
 		s.Nodes[d.of(3)].Unsized = pick(d, []time.Duration{1, time.Minute})
 	}
 	return s
+}
+
+// records say who a host is, more or less, or nothing.
+func (d *dice) records() (files []live.File) {
+	for i := range d.of(3) {
+		name := pick(d, []string{"host", fmt.Sprintf("host-%d", i)})
+		files = append(files, says(name, pick(d, []string{"i1", "i2", "i3"}), wayTo(pick(d, []string{"n1", "n2", "n3", "n9"})), d.moment(), pick(d, []string{key, key, key, ""})))
+	}
+	return files
 }
 
 // once sorts by name, and keeps one of each.
@@ -427,6 +437,6 @@ func (d *dice) receipt(h manifest.History, r manifest.Revision) live.Receipt {
 	out := live.Receipt{
 		App: r.App, Verb: pick(d, verbs), Rev: r.Rev, Gen: 1 + d.of(3), Commit: pick(d, commits), Time: d.past(), Why: "because", Source: h.Source,
 	}
-	out.File = out.Name("")
+	out.File = out.Name(h.Key)
 	return out
 }

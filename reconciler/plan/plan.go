@@ -79,8 +79,12 @@ type Plan struct {
 	Claims  []Claim // sorted by ID
 	// Ledgers are what is written down of each object, as far as it is believed.
 	Ledgers map[manifest.ID]ledger.Ledger `json:"-"`
-	Notes   []string                      // what concerns the fleet as a whole: silence, held pruning, foreign sources
-	Wake    time.Time
+	// Held are Nodes that show the identity of another one, with what to do about that: nothing there is counted or touched.
+	Held map[string]string `json:",omitempty"`
+	// Departed are Nodes that left HEAD and need not be looked at any more.
+	Departed []string `json:",omitempty"`
+	Notes    []string // what concerns the fleet as a whole: silence, held pruning, foreign sources
+	Wake     time.Time
 	// Fetch is the time that a fetch must begin after for something held to go on; zero when none is waited for.
 	Fetch time.Time
 }
@@ -109,6 +113,8 @@ func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
 	}
 	w.prune()
 	w.tellClaims()
+	w.clearGone()
+	w.writeRecords()
 	w.copyReceipts()
 	w.collectVoid()
 	w.collectFiles()

@@ -17,6 +17,9 @@ var noon = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
 
 const source = "git.example.com/fleet"
 
+// key is the controller's, and the one that signed what fleet and running make.
+const key = "ssh-ed25519 b3du"
+
 // deployment is the YAML of a Deployment of one container.
 func deployment(name string, replicas int, annotation string) string {
 	return fmt.Sprintf(`apiVersion: apps/v1
@@ -68,6 +71,9 @@ func fleet(pods map[string][]live.Pod, receipts []live.Receipt, names ...string)
 	for i := range receipts {
 		if receipts[i].Source == "" {
 			receipts[i].Source = source
+		}
+		if receipts[i].Signer == "" {
+			receipts[i].Signer = key
 		}
 	}
 	for _, name := range names {

@@ -63,11 +63,19 @@ func (w *world) addReceipts() {
 			}
 		}
 	}
-	quorum := min(enough, len(w.answering()))
 	for app, all := range w.notedOf {
 		slices.SortFunc(all, func(a, b *noted) int { return compareNoted(a, b) })
 		for _, t := range all {
 			w.receipts[app] = append(w.receipts[app], t.Receipt)
+		}
+	}
+}
+
+// judgeReceipts says which objects have one that was not seen on enough nodes.
+func (w *world) judgeReceipts() {
+	quorum := min(enough, len(w.answering()))
+	for app, all := range w.notedOf {
+		for _, t := range all {
 			if t.seen() < quorum && w.pending[app] == "" {
 				w.pending[app] = fmt.Sprintf("%s is written down on one node, and waits to be on a second%s", t.says(), w.whyNot(t))
 			}
@@ -104,8 +112,8 @@ func compareNoted(a, b *noted) int {
 func (w *world) addReceipt(n *node, r live.Receipt) {
 	c := note{node: n, file: r.File, ours: r.Signer == w.h.Key && r.Source == w.h.Source}
 	r.Source = w.h.Source
-	if now, renamed := w.h.Renamed[r.Node]; renamed {
-		r.Node = now
+	if r.App.Kind != nodeKind {
+		r.Node = w.nowCalled(r.Node)
 	}
 	t := w.noted[r.Transition()]
 	switch {
@@ -277,9 +285,11 @@ func (w *world) collect(t *noted, spared []*node, why string) {
 func (w *world) keeps(app manifest.ID) func(live.Receipt) bool {
 	none := func(live.Receipt) bool { return false }
 	switch {
+	case app.Kind == nodeKind:
+		return w.keepsDone
 	case app.Kind == claimKind && w.forgets(app):
 		return none
-	case app.Kind != "Node" && app.Kind != claimKind && find(w.want, app) == nil && len(w.pods[app]) == 0 && !w.anySilent() && w.mayPrune() == "":
+	case app.Kind != claimKind && find(w.want, app) == nil && len(w.pods[app]) == 0 && !w.anySilent() && w.mayPrune() == "":
 		return none
 	}
 	all := make(ledger.Ledger, 0, len(w.notedOf[app]))

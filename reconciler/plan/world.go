@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -33,10 +32,15 @@ type node struct {
 	want   manifest.Node
 	gone   bool   // left HEAD
 	hidden string // a file that does not load, in which it may be still though it left HEAD
-	reach  reach
-	host   *schedule.Host // nil unless it answers and is in HEAD
-	begun  []begun
-	seed   uint64 // by which it is chosen to keep receipts
+	maybe  string // the node of HEAD that it may be, though it left HEAD: that one has not answered yet
+	unsure string // why it may be one of HEAD, though it left HEAD and answers
+	id     string // which host it is; empty while that is not known
+	// records are what says so, the newest first.
+	records []live.Host
+	reach   reach
+	host    *schedule.Host // nil unless it answers and is in HEAD
+	begun   []begun
+	seed    uint64 // by which it is chosen to keep receipts
 }
 
 // silentSince is when the node was last heard, or when this controller began to listen.
@@ -75,6 +79,8 @@ type world struct {
 	keepers  []*node // that may keep receipts
 	fleet    int     // how many nodes HEAD has
 	retries  map[manifest.ID][]manifest.Decision
+	trusted  map[string]bool   // what is known of keys
+	called   map[string]string // nodes that left HEAD and are one that is here, by the name that they had
 	plan     Plan
 	claims   map[manifest.ID]*claim
 	rolling  int // workloads between two revisions
@@ -89,11 +95,15 @@ func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 		alien: map[manifest.ID]string{}, receipts: map[manifest.ID]ledger.Ledger{}, pending: map[manifest.ID]string{},
 		noted: map[live.Transition]*noted{}, notedOf: map[manifest.ID][]*noted{}, claims: map[manifest.ID]*claim{},
 		retries: map[manifest.ID][]manifest.Decision{},
+		called:  map[string]string{}, trusted: h.Trusted(),
 	}
 	w.addNodes(have)
+	w.recognise()
+	w.addReceipts()
+	w.depart()
 	w.judgeSilence()
 	w.addHosts()
-	w.addReceipts()
+	w.judgeReceipts()
 	for _, d := range h.Decisions {
 		if d.Verb == "retry" {
 			w.retries[d.App] = append(w.retries[d.App], d)
@@ -115,7 +125,7 @@ func (w *world) addNodes(have live.Snapshot) {
 			l = live.Node{Name: want.Name, Why: "not looked at yet"}
 		}
 		delete(seen, want.Name)
-		w.nodes = append(w.nodes, &node{Node: l, want: want, gone: gone, seed: hash(want.Name)})
+		w.nodes = append(w.nodes, &node{Node: l, want: want, gone: gone})
 	}
 	for _, n := range w.want.Nodes {
 		add(n, false)
@@ -136,7 +146,7 @@ func (w *world) addNodes(have live.Snapshot) {
 // evicts says whether a pod of the workload has to leave the node: the node left HEAD for certain, or carries a NoExecute taint that
 // the pod does not tolerate.
 func (n *node) evicts(wl *manifest.Workload) bool {
-	if n.gone && n.hidden == "" {
+	if n.gone && n.hidden == "" && n.maybe == "" {
 		return true
 	}
 	for i := range n.want.Taints {
@@ -282,9 +292,15 @@ func (w *world) answering() []*node {
 	return nodes
 }
 
-// anySilent says whether some node of HEAD, or one that left it, cannot be seen.
+// anySilent says whether some node of HEAD cannot be seen, or one that left it may answer soon: one that does not is waited for no
+// longer than its grace.
 func (w *world) anySilent() bool {
-	return slices.ContainsFunc(w.nodes, func(n *node) bool { return n.reach != answers })
+	for _, n := range w.nodes {
+		if n.reach == silent || n.reach == lost && !n.gone {
+			return true
+		}
+	}
+	return false
 }
 
 func sorted[V any](m map[string]V) []string {

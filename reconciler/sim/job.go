@@ -46,7 +46,7 @@ func (j judge) jobBounds(w manifest.Workload, after view, when string) error {
 // active counts the Job's pods that have not ended, on nodes that answer.
 func (j judge) active(w view, app manifest.Workload) (n int) {
 	for _, host := range w.hosts {
-		if !w.Answers(host.Name) || silent(node(j.p.Snapshot, host.Name)) {
+		if !w.Answers(host.Name) || silent(j.seen(host.Name)) {
 			continue
 		}
 		for _, p := range host.Pods {

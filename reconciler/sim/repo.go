@@ -189,22 +189,19 @@ func (c *clone) Ancestor(_ context.Context, id, head string) (bool, error) {
 	return slices.Contains(c.repo.line(head), id), nil
 }
 
-func (c *clone) Nodes(_ context.Context, head string) ([]manifest.Node, error) {
-	newest := map[string]manifest.Node{}
+func (c *clone) Nodes(_ context.Context, head string) (nodes []manifest.Node, err error) {
+	seen := map[[2]string]bool{}
 	for _, id := range c.repo.line(head) {
 		set, err := c.repo.load(id)
 		if err != nil {
 			return nil, err
 		}
 		for _, n := range set.Nodes {
-			if _, ok := newest[n.Name]; !ok {
-				newest[n.Name] = n
+			if key := [2]string{n.Name, n.Way()}; !seen[key] {
+				seen[key] = true
+				nodes = append(nodes, n)
 			}
 		}
-	}
-	var nodes []manifest.Node
-	for _, name := range slices.Sorted(maps.Keys(newest)) {
-		nodes = append(nodes, newest[name])
 	}
 	return nodes, nil
 }

@@ -22,13 +22,16 @@
 //	partition|heal NODE          the network goes, comes back
 //	die|return|wipe NODE         the power goes, comes back; the disk is emptied
 //	reboot NODE [podman=5]       the power goes and comes back at once; Podman 5 shows what ran as exited
+//	replace HOST                 another machine takes its place (as wipe)
+//	address NAME HOST            at=NAME leads to HOST from now on; to no host if there is none of that name
+//	clone FROM TO                a host is given a copy of another's disk
 //	skew NODE DURATION           the node's clock is ahead by so much
 //	fail NODE CALL [N]           the next N calls fail (list run stop put delete pull)
 //	deaf NODE CALL [N]           the next N calls do their work and time out
 //	lose NODE claim NAME         the volume of a claim is removed from the node by hand
 //	mend NODE                    calls work again
 //	crash|rm NAME SLOT           a pod's container dies; a person removes a pod
-//	erase PREFIX                 a person removes Files
+//	erase PREFIX [NODE ..]       a person removes Files
 //	foreign NODE NAME [app=KIND/NS/NAME] [slot=] [source=] [cluster=]   somebody else's pod
 //	repeat N LINE; LINE          again and again
 //	pods · receipts · files · volumes · status · problems      print
