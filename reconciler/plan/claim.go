@@ -79,6 +79,8 @@ func (c *claim) reads(r live.Receipt) {
 func (w *world) judgeClaim(c *claim) {
 	n := w.lookup(c.node)
 	switch {
+	case c.node == "" && w.hold != "":
+		c.why = "is not known to be anywhere: " + w.hold
 	case c.node == "":
 	case n == nil || n.gone:
 		c.why, c.stuck = fmt.Sprintf("is on %s, which left Git", c.node), true

@@ -106,8 +106,10 @@ func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
 	}
 	w.prune()
 	w.tellClaims()
-	w.copyReceipts()
-	w.collectFiles()
+	if w.hold == "" {
+		w.copyReceipts()
+		w.collectFiles()
+	}
 	w.plan.sort()
 	return w.plan
 }

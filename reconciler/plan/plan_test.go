@@ -17,6 +17,9 @@ var noon = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
 
 const source = "git.example.com/fleet"
 
+// key is the controller's, and the one that signed what fleet and running make.
+const key = "ssh-ed25519 b3du"
+
 // deployment is the YAML of a Deployment of one container.
 func deployment(name string, replicas int, annotation string) string {
 	return fmt.Sprintf(`apiVersion: apps/v1
@@ -56,7 +59,7 @@ func commit(t *testing.T, id string, texts ...string) manifest.Set {
 
 func history(head manifest.Set) manifest.History {
 	return manifest.History{
-		Cluster: "default", Source: source, Head: head, Root: true, Fetched: noon,
+		Cluster: "default", Source: source, Key: key, Head: head, Root: true, Fetched: noon,
 		Ancestor: map[string]bool{head.Commit: true},
 	}
 }
@@ -68,6 +71,9 @@ func fleet(pods map[string][]live.Pod, receipts []live.Receipt, names ...string)
 	for i := range receipts {
 		if receipts[i].Source == "" {
 			receipts[i].Source = source
+		}
+		if receipts[i].Signer == "" {
+			receipts[i].Signer = key
 		}
 	}
 	for _, name := range names {
@@ -84,7 +90,7 @@ func running(set manifest.Set, name string, slot int) live.Pod {
 	wl := find(set, id)
 	return live.Pod{
 		Name: live.PodName("default", id, wl.Revision.Rev, slot), Cluster: "default", Source: source, App: id, Slot: slot,
-		Rev: wl.Revision.Rev, Gen: 1, Commit: set.Commit, Created: noon.Add(-time.Minute), Expect: []string{"app"}, Restart: "Always",
+		Rev: wl.Revision.Rev, Gen: 1, Commit: set.Commit, Created: noon.Add(-time.Minute), Expect: []string{"app"}, Restart: "Always", Signer: key,
 		Containers: []live.Container{{Name: "app", State: live.Running, Started: noon.Add(-time.Minute)}},
 	}
 }
@@ -123,10 +129,10 @@ func TestAnotherSourcesPodsAreSaidAndLeftAloneUntilAdopted(t *testing.T) {
 	have := fleet(map[string][]live.Pod{"n1": {p}}, nil, "n1")
 	h := history(head)
 	plan := Make(h, have, noon)
-	if a := app(plan, "web"); len(plan.Actions) != 0 || a.State != Held || !strings.Contains(a.Why, "--adopt") {
+	if a := app(plan, "web"); len(plan.Actions) != 0 || a.State != Held || !strings.Contains(a.Why, "podkeep adopt git.example.com/old takes it over") {
 		t.Errorf("%s: %s\n%s", a.State, a.Why, plan)
 	}
-	h.Adopt, h.Fetched = true, noon.Add(time.Minute)
+	have.Nodes[0].Receipts, h.Fetched = []live.Receipt{adopted(p.Source)}, noon.Add(time.Minute)
 	if plan := Make(h, have, noon); len(plan.Actions) != 1 || plan.Actions[0].File.Labels[live.LabelReceipt] != live.Began {
 		t.Errorf("adopted, a pod of HEAD's revision needs a receipt and nothing else:\n%s", plan)
 	}
@@ -256,7 +262,7 @@ func TestReceiptsOfAnotherSourceAreItsOwn(t *testing.T) {
 	head := commit(t, "a1", nodes("n1", "n2"), deployment("web", 1, ""))
 	theirs := live.Receipt{
 		App: manifest.ID{Kind: "Job", Namespace: "default", Name: "migrate"}, Verb: live.Done, Rev: "v1-aaaaaa", Gen: 1, Commit: "a1", Time: noon,
-		Source: "git.example.com/other",
+		Source: "git.example.com/other", Signer: key,
 	}
 	on := func(r live.Receipt) live.Snapshot {
 		have := fleet(nil, promoted(head, "web"), "n1", "n2")
@@ -271,17 +277,25 @@ func TestReceiptsOfAnotherSourceAreItsOwn(t *testing.T) {
 	if p := Make(h, on(theirs), noon); len(p.Actions) > 0 || app(p, "web").State != Held || !strings.Contains(app(p, "web").Why, theirs.Source) {
 		t.Errorf("of one name: %s %s\n%s", app(p, "web").State, app(p, "web").Why, p)
 	}
-	h.Adopt = true
-	if p := Make(h, on(theirs), noon); app(p, "web").State == Held || !strings.Contains(p.String(), "run ") {
+	have := on(theirs)
+	have.Nodes[1].Receipts = append(have.Nodes[1].Receipts, adopted(theirs.Source))
+	if p := Make(h, have, noon); app(p, "web").State == Held || !strings.Contains(p.String(), "run ") {
 		t.Errorf("adopted: %s\n%s", app(p, "web").State, p)
 	}
+}
+
+// adopted says that ours has taken over another source.
+func adopted(of string) live.Receipt {
+	return live.Receipt{App: sourceID, Verb: live.Adopted, Gen: 1, Of: of, Time: noon, Source: source, Signer: key}
 }
 
 func TestAPlanReadsAsLines(t *testing.T) {
 	head := commit(t, "a1", nodes("n1", "n2"), deployment("web", 1, ""))
 	rev := live.ShortRev(find(head, manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}).Revision.Rev)
 	want := "*      put    receipt-web-g1-began-a91dd31e69e1 began: " + rev + " at a1\n"
-	if got := Make(history(head), fleet(nil, nil, "n1", "n2"), noon).String(); got != want {
+	h := history(head)
+	h.Key = ""
+	if got := Make(h, fleet(nil, nil, "n1", "n2"), noon).String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }

@@ -47,7 +47,9 @@ func (w *world) copyReceipts() {
 	for _, n := range nodes {
 		held[n.Name] = map[string]bool{}
 		for _, r := range n.Receipts {
-			held[n.Name][r.Name("")] = true
+			if w.trusts(r.Signer) {
+				held[n.Name][r.Name("")] = true
+			}
 		}
 	}
 	for _, app := range apps {
@@ -73,10 +75,13 @@ func (w *world) copyReceipts() {
 // keeps says which receipts of a workload are still needed: those of its newest generations and of the last promotion. None,
 // when it left HEAD and has no pods, and no silent node can have any.
 func (w *world) keeps(app manifest.ID) func(live.Receipt) bool {
+	if app == sourceID {
+		return func(live.Receipt) bool { return true }
+	}
 	if app.Kind == claimKind && w.forgets(app) {
 		return func(live.Receipt) bool { return false }
 	}
-	if app.Kind != "Node" && app.Kind != claimKind && find(w.want, app) == nil && len(w.pods[app]) == 0 && !w.anySilent() && w.mayPrune() == "" {
+	if app.Kind != "Node" && app.Kind != claimKind && find(w.want, app) == nil && len(w.everyPod(app)) == 0 && !w.anySilent() && w.mayPrune() == "" {
 		return func(live.Receipt) bool { return false }
 	}
 	var gens []int

@@ -61,27 +61,32 @@ type world struct {
 	nodes   []*node // sorted by name
 	hosts   []*schedule.Host
 	pods    map[manifest.ID][]*pod // of our source, on nodes that are not lost
+	doubts  map[manifest.ID][]*pod // doubtful ones of our source, on nodes that are not lost; they are not among pods
 	alien   map[manifest.ID]string // workloads that another source keeps under our cluster's name
+	hearsay map[manifest.ID]string // those of which only keys that are not trusted say so
 	// receipts are each workload's, one of each name.
 	receipts map[manifest.ID][]live.Receipt
 	plan     Plan
 	claims   map[manifest.ID]*claim
-	rolling  int // workloads between two revisions
-	lowest   *lateWave
-	pre      *barrier // the PreSync hooks that are not done
+	trust
+	rolling int // workloads between two revisions
+	lowest  *lateWave
+	pre     *barrier // the PreSync hooks that are not done
 }
 
 func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w := &world{
 		h: h, want: h.Want(), now: now, watched: have.Watched, pods: map[manifest.ID][]*pod{},
-		alien: map[manifest.ID]string{}, receipts: map[manifest.ID][]live.Receipt{},
+		doubts: map[manifest.ID][]*pod{}, hearsay: map[manifest.ID]string{}, alien: map[manifest.ID]string{}, receipts: map[manifest.ID][]live.Receipt{},
 		claims: map[manifest.ID]*claim{},
 	}
 	w.addNodes(have)
 	w.judgeSilence()
 	w.addHosts()
+	w.addTrust()
 	w.addReceipts()
 	w.addPods()
+	w.hearAliens()
 	return w
 }
 
@@ -183,23 +188,31 @@ func (w *world) addPods() {
 	for _, n := range w.nodes {
 		for _, p := range n.Pods {
 			w.book(n, p)
-			if p.Source != w.h.Source && !w.h.Adopt {
-				w.alien[p.App] = p.Source
-				continue
-			}
-			if n.reach != lost {
+			switch {
+			case !w.ours(p.Source):
+				w.isAlien(p.App, p.Source, p.Signer)
+			case n.reach == lost:
+			case w.sure(p):
 				w.pods[p.App] = append(w.pods[p.App], w.judge(n, p, wanted[p.App]))
+			default:
+				w.doubts[p.App] = append(w.doubts[p.App], w.judge(n, p, wanted[p.App]))
 			}
 		}
 	}
-	for _, pods := range w.pods {
-		sort.Slice(pods, func(i, j int) bool {
-			if pods[i].Name != pods[j].Name {
-				return pods[i].Name < pods[j].Name
-			}
-			return pods[i].node.Name < pods[j].node.Name
-		})
+	for _, all := range []map[manifest.ID][]*pod{w.pods, w.doubts} {
+		for _, pods := range all {
+			sortPods(pods)
+		}
 	}
+}
+
+func sortPods(pods []*pod) {
+	sort.Slice(pods, func(i, j int) bool {
+		if pods[i].Name != pods[j].Name {
+			return pods[i].Name < pods[j].Name
+		}
+		return pods[i].node.Name < pods[j].node.Name
+	})
 }
 
 // book counts what a pod takes on its node.
@@ -246,8 +259,7 @@ func (w *world) addReceipts() {
 	byName := map[string]live.Receipt{}
 	for _, n := range w.nodes {
 		for _, r := range n.Receipts {
-			if r.Source != w.h.Source && !w.h.Adopt {
-				w.alien[r.App] = r.Source
+			if !w.believes(n, r) {
 				continue
 			}
 			if now, renamed := w.h.Renamed[r.Node]; renamed {
