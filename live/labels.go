@@ -58,20 +58,23 @@ const (
 	LabelFiles   = "podkeep.io/files"    // on a rev File: comma-separated names of its config Files
 )
 
-// PodName is how a pod is called on every node: cluster (unless default), kind (unless Pod or Deployment),
-// namespace (unless default), name, six digits of rev, slot. No name of Kubernetes has a _, so no two workloads share one.
+// PodName is how a pod is called on every node: cluster (empty if default), kind (empty if Pod or Deployment), namespace (empty if
+// default), name, with a _ after each, and none before the first that is not empty; then six digits of rev, slot. No name of
+// Kubernetes has a _, so no two workloads share one.
 func PodName(cluster string, app manifest.ID, rev string, slot int) string {
-	var parts []string
-	if cluster != "default" {
-		parts = append(parts, cluster)
+	kind := strings.ToLower(app.Kind)
+	if app.Kind == "Pod" || app.Kind == "Deployment" {
+		kind = ""
 	}
-	if app.Kind != "Pod" && app.Kind != "Deployment" {
-		parts = append(parts, strings.ToLower(app.Kind))
+	parts := []string{unless("default", cluster), kind, unless("default", app.Namespace), app.Name}
+	return strings.TrimLeft(strings.Join(parts, "_"), "_") + "-" + ShortRev(rev) + "-" + strconv.Itoa(slot)
+}
+
+func unless(usual, s string) string {
+	if s == usual {
+		return ""
 	}
-	if app.Namespace != "default" {
-		parts = append(parts, app.Namespace)
-	}
-	return strings.Join(append(parts, app.Name), "_") + "-" + ShortRev(rev) + "-" + strconv.Itoa(slot)
+	return s
 }
 
 // ShortRev is the first six hex digits of a rev.

@@ -30,6 +30,7 @@ type Node struct {
 	Unsized time.Duration
 	// Facts about the host for people: Podman's version, OS, architecture, kernel.
 	Facts    Facts
+	HostKey  string    // fingerprint of the SSH host key that it showed; empty where there is none
 	Pods     []Pod     // ours (our cluster), sorted by name
 	Files    []File    // ours, receipts not among them, sorted by name
 	Receipts []Receipt // sorted by name
@@ -77,6 +78,7 @@ type Pod struct {
 	Keep            bool     // born of an object with podkeep.io/prune: disabled
 	Birth           Birth    // what its template said of it
 	Signer          string   // the key that signed its birth on this host; empty if none did, or its labels say something else
+	Host            string   // the identity of this host for which it did
 	IP              string
 	// Asked: this controller has asked for it and not yet seen it. It takes room and gives no availability.
 	Asked bool

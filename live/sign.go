@@ -32,7 +32,11 @@ func PodMessage(host, name string, labels map[string]string) []byte {
 }
 
 // unsigned are labels that no signature covers: itself, what is on single containers, and what the driver keeps for itself.
-var unsigned = []string{LabelSig, LabelContainer, LabelAttempt, "podkeep.io/file", "podkeep.io/empty", "podkeep.io/pod"}
+// Those of the last kind are on some of a pod's parts and not on others.
+var unsigned = []string{
+	LabelSig, LabelContainer, LabelAttempt,
+	"podkeep.io/file", "podkeep.io/empty", "podkeep.io/pod", "podkeep.io/grace", "podkeep.io/volumes", "podkeep.io/prestop",
+}
 
 // message is a version, then each part with its length before it, so that no two lists of parts are alike.
 func message(kind, name, host string, labels map[string]string) []byte {
@@ -73,6 +77,39 @@ func SignerOf(labels map[string]string, message []byte) string {
 		return ""
 	}
 	return manifest.KeyText(public)
+}
+
+// FileSigner is who signed a File of that name and those labels, as SignerOf has it.
+func FileSigner(name string, labels map[string]string) string {
+	if labels[LabelSig] == "" {
+		return ""
+	}
+	return SignerOf(labels, FileMessage(name, labels))
+}
+
+// PodSigner is who signed a pod of that name and those labels for one of the hosts, and for which.
+func PodSigner(hosts []string, name string, labels map[string]string) (signer, host string) {
+	if labels[LabelSig] == "" {
+		return "", ""
+	}
+	for _, host := range hosts {
+		if signer := SignerOf(labels, PodMessage(host, name, labels)); signer != "" {
+			return signer, host
+		}
+	}
+	return "", ""
+}
+
+// HostsOf are the identities that a host's Files give it, sorted: what some key signed, whoever's. There is one but where a record
+// of another host was brought.
+func HostsOf(files []File) (hosts []string) {
+	for _, f := range files {
+		if h, ok := ParseHost(f); ok && h.Signer != "" {
+			hosts = append(hosts, h.ID)
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
 }
 
 // ShortKey is what people see of a key: the beginning of what ssh-keygen -l shows.

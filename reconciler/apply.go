@@ -165,6 +165,15 @@ func (w *worker) beginPods() {
 	w.pods = wait
 }
 
+// lacking says what a Run waits for besides images, and why: a File that could not be put, or the record of who the host is.
+func (w *worker) lacking(a plan.Action) (file, why string) {
+	file, why = w.host.lacking(a)
+	if file == "" && a.Verb == plan.Run && w.hostFor(w.seen.Files) == "" {
+		return live.HostFile, w.unintroduced()
+	}
+	return file, why
+}
+
 func (w *worker) most(v plan.Verb) int {
 	if v == plan.Stop {
 		return mostStops
@@ -186,6 +195,7 @@ func (w *worker) waitFor(a plan.Action, file, why string) {
 }
 
 func (w *worker) begin(a plan.Action) {
+	a = w.signed(a, w.hostFor(w.seen.Files))
 	w.under[a.Verb]++
 	w.begins(a, w.Now())
 	driver := w.driver
@@ -311,6 +321,7 @@ func (w *worker) doNow(ctx context.Context, a plan.Action) {
 		w.voice.did(a, w.rev(a), 0, err)
 		return
 	}
+	a = w.signed(a, w.hostFor(w.seen.Files))
 	w.begins(a, w.Now())
 	w.end(a, w.do(ctx, w.driver, a))
 }

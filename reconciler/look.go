@@ -52,9 +52,11 @@ type flight struct {
 	plan.Action
 	rev   string
 	began time.Time
-	ended bool
-	err   error
-	looks int // looks begun when it ended
+
+	signer, host string // of the pod, as a look will say it
+	ended        bool
+	err          error
+	looks        int // looks begun when it ended
 }
 
 func newHost(n manifest.Node, awake time.Duration) host {
@@ -133,7 +135,7 @@ func (h *host) view(awake time.Duration) live.Node {
 	if n.Unsized > 0 {
 		n.Unsized = max(awake-h.mute, 1)
 	}
-	n.Pods = h.overlay()
+	n.Pods, n.Troubles = h.overlay(), slices.Clone(n.Troubles)
 	for _, t := range h.woes {
 		n.Troubles = append(n.Troubles, t.Trouble)
 	}
@@ -181,13 +183,17 @@ func asked(f *flight) live.Pod {
 	if err != nil {
 		p = live.Pod{Name: f.Name, App: f.App}
 	}
-	p.Asked, p.Created = true, f.began
+	p.Asked, p.Created, p.Signer, p.Host = true, f.began, f.signer, f.host
 	return p
 }
 
 // begins writes down that an action is under way.
 func (h *host) begins(a plan.Action, now time.Time) {
-	h.flying[keyOf(a)] = &flight{Action: a, rev: h.rev(a), began: now}
+	f := &flight{Action: a, rev: h.rev(a), began: now}
+	if a.Pod != nil {
+		f.signer, f.host = live.PodSigner(live.HostsOf(h.seen.Files), a.Name, a.Pod.Labels)
+	}
+	h.flying[keyOf(a)] = f
 }
 
 // ends writes down how it went.

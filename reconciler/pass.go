@@ -49,7 +49,7 @@ func (r *Reconciler) compose(ctx context.Context, c care) Pass {
 	}
 	p.Plan = r.think(p.History, p.Snapshot, p.Time)
 	if !r.DryRun {
-		p.Doing = r.act(ctx, p.Plan.Actions)
+		p.Doing = r.act(ctx, slices.Concat(r.restated(p), p.Plan.Actions))
 	}
 	return p
 }

@@ -12,6 +12,8 @@ package reconciler
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"io"
 	"sync"
 	"time"
@@ -41,6 +43,10 @@ type Options struct {
 	Serial bool
 	// DryRun looks, reads and thinks, and does not act.
 	DryRun bool
+	// Key signs what is written on hosts, and says which receipts are this controller's. Without one it is a DryRun.
+	Key ed25519.PrivateKey
+	// Random is what identities of hosts are made of; crypto/rand's Reader. It is read from several goroutines.
+	Random io.Reader
 	// Tell hears of every pass, in order, from the goroutine that made it. It must not block.
 	Tell func(Pass)
 	Log  *logrus.Logger
@@ -119,6 +125,10 @@ func (o Options) withDefaults() Options {
 		o.Log = logrus.New()
 		o.Log.SetOutput(io.Discard)
 	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	o.DryRun = o.DryRun || o.Key == nil
 	if o.Tell == nil {
 		o.Tell = func(Pass) {}
 	}

@@ -1,9 +1,12 @@
 package reconciler
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"sync"
@@ -102,6 +105,7 @@ func (s *site) Observe(ctx context.Context) (live.Node, error) {
 func (s *site) Run(ctx context.Context, p manifest.Pod) error {
 	return s.change(ctx, "run", p.Name, func() {
 		pod, _ := live.ParsePod(p.Name, p.Labels)
+		pod.Signer, pod.Host = live.PodSigner(live.HostsOf(slices.Collect(maps.Values(s.files))), p.Name, p.Labels)
 		pod.Containers = []live.Container{{Name: "main", State: live.Running}}
 		s.pods[p.Name] = pod
 	})
@@ -112,7 +116,14 @@ func (s *site) Stop(ctx context.Context, name string) error {
 }
 
 func (s *site) Put(ctx context.Context, f manifest.File) error {
-	return s.change(ctx, "put", f.Name, func() { s.files[f.Name] = live.File{Name: f.Name} })
+	return s.change(ctx, "put", f.Name, func() { s.keep(f) })
+}
+
+// keep stores a File if none has its name.
+func (s *site) keep(f manifest.File) {
+	if _, ok := s.files[f.Name]; !ok {
+		s.files[f.Name] = live.File{Name: f.Name, Labels: f.Labels, Signer: live.FileSigner(f.Name, f.Labels)}
+	}
 }
 
 func (s *site) Delete(ctx context.Context, name string) error {
@@ -291,11 +302,8 @@ type bed struct {
 
 func newBed(nodes ...string) *bed {
 	b := &bed{sites: map[string]*site{}, shelf: &shelf{head: "c1", sets: map[string]manifest.Set{"c1": {Nodes: fleetOf(nodes...)}}}}
-	for _, n := range nodes {
-		b.sites[n] = newSite()
-	}
 	b.Options = Options{
-		Source: b.shelf, Cluster: "test",
+		Source: b.shelf, Cluster: "test", Key: testKey(0), Now: time.Now,
 		Open: func(_ context.Context, n manifest.Node) (drivers.Driver, error) {
 			s := b.sites[n.Name]
 			s.set(func() { s.open++ })
@@ -305,7 +313,28 @@ func newBed(nodes ...string) *bed {
 	}
 	b.deeper = func(manifest.History, live.Snapshot) bool { return false }
 	b.think = func(manifest.History, live.Snapshot, time.Time) plan.Plan { return plan.Plan{} }
+	for _, n := range fleetOf(nodes...) {
+		b.sites[n.Name] = newSite()
+		b.sites[n.Name].keep(b.recordOf(live.HostFile, "id-of-"+n.Name, n))
+	}
 	return b
+}
+
+// by is a Reconciler of another key on the same sites.
+func (b *bed) by(key byte) *bed {
+	other := &bed{Options: b.Options, sites: b.sites, shelf: b.shelf, think: b.think, deeper: b.deeper}
+	other.Key = testKey(key)
+	return other
+}
+
+// testKey is a key that is the same in each run.
+func testKey(n byte) ed25519.PrivateKey {
+	return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{n}, ed25519.SeedSize))
+}
+
+// recordOf is a signed record of who a host is.
+func (b *bed) recordOf(name, id string, n manifest.Node) manifest.File {
+	return *b.signed(plan.Action{File: b.record(name, id, n, "")}, "").File
 }
 
 func fleetOf(names ...string) (nodes []manifest.Node) {

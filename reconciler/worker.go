@@ -209,7 +209,7 @@ func (w *worker) startLook(awake time.Duration, unawaited bool) {
 	})
 }
 
-// observe opens the driver, if it is not open, and looks. It touches no field that changes.
+// observe opens the driver, if it is not open, and looks, until it is written down who the host is. It touches no field that changes.
 func (w *worker) observe(ctx context.Context, driver drivers.Driver, node manifest.Node) (opened drivers.Driver, answer live.Node, err error) {
 	opened = driver
 	err = within(ctx, w.LookTimeout, func(ctx context.Context) (err error) {
@@ -222,6 +222,9 @@ func (w *worker) observe(ctx context.Context, driver drivers.Driver, node manife
 		answer, err = opened.Observe(ctx)
 		return err
 	})
+	if err == nil {
+		answer = w.introduce(ctx, opened, node, answer)
+	}
 	return opened, answer, err
 }
 

@@ -346,8 +346,9 @@ func (d driver) Put(ctx context.Context, want manifest.File) error {
 			}
 		}
 		f.labels, f.data, f.whole = maps.Clone(want.Labels), slices.Clone([]byte(want.Data)), true
+		f.signer = live.FileSigner(want.Name, f.labels)
 		if r, ok := live.ParseReceipt(f.labels); ok {
-			r.File = want.Name
+			r.File, r.Signer = want.Name, f.signer
 			f.receipt = &r
 		}
 		return d.write(h)

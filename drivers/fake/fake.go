@@ -52,6 +52,9 @@ type pod struct {
 	created    time.Time
 	containers []*container
 	before     map[string]*container // what the containers of these names replaced, kept for its log
+
+	hosts        []string // for which it was judged who signed it
+	signer, host string
 }
 
 // newPod reads the labels once, for they never change.
@@ -76,6 +79,7 @@ type container struct {
 type file struct {
 	cluster, name string
 	labels        map[string]string
+	signer        string
 	receipt       *live.Receipt // what the labels say, if it is one
 	data          []byte
 	whole         bool
@@ -228,11 +232,6 @@ func (c *container) end(at time.Time, exit int) {
 // node is the host as its lists show it, with times corrected to the world's clock.
 func (h *host) node(cluster string, now time.Time) live.Node {
 	n := live.Node{Name: h.name, Known: true, Room: h.room, Facts: facts(h)}
-	for _, name := range slices.Sorted(maps.Keys(h.pods)) {
-		if p, ok := h.pods[name].seen(h.skew); ok && p.Cluster == cluster {
-			n.Pods = append(n.Pods, p)
-		}
-	}
 	for _, key := range slices.Sorted(maps.Keys(h.files)) {
 		f := h.files[key]
 		if !f.whole || f.cluster != cluster {
@@ -242,7 +241,13 @@ func (h *host) node(cluster string, now time.Time) live.Node {
 			n.Receipts = append(n.Receipts, *f.receipt)
 			continue
 		}
-		n.Files = append(n.Files, live.File{Name: f.name, Labels: f.labels})
+		n.Files = append(n.Files, live.File{Name: f.name, Labels: f.labels, Signer: f.signer})
+	}
+	hosts := live.HostsOf(n.Files)
+	for _, name := range slices.Sorted(maps.Keys(h.pods)) {
+		if p, ok := h.pods[name].seen(hosts, h.skew); ok && p.Cluster == cluster {
+			n.Pods = append(n.Pods, p)
+		}
 	}
 	for _, volume := range slices.Sorted(maps.Keys(h.volumes)) {
 		if claim, ours := strings.CutPrefix(volume, cluster+"/"); ours {
@@ -259,12 +264,18 @@ func facts(h *host) live.Facts {
 	}
 }
 
-// seen reads the pod from its labels. ok is false for a pod whose labels are not podkeep's.
-func (p *pod) seen(skew time.Duration) (live.Pod, bool) {
+// seen reads the pod from its labels, and who signed it for a host of these identities. ok is false for a pod whose labels are not
+// podkeep's.
+func (p *pod) seen(hosts []string, skew time.Duration) (live.Pod, bool) {
 	if p.read == nil {
 		return live.Pod{}, false
 	}
+	if !slices.Equal(p.hosts, hosts) {
+		p.hosts = hosts
+		p.signer, p.host = live.PodSigner(hosts, p.name, p.labels)
+	}
 	out := *p.read
+	out.Signer, out.Host = p.signer, p.host
 	out.Created, out.Containers = seconds(p.created, skew), p.list(skew)
 	return out, true
 }

@@ -23,6 +23,7 @@ import (
 // dialer opens one stream to the host's Podman socket.
 type dialer interface {
 	dial(ctx context.Context) (net.Conn, error)
+	hostKey() string // fingerprint of the SSH host key; empty where there is none
 	close() error
 }
 
@@ -32,6 +33,8 @@ type local string
 func (path local) dial(ctx context.Context) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "unix", string(path))
 }
+
+func (local) hostKey() string { return "" }
 
 func (local) close() error { return nil }
 

@@ -2,11 +2,13 @@ package podman
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -66,7 +68,7 @@ func (d *Driver) Put(ctx context.Context, file manifest.File) error {
 // mine says nothing when the secret of that name is our File.
 func (d *Driver) mine(ctx context.Context, file string) error {
 	entry, err := d.inspectFile(ctx, d.secretName(file))
-	if err == nil && entry.file != file {
+	if err == nil && entry.Name != file {
 		return fmt.Errorf("secret %s is there and is not podkeep's: remove or rename it", d.secretName(file))
 	}
 	return err
@@ -86,12 +88,12 @@ func (d *Driver) Delete(ctx context.Context, name string) error {
 	})
 }
 
-// entry is what a secret's inspection said. file is empty when the secret is not this cluster's.
+// entry is what a secret's inspection said. The File has no name when the secret is not this cluster's.
 type entry struct {
-	id     string
-	file   string
-	empty  bool
-	labels map[string]string
+	id string
+	live.File
+	empty   bool
+	receipt *live.Receipt // what the labels say, if it is one
 }
 
 func (d *Driver) inspectFile(ctx context.Context, nameOrID string) (entry, error) {
@@ -102,22 +104,29 @@ func (d *Driver) inspectFile(ctx context.Context, nameOrID string) (entry, error
 	return d.entryOf(report.ID, report.Spec.Labels), nil
 }
 
-// entryOf is what a secret's labels say. One that this driver has put is known by them without an inspection.
+// entryOf is what a secret's labels say, and who signed them: both are found out once. One that this driver has put is known by its
+// labels without an inspection.
 func (d *Driver) entryOf(id string, labels map[string]string) entry {
 	e := entry{id: id}
-	if labels[live.LabelCluster] == d.cluster && labels[labelFile] != "" {
-		e.file, e.empty, e.labels = labels[labelFile], labels[labelEmpty] == "true", maps.Clone(labels)
-		delete(e.labels, labelFile)
-		delete(e.labels, labelEmpty)
+	if labels[live.LabelCluster] != d.cluster || labels[labelFile] == "" {
+		return e
+	}
+	e.Name, e.empty, e.Labels = labels[labelFile], labels[labelEmpty] == "true", maps.Clone(labels)
+	delete(e.Labels, labelFile)
+	delete(e.Labels, labelEmpty)
+	e.Signer = live.FileSigner(e.Name, e.Labels)
+	if r, ok := live.ParseReceipt(e.Labels); ok {
+		r.File, r.Signer = e.Name, e.Signer
+		e.receipt = &r
 	}
 	return e
 }
 
-// files lists the cluster's Files. Lists hide labels, so each secret that was not seen before is inspected, once.
-func (d *Driver) files(ctx context.Context) ([]live.File, error) {
+// files lists the cluster's Files, receipts apart. Lists hide labels, so each secret that was not seen before is inspected, once.
+func (d *Driver) files(ctx context.Context) ([]live.File, []live.Receipt, error) {
 	reports, err := secrets.List(ctx, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var ids, fresh []string
 	for _, r := range reports {
@@ -130,9 +139,10 @@ func (d *Driver) files(ctx context.Context) ([]live.File, error) {
 		}
 	}
 	if err := d.learn(ctx, fresh); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return d.seen.only(ids), nil
+	files, receipts := d.seen.only(ids)
+	return files, receipts, nil
 }
 
 func (d *Driver) learn(ctx context.Context, ids []string) error {
@@ -159,7 +169,7 @@ func (d *Driver) isEmpty(ctx context.Context, file string) (bool, error) {
 		return e.empty, nil
 	}
 	e, err := d.inspectFile(ctx, d.secretName(file))
-	if gone(clean(err)) || err == nil && e.file == "" {
+	if gone(clean(err)) || err == nil && e.Name == "" {
 		return false, fmt.Errorf("file %s is not on the node", file)
 	}
 	if err == nil {
@@ -193,29 +203,34 @@ func (s *seen) named(file string) (entry, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.byID {
-		if e.file == file {
+		if e.Name == file {
 			return e, true
 		}
 	}
 	return entry{}, false
 }
 
-// only forgets all but the listed ids and gives the Files among them.
-func (s *seen) only(ids []string) []live.File {
+// only forgets all but the listed ids and gives the Files and receipts among them, both sorted by name. Whoever gets them does not
+// edit their labels.
+func (s *seen) only(ids []string) (files []live.File, receipts []live.Receipt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	kept := make(map[string]entry, len(ids))
-	var files []live.File
 	for _, id := range ids {
 		e, ok := s.byID[id]
 		if !ok {
 			continue
 		}
 		kept[id] = e
-		if e.file != "" {
-			files = append(files, live.File{Name: e.file, Labels: maps.Clone(e.labels)})
+		switch {
+		case e.receipt != nil:
+			receipts = append(receipts, *e.receipt)
+		case e.Name != "":
+			files = append(files, e.File)
 		}
 	}
 	s.byID = kept
-	return files
+	slices.SortFunc(files, func(a, b live.File) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(receipts, func(a, b live.Receipt) int { return cmp.Compare(a.File, b.File) })
+	return files, receipts
 }

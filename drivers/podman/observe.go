@@ -34,8 +34,7 @@ func (d *Driver) observe(ctx context.Context) (live.Node, error) {
 	var (
 		listed []entities.ListContainer
 		bare   []*entities.ListPodsReport
-		files  []live.File
-		claims []string
+		node   live.Node
 		losses = d.client.losses()
 	)
 	if err := all(
@@ -44,23 +43,24 @@ func (d *Driver) observe(ctx context.Context) (live.Node, error) {
 			return err
 		},
 		func() (err error) { bare, err = d.bare(ctx, losses); return err },
-		func() (err error) { files, err = d.files(ctx); return err },
-		func() (err error) { claims, err = d.claims(ctx); return err },
+		func() (err error) { node.Files, node.Receipts, err = d.files(ctx); return err },
+		func() (err error) { node.Volumes, err = d.claims(ctx); return err },
 	); err != nil {
 		return live.Node{}, err
 	}
-	w := world{cluster: d.cluster, skew: d.client.clock.skew(), pods: map[string]*live.Pod{}, held: map[string]bool{}}
+	w := newWorld(d.cluster, d.client.clock.skew())
 	w.addBare(bare)
+	slices.SortStableFunc(listed, infraFirst)
 	for _, c := range listed {
 		w.add(c)
 	}
 	if w.whole() {
 		d.sure.Store(losses)
 	}
-	node := live.Node{Pods: w.sorted(), Volumes: claims}
+	d.births.judge(w.labels, w.pods, live.HostsOf(node.Files))
+	node.Pods, node.HostKey = w.sorted(), d.client.dialer.hostKey()
 	d.size(ctx, &node)
 	node.Facts.Skew = w.skew
-	node.Files, node.Receipts = split(files)
 	return node, d.addresses(ctx, node.Pods, listed)
 }
 
@@ -77,8 +77,24 @@ func all(questions ...func() error) error {
 type world struct {
 	cluster string
 	skew    time.Duration
-	pods    map[string]*live.Pod // by Podman's pod id
-	held    map[string]bool      // pods of which a container was listed
+	pods    map[string]*live.Pod         // by Podman's pod id
+	labels  map[string]map[string]string // of which each was read
+	held    map[string]bool              // pods of which a container was listed
+}
+
+func newWorld(cluster string, skew time.Duration) world {
+	return world{cluster: cluster, skew: skew, pods: map[string]*live.Pod{}, labels: map[string]map[string]string{}, held: map[string]bool{}}
+}
+
+// infraFirst has a pod read from its infra container's labels, which are those of its birth, wherever there is one.
+func infraFirst(a, b entities.ListContainer) int {
+	switch {
+	case a.IsInfra == b.IsInfra:
+		return 0
+	case a.IsInfra:
+		return -1
+	}
+	return 1
 }
 
 // whole says that every pod has a container, if only its infra one, and so will show in a list of containers.
@@ -132,7 +148,7 @@ func (w world) pod(id, name string, labels map[string]string) *live.Pod {
 	if err != nil {
 		return nil
 	}
-	w.pods[id] = &p
+	w.pods[id], w.labels[id] = &p, labels
 	return &p
 }
 
@@ -173,20 +189,6 @@ func state(s string) string {
 		return live.Paused
 	}
 	return live.Created
-}
-
-// split parts receipts from other Files. Both are sorted by name.
-func split(all []live.File) (files []live.File, receipts []live.Receipt) {
-	slices.SortFunc(all, func(a, b live.File) int { return cmp.Compare(a.Name, b.Name) })
-	for _, f := range all {
-		if r, ok := live.ParseReceipt(f.Labels); ok {
-			r.File, r.Signer = f.Name, f.Signer
-			receipts = append(receipts, r)
-		} else {
-			files = append(files, f)
-		}
-	}
-	return files, receipts
 }
 
 // bare lists the pods, when there may be some without a container.

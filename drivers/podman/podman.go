@@ -42,6 +42,7 @@ type Driver struct {
 	change  time.Duration
 	client  *client
 	seen    *seen
+	births  births
 	host    *host
 	whole   bool
 	sure    atomic.Int64 // losses of the connection after which a list of pods showed none without containers; -1 when none did yet

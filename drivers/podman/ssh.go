@@ -33,6 +33,7 @@ type remote struct {
 	mu     sync.Mutex
 	client *ssh.Client
 	path   string // of the socket; empty until asked for
+	key    string // fingerprint of the host key of the newest connection
 	done   sync.WaitGroup
 }
 
@@ -129,8 +130,11 @@ func (r *remote) handshake(ctx context.Context) (*ssh.Client, error) {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	config := &ssh.ClientConfig{
-		User: r.user, Auth: auth, HostKeyCallback: hosts.check, HostKeyAlgorithms: hosts.algorithms(r.address),
+	shown := ""
+	config := &ssh.ClientConfig{User: r.user, Auth: auth, HostKeyAlgorithms: hosts.algorithms(r.address)}
+	config.HostKeyCallback = func(address string, at net.Addr, key ssh.PublicKey) error {
+		shown = ssh.FingerprintSHA256(key)
+		return hosts.check(address, at, key)
 	}
 	c, channels, requests, err := ssh.NewClientConn(conn, r.address, config)
 	if !stop() && err == nil {
@@ -143,7 +147,17 @@ func (r *remote) handshake(ctx context.Context) (*ssh.Client, error) {
 		}
 		return nil, explain(err)
 	}
+	r.mu.Lock()
+	r.key = shown
+	r.mu.Unlock()
 	return ssh.NewClient(c, channels, requests), nil
+}
+
+// hostKey is the fingerprint of the key that the host showed and that is trusted; empty before there was a connection.
+func (r *remote) hostKey() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.key
 }
 
 // keep takes a new connection into use and watches over it: one that gives no sign of life is closed, which ends

@@ -17,7 +17,7 @@ import (
 const unsigned = "no trusted key signed its birth"
 
 // doubt sorts the workload's doubtful pods into those that the floor needs until others are available, and those that go now. A real
-// one takes room, as any other; where old ones have to go first, until it is gone.
+// one takes room, as any other; where old ones have to go first, until it is gone. One that may be real does while it stays.
 func (k *work) doubt() {
 	k.doubts = slices.Clone(k.world.doubts[k.wl.ID])
 	if len(k.doubts) == 0 {
@@ -36,11 +36,12 @@ func (k *work) doubt() {
 		}
 	}
 	for _, p := range k.doubts {
-		if k.real(p) && (first || !p.Stopping) {
+		stays := p.available && !p.Stopping && need > 0
+		if k.real(p) && (first || !p.Stopping) || stays && p.Signer != "" {
 			real++
 		}
 		switch {
-		case p.available && !p.Stopping && need > 0:
+		case stays:
 			need--
 			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s stays until others are available: %s", p.Name, p.node.Name, unsigned))
 		case p.seen():

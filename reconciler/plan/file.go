@@ -50,6 +50,9 @@ func (w *world) collectOn(n *node, needed map[revision]bool, planned []Action) {
 		}
 	}
 	for _, f := range n.Files {
+		if _, identity := live.ParseHost(f); identity {
+			continue
+		}
 		why := "no pod and no revision needs it here"
 		switch {
 		case !w.ours(f.Labels[live.LabelSource]) || named[f.Name]:

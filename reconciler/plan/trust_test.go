@@ -191,7 +191,7 @@ func rolled(t *testing.T, h manifest.History, have live.Snapshot, replicas, surg
 			}
 		}
 		up := available(before, noon.Add(time.Duration(round)*5*time.Second))
-		if pods > replicas+surge || up < floor || stops > 0 && up-stops < floor {
+		if pods-stops > replicas+surge || up < floor || stops > 0 && up-stops < floor {
 			t.Errorf("round %d: %d pods, %d up, %d stops\n%s", round, pods, up, stops, p)
 		}
 	})

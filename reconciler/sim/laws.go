@@ -25,7 +25,7 @@ type moment = time.Time
 // dry is a new controller on a copy of the world: what it does changes nothing, and it remembers nothing.
 func (s *Sim) dry(c *controller) *controller {
 	source := *c.source
-	d := &controller{source: &source, world: s.world.Copy()}
+	d := &controller{source: &source, world: s.world.Copy(), key: c.key}
 	s.start(d)
 	return d
 }

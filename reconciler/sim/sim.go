@@ -43,6 +43,8 @@ package sim
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -71,6 +73,8 @@ type Sim struct {
 	world       *fake.World
 	repo        *repo
 	controllers map[string]*controller
+	keys        map[string]ed25519.PrivateKey
+	random      io.Reader
 	fuse        *fake.Fuse // burns with every controller's writes
 	dice        *rand.Rand // for the laws alone: it never changes what happens
 	nodes       []object   // of the first commit
@@ -93,14 +97,22 @@ type controller struct {
 	rec    *reconciler.Reconciler
 	world  *fake.World
 	fuse   *fake.Fuse
+	key    string // which of the Sim's it signs with; "" is the first
 }
 
 // New is a world without hosts or commits, with one controller to come.
 func New() *Sim {
-	s := &Sim{now: epoch, controllers: map[string]*controller{}, dice: rand.New(rand.NewPCG(1, 2))}
+	s := &Sim{now: epoch, controllers: map[string]*controller{}, dice: rand.New(rand.NewPCG(1, 2)), random: rand.NewChaCha8([32]byte{1})}
+	s.keys = map[string]ed25519.PrivateKey{"": keyOf("")}
 	clock := func() time.Time { return s.now }
 	s.world, s.repo, s.fuse = fake.New(clock), newRepo(clock), &fake.Fuse{Left: never}
 	return s
+}
+
+// keyOf is the key of that name, the same in every story.
+func keyOf(name string) ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte(name))
+	return ed25519.NewKeyFromSeed(seed[:])
 }
 
 const never = 1 << 40
@@ -130,6 +142,8 @@ func (s *Sim) start(c *controller) {
 		Cluster: cluster,
 		Now:     func() time.Time { return s.now },
 		Serial:  true,
+		Key:     s.keys[c.key],
+		Random:  s.random,
 		Log:     quiet(),
 	})
 }
