@@ -28,7 +28,7 @@ func formed(rev, secret string) manifest.Revision {
 // running is a node with so many pods of a revision, whose form lies there.
 func running(name string, r manifest.Revision, pods int) live.Node {
 	object, _ := json.Marshal(r)
-	n := live.Node{Name: name, Known: true, Files: []live.File{{Name: live.RevFile(r.App, r.Rev, ""), Labels: map[string]string{live.LabelApp: r.App.String(), live.LabelRev: r.Rev, live.LabelObject: string(object)}}}}
+	n := live.Node{Name: name, Known: true, Files: []live.File{{Signer: manifest.KeyText([]byte("controller")), Name: live.RevFile(r.App, r.Rev, ""), Labels: map[string]string{live.LabelApp: r.App.String(), live.LabelRev: r.Rev, live.LabelObject: string(object)}}}}
 	for slot := range pods {
 		n.Pods = append(n.Pods, live.Pod{Name: r.Rev, Source: "fleet", App: r.App, Slot: slot, Rev: r.Rev, Gen: 1})
 	}

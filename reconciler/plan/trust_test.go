@@ -124,7 +124,7 @@ func TestAFormComesFromGitOrFromATrustedKey(t *testing.T) {
 		h.Head.Signers = []string{oldKey}
 		form.Signer = c.signer
 		have.Nodes[0].Files = []live.File{form}
-		if _, _, ok := Forms(h, have)(webID, c.rev); ok != c.found {
+		if _, ok := newWorld(h, have, noon).form(webID, c.rev); ok != c.found {
 			t.Errorf("%s: found %t", name, ok)
 		}
 	}
@@ -452,5 +452,29 @@ func TestAFormUnderAnotherTrustedKeyIsPutAgainUnderOurs(t *testing.T) {
 	have.Nodes[0].Files[0].Labels = map[string]string{live.LabelSource: source, live.LabelApp: webID.String(), live.LabelRev: have.Nodes[0].Files[0].Labels[live.LabelRev], live.LabelObject: "{}"}
 	if p := Make(h, have, noon); len(p.Actions) > 0 {
 		t.Errorf("unless it says something else:\n%s", p)
+	}
+}
+
+func TestWhatRestsOnAKeyIsCountedUntilItIsUnderOurs(t *testing.T) {
+	set := commit(t, "c2", nodes("n1", "n2"), deployment("web", 2, ""))
+	h := history(set)
+	h.Head.Signers = []string{oldKey}
+	counts := func(have live.Snapshot) (all []string) {
+		for _, k := range Keys(h, have) {
+			all = append(all, fmt.Sprintf("%s %v %d %d %d", map[string]string{key: "own", oldKey: "old", otherKey: "other", "": "nobody"}[k.Text], k.Nodes, k.Receipts, k.Forms, k.Pods))
+		}
+		return all
+	}
+	have := by(oldKey, fleet(map[string][]live.Pod{"n1": {running(set, "web", 0)}, "n2": {running(set, "web", 1)}}, promoted(set, "web"), "n1", "n2"))
+	receipts, form := evil(set, otherKey)
+	have.Nodes[0].Receipts, have.Nodes[0].Files = append(have.Nodes[0].Receipts, receipts[0]), []live.File{form}
+	have.Nodes[1].Receipts = append(have.Nodes[1].Receipts, by("", fleet(nil, promoted(set, "web"), "n")).Nodes[0].Receipts[0])
+	if got, want := counts(have), []string{"own [] 0 0 0", "old [n1 n2] 2 0 2", "other [n1] 1 1 0", "nobody [n2] 1 0 0"}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	have.Nodes[0].Receipts = append(have.Nodes[0].Receipts, fleet(nil, promoted(set, "web"), "n").Nodes[0].Receipts...)
+	have.Nodes[0].Pods[0].Signer, have.Nodes[1].Pods[0].Signer = key, key
+	if got, want := counts(have)[:2], []string{"own [n1 n2] 2 0 2", "old [n1 n2] 0 0 0"}; !slices.Equal(got, want) || !Keys(h, have)[1].Unused() {
+		t.Errorf("%q", got)
 	}
 }
