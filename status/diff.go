@@ -39,6 +39,7 @@ type Differences struct {
 // DiffOf compares what a World's HEAD asks for with what its fleet runs, workload by workload. What has no pods to show it, such as a
 // rollout's pace, is not compared.
 func DiffOf(w World) Differences {
+	w.Snapshot = plan.Believed(w.History, w.Snapshot)
 	d := Differences{Report: Of(w)}
 	c := comparison{World: w, forms: plan.Forms(w.History, w.Snapshot), pods: ours(w)}
 	for _, n := range w.Snapshot.Nodes {
@@ -91,10 +92,10 @@ type comparison struct {
 
 // ours are the pods that are there to stay, by workload.
 func ours(w World) map[manifest.ID][]live.Pod {
-	pods := map[manifest.ID][]live.Pod{}
+	pods, adopted := map[manifest.ID][]live.Pod{}, plan.Adopted(w.History, w.Snapshot)
 	for _, n := range w.Snapshot.Nodes {
 		for _, p := range n.Pods {
-			if !p.Stopping && (p.Source == w.History.Source || w.History.Adopt) {
+			if !p.Stopping && (p.Source == w.History.Source || adopted[p.Source]) {
 				pods[p.App] = append(pods[p.App], p)
 			}
 		}

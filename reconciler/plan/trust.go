@@ -255,3 +255,19 @@ func names(all []string) string {
 	}
 	return strings.Join(all, "")
 }
+
+// Believed is the fleet without what hosts show that no trusted key signed, for those who tell of it: receipts and forms. Pods are all in it,
+// for they run. Of what is held for another key, its word is taken.
+func Believed(want manifest.History, have live.Snapshot) live.Snapshot {
+	w := newWorld(want, have, want.Head.Time)
+	unsure := func(signer string) bool { return !w.trusts(signer) && (w.hold == "" || signer == "") }
+	out := live.Snapshot{Nodes: slices.Clone(have.Nodes), Watched: have.Watched}
+	for i := range out.Nodes {
+		n := &out.Nodes[i]
+		n.Receipts = slices.DeleteFunc(slices.Clone(n.Receipts), func(r live.Receipt) bool { return !w.ours(r.Source) || unsure(r.Signer) })
+		n.Files = slices.DeleteFunc(slices.Clone(n.Files), func(f live.File) bool {
+			return isForm(f) && unsure(f.Signer)
+		})
+	}
+	return out
+}
