@@ -286,7 +286,7 @@ func TestReceiptsOfAnotherSourceAreItsOwn(t *testing.T) {
 
 // adopted says that ours has taken over another source.
 func adopted(of string) live.Receipt {
-	return live.Receipt{App: sourceID, Verb: live.Adopted, Gen: 1, Of: of, Time: noon, Source: source, Signer: key}
+	return live.Receipt{App: SourceID, Verb: live.Adopted, Gen: 1, Of: of, Time: noon, Source: source, Signer: key}
 }
 
 func TestAPlanReadsAsLines(t *testing.T) {

@@ -47,7 +47,7 @@ func (w *world) copyReceipts() {
 	for _, n := range nodes {
 		held[n.Name] = map[string]bool{}
 		for _, r := range n.Receipts {
-			if w.trusts(r.Signer) {
+			if r.Source = w.h.Source; w.trusts(r.Signer) {
 				held[n.Name][r.Name("")] = true
 			}
 		}
@@ -75,7 +75,7 @@ func (w *world) copyReceipts() {
 // keeps says which receipts of a workload are still needed: those of its newest generations and of the last promotion. None,
 // when it left HEAD and has no pods, and no silent node can have any.
 func (w *world) keeps(app manifest.ID) func(live.Receipt) bool {
-	if app == sourceID {
+	if app == SourceID {
 		return func(live.Receipt) bool { return true }
 	}
 	if app.Kind == claimKind && w.forgets(app) {

@@ -10,8 +10,8 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 )
 
-// sourceID is what receipts are of that speak of the source as a whole.
-var sourceID = manifest.ID{Kind: "Source", Name: "source"}
+// SourceID is what receipts are of that speak of the source as a whole: Adopted ones, by which it takes over what another source made.
+var SourceID = manifest.ID{Kind: "Source", Name: "source"}
 
 // trust is whose word a plan takes. Root on a host can write there what he likes, so what a host says of itself is data,
 // and what it says of anything else counts if a key signed it that Git, or this controller's start, names.
@@ -35,7 +35,7 @@ func (w *world) addTrust() {
 	w.anyone = len(w.keys) == 0
 	for _, n := range w.nodes {
 		for _, r := range n.Receipts {
-			if r.App == sourceID && r.Verb == live.Adopted && r.Source == w.h.Source && w.trusts(r.Signer) {
+			if r.App == SourceID && r.Verb == live.Adopted && r.Source == w.h.Source && w.trusts(r.Signer) {
 				w.adopted[r.Of] = true
 			}
 		}

@@ -262,6 +262,7 @@ func (w *world) addReceipts() {
 			if !w.believes(n, r) {
 				continue
 			}
+			r.Source = w.h.Source
 			if now, renamed := w.h.Renamed[r.Node]; renamed {
 				r.Node = now
 			}

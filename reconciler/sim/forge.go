@@ -11,6 +11,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
 // forge writes on a host what its root may write there:
@@ -20,7 +21,7 @@ import (
 //	forge NODE pod NAME [slot=0] [gen=1] [rev=]
 //
 // NAME is a workload of the branch's head, or any KIND/NS/NAME, and rev, by default its revision there, may be any word. With key= that key signs it, else
-// nobody does.
+// nobody does; with source= it is another source's.
 func (s *Sim) forge(args []string) error {
 	if len(args) < 3 {
 		return fmt.Errorf("forge NODE receipt|form|pod NAME [WORD=..]")
@@ -41,7 +42,7 @@ func (s *Sim) forge(args []string) error {
 	}
 	switch args[1] {
 	case "receipt":
-		r := live.Receipt{App: f.wl.ID, Verb: f.said["verb"], Rev: f.rev, Gen: f.gen, Commit: s.repo.head, Time: s.now, Why: "forged", Source: "sim"}
+		r := live.Receipt{App: f.wl.ID, Verb: f.said["verb"], Rev: f.rev, Gen: f.gen, Commit: s.repo.head, Time: s.now, Why: "forged", Source: f.source()}
 		return f.file(r.Name(f.signer()), r.Labels(cluster))
 	case "form":
 		return f.form()
@@ -60,6 +61,8 @@ type forgery struct {
 	rev  string
 	gen  int
 }
+
+func (f forgery) source() string { return cmp.Or(f.said["source"], "sim") }
 
 func (f forgery) signer() string {
 	if f.said["key"] == "" {
@@ -85,7 +88,7 @@ func (f forgery) form() error {
 		return err
 	}
 	return f.file(live.RevFile(f.wl.ID, f.rev, f.signer()), map[string]string{
-		live.LabelCluster: cluster, live.LabelSource: "sim", live.LabelApp: f.wl.ID.String(), live.LabelRev: f.rev,
+		live.LabelCluster: cluster, live.LabelSource: f.source(), live.LabelApp: f.wl.ID.String(), live.LabelRev: f.rev,
 		live.LabelCommit: f.repo.head, live.LabelObject: string(object),
 	})
 }
@@ -93,7 +96,7 @@ func (f forgery) form() error {
 func (f forgery) pod() error {
 	slot, _ := strconv.Atoi(f.said["slot"])
 	p := live.Pod{
-		Name: live.PodName(cluster, f.wl.ID, f.rev, slot), Cluster: cluster, Source: "sim", App: f.wl.ID, Slot: slot, Gen: f.gen, Rev: f.rev,
+		Name: live.PodName(cluster, f.wl.ID, f.rev, slot), Cluster: cluster, Source: f.source(), App: f.wl.ID, Slot: slot, Gen: f.gen, Rev: f.rev,
 		Commit: f.repo.head, Expect: []string{"main"}, Restart: cmp.Or(string(f.wl.Revision.Spec.RestartPolicy), "Always"),
 	}
 	if f.wl.Job != nil {
@@ -108,5 +111,17 @@ func (f forgery) pod() error {
 		labels = live.Sign(f.key(key), labels, live.PodMessage(hosts[0], p.Name, labels))
 	}
 	f.world.Foreign(f.node, p.Name, labels)
+	return nil
+}
+
+// adopt writes on every host that answers, as podkeep adopt does, that another source is taken over.
+func (s *Sim) adopt(of string) error {
+	r := live.Receipt{App: plan.SourceID, Verb: live.Adopted, Gen: 1, Of: of, Source: "sim", Commit: s.repo.head, Time: s.now, Why: "podkeep adopt"}
+	for _, host := range s.world.Hosts() {
+		f := forgery{Sim: s, node: host, said: map[string]string{"key": "own"}}
+		if err := f.file(r.Name(f.signer()), r.Labels(cluster)); s.world.Answers(host) && err != nil {
+			return err
+		}
+	}
 	return nil
 }

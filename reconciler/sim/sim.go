@@ -31,6 +31,7 @@
 //	crash|rm NAME SLOT           a pod's container dies; a person removes a pod
 //	erase PREFIX                 a person removes Files
 //	foreign NODE NAME [app=KIND/NS/NAME] [slot=] [source=] [cluster=]   somebody else's pod
+//	adopt SOURCE                 a person says that what another source made is taken over
 //	forge NODE receipt|form|pod NAME [WORD=..]   what root on a host may write: see forge.go
 //	repeat N LINE; LINE          again and again
 //	pods · receipts · files · volumes · status · problems      print
