@@ -39,7 +39,6 @@ type Differences struct {
 // DiffOf compares what a World's HEAD asks for with what its fleet runs, workload by workload. What has no pods to show it, such as a
 // rollout's pace, is not compared.
 func DiffOf(w World) Differences {
-	w.Snapshot = plan.Believed(w.History, w.Snapshot)
 	d := Differences{Report: Of(w)}
 	c := comparison{World: w, forms: plan.Forms(w.History, w.Snapshot), pods: ours(w)}
 	for _, n := range w.Snapshot.Nodes {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
-	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
 // Past is what commits did to a fleet, newest first.
@@ -49,7 +48,6 @@ type Rollout struct {
 // PastOf tells of the commits in line, newest first, each of them the one after the next. The last one is told of only if it is the
 // oldest there is, since what it changed is not known.
 func PastOf(w World, line []manifest.Set) Past {
-	w.Snapshot = plan.Believed(w.History, w.Snapshot)
 	p := Past{Report: Of(w)}
 	for _, n := range w.Snapshot.Nodes {
 		if quiet(n) {

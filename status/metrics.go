@@ -169,7 +169,7 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	for _, n := range w.Snapshot.Nodes {
 		collectNode(n, send)
 	}
-	for verb, n := range written(plan.Believed(w.History, w.Snapshot)) {
+	for verb, n := range written(w.Snapshot) {
 		send(receipts, float64(n), verb)
 	}
 }
