@@ -54,7 +54,7 @@ const (
 	LabelOf      = "podkeep.io/of"       // on an adopted receipt: the source that is taken over
 	LabelTime    = "podkeep.io/time"     // RFC 3339, nanoseconds, UTC
 	LabelWhy     = "podkeep.io/why"      // never a secret's value
-	LabelObject  = "podkeep.io/object"   // on a rev File: the Revision as JSON
+	LabelObject  = "podkeep.io/object"   // on a rev File: the Revision, packed JSON
 	LabelFiles   = "podkeep.io/files"    // on a rev File: comma-separated names of its config Files
 )
 
@@ -236,3 +236,11 @@ func Join(parts []string) string { return strings.Join(parts, ",") }
 
 // Split gives the values of a label that Join made, sorted.
 func Split(s string) []string { return list(s) }
+
+// ClaimVolume is the name of the Podman volume behind a claim. No namespace and no name of Kubernetes has a _, so no two claims share one.
+func ClaimVolume(cluster, namespace, name string) string {
+	return fmt.Sprintf("podkeep-%s_claim_%s_%s", cluster, namespace, name)
+}
+
+// PodVolume is the name of a Podman volume that goes with a pod.
+func PodVolume(pod, volume string) string { return pod + "_" + volume }

@@ -141,10 +141,11 @@ func (r *Reconciler) restated(p Pass) (actions []plan.Action) {
 
 // newestRecords are the newest that is trusted and the newest of our own key; neither where those that are trusted name two hosts.
 func newestRecords(files []live.File, h manifest.History) (newest, mine live.Host) {
+	trusted := h.Trusted()
 	later := func(a, b live.Host) bool { return b.ID == "" || a.Time.After(b.Time) }
 	for _, f := range files {
 		is, ok := live.ParseHost(f)
-		if !ok || !h.Trusts(is.Signer) {
+		if !ok || !trusted[is.Signer] {
 			continue
 		}
 		if newest.ID != "" && newest.ID != is.ID {

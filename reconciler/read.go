@@ -129,7 +129,7 @@ func (r *reader) fleet(from reading) fleet {
 		r.local, f.head = false, from.head.Nodes
 		return f
 	}
-	broken := slices.IndexFunc(from.head.Problems, func(p manifest.Problem) bool { return !p.Notice })
+	broken := slices.IndexFunc(from.head.Problems, manifest.Problem.Hides)
 	if broken >= 0 && !r.local {
 		f.why = "no Node is known, and one may be in a file that is in error: " + from.head.Problems[broken].Error()
 		return f

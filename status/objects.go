@@ -3,7 +3,6 @@ package status
 import (
 	"cmp"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -62,11 +61,9 @@ func revisions(w World) map[revisionKey]manifest.Revision {
 	known := map[revisionKey]manifest.Revision{}
 	for _, n := range w.Snapshot.Nodes {
 		for _, f := range n.Files {
-			var r manifest.Revision
-			if text := f.Labels[live.LabelObject]; text == "" || json.Unmarshal([]byte(text), &r) != nil {
-				continue
+			if r, ok := live.ParseForm(f.Labels); ok {
+				known[revisionKey{r.App, r.Rev}] = r
 			}
-			known[revisionKey{r.App, r.Rev}] = r
 		}
 	}
 	for _, app := range w.History.Want().Workloads {

@@ -85,7 +85,7 @@ func Of(w World) Report {
 		Now: w.Now, Cluster: w.History.Cluster, Source: w.History.Source, Head: w.History.Head,
 		Fetched: w.History.Fetched, Errors: troubles(w), Notes: w.Plan.Notes, Claims: w.Plan.Claims,
 	}
-	if len(w.History.Want().Signers) > 0 {
+	if len(w.History.Signers()) > 0 {
 		r.Keys = slices.DeleteFunc(plan.Keys(w.History, w.Snapshot), func(k plan.Key) bool { return !k.Trusted })
 	}
 	r.Problems, r.Notices = manifest.Refusals(w.History.Problems())

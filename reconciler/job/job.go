@@ -251,8 +251,8 @@ func (s *state) run() Step {
 
 // note writes the tally when it says more than the one that was read.
 func (s *state) note(step *Step) {
-	if text := s.tally.encode(); text != s.seen.encode() {
-		step.Receipts = append(step.Receipts, s.receipt(live.Tallied, s.tallies, text, s.said()))
+	if !s.tally.empty() && !s.tally.same(s.seen) {
+		step.Receipts = append(step.Receipts, s.receipt(live.Tallied, s.tallies, s.tally.encode(), s.said()))
 	}
 }
 

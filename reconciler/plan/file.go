@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"reflect"
 	"slices"
 
 	"github.com/podkeep/podkeep/live"
@@ -19,6 +20,7 @@ func (w *world) collectFiles() {
 		if len(n.Files) > 0 {
 			w.collectOn(n, needed, planned[n.Name])
 		}
+		w.collectRedundant(n)
 	}
 }
 
@@ -68,11 +70,43 @@ func (w *world) collectOn(n *node, needed map[revision]bool, planned []Action) {
 	}
 }
 
+// collectRedundant deletes the receipts that are not believed and say the same as one of the controller's own on the node: what is left when a
+// key is trusted no more.
+func (w *world) collectRedundant(n *node) {
+	own := map[string]bool{}
+	for _, r := range n.Receipts {
+		if r.Signer == w.h.Key && w.trusts(r.Signer) && w.ours(r.Source) {
+			own[unsourced(r)] = true
+		}
+	}
+	for _, r := range n.Receipts {
+		if !w.trusts(r.Signer) && w.ours(r.Source) && own[unsourced(r)] {
+			w.plan.Actions = append(w.plan.Actions, Action{
+				Node: n.Name, Verb: Delete, Name: r.File, App: r.App, Why: "says the same as one that a trusted key signed",
+			})
+		}
+	}
+}
+
+// unsourced names a transition, for whichever source it was written down.
+func unsourced(r live.Receipt) string {
+	r.Source = ""
+	return r.Name("")
+}
+
 // redundant says whether a form that is not believed says the same as one of the controller's own there.
 func (w *world) redundant(n *node, f live.File) bool {
 	return slices.ContainsFunc(n.Files, func(own live.File) bool {
-		return own.Signer == w.h.Key && w.trusts(own.Signer) && revisionOf(own) == revisionOf(f) && own.Labels[live.LabelObject] == f.Labels[live.LabelObject]
+		return own.Signer == w.h.Key && w.trusts(own.Signer) && revisionOf(own) == revisionOf(f) && sameForm(own, f)
 	})
+}
+
+// sameForm says whether two Files hold one revision, of whatever commit.
+func sameForm(a, b live.File) bool {
+	r, ok := live.ParseForm(a.Labels)
+	s, also := live.ParseForm(b.Labels)
+	r.Commit, s.Commit = "", ""
+	return ok && also && reflect.DeepEqual(r, s)
 }
 
 // renewForms puts each form that a node needs, and that another trusted key signed, under the controller's own, so that the other one's

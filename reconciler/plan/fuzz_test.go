@@ -387,6 +387,9 @@ func (d *dice) pod(h manifest.History, r manifest.Revision) live.Pod {
 	if d.rarely() {
 		p.Source = "git.example.com/other"
 	}
+	if !d.rarely() {
+		p.Birth = live.BirthOf(r)
+	}
 	p.Name = live.PodName(h.Cluster, r.App, r.Rev, p.Slot)
 	if r.App.Kind == "Job" {
 		p.Try = d.of(3)

@@ -140,6 +140,7 @@ func (k *work) attempt(s job.Start, gen int) bool {
 	}
 	p := k.birth(f, gen, s.Slot, r)
 	p.Try = s.Try
+	p.Birth = live.BirthOf(jobForm(f.Revision, p, k.wl.Job.Indexed()))
 	k.run(k.node(host.Name), p, f, nil, s.Why)
 	return true
 }
@@ -155,11 +156,7 @@ func (k *work) podOf(p live.Pod, f form, attempt map[string]int) manifest.Pod {
 	if k.wl.Job == nil {
 		return f.Pod(p.Name, live.PodLabels(p), attempt)
 	}
-	pod := jobForm(f.Revision, p, k.wl.Job.Indexed()).Pod(p.Name, live.PodLabels(p), attempt)
-	if k.wl.Job.Indexed() && f.Spec.Hostname == "" {
-		pod.Hostname = fmt.Sprintf("%s-%d", p.App.Name, p.Slot)
-	}
-	return pod
+	return jobForm(f.Revision, p, k.wl.Job.Indexed()).Pod(p.Name, live.PodLabels(p), attempt)
 }
 
 // jobForm is the revision with what Kubernetes adds to each of a Job's pods.
@@ -181,6 +178,9 @@ func jobForm(r manifest.Revision, p live.Pod, indexed bool) manifest.Revision {
 	}
 	r.Labels, r.Annotations = labels, annotations
 	r.Spec = *r.Spec.DeepCopy()
+	if indexed && r.Spec.Hostname == "" {
+		r.Spec.Hostname = r.App.Name + "-" + index
+	}
 	for _, list := range [][]corev1.Container{r.Spec.InitContainers, r.Spec.Containers} {
 		for i := range list {
 			list[i].Env = slices.Concat(own, list[i].Env)

@@ -131,21 +131,15 @@ func (k *work) stopsFirst() (bool, string) {
 	}
 	fit := 0
 	for _, h := range k.hosts {
-		bare := *h
-		bare.Ports, bare.Names = map[string]int{}, nil
-		for port, n := range h.Ports {
-			bare.Ports[port] = n
-		}
+		var here []*pod
 		for _, p := range k.kept {
 			if p.node.host == h {
-				bare.Used.MilliCPU -= p.Room.MilliCPU
-				bare.Used.Memory -= p.Room.Memory
-				for _, port := range p.Ports {
-					bare.Ports[port]--
-				}
+				here = append(here, p)
 			}
 		}
-		if ok, _ := schedule.Fits(r, []*schedule.Host{&bare}); ok {
+		bare := without(h, here...)
+		bare.Names = nil
+		if ok, _ := schedule.Fits(r, []*schedule.Host{bare}); ok {
 			fit++
 		}
 	}

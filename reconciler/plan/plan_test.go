@@ -91,7 +91,7 @@ func running(set manifest.Set, name string, slot int) live.Pod {
 	return live.Pod{
 		Name: live.PodName("default", id, wl.Revision.Rev, slot), Cluster: "default", Source: source, App: id, Slot: slot,
 		Rev: wl.Revision.Rev, Gen: 1, Commit: set.Commit, Created: noon.Add(-time.Minute), Expect: []string{"app"}, Restart: "Always", Signer: key,
-		Containers: []live.Container{{Name: "app", State: live.Running, Started: noon.Add(-time.Minute)}},
+		Containers: []live.Container{{Name: "app", State: live.Running, Started: noon.Add(-time.Minute)}}, Birth: live.BirthOf(wl.Revision),
 	}
 }
 
@@ -329,5 +329,30 @@ func BenchmarkMake(b *testing.B) {
 		if plan := Make(h, have, noon); len(plan.Actions) != 0 {
 			b.Fatal(plan)
 		}
+	}
+}
+
+func TestAFileOfSignersThatDoesNotLoadHoldsNothingUp(t *testing.T) {
+	with := func(id, signers string, names ...string) manifest.Set {
+		files := []manifest.Parsed{manifest.Parse("podkeep.signers", []byte(signers)), manifest.Parse("n.yaml", []byte(nodes("n1")))}
+		for _, name := range names {
+			files = append(files, manifest.Parse(name+".yaml", []byte(deployment(name, 1, ""))))
+		}
+		return manifest.Assemble(manifest.Info{Commit: id, Time: noon}, files)
+	}
+	was, head := with("a1", "", "web", "api"), with("b2", "nobody", "web")
+	h := history(head)
+	h.Line, h.Ancestor["a1"], h.Root = []manifest.Set{was}, true, false
+	have := fleet(map[string][]live.Pod{"n1": {running(was, "api", 0), running(was, "web", 0)}}, append(promoted(was, "web"), promoted(was, "api")...), "n1")
+	plan := Make(h, have, noon)
+	if !strings.Contains(plan.String(), "pruned: api left Git") || app(plan, "web").State != Converged {
+		t.Errorf("%s", plan)
+	}
+	if Deeper(h, have) {
+		t.Error("a deeper line is asked for, though the file is known")
+	}
+	h.Head, h.Line = with("b2", "nobody", "web", "api"), nil
+	if !Deeper(h, have) {
+		t.Error("no deeper line is asked for")
 	}
 }

@@ -26,12 +26,7 @@ type trust struct {
 
 // addTrust finds out whom to believe.
 func (w *world) addTrust() {
-	w.trust = trust{keys: map[string]bool{}, adopted: map[string]bool{}, shown: map[string]int{}}
-	for _, key := range append(slices.Clone(w.want.Signers), w.h.Key) {
-		if key != "" {
-			w.keys[key] = true
-		}
-	}
+	w.trust = trust{keys: w.h.Trusted(), adopted: map[string]bool{}, shown: map[string]int{}}
 	w.anyone = len(w.keys) == 0
 	for _, n := range w.nodes {
 		for _, r := range n.Receipts {

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,10 +60,7 @@ func evil(set manifest.Set, signer string) (receipts []live.Receipt, form live.F
 	r.Spec = *wl.Revision.Spec.DeepCopy()
 	privileged := true
 	r.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: &privileged}
-	object, _ := json.Marshal(r)
-	form = live.File{Name: live.RevFile(webID, r.Rev, signer), Signer: signer, Labels: map[string]string{
-		live.LabelSource: source, live.LabelApp: webID.String(), live.LabelRev: r.Rev, live.LabelCommit: set.Commit, live.LabelObject: string(object),
-	}}
+	form = live.File{Name: live.RevFile(webID, r.Rev, signer), Signer: signer, Labels: live.FormLabels(r, "default", source)}
 	add := func(verb, rev string, gen int) {
 		w := live.Receipt{App: webID, Verb: verb, Rev: rev, Gen: gen, Commit: "z0", Time: noon.Add(-time.Minute), Source: source, Signer: signer}
 		w.File = w.Name(signer)
@@ -449,7 +445,9 @@ func TestAFormUnderAnotherTrustedKeyIsPutAgainUnderOurs(t *testing.T) {
 	if p := Make(h, have, noon); len(p.Actions) != 1 || p.Actions[0].Verb != Delete || p.Actions[0].Name != signed(oldKey).Name {
 		t.Errorf("and goes after it:\n%s", p)
 	}
-	have.Nodes[0].Files[0].Labels = map[string]string{live.LabelSource: source, live.LabelApp: webID.String(), live.LabelRev: have.Nodes[0].Files[0].Labels[live.LabelRev], live.LabelObject: "{}"}
+	other := find(set, webID).Revision
+	other.Priority = 7
+	have.Nodes[0].Files[0].Labels = live.FormLabels(other, "default", source)
 	if p := Make(h, have, noon); len(p.Actions) > 0 {
 		t.Errorf("unless it says something else:\n%s", p)
 	}

@@ -45,8 +45,10 @@ type pod struct {
 	node      *node
 	verdict   health.Verdict
 	available bool
-	moving    bool   // its node is being drained, or the data of its claim is elsewhere
+	moving    bool   // its node is being drained, the data of its claim is elsewhere, or it is aged
 	stray     string // where the data of its claim is
+	aged      bool   // it is joined to networks in an older way, and nothing else moves it
+	stands    int    // the slot that it counts for: its own, or that of an aged pod which it succeeds
 }
 
 func (p *pod) seen() bool { return p.node.reach == answers }
@@ -69,9 +71,10 @@ type world struct {
 	plan     Plan
 	claims   map[manifest.ID]*claim
 	trust
-	rolling int // workloads between two revisions
-	lowest  *lateWave
-	pre     *barrier // the PreSync hooks that are not done
+	rolling  int // workloads between two revisions
+	renewing int // workloads of which an aged pod is being replaced
+	lowest   *lateWave
+	pre      *barrier // the PreSync hooks that are not done
 }
 
 func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
@@ -236,9 +239,12 @@ func (w *world) book(n *node, p live.Pod) {
 }
 
 func (w *world) judge(n *node, l live.Pod, wl *manifest.Workload) *pod {
-	p := &pod{Pod: l, node: n, verdict: health.Of(l, w.now), moving: n.evicts(wl)}
+	p := &pod{Pod: l, node: n, verdict: health.Of(l, w.now), moving: n.evicts(wl), stands: l.Slot}
 	if p.stray = w.strays(n, l, wl); p.stray != "" {
 		p.moving = true
+	}
+	if !p.moving && w.aged(l, wl) {
+		p.moving, p.aged = true, true
 	}
 	if n.reach != answers || !p.verdict.Ready() {
 		return p

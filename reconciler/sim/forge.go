@@ -3,7 +3,6 @@ package sim
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -83,14 +82,7 @@ func (f forgery) form() error {
 	r := f.wl.Revision
 	r.Rev, r.Spec = f.rev, *r.Spec.DeepCopy()
 	r.Spec.HostPID = true
-	object, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	return f.file(live.RevFile(f.wl.ID, f.rev, f.signer()), map[string]string{
-		live.LabelCluster: cluster, live.LabelSource: f.source(), live.LabelApp: f.wl.ID.String(), live.LabelRev: f.rev,
-		live.LabelCommit: f.repo.head, live.LabelObject: string(object),
-	})
+	return f.file(live.RevFile(f.wl.ID, f.rev, f.signer()), live.FormLabels(r, cluster, f.source()))
 }
 
 func (f forgery) pod() error {

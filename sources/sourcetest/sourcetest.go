@@ -53,6 +53,7 @@ var contract = []struct {
 	{"a commit that never was is gone", gone},
 	{"a broken file is a problem and stops no neighbour", broken},
 	{"manifests are read in any directory, and nothing else is", onlyManifests},
+	{"signers are read at the path itself, and break nothing else", signers},
 	{"a link is followed inside and refused when it leads out", links},
 	{"a file of more than 4 MiB is a problem", large},
 	{"windows line ends and a byte order mark do no harm", windows},
@@ -189,6 +190,29 @@ func onlyManifests(t *testing.T, f Fixture) {
 	equal(t, []string{"a.yaml", "x/b.yml", "y/c.json"}, set.Files)
 	equal(t, 0, len(set.Problems))
 	equal(t, []string{"a=1", "b=2", "c=3"}, Values(set))
+}
+
+// signer is a line of podkeep.signers.
+const signer = "anna ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c\n"
+
+func signers(t *testing.T, f Fixture) {
+	key := strings.TrimPrefix(strings.TrimSpace(signer), "anna ")
+	f.Write(t, map[string]string{"a.yaml": ConfigMap("a", "1"), "podkeep.signers": signer, "deep/podkeep.signers": "no key at all"})
+	s := f.Open(t)
+	set := Load(t, s, Head(t, s))
+	equal(t, []string{key}, set.Signers)
+	equal(t, []string{"a.yaml"}, set.Files)
+	equal(t, 0, len(set.Problems))
+	for _, wrong := range []string{"no key at all", strings.Repeat("#", 5<<20), "-> ../podkeep.signers"} {
+		f.Write(t, map[string]string{"a.yaml": ConfigMap("a", "1"), "podkeep.signers": wrong})
+		set = Load(t, s, Head(t, s))
+		equal(t, []string{"podkeep.signers"}, problemFiles(set))
+		equal(t, []string{"a=1"}, Values(set))
+		h := manifest.History{Head: set, Line: []manifest.Set{Load(t, s, set.Parent)}}
+		equal(t, []string{key}, h.Signers())
+		f.Write(t, map[string]string{"a.yaml": ConfigMap("a", "1"), "podkeep.signers": "-> keys.yaml", "keys.yaml": signer})
+		equal(t, []string{key}, Load(t, s, Head(t, s)).Signers)
+	}
 }
 
 func links(t *testing.T, f Fixture) {
