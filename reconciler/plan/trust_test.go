@@ -476,3 +476,34 @@ func TestWhatRestsOnAKeyIsCountedUntilItIsUnderOurs(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestReceiptsThatSayTheSameAsOursAreCollectedOnceTheirKeyIsNotTrusted(t *testing.T) {
+	set := commit(t, "c2", nodes("n1", "n2"), deployment("web", 1, ""))
+	have := fleet(map[string][]live.Pod{"n1": {running(set, "web", 0)}}, promoted(set, "web"), "n1", "n2")
+	old := by(oldKey, fleet(nil, promoted(set, "web"), "n")).Nodes[0].Receipts
+	n1 := &have.Nodes[0]
+	n1.Receipts = append(slices.Clone(n1.Receipts), old...)
+	h := history(set)
+	h.Head.Signers = []string{oldKey}
+	if p := Make(h, have, noon); len(p.Actions) > 0 || len(p.Notes) > 0 {
+		t.Errorf("they stay while its line stands:\n%s", p)
+	}
+	h.Head.Signers = nil
+	p := Make(h, have, noon)
+	var gone []string
+	for _, a := range p.Actions {
+		if a.Verb != Delete || a.Node != "n1" {
+			t.Errorf("%s", p)
+		}
+		gone = append(gone, a.Name)
+	}
+	want := []string{old[0].File, old[1].File}
+	slices.Sort(want)
+	slices.Sort(gone)
+	if !slices.Equal(gone, want) {
+		t.Errorf("%q, want %q", gone, want)
+	}
+	if p := Make(h, applied(have, p, noon), noon); len(p.Actions) > 0 || len(p.Notes) > 0 {
+		t.Errorf("and then it is still:\n%s", p)
+	}
+}

@@ -89,7 +89,7 @@ func (f forgery) pod() error {
 	slot, _ := strconv.Atoi(f.said["slot"])
 	p := live.Pod{
 		Name: live.PodName(cluster, f.wl.ID, f.rev, slot), Cluster: cluster, Source: f.source(), App: f.wl.ID, Slot: slot, Gen: f.gen, Rev: f.rev,
-		Commit: f.repo.head, Expect: []string{"main"}, Restart: cmp.Or(string(f.wl.Revision.Spec.RestartPolicy), "Always"),
+		Commit: f.repo.head, Expect: []string{"main"}, Restart: cmp.Or(string(f.wl.Revision.Spec.RestartPolicy), "Always"), Birth: live.BirthOf(f.wl.Revision),
 	}
 	if f.wl.Job != nil {
 		p.Name += "-0"
