@@ -18,8 +18,11 @@ const (
 	pruneAtLeast = 3               // a commit may always remove this many workloads
 )
 
-// putReceipt writes a receipt down on every node that answers.
+// putReceipt writes a receipt down on every node that answers. Under a hold none is written: it would be the one that ends it.
 func (w *world) putReceipt(r live.Receipt) {
+	if w.hold != "" {
+		return
+	}
 	file := w.receiptFile(r)
 	for _, n := range w.answering() {
 		w.put(n, r.App, file, r.Verb+": "+r.Why)

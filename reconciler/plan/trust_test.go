@@ -388,6 +388,21 @@ func TestAnotherKeyEverywhereHoldsTheFleet(t *testing.T) {
 	}
 }
 
+func TestAHoldWritesNothingDownOfAClaim(t *testing.T) {
+	set := commit(t, "b2", nodes("n1", "n2"), dataClaim, sharer("db", "", "pg"))
+	have := by(otherKey, onDisk(promoted(set, "db"), running(set, "db", 0)))
+	have.Nodes = append(have.Nodes, live.Node{Name: "n2", Known: true, Room: have.Nodes[0].Room})
+	have.Nodes[0].Pods[0].Containers[0].State = live.Exited
+	p := Make(history(set), have, noon)
+	if !runs(p, "db") || strings.Contains(p.String(), "receipt-") {
+		t.Errorf("where its volume is, the pod is restarted:\n%s", p)
+	}
+	have.Nodes[0].Pods = nil
+	if p := Make(history(set), have, noon); len(p.Actions) > 0 || app(p, "db").State != Held {
+		t.Errorf("no pod, nothing to keep up:\n%s", p)
+	}
+}
+
 func TestAReaderWithoutAKeyBelievesWhoSigned(t *testing.T) {
 	set := commit(t, "c2", nodes("n1"), deployment("web", 1, ""))
 	have := by(otherKey, fleet(map[string][]live.Pod{"n1": {running(set, "web", 0)}}, promoted(set, "web"), "n1"))
