@@ -62,12 +62,14 @@ func (w *world) sure(p live.Pod) bool {
 	return w.trusts(p.Signer) || w.hold != "" && p.Signer != ""
 }
 
-// isAlien keeps in mind that another source has something of a workload. Anybody may say so.
+// isAlien keeps in mind that another source has something of a workload; of several, the first by name. Anybody may say so.
 func (w *world) isAlien(app manifest.ID, source, signer string) {
+	says := w.hearsay
 	if w.trusts(signer) {
-		w.alien[app] = source
-	} else {
-		w.hearsay[app] = source
+		says = w.alien
+	}
+	if was, ok := says[app]; !ok || source < was {
+		says[app] = source
 	}
 }
 
