@@ -85,7 +85,8 @@ func keyRevoked(s *stage) {
 	defer func() { s.source = https }()
 	s.source = []string{"--source", server.URL, "--branch", "main", "--path", s.folder, "--interval", "1s", "--known-hosts", s.path("known")}
 	s.stop()
-	s.start("--adopt") // another address is another source
+	s.adopts(https) // another address is another source
+	s.start()
 	s.converges(s.head())
 
 	server.Authorize(s, sourcetest.NewKey(s, s.path("another"), ""))
@@ -94,7 +95,9 @@ func keyRevoked(s *stage) {
 	server.Authorize(s, fleets)
 	s.converges(commit)
 	s.stop()
+	over := s.source
 	s.source = https
+	s.adopts(over)
 	s.start()
 	s.converges(commit)
 	s.still(before)

@@ -183,6 +183,25 @@ func (s *stage) environ() []string {
 	return append(os.Environ(), "XDG_CACHE_HOME="+s.path("cache"), "XDG_STATE_HOME="+s.path("state"))
 }
 
+// adopts has the stage's source take over what was made for the one that these flags follow.
+func (s *stage) adopts(followed []string) {
+	s.Helper()
+	own := s.source
+	s.source = followed
+	status := s.podkeep("status")
+	s.source = own
+	status.Stdout = nil
+	said, err := status.Output()
+	s.ok(err)
+	name := sourceName.FindSubmatch(said)
+	if name == nil {
+		s.Fatalf("no source in:\n%s", said)
+	}
+	s.ok(s.podkeep("adopt", string(name[1]), "--yes").Run())
+}
+
+var sourceName = regexp.MustCompile(`^cluster e2e from (\S+), at`)
+
 func (s *stage) stop() {
 	if s.run == nil {
 		return

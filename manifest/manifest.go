@@ -327,7 +327,6 @@ func (d Decision) ID() string {
 type History struct {
 	Cluster, Source string
 	Key             string // the controller's own public key, as KeyText has it; empty for one that only reads
-	Adopt           bool   // take over pods of the same cluster that another source made
 	AllowPrune      bool   // sync --allow-prune
 	Proposal        bool   // Head is not in force: what would be done is asked, as if it were newer than all that runs
 

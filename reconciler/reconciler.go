@@ -33,9 +33,9 @@ type Options struct {
 	Source  sources.Source
 	Open    func(context.Context, manifest.Node) (drivers.Driver, error)
 	Cluster string
-	// Adopt takes over what another source made for the same cluster. AllowPrune is sync --allow-prune. Proposal says that
+	// AllowPrune is sync --allow-prune. Proposal says that
 	// Source is not in force: the plan is what would be done if it were. It goes with DryRun.
-	Adopt, AllowPrune, Proposal bool
+	AllowPrune, Proposal bool
 	// Local is the fleet while the repository holds no Node and never did; nil means LocalNode().
 	Local *manifest.Node
 	Now   func() time.Time

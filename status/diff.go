@@ -91,10 +91,10 @@ type comparison struct {
 
 // ours are the pods that are there to stay, by workload.
 func ours(w World) map[manifest.ID][]live.Pod {
-	pods := map[manifest.ID][]live.Pod{}
+	pods, adopted := map[manifest.ID][]live.Pod{}, plan.Adopted(w.History, w.Snapshot)
 	for _, n := range w.Snapshot.Nodes {
 		for _, p := range n.Pods {
-			if !p.Stopping && (p.Source == w.History.Source || w.History.Adopt) {
+			if !p.Stopping && (p.Source == w.History.Source || adopted[p.Source]) {
 				pods[p.App] = append(pods[p.App], p)
 			}
 		}

@@ -26,7 +26,7 @@ func formed(rev, secret string) manifest.Revision {
 
 // running is a node with so many pods of a revision, whose form lies there.
 func running(name string, r manifest.Revision, pods int) live.Node {
-	n := live.Node{Name: name, Known: true, Files: []live.File{{Name: live.RevFile(r.App, r.Rev, ""), Labels: live.FormLabels(r, "", "fleet")}}}
+	n := live.Node{Name: name, Known: true, Files: []live.File{{Signer: signer, Name: live.RevFile(r.App, r.Rev, ""), Labels: live.FormLabels(r, "", "fleet")}}}
 	for slot := range pods {
 		n.Pods = append(n.Pods, live.Pod{Name: r.Rev, Source: "fleet", App: r.App, Slot: slot, Rev: r.Rev, Gen: 1})
 	}
@@ -80,7 +80,7 @@ func TestADiffSaysOfASecretOnlyWhetherItChanged(t *testing.T) {
 func TestADiffComparesWithWhatRuns(t *testing.T) {
 	one, two := formed("v1-aaaaaa", "sec-1111"), formed("v1-bbbbbb", "sec-1111")
 	done := running("n1", one, 0)
-	done.Receipts = []live.Receipt{{App: webID, Verb: live.Promoted, Rev: one.Rev, Gen: 1}}
+	done.Receipts = []live.Receipt{{App: webID, Verb: live.Promoted, Rev: one.Rev, Gen: 1, Source: "fleet", Signer: signer}}
 	silent := live.Node{Name: "n2", Why: "no route"}
 	both := running("n1", one, 2)
 	both.Pods = append(both.Pods, live.Pod{Name: "new", Source: "fleet", App: webID, Slot: 0, Rev: two.Rev, Gen: 2})

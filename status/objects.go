@@ -14,6 +14,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
 // Annotations that say of an object what Kubernetes has no field for.
@@ -28,6 +29,7 @@ const (
 // fleet. Secrets are not in it. What a Node, Deployment, ReplicaSet or Pod has in spec is what Git asks for or, for
 // revisions of the past, what was written down on the nodes.
 func List(w World) corev1.List {
+	w.Snapshot = plan.Believed(w.History, w.Snapshot)
 	l := lister{World: w, report: Of(w), revisions: revisions(w)}
 	l.nodes()
 	l.claims()

@@ -38,6 +38,7 @@ type Report struct {
 	Workloads       []Workload
 	Nodes           []Node
 	Claims          []plan.Claim
+	Keys            []plan.Key         // that are trusted, with what rests on each; none where Git names none
 	Problems        []manifest.Problem // what is refused
 	Notices         []manifest.Problem // what is accepted and has no effect yet
 }
@@ -83,6 +84,9 @@ func Of(w World) Report {
 	r := Report{
 		Now: w.Now, Cluster: w.History.Cluster, Source: w.History.Source, Head: w.History.Head,
 		Fetched: w.History.Fetched, Errors: troubles(w), Notes: w.Plan.Notes, Claims: w.Plan.Claims,
+	}
+	if len(w.History.Signers()) > 0 {
+		r.Keys = slices.DeleteFunc(plan.Keys(w.History, w.Snapshot), func(k plan.Key) bool { return !k.Trusted })
 	}
 	r.Problems, r.Notices = manifest.Refusals(w.History.Problems())
 	for _, n := range w.Snapshot.Nodes {

@@ -23,6 +23,7 @@ func (r Report) Text(w io.Writer, look Look, wide bool) {
 	}
 	r.claims(w, look)
 	r.nodes(w, look)
+	r.keys(w, look)
 	r.notes(w, look)
 	if len(r.Problems)+len(r.Notices) > 0 {
 		_, _ = fmt.Fprintln(w)

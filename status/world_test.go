@@ -24,6 +24,9 @@ const (
 	revNew  = "v1-4c1f09aabbcc"
 )
 
+// signer is the key of what is on the nodes.
+var signer = manifest.KeyText([]byte("controller"))
+
 // fleet is a world in which something of everything happens.
 func fleet() World {
 	w := World{Now: noon, History: history(), Snapshot: snapshot(), Plan: next()}
@@ -99,9 +102,9 @@ func snapshot() live.Snapshot {
 				livePod("api", revNew, 0, 2, noon.Add(-40*time.Second)), livePod("api", revOld, 1, 1, noon.Add(-26*time.Hour)),
 				crashed(livePod("broken", revNew, 0, 1, noon.Add(-7*time.Minute))), livePod("web", revNew, 0, 3, noon.Add(-3*time.Minute)),
 			},
-			Files: []live.File{{Name: "rev-9a8b7c", Labels: live.FormLabels(revision("api", revOld), "", "")}},
+			Files: []live.File{{Name: "rev-9a8b7c", Signer: signer, Labels: live.FormLabels(revision("api", revOld), "", "")}},
 			Receipts: []live.Receipt{{
-				App: appID("web"), Verb: live.Promoted, Rev: revNew, Gen: 3, Commit: commitA, Time: noon.Add(-2 * time.Minute),
+				App: appID("web"), Verb: live.Promoted, Rev: revNew, Gen: 3, Commit: commitA, Time: noon.Add(-2 * time.Minute), Source: "git.example.com/fleet", Signer: signer,
 			}},
 			Troubles: []live.Trouble{{
 				Name: "api-4c1f09-2", Why: "pull registry.example.com/api:4c1f09: denied", Count: 3, Next: noon.Add(20 * time.Second),

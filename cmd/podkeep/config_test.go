@@ -45,7 +45,7 @@ func found(t *testing.T, text string, flags ...string) (*runOptions, error) {
 
 func TestAFileThatNobodyNamedGivesNothingAwayAndTrustsNobody(t *testing.T) {
 	for key, value := range map[string]string{
-		"token-file": "/root/.ssh/id_ed25519", "ssh-key": "id", "known-hosts": "hosts", "ca-file": "ca.pem", "cluster": "blue", "adopt": "true", "key": "/root/.ssh/id_ed25519",
+		"token-file": "/root/.ssh/id_ed25519", "ssh-key": "id", "known-hosts": "hosts", "ca-file": "ca.pem", "cluster": "blue", "key": "/root/.ssh/id_ed25519",
 		"listen": "0.0.0.0:7077",
 	} {
 		text := "source: https://git.example.com/fleet.git\n" + key + ": " + value + "\n"
@@ -146,7 +146,7 @@ func TestPathsInTheFileAreRelativeToIt(t *testing.T) {
 func TestAFaultInTheFileIsNamedWithItsLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"source: .\nbranhc: main\n":        `:2: unknown key "branhc": did you mean "branch"?`,
-		"colour: blue\n":                   `:1: unknown key "colour": write one of adopt, branch,`,
+		"colour: blue\n":                   `:1: unknown key "colour": write one of branch,`,
 		"interval: often\n":                `:1: interval: "often": time: invalid duration "often"`,
 		"source: [a, b]\n":                 `:1: source: write one value`,
 		"- source\n":                       `:1: write ` + "`key: value`" + ` lines`,

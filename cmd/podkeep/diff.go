@@ -16,7 +16,6 @@ type diffOptions struct {
 	namespace string
 	rev       string
 	output    string
-	adopt     bool
 }
 
 func diffCommand() *cobra.Command {
@@ -54,7 +53,6 @@ podkeep diff --source https://git.example.com/fleet.git ./fleet`),
 	namespaceFlag(cmd, &o.namespace)
 	cmd.Flags().StringVar(&o.rev, "rev", "", "commit, branch or tag to compare with (default: what --branch names)")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, json or yaml")
-	cmd.Flags().BoolVar(&o.adopt, "adopt", false, "compare pods of this cluster that another source made too")
 	complete(cmd, "output", "text", "json", "yaml")
 	return cmd
 }
@@ -124,7 +122,7 @@ func (o *diffOptions) world(cmd *cobra.Command, dir string) (status.World, error
 		return status.World{}, err
 	}
 	defer func() { _ = source.Close() }()
-	world, err := o.look(cmd, source, lookOptions{adopt: o.adopt, proposal: o.rev != "" || dir != ""})
+	world, err := o.look(cmd, source, lookOptions{proposal: o.rev != "" || dir != ""})
 	if err != nil {
 		return status.World{}, err
 	}

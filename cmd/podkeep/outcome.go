@@ -81,7 +81,7 @@ func moves(app plan.App, w status.World) bool {
 	case plan.Paused:
 		return acted(app, w.Plan)
 	case plan.Held:
-		return acted(app, w.Plan) || !w.Plan.Wake.IsZero()
+		return acted(app, w.Plan) || !w.Plan.Wake.IsZero() || !w.Plan.Fetch.IsZero()
 	default:
 		return false
 	}

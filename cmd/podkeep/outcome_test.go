@@ -74,6 +74,8 @@ func TestSyncEndsWhenNothingMovesAnyMore(t *testing.T) {
 			w.Plan.Actions = []plan.Action{restart}
 		}), false, 0, "api: api has a reason"},
 		{"held until someone decides", seen(app("api", plan.Held)), true, 4, "a decision is awaited: api: api has a reason"},
+		{"held until a fetch", with(seen(app("api", plan.Held)), func(w *status.World) { w.Plan.Fetch = began.Add(time.Second) }),
+			false, 0, "api: api has a reason"},
 		{"held until a time", with(seen(app("api", plan.Held)), func(w *status.World) { w.Plan.Wake = began.Add(time.Minute) }),
 			false, 0, "api: api has a reason"},
 		{"one reason is told once", seen(same("a"), same("b"), app("c", plan.Held)), true, 4,

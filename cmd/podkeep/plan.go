@@ -14,7 +14,6 @@ type planOptions struct {
 	settings
 	rev    string
 	output string
-	adopt  bool
 	prune  bool
 }
 
@@ -54,7 +53,6 @@ podkeep plan --rev "$COMMIT" -o json > plan.json; test $? -ne 1`),
 	o.bind(cmd)
 	cmd.Flags().StringVar(&o.rev, "rev", "", "commit, branch or tag to plan for (default: what --branch names)")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, json or yaml")
-	cmd.Flags().BoolVar(&o.adopt, "adopt", false, "plan as if pods of this cluster that another source made were taken over")
 	cmd.Flags().BoolVar(&o.prune, "allow-prune", false, "plan as if deleting more than half of the workloads were allowed")
 	complete(cmd, "output", "text", "json", "yaml")
 	return cmd
@@ -76,7 +74,7 @@ func (o *planOptions) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer func() { _ = source.Close() }()
-	world, err := o.look(cmd, source, lookOptions{adopt: o.adopt, prune: o.prune, proposal: o.rev != "" || dir != ""})
+	world, err := o.look(cmd, source, lookOptions{prune: o.prune, proposal: o.rev != "" || dir != ""})
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (o *revertOptions) run(cmd *cobra.Command, args []string) error {
 	out := cmd.OutOrStdout()
 	_, _ = fmt.Fprintf(out, "revert %s %q on %s\n", x.commit[:7], x.subject, at)
 	o.preview(cmd, filepath.Join(x.tree.dir, sub))
-	if err := o.agreed(ctx, cmd, at); err != nil {
+	if err := agreed(ctx, cmd, o.yes, fmt.Sprintf("push this to %s?", at)); err != nil {
 		return err
 	}
 	made, err := x.publish(ctx)
@@ -215,16 +215,16 @@ func (o *revertOptions) proposed(cmd *cobra.Command, dir string) (status.World, 
 	return o.look(cmd, source, lookOptions{proposal: true})
 }
 
-// agreed asks.
-func (o *revertOptions) agreed(ctx context.Context, cmd *cobra.Command, at place) error {
-	if o.yes {
+// agreed asks, unless --yes was given.
+func agreed(ctx context.Context, cmd *cobra.Command, yes bool, question string) error {
+	if yes {
 		return nil
 	}
 	in, ok := cmd.InOrStdin().(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {
 		return errors.New("nothing was changed: there is no terminal to ask at; --yes agrees beforehand")
 	}
-	_, _ = fmt.Fprintf(cmd.OutOrStdout(), "push this to %s? [y/N] ", at)
+	_, _ = fmt.Fprint(cmd.OutOrStdout(), question+" [y/N] ")
 	answer, err := line(ctx, in)
 	if err != nil {
 		return err

@@ -76,7 +76,7 @@ podkeep status`),
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(runCommand(), syncCommand(), planCommand(), diffCommand(), historyCommand(), revertCommand(), checkCommand(), statusCommand(), versionCommand(), completionCommand(),
+	root.AddCommand(runCommand(), syncCommand(), planCommand(), diffCommand(), historyCommand(), revertCommand(), adoptCommand(), trustCommand(), checkCommand(), statusCommand(), versionCommand(), completionCommand(),
 		logsCommand(), execCommand(), imageCommand(), devCommand())
 	return root
 }

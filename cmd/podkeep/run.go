@@ -23,7 +23,6 @@ import (
 type runOptions struct {
 	settings settings
 	listen   string
-	adopt    bool
 }
 
 // stale is how old the last pass may be before /healthz says so: four slow resyncs.
@@ -63,7 +62,6 @@ curl -s 'http://127.0.0.1:7077/status?o=text'`),
 
 func (o *runOptions) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:7077", "address for /healthz, /metrics and /status; empty serves nothing")
-	flags.BoolVar(&o.adopt, "adopt", false, "take over pods of this cluster that another source made")
 }
 
 func (o *runOptions) run(cmd *cobra.Command) error {
@@ -89,7 +87,6 @@ func (o *runOptions) run(cmd *cobra.Command) error {
 	defer closeServer()
 
 	options := o.settings.options(fetching(source, board.Metrics.Fetched), key, log)
-	options.Adopt = o.adopt
 	options.Open = func(ctx context.Context, n manifest.Node) (drivers.Driver, error) {
 		d, err := o.settings.openNode(ctx, n)
 		if err != nil {

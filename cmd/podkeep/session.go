@@ -31,7 +31,7 @@ func world(p reconciler.Pass) status.World {
 	return status.World{Now: p.Time, History: p.History, Snapshot: p.Snapshot, Plan: p.Plan, Err: p.Err}
 }
 
-type lookOptions struct{ adopt, prune, proposal bool }
+type lookOptions struct{ prune, proposal bool }
 
 // look reads, looks and thinks once, and does not act.
 func (s *settings) look(cmd *cobra.Command, source sources.Source, with lookOptions) (status.World, error) {
@@ -43,7 +43,7 @@ func (s *settings) look(cmd *cobra.Command, source sources.Source, with lookOpti
 	}
 	options := s.options(source, key, s.logger(cmd.ErrOrStderr(), logrus.ErrorLevel))
 	options.Open, options.DryRun, options.Proposal = s.openWhole, true, with.proposal
-	options.Adopt, options.AllowPrune = with.adopt, with.prune
+	options.AllowPrune = with.prune
 	loop := reconciler.New(options)
 	defer loop.Close()
 	pass := loop.Pass(ctx)

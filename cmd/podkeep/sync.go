@@ -20,7 +20,6 @@ type syncOptions struct {
 	settings
 	timeout time.Duration
 	prune   bool
-	adopt   bool
 }
 
 func syncCommand() *cobra.Command {
@@ -52,7 +51,6 @@ podkeep sync --allow-prune`),
 	o.bind(cmd)
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait for the fleet to converge")
 	cmd.Flags().BoolVar(&o.prune, "allow-prune", false, "let a commit delete more than half of the workloads")
-	cmd.Flags().BoolVar(&o.adopt, "adopt", false, "take over pods of this cluster that another source made")
 	return cmd
 }
 
@@ -79,7 +77,7 @@ func (o *syncOptions) run(cmd *cobra.Command) error {
 	show := newProgress(out, began, o.verbose)
 	last := outcome{why: "nothing was seen yet"}
 	options := o.options(source, key, o.logger(cmd.ErrOrStderr(), level))
-	options.AllowPrune, options.Adopt = o.prune, o.adopt
+	options.AllowPrune = o.prune
 	options.Tell = func(p reconciler.Pass) {
 		if ctx.Err() != nil || last.done {
 			return

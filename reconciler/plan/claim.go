@@ -92,6 +92,8 @@ func (w *world) find(c *claim) {
 func (w *world) judgeClaim(c *claim) {
 	n := c.home
 	switch {
+	case c.node == "" && w.hold != "":
+		c.why = "is not known to be anywhere: " + w.hold
 	case c.node == "":
 	case n == nil && w.plan.Held[c.node] != "":
 		c.why, c.stuck = fmt.Sprintf("is on %s, which is held", c.node), true

@@ -88,15 +88,10 @@ func (w *world) clearOne(n *node) {
 	}
 }
 
-// elsewhere says whether a receipt was seen on two nodes of HEAD, or on the only one.
+// elsewhere says whether a receipt was seen on two nodes of HEAD, or on the only one, or says nothing that counts.
 func (w *world) elsewhere(r live.Receipt) bool {
-	copies, nodes := 0, w.answering()
-	for _, n := range nodes {
-		if slices.ContainsFunc(n.Receipts, r.Same) {
-			copies++
-		}
-	}
-	return copies > 0 && copies >= min(2, len(nodes))
+	t := w.noted[w.transition(r)]
+	return t == nil || t.seen() > 0 && t.seen() >= min(enough, len(w.answering()))
 }
 
 // keepsDone says whether it need be known still that a Node was done: HEAD does not hold it again, and no later receipt says the same.

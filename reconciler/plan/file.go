@@ -1,6 +1,12 @@
 package plan
 
-import "github.com/podkeep/podkeep/live"
+import (
+	"reflect"
+	"slices"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
 
 // collectFiles deletes config and forms that nothing on a node can need any more: no pod there, no revision that HEAD asks for or
 // could go back to, and none that this very plan runs there.
@@ -14,6 +20,7 @@ func (w *world) collectFiles() {
 		if len(n.Files) > 0 {
 			w.collectOn(n, needed, planned[n.Name])
 		}
+		w.collectRedundant(n)
 	}
 }
 
@@ -38,6 +45,7 @@ func (w *world) collectOn(n *node, needed map[revision]bool, planned []Action) {
 			here[revision{a.App.String(), a.Pod.Labels[live.LabelRev]}] = true
 		}
 	}
+	w.renewForms(n, func(r revision) bool { return here[r] || needed[r] })
 	for _, f := range n.Files {
 		if named[f.Name] || here[revisionOf(f)] || needed[revisionOf(f)] {
 			keep(f.Labels[live.LabelFiles])
@@ -47,10 +55,63 @@ func (w *world) collectOn(n *node, needed map[revision]bool, planned []Action) {
 		if _, identity := live.ParseHost(f); identity {
 			continue
 		}
-		if w.ours(f.Labels[live.LabelSource]) && !named[f.Name] && !here[revisionOf(f)] && !needed[revisionOf(f)] && !config[f.Name] {
+		why := "no pod and no revision needs it here"
+		switch {
+		case !w.ours(f.Labels[live.LabelSource]) || named[f.Name]:
+			continue
+		case isForm(f) && !w.trusts(f.Signer):
+			if why = "says the same as one that a trusted key signed"; !w.redundant(n, f) {
+				continue
+			}
+		case here[revisionOf(f)] || needed[revisionOf(f)] || config[f.Name]:
+			continue
+		}
+		w.plan.Actions = append(w.plan.Actions, Action{Node: n.Name, Verb: Delete, Name: f.Name, Why: why})
+	}
+}
+
+// collectRedundant deletes the receipts that are not believed and say the same as one of the controller's own on the node: what is left when a
+// key is trusted no more.
+func (w *world) collectRedundant(n *node) {
+	for _, r := range n.Receipts {
+		if !w.trusts(r.Signer) && w.ours(r.Source) && w.noted[w.transition(r)].on(n, false) != nil {
 			w.plan.Actions = append(w.plan.Actions, Action{
-				Node: n.Name, Verb: Delete, Name: f.Name, Why: "no pod and no revision needs it here",
+				Node: n.Name, Verb: Delete, Name: r.File, App: r.App, Why: "says the same as one that a trusted key signed",
 			})
+		}
+	}
+}
+
+// redundant says whether a form that is not believed says the same as one of the controller's own there.
+func (w *world) redundant(n *node, f live.File) bool {
+	return slices.ContainsFunc(n.Files, func(own live.File) bool {
+		return own.Signer == w.h.Key && w.trusts(own.Signer) && revisionOf(own) == revisionOf(f) && sameForm(own, f)
+	})
+}
+
+// sameForm says whether two Files hold one revision, of whatever commit.
+func sameForm(a, b live.File) bool {
+	r, ok := live.ParseForm(a.Labels)
+	s, also := live.ParseForm(b.Labels)
+	r.Commit, s.Commit = "", ""
+	return ok && also && reflect.DeepEqual(r, s)
+}
+
+// renewForms puts each form that a node needs, and that another trusted key signed, under the controller's own, so that the other one's
+// may be trusted no more some day.
+func (w *world) renewForms(n *node, needed func(revision) bool) {
+	for _, f := range n.Files {
+		if w.h.Key == "" || !isForm(f) || f.Signer == w.h.Key || !w.trusts(f.Signer) || !w.ours(f.Labels[live.LabelSource]) || !needed(revisionOf(f)) {
+			continue
+		}
+		app, err := manifest.ParseID(f.Labels[live.LabelApp])
+		if err != nil || n.has(live.RevFile(app, f.Labels[live.LabelRev], w.h.Key)) {
+			continue
+		}
+		if form, ok := w.form(app, f.Labels[live.LabelRev]); ok {
+			file := w.revFile(form)
+			n.host.Files[file.Name] = true
+			w.put(n, app, &file, "put again under this controller's key")
 		}
 	}
 }

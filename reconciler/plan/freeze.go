@@ -10,12 +10,19 @@ import (
 // frozen says why nothing may be done with a workload at all.
 func (w *world) frozen(app manifest.ID) string {
 	if source, ok := w.alien[app]; ok {
-		return fmt.Sprintf("it belongs to source %s under the same cluster name; --adopt takes it over", source)
+		return fmt.Sprintf("it belongs to source %s under the same cluster name; podkeep adopt %[1]s takes it over", source)
+	}
+	if w.hold != "" {
+		return w.hold
 	}
 	if w.h.Proposal {
 		return ""
 	}
-	for _, p := range w.pods[app] {
+	pods := w.pods[app]
+	if find(w.want, app) == nil && w.doubtful(app) {
+		pods = w.doubts[app]
+	}
+	for _, p := range pods {
 		if w.unknown(p.Commit) && w.mustFetch(p.Created) {
 			return fmt.Sprintf("%s on %s was born of %s, which is no ancestor of HEAD %s; waiting for a fetch that begins after its birth",
 				p.Name, p.node.Name, short(p.Commit), short(w.h.Head.Commit))

@@ -61,7 +61,7 @@ func lawful(h manifest.History, have live.Snapshot, p Plan) error {
 	for _, n := range have.Nodes {
 		quiet[n.Name] = n.Silent > 0 || !n.Known
 		for _, pod := range n.Pods {
-			if pod.Source != h.Source && !h.Adopt {
+			if pod.Source != h.Source {
 				alien[n.Name+" "+pod.Name] = true
 			}
 		}
@@ -144,7 +144,7 @@ func apply(n *live.Node, a Action, now time.Time) {
 	switch a.Verb {
 	case Put:
 		if r, ok := live.ParseReceipt(a.File.Labels); ok {
-			r.File = a.Name
+			r.File, r.Signer = a.Name, key
 			n.Receipts = append(n.Receipts, r)
 		} else {
 			n.Files = append(n.Files, live.File{Name: a.Name, Labels: a.File.Labels, Signer: key})
@@ -166,7 +166,7 @@ func run(n *live.Node, a Action, now time.Time) {
 	if err != nil {
 		panic(err)
 	}
-	p.Created = now
+	p.Created, p.Signer = now, key
 	at := slices.IndexFunc(n.Pods, func(q live.Pod) bool { return q.Name == a.Name })
 	if at >= 0 {
 		p = n.Pods[at]
@@ -285,7 +285,7 @@ func (d *dice) commit(id, parent string) manifest.Set {
 		set = manifest.Assemble(manifest.Info{Commit: id, Parent: parent, Time: noon.Add(-time.Hour), Message: id}, files)
 		sets[key] = set
 	}
-	set.AllowPrune = d.rarely()
+	set.AllowPrune, set.Signers = d.rarely(), []string{"ssh-ed25519 b2xk"}
 	return set
 }
 
@@ -294,7 +294,7 @@ var commits = []string{"c9", "c8", "c7", "c6", "zz"}
 func (d *dice) history() manifest.History {
 	h := manifest.History{
 		Cluster: "default", Source: source, Key: key, Fetched: d.past(), Ancestor: map[string]bool{}, At: map[string]manifest.Set{},
-		Adopt: d.rarely(), AllowPrune: d.rarely(), Proposal: d.rarely(),
+		AllowPrune: d.rarely(), Proposal: d.rarely(),
 	}
 	h.Head = d.commit("c9", "c8")
 	for i := range d.of(4) {
@@ -351,10 +351,13 @@ func (d *dice) snapshot(h manifest.History) (s live.Snapshot) {
 		for range d.of(4) {
 			n.Receipts = append(n.Receipts, d.receipt(h, pick(d, revs)))
 		}
-		n.Receipts = once(n.Receipts, func(r live.Receipt) string { return r.Name("") })
+		n.Receipts = once(n.Receipts, func(r live.Receipt) string { return r.File })
 		for range d.of(3) {
 			r := pick(d, revs)
-			n.Files = append(n.Files, live.File{Name: live.RevFile(r.App, r.Rev, ""), Labels: map[string]string{live.LabelApp: r.App.String(), live.LabelRev: r.Rev}})
+			signer := d.signer()
+			n.Files = append(n.Files, live.File{Name: live.RevFile(r.App, r.Rev, signer), Signer: signer, Labels: map[string]string{
+				live.LabelSource: h.Source, live.LabelApp: r.App.String(), live.LabelRev: r.Rev, live.LabelObject: "{}",
+			}})
 		}
 		n.Files = append(n.Files, d.records()...)
 		n.Files = once(n.Files, func(f live.File) string { return f.Name })
@@ -389,7 +392,7 @@ func (d *dice) pod(h manifest.History, r manifest.Revision) live.Pod {
 	p := live.Pod{
 		Cluster: h.Cluster, Source: h.Source, App: r.App, Slot: d.of(5), Rev: r.Rev, Gen: 1 + d.of(3), Commit: pick(d, commits),
 		Created: d.past(), Restart: pick(d, []string{"Always", "Always", "OnFailure", "Never"}),
-		Asked: d.rarely(), Stopping: d.rarely(), Keep: d.rarely(),
+		Asked: d.rarely(), Stopping: d.rarely(), Keep: d.rarely(), Signer: d.signer(),
 	}
 	if d.rarely() {
 		p.Source = "git.example.com/other"
@@ -418,6 +421,14 @@ func (d *dice) pod(h manifest.History, r manifest.Revision) live.Pod {
 	return p
 }
 
+// signer is the controller's key as a rule; else one that Git names, one that it does not, or nobody's.
+func (d *dice) signer() string {
+	if !d.rarely() {
+		return key
+	}
+	return pick(d, []string{"ssh-ed25519 b2xk", "ssh-ed25519 ZXZpbA==", ""})
+}
+
 func (d *dice) container(name string) live.Container {
 	c := live.Container{
 		ID: "id", Name: name, State: pick(d, []string{live.Running, live.Running, live.Exited, live.Created, live.Paused}),
@@ -436,7 +447,8 @@ func (d *dice) receipt(h manifest.History, r manifest.Revision) live.Receipt {
 	verbs := []string{live.Began, live.Promoted, live.Halted, live.Resumed, live.Failed, live.Done}
 	out := live.Receipt{
 		App: r.App, Verb: pick(d, verbs), Rev: r.Rev, Gen: 1 + d.of(3), Commit: pick(d, commits), Time: d.past(), Why: "because", Source: h.Source,
+		Signer: d.signer(),
 	}
-	out.File = out.Name(h.Key)
+	out.File = out.Name(out.Signer)
 	return out
 }

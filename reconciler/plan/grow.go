@@ -59,6 +59,9 @@ func (k *work) grow() {
 				}
 			}
 		}
+		for _, p := range k.doubts { // their names are taken
+			used[p.Slot] = used[p.Slot] || p.Rev == rev
+		}
 		lack := k.step.Want[rev] - have
 		if lack > 0 && k.hidden != "" {
 			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%d of %s are missing, and %s", lack, live.ShortRev(rev), k.hidden))

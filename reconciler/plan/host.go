@@ -28,7 +28,7 @@ func (w *world) identity(n live.Node) (id, way string) {
 func (w *world) recordsOn(n live.Node) (records []live.Host) {
 	id := ""
 	for _, f := range n.Files {
-		if h, ok := live.ParseHost(f); ok && w.trusted[h.Signer] {
+		if h, ok := live.ParseHost(f); ok && w.trusts(h.Signer) {
 			records = append(records, h)
 			if h.File == live.HostFile {
 				id = h.ID
@@ -116,14 +116,14 @@ func (w *world) holdCopies(head []*node) (kept []*node) {
 		by := keeper(holders, head)
 		for _, n := range holders {
 			if n != by {
-				w.hold(n, w.whyHeld(n, by))
+				w.holdNode(n, w.whyHeld(n, by))
 			}
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(head), func(n *node) bool { return w.plan.Held[n.Name] != "" })
 }
 
-func (w *world) hold(n *node, why string) {
+func (w *world) holdNode(n *node, why string) {
 	if w.plan.Held == nil {
 		w.plan.Held = map[string]string{}
 	}

@@ -236,7 +236,7 @@ func TestAClaimIsWhereItsHostIs(t *testing.T) {
 	} {
 		head := commit(t, "a1", nodes("n1", "n2"), claiming)
 		have := hosts(c.files, "n1", "n2")
-		made := live.Receipt{App: manifest.ClaimID("default", "data"), Verb: live.Made, Gen: 1, Node: "n1", Host: c.host, Time: noon.Add(-time.Hour), Source: source}
+		made := live.Receipt{App: manifest.ClaimID("default", "data"), Verb: live.Made, Gen: 1, Node: "n1", Host: c.host, Time: noon.Add(-time.Hour), Source: source, Signer: key}
 		made.File = made.Name(key)
 		have.Nodes[1].Receipts = []live.Receipt{made}
 		for i := range have.Nodes {
@@ -264,7 +264,7 @@ func TestARetryDecisionEndsTheWaitForAHostThatWasReplaced(t *testing.T) {
 	head := commit(t, "a1", nodes("n1"), claiming)
 	data := manifest.ClaimID("default", "data")
 	have := hosts(map[string][]live.File{"n1": was("i3", "n1")}, "n1")
-	made := live.Receipt{App: data, Verb: live.Made, Gen: 1, Node: "n1", Host: "i1", Time: noon.Add(-time.Hour), Source: source}
+	made := live.Receipt{App: data, Verb: live.Made, Gen: 1, Node: "n1", Host: "i1", Time: noon.Add(-time.Hour), Source: source, Signer: key}
 	have.Nodes[0].Receipts = append(fleet(nil, promoted(head, "db"), "n1").Nodes[0].Receipts, made)
 	h := keyed(head)
 	h.Decisions = []manifest.Decision{{Time: noon.Add(-time.Minute), Verb: "retry", App: data}}

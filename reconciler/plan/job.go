@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -23,7 +24,7 @@ func (w *world) job(wl *manifest.Workload) {
 	pods := k.attempts()
 	k.barrier = w.gateOf(wl)
 	ledger := job.Ledger{
-		Receipts: w.receipts[wl.ID], Retries: w.retriesOf(wl), Suspended: wl.Suspended, Hidden: k.unread(), Pending: w.pending[wl.ID], Gate: k.barrier.why,
+		Receipts: w.receipts[wl.ID], Retries: w.retriesOf(wl), Suspended: wl.Suspended, Hidden: cmp.Or(k.unread(), k.doubtJob()), Pending: w.pending[wl.ID], Gate: k.barrier.why,
 	}
 	step := job.Next(*wl, pods, ledger, w.now)
 	k.app.Job = &step.Status
@@ -38,6 +39,7 @@ func (w *world) job(wl *manifest.Workload) {
 	for _, s := range step.Stop {
 		k.stop(k.kept[s.Pod], s.Why)
 	}
+	k.dismiss()
 	k.mendJob(step)
 	for _, s := range step.Start {
 		if !k.attempt(s, step.Gen) {
@@ -176,7 +178,7 @@ func jobForm(r manifest.Revision, p live.Pod, indexed bool) manifest.Revision {
 
 // countJob fills in the figures that all workloads have.
 func (k *work) countJob(step job.Step) {
-	k.app.Total, k.app.Ready = len(k.kept), step.Status.Ready
+	k.app.Total, k.app.Ready = len(k.kept)+len(k.doubts), step.Status.Ready
 	k.app.Available = step.Status.Succeeded
 	for _, p := range k.kept {
 		if p.Rev == k.app.Rev {

@@ -113,11 +113,13 @@ func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
 	}
 	w.prune()
 	w.tellClaims()
-	w.clearGone()
-	w.writeRecords()
-	w.copyReceipts()
-	w.collectVoid()
-	w.collectFiles()
+	if w.hold == "" {
+		w.clearGone()
+		w.writeRecords()
+		w.copyReceipts()
+		w.collectVoid()
+		w.collectFiles()
+	}
 	w.plan.sort()
 	return w.plan
 }

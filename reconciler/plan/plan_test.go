@@ -59,7 +59,7 @@ func commit(t *testing.T, id string, texts ...string) manifest.Set {
 
 func history(head manifest.Set) manifest.History {
 	return manifest.History{
-		Cluster: "default", Source: source, Head: head, Root: true, Fetched: noon,
+		Cluster: "default", Source: source, Key: key, Head: head, Root: true, Fetched: noon,
 		Ancestor: map[string]bool{head.Commit: true},
 	}
 }
@@ -90,7 +90,7 @@ func running(set manifest.Set, name string, slot int) live.Pod {
 	wl := find(set, id)
 	return live.Pod{
 		Name: live.PodName("default", id, wl.Revision.Rev, slot), Cluster: "default", Source: source, App: id, Slot: slot,
-		Rev: wl.Revision.Rev, Gen: 1, Commit: set.Commit, Created: noon.Add(-time.Minute), Expect: []string{"app"}, Restart: "Always",
+		Rev: wl.Revision.Rev, Gen: 1, Commit: set.Commit, Created: noon.Add(-time.Minute), Expect: []string{"app"}, Restart: "Always", Signer: key,
 		Containers: []live.Container{{Name: "app", State: live.Running, Started: noon.Add(-time.Minute)}}, Birth: live.BirthOf(wl.Revision),
 	}
 }
@@ -129,10 +129,10 @@ func TestAnotherSourcesPodsAreSaidAndLeftAloneUntilAdopted(t *testing.T) {
 	have := fleet(map[string][]live.Pod{"n1": {p}}, nil, "n1")
 	h := history(head)
 	plan := Make(h, have, noon)
-	if a := app(plan, "web"); len(plan.Actions) != 0 || a.State != Held || !strings.Contains(a.Why, "--adopt") {
+	if a := app(plan, "web"); len(plan.Actions) != 0 || a.State != Held || !strings.Contains(a.Why, "podkeep adopt git.example.com/old takes it over") {
 		t.Errorf("%s: %s\n%s", a.State, a.Why, plan)
 	}
-	h.Adopt, h.Fetched = true, noon.Add(time.Minute)
+	have.Nodes[0].Receipts, h.Fetched = []live.Receipt{adopted(p.Source)}, noon.Add(time.Minute)
 	if plan := Make(h, have, noon); len(plan.Actions) != 1 || plan.Actions[0].File.Labels[live.LabelReceipt] != live.Began {
 		t.Errorf("adopted, a pod of HEAD's revision needs a receipt and nothing else:\n%s", plan)
 	}
@@ -262,7 +262,7 @@ func TestReceiptsOfAnotherSourceAreItsOwn(t *testing.T) {
 	head := commit(t, "a1", nodes("n1", "n2"), deployment("web", 1, ""))
 	theirs := live.Receipt{
 		App: manifest.ID{Kind: "Job", Namespace: "default", Name: "migrate"}, Verb: live.Done, Rev: "v1-aaaaaa", Gen: 1, Commit: "a1", Time: noon,
-		Source: "git.example.com/other",
+		Source: "git.example.com/other", Signer: key,
 	}
 	on := func(r live.Receipt) live.Snapshot {
 		have := fleet(nil, promoted(head, "web"), "n1", "n2")
@@ -277,17 +277,25 @@ func TestReceiptsOfAnotherSourceAreItsOwn(t *testing.T) {
 	if p := Make(h, on(theirs), noon); len(p.Actions) > 0 || app(p, "web").State != Held || !strings.Contains(app(p, "web").Why, theirs.Source) {
 		t.Errorf("of one name: %s %s\n%s", app(p, "web").State, app(p, "web").Why, p)
 	}
-	h.Adopt = true
-	if p := Make(h, on(theirs), noon); app(p, "web").State == Held || !strings.Contains(p.String(), "run ") {
+	have := on(theirs)
+	have.Nodes[1].Receipts = append(have.Nodes[1].Receipts, adopted(theirs.Source))
+	if p := Make(h, have, noon); app(p, "web").State == Held || !strings.Contains(p.String(), "run ") {
 		t.Errorf("adopted: %s\n%s", app(p, "web").State, p)
 	}
+}
+
+// adopted says that ours has taken over another source.
+func adopted(of string) live.Receipt {
+	return live.Receipt{App: SourceID, Verb: live.Adopted, Gen: 1, Of: of, Time: noon, Source: source, Signer: key}
 }
 
 func TestAPlanReadsAsLines(t *testing.T) {
 	head := commit(t, "a1", nodes("n1", "n2"), deployment("web", 1, ""))
 	rev := live.ShortRev(find(head, manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}).Revision.Rev)
 	want := "*      put    receipt-web-g1-began-668bc14c060e began: " + rev + " at a1\n"
-	if got := Make(history(head), fleet(nil, nil, "n1", "n2"), noon).String(); got != want {
+	h := history(head)
+	h.Key = ""
+	if got := Make(h, fleet(nil, nil, "n1", "n2"), noon).String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }

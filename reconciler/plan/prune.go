@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -17,23 +18,39 @@ func (w *world) prune() {
 	if len(left) == 0 {
 		return
 	}
-	why := w.mayPrune()
-	if why == "" {
-		why = w.overBudget(w.doomed())
-	}
-	if why != "" {
-		w.note("nothing is pruned: " + why)
+	why := map[bool]string{false: w.unpruned(false), true: w.unpruned(true)}
+	if said := cmp.Or(why[false], why[true]); said != "" && said != w.hold {
+		w.note("nothing is pruned: " + said)
 	}
 	for _, app := range left {
-		w.pruneOne(app, why)
+		w.pruneOne(app, why[w.doubtful(app)])
 	}
+}
+
+// unpruned says why workloads that left HEAD stay, or those of them all of whose pods are doubtful: they have a budget of their own, so that
+// a host cannot use up that of the others.
+func (w *world) unpruned(doubtful bool) string {
+	if why := w.mayPrune(); why != "" {
+		return why
+	}
+	return w.overBudget(w.doomed(doubtful), doubtful)
+}
+
+// doubtful says whether all pods of a workload are.
+func (w *world) doubtful(app manifest.ID) bool {
+	return len(w.pods[app]) == 0 && len(w.doubts[app]) > 0
 }
 
 // left are the workloads that have pods of ours and are not in HEAD, sorted.
 func (w *world) left() []manifest.ID {
 	var apps []manifest.ID
-	for app, pods := range w.pods {
-		if len(pods) > 0 && find(w.want, app) == nil {
+	for app := range w.pods {
+		if find(w.want, app) == nil {
+			apps = append(apps, app)
+		}
+	}
+	for app := range w.doubts {
+		if find(w.want, app) == nil && w.doubtful(app) {
 			apps = append(apps, app)
 		}
 	}
@@ -41,13 +58,16 @@ func (w *world) left() []manifest.ID {
 	return apps
 }
 
-// doomed are those of them that nothing of their own keeps.
-func (w *world) doomed() []manifest.ID {
-	return slices.DeleteFunc(w.left(), func(app manifest.ID) bool { return w.keepsPods(app) != "" })
+// doomed are those of them, all of whose pods are doubtful or not, that nothing of their own keeps.
+func (w *world) doomed(doubtful bool) []manifest.ID {
+	return slices.DeleteFunc(w.left(), func(app manifest.ID) bool { return doubtful != w.doubtful(app) || w.keepsPods(app) != "" })
 }
 
 // mayPrune says why nothing at all may be pruned now.
 func (w *world) mayPrune() string {
+	if w.hold != "" {
+		return w.hold
+	}
 	if broken := w.h.Broken(); len(broken) > 0 {
 		return fmt.Sprintf("%s does not load, and no older form of it is at hand to say what it held", strings.Join(broken, ", "))
 	}
@@ -68,11 +88,13 @@ func empty(s manifest.Set) bool {
 }
 
 // overBudget says whether too many workloads, all that would go, would go at once without somebody having said so.
-func (w *world) overBudget(left []manifest.ID) string {
-	total := 0
-	for _, pods := range w.pods {
-		if len(pods) > 0 {
-			total++
+func (w *world) overBudget(left []manifest.ID, doubtful bool) string {
+	total := len(w.pods)
+	if doubtful {
+		for app := range w.doubts {
+			if w.doubtful(app) {
+				total++
+			}
 		}
 	}
 	if len(left) <= pruneAtLeast || len(left)*2 <= total || w.h.AllowPrune || w.allowedSince(left) {
@@ -98,7 +120,7 @@ func (w *world) allowedSince(left []manifest.ID) bool {
 }
 
 func (w *world) pruneOne(app manifest.ID, held string) {
-	a := App{ID: app, State: Pruning, Why: "left Git", Total: len(w.pods[app])}
+	a := App{ID: app, State: Pruning, Why: "left Git", Total: len(w.everyPod(app))}
 	if held == "" {
 		held = w.keepsPods(app)
 	}
@@ -108,7 +130,7 @@ func (w *world) pruneOne(app manifest.ID, held string) {
 	if file := w.h.Head.Failed(app); file != "" {
 		a.State, a.Why = Held, fmt.Sprintf("is in Git and stays as it runs: %s does not load, and never did", file)
 	}
-	for _, p := range w.pods[app] {
+	for _, p := range w.everyPod(app) {
 		a.Rev, a.Stable, a.Commit = p.Rev, p.Rev, p.Commit
 		if p.verdict.Ready() && p.seen() {
 			a.Ready++
@@ -141,7 +163,7 @@ func (w *world) keepsPods(app manifest.ID) string {
 			return ""
 		}
 	}
-	for _, p := range w.pods[app] {
+	for _, p := range w.everyPod(app) {
 		if p.Keep {
 			return "podkeep.io/prune: disabled"
 		}

@@ -54,11 +54,7 @@ func (t *noted) on(n *node, anyone bool) *note {
 func (w *world) addReceipts() {
 	for _, n := range w.nodes {
 		for _, r := range n.Receipts {
-			if !w.ours(r.Source) {
-				w.alien[r.App] = r.Source
-				continue
-			}
-			if !w.void(r) {
+			if w.believes(n, r) && !w.void(r) {
 				w.addReceipt(n, r)
 			}
 		}
@@ -137,8 +133,6 @@ func (t *noted) seen() (nodes int) {
 	return nodes
 }
 
-func (w *world) ours(source string) bool { return source == w.h.Source || w.h.Adopt }
-
 // holders are the nodes that keep an object's receipts: all of a small fleet, else those that rendezvous hashing gives it, which
 // changes with few other nodes. One that is silent within its grace stays a holder.
 func (w *world) holders(app manifest.ID) []*node {
@@ -195,8 +189,12 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// putReceipt writes a receipt down on each of its holders that answers and lacks it. What is pending is written as it stands.
+// putReceipt writes a receipt down on each of its holders that answers and lacks it. What is pending is written as it stands. Under a
+// hold none is written: it would be the one that ends it.
 func (w *world) putReceipt(r live.Receipt) {
+	if w.hold != "" {
+		return
+	}
 	t := w.noted[w.transition(r)]
 	if t != nil {
 		r, t.put = t.Receipt, true
@@ -285,11 +283,13 @@ func (w *world) collect(t *noted, spared []*node, why string) {
 func (w *world) keeps(app manifest.ID) func(live.Receipt) bool {
 	none := func(live.Receipt) bool { return false }
 	switch {
+	case app == SourceID:
+		return func(live.Receipt) bool { return true }
 	case app.Kind == nodeKind:
 		return w.keepsDone
 	case app.Kind == claimKind && w.forgets(app):
 		return none
-	case app.Kind != claimKind && find(w.want, app) == nil && len(w.pods[app]) == 0 && !w.anySilent() && w.mayPrune() == "":
+	case app.Kind != claimKind && find(w.want, app) == nil && len(w.everyPod(app)) == 0 && !w.anySilent() && w.mayPrune() == "":
 		return none
 	}
 	all := make(ledger.Ledger, 0, len(w.notedOf[app]))

@@ -35,7 +35,7 @@ func aged(wl manifest.Workload, commit string, slot int) live.Pod {
 		Name: live.PodName("default", wl.ID, wl.Revision.Rev, slot), Cluster: "default", Source: source, App: wl.ID, Slot: slot,
 		Rev: wl.Revision.Rev, Gen: 1, Commit: commit, Created: noon.Add(-time.Minute), Expect: []string{"app"}, Restart: string(wl.Revision.Spec.RestartPolicy),
 		Containers: []live.Container{{Name: "app", State: live.Running, Started: noon.Add(-time.Minute)}}, Birth: live.BirthOf(wl.Revision),
-		Room: requests(wl.Revision.Spec),
+		Room: requests(wl.Revision.Spec), Signer: key,
 	}
 	p.Birth.Network = 0
 	for _, c := range wl.Revision.Spec.Containers {

@@ -24,7 +24,7 @@ func (w *world) void(r live.Receipt) bool {
 func (w *world) collectVoid() {
 	for _, n := range w.answering() {
 		for _, r := range n.Receipts {
-			if w.ours(r.Source) && w.void(r) {
+			if w.ours(r.Source) && w.trusts(r.Signer) && w.void(r) {
 				w.plan.Actions = append(w.plan.Actions, Action{
 					Node: n.Name, Verb: Delete, Name: r.File, App: r.App, Why: "the receipt is void: its object was taken out of Git since, and came anew",
 				})

@@ -48,7 +48,7 @@ func TestAVoidReceiptGoesBeforeOneOfItsNameIsPut(t *testing.T) {
 	old := live.Receipt{App: web.ID, Verb: live.Began, Rev: web.Revision.Rev, Gen: 1, Step: 1, Commit: "a1", Time: noon.Add(-time.Hour)}
 	h := history(head)
 	old.Source = h.Source
-	old.File = old.Name("")
+	old.File = old.Name(key)
 	h.Renewed, h.Ancestor["a1"] = map[manifest.ID][]string{web.ID: {"a1"}}, true
 	p := Make(h, fleet(nil, []live.Receipt{old}, "n1"), noon)
 	if got := p.String(); strings.Contains(got, "put ") || !strings.Contains(got, "delete "+old.File) {

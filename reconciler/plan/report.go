@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/reconciler/rollout"
@@ -24,6 +25,7 @@ func (k *work) count() {
 			k.app.Available++
 		}
 	}
+	k.app.Total += len(k.doubts)
 }
 
 // report says what the plan thinks of the workload, and what it waits for.
@@ -93,7 +95,8 @@ func (k *work) settled() bool {
 			well++
 		}
 	}
-	return len(k.extra) == 0 && (well == k.wl.Replicas || k.step.Want[k.wl.Revision.Rev] == well && well == len(k.kept) && k.ranOnce())
+	doubtful := slices.ContainsFunc(k.doubts, (*pod).seen)
+	return len(k.extra) == 0 && !doubtful && (well == k.wl.Replicas || k.step.Want[k.wl.Revision.Rev] == well && well == len(k.kept) && k.ranOnce())
 }
 
 // ranOnce says whether the pods end by themselves and have.

@@ -108,7 +108,7 @@ func (w *world) stays(app manifest.ID) bool {
 	if wl := find(w.want, app); wl != nil {
 		return wl.Suspended || w.failed(wl) != ""
 	}
-	return w.h.Head.Failed(app) != "" || w.mayPrune() != "" || w.overBudget(w.doomed()) != "" || w.keepsPods(app) != ""
+	return w.h.Head.Failed(app) != "" || w.unpruned(w.doubtful(app)) != "" || w.keepsPods(app) != ""
 }
 
 // ended says that nothing of the pod runs, or ever will.

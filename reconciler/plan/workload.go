@@ -16,6 +16,7 @@ type work struct {
 	wl      *manifest.Workload
 	kept    []*pod // one for each slot of each revision
 	extra   []*pod // twins that may go, and twins that are on their way in
+	doubts  []*pod // doubtful ones, which are neither
 	room    int    // how many pods may be started now: what is told to stop takes room until it is seen gone
 	step    rollout.Step
 	hidden  string // why pods may be where nobody can look
@@ -34,10 +35,14 @@ func (w *world) workload(wl *manifest.Workload) {
 		k.kept = w.pods[wl.ID]
 		k.count()
 		k.app.State, k.app.Why = Held, why
+		if why == w.hold {
+			k.keepUp()
+		}
 		w.plan.Apps = append(w.plan.Apps, k.app)
 		return
 	}
 	k.pair()
+	k.doubt()
 	k.hidden = k.hiding()
 	k.step = rollout.Next(*wl, k.view(), k.ledger(), w.now)
 	if k.step.Phase == rollout.Starting && k.step.Stable != "" {

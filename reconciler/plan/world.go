@@ -70,7 +70,9 @@ type world struct {
 	nodes   []*node // sorted by name
 	hosts   []*schedule.Host
 	pods    map[manifest.ID][]*pod // of our source, on nodes that are not lost
+	doubts  map[manifest.ID][]*pod // doubtful ones of our source, on nodes that are not lost; they are not among pods
 	alien   map[manifest.ID]string // workloads that another source keeps under our cluster's name
+	hearsay map[manifest.ID]string // those of which only keys that are not trusted say so
 	// receipts are each object's. pending says of which one it is that was not seen on enough nodes yet.
 	receipts map[manifest.ID]ledger.Ledger
 	pending  map[manifest.ID]string
@@ -79,10 +81,10 @@ type world struct {
 	keepers  []*node // that may keep receipts
 	fleet    int     // how many nodes HEAD has
 	retries  map[manifest.ID][]manifest.Decision
-	trusted  map[string]bool   // what is known of keys
 	called   map[string]string // nodes that left HEAD and are one that is here, by the name that they had
 	plan     Plan
 	claims   map[manifest.ID]*claim
+	trust
 	rolling  int // workloads between two revisions
 	renewing int // workloads of which an aged pod is being replaced
 	lowest   *lateWave
@@ -95,9 +97,10 @@ func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 		alien: map[manifest.ID]string{}, receipts: map[manifest.ID]ledger.Ledger{}, pending: map[manifest.ID]string{},
 		noted: map[live.Transition]*noted{}, notedOf: map[manifest.ID][]*noted{}, claims: map[manifest.ID]*claim{},
 		retries: map[manifest.ID][]manifest.Decision{},
-		called:  map[string]string{}, trusted: h.Trusted(),
+		called:  map[string]string{}, doubts: map[manifest.ID][]*pod{}, hearsay: map[manifest.ID]string{},
 	}
 	w.addNodes(have)
+	w.addTrust()
 	w.recognise()
 	w.addReceipts()
 	w.depart()
@@ -110,6 +113,7 @@ func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 		}
 	}
 	w.addPods()
+	w.hearAliens()
 	return w
 }
 
@@ -211,23 +215,31 @@ func (w *world) addPods() {
 	for _, n := range w.nodes {
 		for _, p := range n.Pods {
 			w.book(n, p)
-			if p.Source != w.h.Source && !w.h.Adopt {
-				w.alien[p.App] = p.Source
-				continue
-			}
-			if n.reach != lost {
+			switch {
+			case !w.ours(p.Source):
+				w.isAlien(p.App, p.Source, p.Signer)
+			case n.reach == lost:
+			case w.sure(p):
 				w.pods[p.App] = append(w.pods[p.App], w.judge(n, p, wanted[p.App]))
+			default:
+				w.doubts[p.App] = append(w.doubts[p.App], w.judge(n, p, wanted[p.App]))
 			}
 		}
 	}
-	for _, pods := range w.pods {
-		sort.Slice(pods, func(i, j int) bool {
-			if pods[i].Name != pods[j].Name {
-				return pods[i].Name < pods[j].Name
-			}
-			return pods[i].node.Name < pods[j].node.Name
-		})
+	for _, all := range []map[manifest.ID][]*pod{w.pods, w.doubts} {
+		for _, pods := range all {
+			sortPods(pods)
+		}
 	}
+}
+
+func sortPods(pods []*pod) {
+	sort.Slice(pods, func(i, j int) bool {
+		if pods[i].Name != pods[j].Name {
+			return pods[i].Name < pods[j].Name
+		}
+		return pods[i].node.Name < pods[j].node.Name
+	})
 }
 
 // book counts what a pod takes on its node.

@@ -94,6 +94,10 @@ func (s *Sim) byHand(verb string, args []string) (bool, error) {
 		return true, s.erase(one(args), args[min(1, len(args)):])
 	case "foreign":
 		return true, s.foreign(args)
+	case "adopt":
+		return true, s.adopt(one(args))
+	case "forge":
+		return true, s.forge(args)
 	}
 	return false, nil
 }

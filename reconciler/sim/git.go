@@ -75,6 +75,12 @@ func (s *Sim) item(c *commit, words []string) error {
 	}
 	key := words[0]
 	switch arg := one(words[1:]); key {
+	case "signers":
+		c.signers = nil
+		for _, name := range words[1:] {
+			c.signers = append(c.signers, s.keyText(name))
+		}
+		return nil
 	case "remove":
 		if _, ok := c.objects[arg]; !ok {
 			return fmt.Errorf("no %s", arg)

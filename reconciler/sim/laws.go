@@ -368,7 +368,12 @@ func (j judge) tally(w view, app manifest.Workload) (t tally) {
 }
 
 func (j judge) of(app manifest.Workload, p live.Pod) bool {
-	return p.App == app.ID && p.Source == j.c.source.Name()
+	return p.App == app.ID && p.Source == j.c.source.Name() && !forged(p)
+}
+
+// forged says whether a pod serves nobody: no controller made it.
+func forged(p live.Pod) bool {
+	return slices.ContainsFunc(p.Containers, func(c live.Container) bool { return c.Image == "foreign" })
 }
 
 // hidden counts a workload's pods on frozen nodes: of a node that this controller knows, those whose slot nobody else

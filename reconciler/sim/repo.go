@@ -30,6 +30,7 @@ type commit struct {
 	at                  time.Time
 	objects             map[string]object // by key
 	broken              map[string]string // content by file
+	signers             []string          // keys that are trusted
 }
 
 func newRepo(now func() time.Time) *repo {
@@ -41,6 +42,7 @@ func (r *repo) draft(id string) *commit {
 	c := &commit{id: id, parent: r.head, at: r.now(), message: id, objects: map[string]object{}, broken: map[string]string{}}
 	if p := r.commits[r.head]; p != nil {
 		c.objects, c.broken = maps.Clone(p.objects), maps.Clone(p.broken)
+		c.signers = p.signers
 	}
 	return c
 }
@@ -131,6 +133,7 @@ func (r *repo) load(id string) (manifest.Set, error) {
 	}
 	info := manifest.Info{Commit: c.id, Parent: c.parent, Time: c.at, Author: "sim", Message: c.message}
 	set := manifest.Assemble(info, parsed)
+	set.Signers = c.signers
 	r.sets[id] = set
 	return set, nil
 }

@@ -6,6 +6,7 @@
 //	commit ID ITEM; ITEM ..      a commit on the branch's head. An item is
 //	    [KIND/]NAME WORD ..        the object, with these words on top of what it said before. Kinds: pod rs rc job
 //	                               node ns cm pvc, none is a Deployment. Words: see object.go: image=v1 replicas=4 paused ..
+//	    signers KEY ..             keys that Git trusts, by their names in the story
 //	    remove [KIND/]NAME · break FILE · blank FILE · damage FILE "TEXT" · mend FILE · revert ID · allow-prune
 //	force-push ID                the branch goes back to ID, later commits are gone
 //	fetch down|up                fetches fail, or work again
@@ -17,8 +18,9 @@
 //	settle [DURATION]            passes, with the clock going to each Wake and event, until nothing is waited for (or so
 //	                             long)
 //	tick DURATION                time goes by, nobody looks
+//	as KEY                       the controller signs with this key from here on; the first one is called own
 //	kill [after N]               the controller dies, now or right after its N-th write from here, and another starts
-//	on NAME COMMAND              pass, settle, kill, stale, fresh by another controller of the same cluster
+//	on NAME COMMAND              pass, settle, kill, as, stale, fresh by another controller of the same cluster
 //	partition|heal NODE          the network goes, comes back
 //	die|return|wipe NODE         the power goes, comes back; the disk is emptied
 //	reboot NODE [podman=5]       the power goes and comes back at once; Podman 5 shows what ran as exited
@@ -33,6 +35,8 @@
 //	crash|rm NAME SLOT           a pod's container dies; a person removes a pod
 //	erase PREFIX [NODE ..]       a person removes Files
 //	foreign NODE NAME [app=KIND/NS/NAME] [slot=] [source=] [cluster=]   somebody else's pod
+//	adopt SOURCE                 a person says that what another source made is taken over
+//	forge NODE receipt|form|pod NAME [WORD=..]   what root on a host may write: see forge.go
 //	repeat N LINE; LINE          again and again
 //	pods · receipts · files · volumes · status · problems      print
 //
@@ -107,16 +111,24 @@ type controller struct {
 // New is a world without hosts or commits, with one controller to come.
 func New() *Sim {
 	s := &Sim{now: epoch, controllers: map[string]*controller{}, dice: rand.New(rand.NewPCG(1, 2)), random: rand.NewChaCha8([32]byte{1})}
-	s.keys = map[string]ed25519.PrivateKey{"": keyOf("")}
+	s.keys = map[string]ed25519.PrivateKey{}
 	clock := func() time.Time { return s.now }
 	s.world, s.repo, s.fuse = fake.New(clock), newRepo(clock), &fake.Fuse{Left: never}
 	return s
 }
 
-// keyOf is the key of that name, the same in every story.
-func keyOf(name string) ed25519.PrivateKey {
-	seed := sha256.Sum256([]byte(name))
-	return ed25519.NewKeyFromSeed(seed[:])
+// key is the key of that name, the same in every story. The first controller's is called own.
+func (s *Sim) key(name string) ed25519.PrivateKey {
+	name = strings.TrimPrefix(name, "own")
+	if s.keys[name] == nil {
+		seed := sha256.Sum256([]byte(name))
+		s.keys[name] = ed25519.NewKeyFromSeed(seed[:])
+	}
+	return s.keys[name]
+}
+
+func (s *Sim) keyText(name string) string {
+	return manifest.KeyText(s.key(name).Public().(ed25519.PublicKey))
 }
 
 const never = 1 << 40
@@ -146,7 +158,7 @@ func (s *Sim) start(c *controller) {
 		Cluster: cluster,
 		Now:     func() time.Time { return s.now },
 		Serial:  true,
-		Key:     s.keys[c.key],
+		Key:     s.key(c.key),
 		Random:  s.random,
 		Log:     quiet(),
 	})
@@ -203,6 +215,10 @@ func (s *Sim) act(who, verb string, args []string) (string, error) {
 		return s.text(p), err
 	case "settle":
 		return s.settle(c, args)
+	case "as":
+		c.key = one(args)
+		s.key(c.key)
+		s.start(c)
 	case "stale", "fresh", "pin":
 		c.source.stale, c.source.pinned = verb == "stale", one(args)
 	case "kill":
