@@ -25,7 +25,7 @@ func multitude(t testing.TB, nodeCount, workloads, replicas int) (manifest.Histo
 	forms := map[string]map[string]live.File{}
 	for i, at := 0, 0; i < len(set.Workloads); i++ {
 		wl := set.Workloads[i]
-		form := live.File{Name: live.RevFile(wl.ID, wl.Revision.Rev, ""), Labels: map[string]string{
+		form := live.File{Name: live.RevFile(wl.ID, wl.Revision.Rev, key), Signer: key, Labels: map[string]string{
 			live.LabelApp: wl.ID.String(), live.LabelRev: wl.Revision.Rev, live.LabelSource: source, live.LabelObject: "{}",
 		}}
 		for slot := range replicas {
@@ -52,8 +52,8 @@ func multitude(t testing.TB, nodeCount, workloads, replicas int) (manifest.Histo
 	for _, wl := range set.Workloads {
 		for gen := 1; gen <= 3; gen++ {
 			for _, r := range promoted(set, wl.Name) {
-				r.Gen, r.Source = gen, source
-				r.File = r.Name("")
+				r.Gen, r.Source, r.Signer = gen, source, key
+				r.File = r.Name(key)
 				for _, n := range w.holders(wl.ID) {
 					at[n.Name].Receipts = append(at[n.Name].Receipts, r)
 				}
