@@ -15,18 +15,18 @@ const nodeKind = "Node"
 // depart takes the nodes that are done out of the world, and clears away who they were. An identity stays with a claim's volume.
 func (w *world) depart() {
 	w.nodes = slices.DeleteFunc(w.nodes, func(n *node) bool {
-		if !n.gone || !w.isDone(n) {
+		if !n.gone || !w.isDone(n.want) {
 			return false
 		}
 		left := 0
 		for _, f := range n.Files {
-			if _, is := live.ParseHost(f); is && w.ours(f) && n.answersNow() && len(n.Volumes) == 0 {
+			if _, is := live.ParseHost(f); is && w.ours(f.Labels[live.LabelSource]) && n.answersNow() && len(n.Volumes) == 0 {
 				w.drop(n, f.Name, n.Name+" left Git and is done")
 				left++
 			}
 		}
 		if left == 0 {
-			w.plan.Departed = append(w.plan.Departed, n.Name)
+			w.departs(n.Name)
 		}
 		return true
 	})
@@ -34,17 +34,31 @@ func (w *world) depart() {
 
 func (n *node) answersNow() bool { return n.Known && n.Silent == 0 }
 
-func (w *world) ours(f live.File) bool { return f.Labels[live.LabelSource] == w.h.Source || w.h.Adopt }
+func (w *world) departs(name string) { w.plan.Departed = append(w.plan.Departed, name) }
 
-// isDone says whether it is written down that the node was seen empty after the last commit that held it.
-func (w *world) isDone(n *node) bool {
+// ours says whether what a source made is ours to change.
+func (w *world) ours(source string) bool { return source == w.h.Source || w.h.Adopt }
+
+// isDone says whether it is written down that the Node's host was seen empty after the last commit that held it.
+func (w *world) isDone(n manifest.Node) bool {
 	return slices.ContainsFunc(w.receipts[nodeID(n)], func(r live.Receipt) bool {
-		return r.Verb == live.Done && r.Node == n.want.FormerName() && r.Steps == n.want.Commit
+		return r.Verb == live.Done && r.Node == n.FormerName() && r.Steps == n.Commit
 	})
 }
 
-// nodeID is whose receipts those of a node are: of the name that it had in Git.
-func nodeID(n *node) manifest.ID { return manifest.ID{Kind: nodeKind, Name: n.want.RealName()} }
+// nodeID is whose receipts those of a Node are: of the name that it had in Git.
+func nodeID(n manifest.Node) manifest.ID { return manifest.ID{Kind: nodeKind, Name: n.RealName()} }
+
+// stayAway says which of the Nodes that nobody looked at this time need not be looked at the next time either: what let them go is there still.
+func (w *world) stayAway(have live.Snapshot) {
+	for _, g := range w.h.Gone {
+		seen := slices.ContainsFunc(have.Nodes, func(n live.Node) bool { return n.Name == g.Name })
+		known := func(n *node) bool { return !n.gone && n.wasReached(g.Way()) }
+		if !seen && (w.isDone(g) || slices.ContainsFunc(w.nodes, known)) {
+			w.departs(g.Name)
+		}
+	}
+}
 
 // clearGone empties the hosts that left HEAD, and writes down which are done.
 func (w *world) clearGone() {
@@ -60,13 +74,13 @@ func (w *world) clearGone() {
 
 // occupied says whether pods of ours are there.
 func (w *world) occupied(n *node) bool {
-	return slices.ContainsFunc(n.Pods, func(p live.Pod) bool { return p.Source == w.h.Source || w.h.Adopt })
+	return slices.ContainsFunc(n.Pods, func(p live.Pod) bool { return w.ours(p.Source) })
 }
 
 func (w *world) clearOne(n *node) {
 	left := 0
 	for _, r := range n.Receipts {
-		if r.Source != w.h.Source && !w.h.Adopt {
+		if !w.ours(r.Source) {
 			continue
 		}
 		left++
@@ -77,17 +91,29 @@ func (w *world) clearOne(n *node) {
 		}
 	}
 	for _, f := range n.Files {
-		if _, is := live.ParseHost(f); !is && w.ours(f) {
+		if _, is := live.ParseHost(f); !is && w.ours(f.Labels[live.LabelSource]) {
 			w.drop(n, f.Name, n.Name+" left Git and runs no pod any more")
 			left++
 		}
 	}
 	if left == 0 {
-		w.putReceipt(live.Receipt{
-			App: nodeID(n), Verb: live.Done, Gen: w.lastGen(nodeID(n)) + 1, Host: n.id, Node: n.want.FormerName(), Steps: n.want.Commit, Time: w.now,
-			Why: n.Name + " left Git and was seen empty",
-		})
+		for i, place := range append([]manifest.Node{n.want}, w.before(n)...) {
+			w.putReceipt(live.Receipt{
+				App: nodeID(n.want), Verb: live.Done, Gen: w.lastGen(nodeID(n.want)) + 1 + i, Host: n.id, Node: place.FormerName(), Steps: place.Commit,
+				Time: w.now, Why: place.Name + " left Git and was seen empty",
+			})
+		}
 	}
+}
+
+// before are the other ways by which the same Node led to the same host before it left.
+func (w *world) before(n *node) (places []manifest.Node) {
+	for _, g := range w.h.Gone {
+		if g.RealName() == n.want.RealName() && g.Name != n.Name && n.wasReached(g.Way()) && w.lookup(g.Name) == nil && !w.isDone(g) {
+			places = append(places, g)
+		}
+	}
+	return places
 }
 
 func (w *world) lastGen(app manifest.ID) (gen int) {

@@ -47,7 +47,7 @@ func (w *world) collectOn(n *node, needed map[revision]bool, planned []Action) {
 		if _, identity := live.ParseHost(f); identity {
 			continue
 		}
-		if w.ours(f) && !named[f.Name] && !here[revisionOf(f)] && !needed[revisionOf(f)] && !config[f.Name] {
+		if w.ours(f.Labels[live.LabelSource]) && !named[f.Name] && !here[revisionOf(f)] && !needed[revisionOf(f)] && !config[f.Name] {
 			w.plan.Actions = append(w.plan.Actions, Action{
 				Node: n.Name, Verb: Delete, Name: f.Name, Why: "no pod and no revision needs it here",
 			})
