@@ -23,11 +23,10 @@ func (o Options) signer() string {
 	return manifest.KeyText(o.Key.Public().(ed25519.PublicKey))
 }
 
-// signed is an action whose File or pod bears the key's signature; a pod's is for a host. A File that says no more than whose it is, as
+// Signed is an action whose File or pod bears the key's signature; a pod's is for a host. A File that says no more than whose it is, as
 // config does, has none: no other host ever takes it from there.
-func (o Options) signed(a plan.Action, host string) plan.Action {
+func (o Options) Signed(a plan.Action, host string) plan.Action {
 	switch {
-	case o.Key == nil:
 	case a.File != nil && (a.File.Labels[live.LabelApp] != "" || a.File.Labels[live.LabelHost] != ""):
 		f := *a.File
 		f.Labels = live.Sign(o.Key, f.Labels, live.FileMessage(f.Name, f.Labels))
@@ -74,8 +73,9 @@ func (w *worker) introduce(ctx context.Context, driver drivers.Driver, node mani
 	_, err := io.ReadFull(w.Random, id)
 	if err == nil {
 		a := plan.Action{Verb: plan.Put, Name: live.HostFile, File: w.record(live.HostFile, hex.EncodeToString(id), node, seen.HostKey)}
-		err = w.do(ctx, driver, w.signed(a, ""))
+		err = live.Gate{}.Error(w.do(ctx, driver, w.Signed(a, "")))
 	}
+	w.voice.introduced(node.Name, err)
 	if err != nil {
 		seen.Troubles = []live.Trouble{{Name: live.HostFile, Why: live.Words(err.Error()), At: w.Now(), Count: 1}}
 		return seen

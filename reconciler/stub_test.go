@@ -334,7 +334,7 @@ func testKey(n byte) ed25519.PrivateKey {
 
 // recordOf is a signed record of who a host is.
 func (b *bed) recordOf(name, id string, n manifest.Node) manifest.File {
-	return *b.signed(plan.Action{File: b.record(name, id, n, "")}, "").File
+	return *b.Signed(plan.Action{File: b.record(name, id, n, "")}, "").File
 }
 
 func fleetOf(names ...string) (nodes []manifest.Node) {

@@ -45,7 +45,7 @@ func found(t *testing.T, text string, flags ...string) (*runOptions, error) {
 
 func TestAFileThatNobodyNamedGivesNothingAwayAndTrustsNobody(t *testing.T) {
 	for key, value := range map[string]string{
-		"token-file": "/root/.ssh/id_ed25519", "ssh-key": "id", "known-hosts": "hosts", "ca-file": "ca.pem", "cluster": "blue", "adopt": "true",
+		"token-file": "/root/.ssh/id_ed25519", "ssh-key": "id", "known-hosts": "hosts", "ca-file": "ca.pem", "cluster": "blue", "adopt": "true", "key": "/root/.ssh/id_ed25519",
 		"listen": "0.0.0.0:7077",
 	} {
 		text := "source: https://git.example.com/fleet.git\n" + key + ": " + value + "\n"
@@ -130,12 +130,13 @@ func TestFlagsBeatTheFile(t *testing.T) {
 }
 
 func TestPathsInTheFileAreRelativeToIt(t *testing.T) {
-	s, path, err := configured(t, "source: fleet\ntoken-file: /etc/token\nssh-key: ~/.ssh/id\n")
+	s, path, err := configured(t, "source: fleet\ntoken-file: /etc/token\nssh-key: ~/.ssh/id\nkey: keys/fleet\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.source != filepath.Join(filepath.Dir(path), "fleet") || s.tokenFile != "/etc/token" || s.sshKey != "~/.ssh/id" {
-		t.Errorf("source %s, token-file %s, ssh-key %s", s.source, s.tokenFile, s.sshKey)
+	if s.source != filepath.Join(filepath.Dir(path), "fleet") || s.tokenFile != "/etc/token" || s.sshKey != "~/.ssh/id" ||
+		s.key != filepath.Join(filepath.Dir(path), "keys/fleet") {
+		t.Errorf("source %s, token-file %s, ssh-key %s, key %s", s.source, s.tokenFile, s.sshKey, s.key)
 	}
 	if s, _, _ = configured(t, "source: git@example.com:fleet.git\n"); s.source != "git@example.com:fleet.git" {
 		t.Errorf("a URL became %s", s.source)

@@ -37,7 +37,7 @@ func runCommand() *cobra.Command {
 		Long: paragraphs(`
 Reads, looks, thinks and acts, again and again: at once when the repository or a node changes, and
 every 30 seconds in any case. SIGINT and SIGTERM end it between two actions; pods stay as they are, and
-the next run goes on where this one ended. It keeps no state of its own.
+the next run goes on where this one ended. It keeps no state of its own but the key that it signs with.
 
 While it runs, --listen serves
 
@@ -70,6 +70,10 @@ func (o *runOptions) run(cmd *cobra.Command) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	log := o.settings.logger(cmd.ErrOrStderr(), logrus.InfoLevel)
+	key, err := o.settings.acting(log)
+	if err != nil {
+		return err
+	}
 	source, err := o.settings.open(cmd.Context())
 	if err != nil {
 		return err
@@ -84,7 +88,7 @@ func (o *runOptions) run(cmd *cobra.Command) error {
 	}
 	defer closeServer()
 
-	options := o.settings.options(fetching(source, board.Metrics.Fetched), log)
+	options := o.settings.options(fetching(source, board.Metrics.Fetched), key, log)
 	options.Adopt = o.adopt
 	options.Open = func(ctx context.Context, n manifest.Node) (drivers.Driver, error) {
 		d, err := o.settings.openNode(ctx, n)

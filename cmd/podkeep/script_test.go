@@ -71,6 +71,9 @@ func TestTheCommandLineDoesAsItsScriptsSay(t *testing.T) {
 		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
+			if _, err := makeKey(env.Getenv("HOME") + "/.local/state/podkeep/key"); err != nil {
+				return err
+			}
 			address, err := freeAddress()
 			env.Setenv("ADDRESS", address)
 			return err

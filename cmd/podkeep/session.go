@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"os/signal"
@@ -18,9 +19,9 @@ import (
 )
 
 // options are a reconciler's, as the settings have them.
-func (s *settings) options(source sources.Source, log *logrus.Logger) reconciler.Options {
+func (s *settings) options(source sources.Source, key ed25519.PrivateKey, log *logrus.Logger) reconciler.Options {
 	return reconciler.Options{
-		Source: source, Cluster: s.cluster, Log: log,
+		Source: source, Cluster: s.cluster, Key: key, Log: log,
 		Open: s.openNode,
 	}
 }
@@ -36,7 +37,11 @@ type lookOptions struct{ adopt, prune, proposal bool }
 func (s *settings) look(cmd *cobra.Command, source sources.Source, with lookOptions) (status.World, error) {
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	options := s.options(source, s.logger(cmd.ErrOrStderr(), logrus.ErrorLevel))
+	key, err := s.reading()
+	if err != nil {
+		return status.World{}, err
+	}
+	options := s.options(source, key, s.logger(cmd.ErrOrStderr(), logrus.ErrorLevel))
 	options.Open, options.DryRun, options.Proposal = s.openWhole, true, with.proposal
 	options.Adopt, options.AllowPrune = with.adopt, with.prune
 	loop := reconciler.New(options)

@@ -21,6 +21,7 @@ type settings struct {
 	cluster, config      string
 	tokenFile, caFile    string
 	sshKey, knownHosts   string
+	key                  string
 	logFormat            string
 	verbose              bool
 
@@ -37,6 +38,7 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	flags.StringVar(&s.tokenFile, "token-file", "", "file with the token for an https repository")
 	flags.StringVar(&s.caFile, "ca-file", "", "certificates to trust for an https repository, beside the system's")
 	flags.StringVar(&s.sshKey, "ssh-key", "", "private key for repositories and nodes over SSH (default: the agent's, then ~/.ssh)")
+	flags.StringVar(&s.key, "key", "", "ed25519 private key that signs what is written on hosts (default: PODKEEP_KEY's, else one in the state directory)")
 	flags.StringVar(&s.knownHosts, "known-hosts", "", "known hosts for repositories and nodes over SSH (default: ~/.ssh/known_hosts)")
 	flags.StringVar(&s.logFormat, "log-format", "text", "how log lines are written: text or json")
 	flags.BoolVarP(&s.verbose, "verbose", "v", false, "log more")

@@ -57,6 +57,10 @@ podkeep sync --allow-prune`),
 }
 
 func (o *syncOptions) run(cmd *cobra.Command) error {
+	key, err := o.acting(o.logger(cmd.ErrOrStderr(), logrus.InfoLevel))
+	if err != nil {
+		return err
+	}
 	source, err := o.open(cmd.Context())
 	if err != nil {
 		return err
@@ -74,7 +78,7 @@ func (o *syncOptions) run(cmd *cobra.Command) error {
 	}
 	show := newProgress(out, began, o.verbose)
 	last := outcome{why: "nothing was seen yet"}
-	options := o.options(source, o.logger(cmd.ErrOrStderr(), level))
+	options := o.options(source, key, o.logger(cmd.ErrOrStderr(), level))
 	options.AllowPrune, options.Adopt = o.prune, o.adopt
 	options.Tell = func(p reconciler.Pass) {
 		if ctx.Err() != nil || last.done {

@@ -456,10 +456,16 @@ func (j judge) part() *fake.World {
 	}
 	for _, a := range j.p.Plan.Actions {
 		if left[a.Node]--; left[a.Node] >= 0 {
-			_ = apply(w.Open(j.host(a.Node), cluster, nil), a)
+			_ = apply(w.Open(j.host(a.Node), cluster, nil), j.signed(w, a))
 		}
 	}
 	return w
+}
+
+// signed is the action with its controller's signature, for the host that it is meant for.
+func (j judge) signed(w *fake.World, a plan.Action) plan.Action {
+	host := append(live.HostsOf(w.Truth(j.host(a.Node), cluster).Files), "")[0]
+	return reconciler.Options{Key: j.s.keys[j.c.key]}.Signed(a, host)
 }
 
 // apply does one action as the loop would.
