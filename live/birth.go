@@ -5,6 +5,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/manifest"
 )
 
 // Birth is what the template of a pod said, written on the pod, for those who choose among what runs: Services, budgets and spreading
@@ -18,6 +22,35 @@ type Birth struct {
 	IP                  string            `json:",omitempty"` // the address that the plan gave it
 	// Network is the version of how it is joined to networks (manifest.NetworkLayout); 0 on the host's own network.
 	Network int `json:",omitempty"`
+}
+
+// BirthOf is what pods of a revision are born with.
+func BirthOf(r manifest.Revision) Birth {
+	b := Birth{
+		Labels: r.Labels, Priority: r.Priority, Ports: portNames(r.Spec), Hostname: r.Spec.Hostname, Subdomain: r.Spec.Subdomain, Probes: r.Probes,
+	}
+	if !r.Spec.HostNetwork {
+		b.Network = manifest.NetworkLayout
+	}
+	return b
+}
+
+// portNames are the named ports of containers and sidecars. Of two with one name the first counts, as in Kubernetes.
+func portNames(spec corev1.PodSpec) (names map[string]string) {
+	sidecars := Sidecars(InitOf(spec))
+	beside := slices.DeleteFunc(slices.Clone(spec.InitContainers), func(c corev1.Container) bool { return !slices.Contains(sidecars, c.Name) })
+	for _, c := range slices.Concat(spec.Containers, beside) {
+		for _, p := range c.Ports {
+			if _, taken := names[p.Name]; taken || p.Name == "" {
+				continue
+			}
+			if names == nil {
+				names = map[string]string{}
+			}
+			names[p.Name] = strconv.Itoa(int(p.ContainerPort)) + "/" + strings.ToLower(string(p.Protocol))
+		}
+	}
+	return names
 }
 
 func (b Birth) write(labels map[string]string) {

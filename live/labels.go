@@ -54,7 +54,7 @@ const (
 	LabelOf      = "podkeep.io/of"       // on an adopted receipt: the source that is taken over
 	LabelTime    = "podkeep.io/time"     // RFC 3339, nanoseconds, UTC
 	LabelWhy     = "podkeep.io/why"      // never a secret's value
-	LabelObject  = "podkeep.io/object"   // on a rev File: the Revision as JSON
+	LabelObject  = "podkeep.io/object"   // on a rev File: the Revision, packed JSON
 	LabelFiles   = "podkeep.io/files"    // on a rev File: comma-separated names of its config Files
 )
 
@@ -143,8 +143,21 @@ func (r Receipt) Name(signer string) string {
 	return fmt.Sprintf("receipt-%s-g%d-%s-%s", clip(r.App.Name), r.Gen, r.Verb, digest)
 }
 
+// Transition is which one a receipt writes down, whoever wrote it.
+type Transition struct {
+	Source, Verb, Rev string
+	App               manifest.ID
+	Gen, Step         int
+	Host, Of          string
+}
+
+// Transition is the one that the receipt writes down.
+func (r Receipt) Transition() Transition {
+	return Transition{r.Source, r.Verb, r.Rev, r.App, r.Gen, r.Step, r.Host, r.Of}
+}
+
 // Same says whether two receipts are of one transition, whoever wrote them.
-func (r Receipt) Same(other Receipt) bool { return r.Name("") == other.Name("") }
+func (r Receipt) Same(other Receipt) bool { return r.Transition() == other.Transition() }
 
 // Labels say all of the receipt; ParseReceipt reads them back.
 func (r Receipt) Labels(cluster string) map[string]string {
@@ -236,3 +249,11 @@ func Join(parts []string) string { return strings.Join(parts, ",") }
 
 // Split gives the values of a label that Join made, sorted.
 func Split(s string) []string { return list(s) }
+
+// ClaimVolume is the name of the Podman volume behind a claim. No namespace and no name of Kubernetes has a _, so no two claims share one.
+func ClaimVolume(cluster, namespace, name string) string {
+	return fmt.Sprintf("podkeep-%s_claim_%s_%s", cluster, namespace, name)
+}
+
+// PodVolume is the name of a Podman volume that goes with a pod.
+func PodVolume(pod, volume string) string { return pod + "_" + volume }

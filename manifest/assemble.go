@@ -59,8 +59,12 @@ type assembly struct {
 func (a *assembly) collect(files []Parsed) []*object {
 	var all []*object
 	for _, f := range files {
-		a.set.Files = append(a.set.Files, f.Path)
 		a.set.Problems = append(a.set.Problems, f.Problems...)
+		if isSigners(f.Path) {
+			a.addSigners(f)
+			continue
+		}
+		a.set.Files = append(a.set.Files, f.Path)
 		if f.foreign != nil {
 			a.set.foreign[f.Path] = *f.foreign
 		}
@@ -127,7 +131,7 @@ func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy St
 	a.distinct(c, m)
 	a.claims(c, m, p, replicas)
 	p.meta.Annotations = without(p.meta.Annotations, lastApplied)
-	r := Revision{App: m.ID, Commit: m.Commit, Labels: p.meta.Labels, Annotations: p.meta.Annotations}
+	r := Revision{App: m.ID, Commit: m.Commit, Labels: p.meta.Labels, Annotations: p.meta.Annotations, Probes: probesOf(p.spec)}
 	s := &sources{check: c, assembly: a, namespace: m.Namespace, pod: r, used: map[string]string{}, files: map[string]File{}, auths: map[string]File{}}
 	r.Spec = s.render(p)
 	r.Rev, r.Files = revOf(m.ID, p, s.used), sorted(s.files)
@@ -142,7 +146,7 @@ func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy St
 		return
 	}
 	w := Workload{
-		Meta: m, Replicas: replicas, Strategy: strategy, Object: o.typed, Revision: r,
+		Meta: m, Replicas: replicas, Strategy: strategy, Object: o.typed, Revision: r, secrets: s.secrets(),
 		PruneDisabled: m.Annotations[AnnotationPrune] == "disabled", without: s.without,
 	}
 	for _, name := range w.Revision.Files {
@@ -152,6 +156,11 @@ func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy St
 		if _, both := s.files[name]; !both {
 			w.Config = append(w.Config, s.auths[name])
 		}
+	}
+	w.setRev(r.Rev)
+	if w.Revision.checkForm(c, under(p.at, "spec")); c.broken() {
+		a.fail(o, c)
+		return
 	}
 	a.set.Workloads = append(a.set.Workloads, w)
 }
@@ -188,15 +197,14 @@ func (a *assembly) together(objects []*object) {
 	a.set.Workloads = slices.DeleteFunc(a.set.Workloads, func(w Workload) bool { return refused[w.ID] })
 }
 
-// distinct refuses a workload whose pods or receipts could be taken for those of another: names are joined with dashes, so
-// a of namespace b-c and c-a of namespace b would meet.
+// distinct refuses a workload whose pods could have the names of another's: a Pod's and a Deployment's of one name, and those of Job a beside
+// Deployment a of namespace job.
 func (a *assembly) distinct(c *check, m Meta) {
-	stem := strings.ReplaceAll(m.Short(), "/", "-")
-	if other, taken := a.stems[stem]; taken {
+	if other, taken := a.stems[m.Short()]; taken {
 		c.refuse("metadata.name", "its pods would have the names of %s's, %s; rename one of them", other.ID, other.Origin)
 		return
 	}
-	a.stems[stem] = m
+	a.stems[m.Short()] = m
 }
 
 // podRange is the pod range of a Node.
@@ -241,15 +249,7 @@ func sortByPlace(all []Problem) {
 }
 
 func sortByID[T any](list []T, id func(T) ID) {
-	slices.SortFunc(list, func(x, y T) int {
-		switch a, b := id(x), id(y); {
-		case a.Less(b):
-			return -1
-		case b.Less(a):
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(list, func(x, y T) int { return compareID(id(x), id(y)) })
 }
 
 // allowsPrune says whether the message ends in a block of trailers that has Allow-Prune: yes.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -42,15 +43,73 @@ func configOf(o *object) (config, bool) {
 	return cfg, true
 }
 
-// fileName is what the File of a key is called. A ConfigMap's is named by its content. A Secret's name is
-// never a digest of the value alone, which could be looked up.
+// use is how a key is named while the workload's rev is not known: kind/name/key.
+func (cfg config) use(key string) string { return cfg.Kind + "/" + cfg.Name + "/" + key }
+
+// fileName is what the File of a key is called. A ConfigMap's is named by its content. A Secret's is called by its use until setRev
+// names it.
 func (cfg config) fileName(key string) string {
-	value := cfg.data[key]
 	if cfg.Kind == "ConfigMap" {
-		return fmt.Sprintf("cfg-%x", sha256.Sum256(value))[:36]
+		return fmt.Sprintf("cfg-%x", sha256.Sum256(cfg.data[key]))[:36]
 	}
-	salt := fmt.Sprintf("%s\x00%s\x00%s\x00", cfg.Namespace, cfg.Name, key)
-	return fmt.Sprintf("sec-%x", sha256.Sum256(append([]byte(salt), value...)))[:36]
+	return cfg.use(key)
+}
+
+// secretFile is what the File of a Secret's key is called: by the revision, and the key's position among the Secret keys that the
+// workload uses, sorted by kind/name/key. A digest of the value is no part of it, for who sees one can try values against it.
+func secretFile(rev string, position int) string {
+	return fmt.Sprintf("sec-%s-%d", strings.TrimPrefix(rev, "v1-"), position)
+}
+
+// setRev gives the workload its rev, and with it the Files of its Secrets their names, wherever they stand. It may be called again when
+// more becomes part of the rev.
+func (w *Workload) setRev(rev string) {
+	names := map[string]string{}
+	for i, old := range w.secrets {
+		names[old] = secretFile(rev, i)
+	}
+	w.Revision.Rev = rev
+	if len(names) == 0 {
+		return
+	}
+	rename := func(name *string) {
+		if now, ok := names[*name]; ok {
+			*name = now
+		}
+	}
+	w.Revision.eachFile(rename)
+	for i := range w.Revision.Files {
+		rename(&w.Revision.Files[i])
+	}
+	for i := range w.Config {
+		rename(&w.Config[i].Name)
+	}
+	for i := range w.secrets {
+		rename(&w.secrets[i])
+	}
+	slices.Sort(w.Revision.Files)
+	slices.SortFunc(w.Config, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// eachFile calls do with each place of the spec where the name of a File stands.
+func (r *Revision) eachFile(do func(name *string)) {
+	eachContainer("", &r.Spec, func(_ string, k *corev1.Container) {
+		for _, env := range k.Env {
+			if env.ValueFrom != nil && env.ValueFrom.SecretKeyRef != nil {
+				do(&env.ValueFrom.SecretKeyRef.Name)
+			}
+		}
+	})
+	for _, v := range r.Spec.Volumes {
+		if v.Secret != nil {
+			for i := range v.Secret.Items {
+				do(&v.Secret.Items[i].Key)
+			}
+		}
+	}
+	for i := range r.Spec.ImagePullSecrets {
+		do(&r.Spec.ImagePullSecrets[i].Name)
+	}
 }
 
 // sources look up configs for one workload and remember what was used.
@@ -88,11 +147,16 @@ func (s *sources) config(at, kind, name string, optional *bool) (config, bool) {
 	return config{}, false
 }
 
+// secrets are the uses of Secret keys, sorted.
+func (s *sources) secrets() []string {
+	return slices.DeleteFunc(sorted(s.used), func(use string) bool { return !strings.HasPrefix(use, "Secret/") })
+}
+
 // key finds the content of one key, and counts it as used.
 func (s *sources) key(at string, cfg config, key string, optional *bool) ([]byte, bool) {
 	value, ok := cfg.data[key]
 	if ok {
-		use := cfg.Kind + "/" + cfg.Name + "/" + key
+		use := cfg.use(key)
 		if _, known := s.used[use]; !known {
 			s.used[use] = base64.StdEncoding.EncodeToString(value)
 		}
@@ -104,7 +168,7 @@ func (s *sources) key(at string, cfg config, key string, optional *bool) ([]byte
 	return nil, false
 }
 
-// file makes a File of a key that was found, and gives its name.
+// file makes a File of a key that was found, and gives the name that it has until setRev. Two uses of one key are one File.
 func (s *sources) file(cfg config, key string) string {
 	name := cfg.fileName(key)
 	s.files[name] = File{Name: name, Data: Bytes(cfg.data[key])}

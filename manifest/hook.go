@@ -144,7 +144,7 @@ func (a *assembly) digest() {
 	for i := range a.set.Workloads {
 		if w := &a.set.Workloads[i]; w.IsHook() {
 			text := w.Revision.Rev + "\x00" + strings.Join(revs, "\x00")
-			w.Revision.Rev = fmt.Sprintf("v1-%x", sha256.Sum256([]byte(text)))[:23]
+			w.setRev(fmt.Sprintf("v1-%x", sha256.Sum256([]byte(text)))[:23])
 		}
 	}
 }

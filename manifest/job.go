@@ -60,7 +60,7 @@ func (a *assembly) job(m Meta, o *object, j *batchv1.Job) {
 	}
 	w := &a.set.Workloads[before]
 	w.Job = &Job{Spec: spec, Hook: hookOf(m.Annotations)}
-	w.Revision.Rev = jobRev(w.Revision.Rev, spec)
+	w.setRev(jobRev(w.Revision.Rev, spec))
 }
 
 func jobRev(template string, spec batchv1.JobSpec) string {

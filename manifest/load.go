@@ -9,6 +9,7 @@ type Parsed struct {
 	objects  []object
 	failed   []ID // objects that did not load, as far as their names could be read
 	foreign  *foreign
+	signers  []string
 	Problems []Problem
 }
 

@@ -203,8 +203,9 @@ type Workload struct {
 	Strategy Strategy
 	Job      *Job // nil for all that is to run for ever
 	Revision Revision
-	Config   []File // the content of every File that Revision.Files and Revision.Spec.ImagePullSecrets name
-	without  []ID   // optional ConfigMaps and Secrets that are not there
+	Config   []File   // the content of every File that Revision.Files and Revision.Spec.ImagePullSecrets name
+	without  []ID     // optional ConfigMaps and Secrets that are not there
+	secrets  []string // the names of the Files of Secrets, by position, see setRev
 	// PruneDisabled is set by annotation podkeep.io/prune: disabled.
 	PruneDisabled bool
 	Object        runtime.Object // as decoded, for status
@@ -224,7 +225,7 @@ type Workload struct {
 //   - subPathExpr, which method Pod makes a subPath of;
 //   - imagePullSecrets: each name is that of a File, a .dockerconfigjson, which is not among Files: no node keeps it.
 //
-// Probes are not in it.
+// Of probes only Probes says which there are.
 type Revision struct {
 	App         ID
 	Rev         string // v1-HEX
@@ -234,7 +235,7 @@ type Revision struct {
 	Spec        corev1.PodSpec
 	Files       []string `json:",omitempty"` // names of the Files that must be there before a pod can start, sorted
 
-	Priority int32             `json:",omitempty"`
+	Priority int32             `json:",omitempty"` // 0 until there are classes
 	Probes   map[string]string `json:",omitempty"` // by container: "startup+liveness+readiness", those it has, in this order
 }
 
@@ -292,13 +293,15 @@ type Set struct {
 	Secrets    []Secret
 	Claims     []Claim
 	Signers    []string // keys whose word is believed beside the controller's own, as KeyText has them; from SignersFile
-	Files      []string // every manifest file of the commit, sorted
+	Files      []string // every manifest file of the commit, sorted; SignersFile is none
 	Problems   []Problem
 
 	failed  map[ID]string      // objects that did not load, with the file that names them
 	origins map[ID]Origin      // objects that loaded by themselves, those too that cannot be put together
 	held    map[string][]ID    // those of each file
 	foreign map[string]foreign // files without a manifest in them; what one held before is not taken to be deleted
+
+	signersLost bool // the file of signers does not load
 }
 
 // Decision is a person's word, a line in Git notes.
@@ -337,6 +340,9 @@ type History struct {
 	At map[string]Set
 	// Ancestor says of each commit that live pods and receipts name whether HEAD descends from it (or is it).
 	Ancestor map[string]bool
+	// Renewed has, of objects that were taken out and came anew on HEAD's first-parent line, the commits from before that, among those that
+	// receipts name.
+	Renewed map[ID][]string
 	// Gone are Nodes that an ancestor held and HEAD does not, in their last form. A Node of HEAD that is reached as one of them was is
 	// that host under another name: Renamed has it by the old one, which is not among Gone.
 	Gone    []Node

@@ -22,9 +22,14 @@ const maxFile = 16 << 20
 // that holds one, everything else is a Problem, for it may be a manifest that lost its head. A file that is not YAML at all is a
 // Problem unless neither the word apiVersion nor the word kind is anywhere in it. Empty documents count for nothing.
 //
+// A file called podkeep.signers holds keys, and no manifest.
+//
 // A file without a manifest that held objects in an ancestor was damaged sooner than emptied on purpose, unless all that is in it are
 // comments and --- lines: see History.Want.
 func Parse(path string, data []byte) Parsed {
+	if isSigners(path) {
+		return parseSigners(path, data)
+	}
 	f := &file{Parsed: Parsed{Path: path}, left: maxExtra + len(data)}
 	if len(data) > maxFile {
 		f.complain(1, "the file has more than %d MiB", maxFile>>20)
@@ -52,6 +57,7 @@ type file struct {
 	// named says that an object has a name. One of a kind to come that has none, such as a Kustomization, may be the first lines of a
 	// manifest that was cut short.
 	named bool
+	skim  bool // only names are asked for: see Names
 }
 
 func (f *file) complain(line int, format string, args ...any) {
@@ -155,6 +161,10 @@ func (f *file) object(doc document, version, name string) {
 	if meta != nil {
 		id.Namespace, id.Name = textOf(get(meta, "namespace")), textOf(get(meta, "name"))
 	}
+	if f.skim {
+		f.note(id)
+		return
+	}
 	f.named = f.named || id.Name != ""
 	c := &check{file: f.Path, line: doc.node.Line + doc.offset, object: strings.TrimSuffix(or(name, "?")+"/"+id.Name, "/"), lines: map[string]int{}}
 	k, ok := f.kindOf(c, version, name)
@@ -174,6 +184,9 @@ func (f *file) object(doc document, version, name string) {
 
 // breaks says that the object is lost by the problem.
 func (p Problem) breaks() bool { return !p.Notice }
+
+// Hides says whether objects may be lost by the problem, so that what is asked for is not known in full.
+func (p Problem) Hides() bool { return p.breaks() && !isSigners(p.File) }
 
 // kindOf finds the kind, or says why there is none.
 func (f *file) kindOf(c *check, version, name string) (kind, bool) {

@@ -1,6 +1,8 @@
 package manifest
 
 import (
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	util "k8s.io/apimachinery/pkg/util/validation"
@@ -16,6 +18,30 @@ func (c *check) probes(at string, k corev1.Container) {
 	if p := k.ReadinessProbe; p != nil && p.TerminationGracePeriodSeconds != nil {
 		c.refuse(under(at, "readinessProbe.terminationGracePeriodSeconds"), "means nothing on a readinessProbe, which ends no container; remove it")
 	}
+}
+
+// probesOf says which probes each container has, in the form of Revision.Probes.
+func probesOf(spec corev1.PodSpec) map[string]string {
+	var all map[string]string
+	eachContainer("", &spec, func(_ string, k *corev1.Container) {
+		var has []string
+		for _, p := range []struct {
+			kind  string
+			probe *corev1.Probe
+		}{{"startup", k.StartupProbe}, {"liveness", k.LivenessProbe}, {"readiness", k.ReadinessProbe}} {
+			if p.probe != nil {
+				has = append(has, p.kind)
+			}
+		}
+		if len(has) == 0 {
+			return
+		}
+		if all == nil {
+			all = map[string]string{}
+		}
+		all[k.Name] = strings.Join(has, "+")
+	})
+	return all
 }
 
 func (c *check) onceIsEnough(at string, p *corev1.Probe) {

@@ -24,15 +24,16 @@ func (h History) Want() Set {
 func (h History) Problems() []Problem {
 	_, damaged := h.want()
 	if len(damaged) == 0 {
-		return h.Head.Problems
+		return h.sayWhoIsTrusted(h.Head.Problems)
 	}
-	all := slices.Concat(h.Head.Problems, damaged)
+	all := slices.Concat(h.sayWhoIsTrusted(h.Head.Problems), damaged)
 	sortByPlace(all)
 	return all
 }
 
 func (h History) want() (want Set, damaged []Problem) {
 	want = h.Head
+	want.Signers = h.Signers()
 	broken := h.Head.broken()
 	for _, file := range broken {
 		if past := h.lastGood(file); past != nil {
@@ -56,8 +57,12 @@ func (h History) want() (want Set, damaged []Problem) {
 }
 
 // Unsure says whether a file in which no object stands at HEAD held one in a commit that something live was born of, while Line
-// does not reach back to what the file was before. Until it does, or ends at the root, it is not known what was damaged.
+// does not reach back to what the file was before; or whether it does not reach back to where the file of signers loaded. Until it does, or
+// ends at the root, it is not known what was damaged.
 func (h History) Unsure() bool {
+	if h.signed() == nil {
+		return true
+	}
 	for file := range h.Head.foreign {
 		if h.whole(file) != nil {
 			continue
@@ -93,10 +98,11 @@ func (s Set) Foreign(file string) *Problem {
 
 // holdsMore says whether the file held an object here that head has nowhere.
 func (s Set) holdsMore(file string, head Set) bool {
-	return slices.ContainsFunc(s.held[file], func(id ID) bool { return !head.has(id) })
+	return slices.ContainsFunc(s.held[file], func(id ID) bool { return !head.Has(id) })
 }
 
-func (s Set) has(id ID) bool {
+// Has says whether the commit names the object, loaded or not.
+func (s Set) Has(id ID) bool {
 	_, failed := s.failed[id]
 	_, held := s.origins[id]
 	return failed || held
@@ -116,7 +122,7 @@ func (s Set) Failed(id ID) string { return s.failed[id] }
 func (s Set) broken() []string {
 	var files []string
 	for _, p := range s.Problems {
-		if p.breaks() {
+		if p.Hides() {
 			files = append(files, p.File)
 		}
 	}

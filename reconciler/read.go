@@ -114,7 +114,7 @@ func (r *reader) fleet(from reading) fleet {
 		r.local, f.head = false, from.head.Nodes
 		return f
 	}
-	broken := slices.IndexFunc(from.head.Problems, func(p manifest.Problem) bool { return !p.Notice })
+	broken := slices.IndexFunc(from.head.Problems, manifest.Problem.Hides)
 	if broken >= 0 && !r.local {
 		f.why = "no Node is known, and one may be in a file that is in error: " + from.head.Problems[broken].Error()
 		return f
@@ -177,6 +177,7 @@ func (r *reader) history(ctx context.Context, from reading, f fleet, s live.Snap
 	h.Head.Nodes, h.Err = f.head, cmp.Or(h.Err, f.why)
 	used := map[string]manifest.Set{}
 	h.At, h.Ancestor = r.named(ctx, &h, s, used)
+	h.Renewed = r.renewed(ctx, &h, s)
 	r.deepen(ctx, &h, s, used, deeper)
 	r.sets = used
 	return h

@@ -264,6 +264,8 @@ func (s *shelf) Close() error { return nil }
 // past is a shelf with a history: a commit's parent is in its Set.
 type past struct{ *shelf }
 
+var _ sources.Historian = past{}
+
 func (s past) line(head string) (line []manifest.Set) {
 	for c := head; c != ""; c = s.sets[c].Parent {
 		line = append(line, s.sets[c])
@@ -285,6 +287,14 @@ func (s past) Nodes(_ context.Context, head string) (nodes []manifest.Node, err 
 		}
 	}
 	return nodes, nil
+}
+
+// Renewed takes each object that it is asked about for one that came anew with head, and cannot tell of a head that it lacks.
+func (s past) Renewed(_ context.Context, head string, named map[manifest.ID][]string) (map[manifest.ID][]string, error) {
+	if _, ok := s.sets[head]; !ok {
+		return nil, sources.ErrGone
+	}
+	return named, nil
 }
 
 func (s past) Decisions(context.Context, string) ([]manifest.Decision, error) { return nil, nil }

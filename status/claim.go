@@ -27,7 +27,7 @@ func (l *lister) claims() {
 		o.Annotations = withKnown(o.Annotations, map[string]string{annotationNode: c.Node, AnnotationWhy: c.Why})
 		o.Status.Phase = corev1.PersistentVolumeClaimPhase(claimState(c))
 		if c.Made {
-			o.Spec.VolumeName = fmt.Sprintf("podkeep-%s-claim-%s-%s", l.report.Cluster, c.ID.Namespace, c.ID.Name)
+			o.Spec.VolumeName = live.ClaimVolume(l.report.Cluster, c.ID.Namespace, c.ID.Name)
 			o.Status.AccessModes, o.Status.Capacity = o.Spec.AccessModes, o.Spec.Resources.Requests
 		}
 		l.add(o)

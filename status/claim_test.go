@@ -48,7 +48,7 @@ old    Bound    n2    left Git, its volume stays
 func TestClaimsAreKubernetesObjects(t *testing.T) {
 	data := List(claimed()).Items[0].Object.(*corev1.PersistentVolumeClaim)
 	size := data.Status.Capacity[corev1.ResourceStorage]
-	if data.Status.Phase != corev1.ClaimBound || data.Spec.VolumeName != "podkeep-c1-claim-default-data" ||
+	if data.Status.Phase != corev1.ClaimBound || data.Spec.VolumeName != "podkeep-c1_claim_default_data" ||
 		data.Annotations[annotationNode] != "n1" || size.String() != "1Gi" {
 		t.Errorf("%+v", data)
 	}

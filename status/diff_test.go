@@ -1,7 +1,6 @@
 package status
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -27,8 +26,7 @@ func formed(rev, secret string) manifest.Revision {
 
 // running is a node with so many pods of a revision, whose form lies there.
 func running(name string, r manifest.Revision, pods int) live.Node {
-	object, _ := json.Marshal(r)
-	n := live.Node{Name: name, Known: true, Files: []live.File{{Name: live.RevFile(r.App, r.Rev, ""), Labels: map[string]string{live.LabelApp: r.App.String(), live.LabelRev: r.Rev, live.LabelObject: string(object)}}}}
+	n := live.Node{Name: name, Known: true, Files: []live.File{{Name: live.RevFile(r.App, r.Rev, ""), Labels: live.FormLabels(r, "", "fleet")}}}
 	for slot := range pods {
 		n.Pods = append(n.Pods, live.Pod{Name: r.Rev, Source: "fleet", App: r.App, Slot: slot, Rev: r.Rev, Gen: 1})
 	}
@@ -37,19 +35,45 @@ func running(name string, r manifest.Revision, pods int) live.Node {
 
 func asking(r manifest.Revision, replicas int, nodes ...live.Node) World {
 	w := World{Now: noon, Snapshot: live.Snapshot{Nodes: nodes}}
+	w.Plan.Ledgers = ledgers(w.Snapshot)
 	w.History.Source, w.History.Root = "fleet", true
 	w.History.Head = manifest.Set{Commit: "c2", Workloads: []manifest.Workload{{Meta: manifest.Meta{ID: webID}, Replicas: replicas, Revision: r}}}
 	return w
 }
 
-func TestADiffNeverShowsASecretOrItsDigest(t *testing.T) {
-	d := DiffOf(asking(formed("v1-bbbbbb", "sec-2222"), 1, running("n1", formed("v1-aaaaaa", "sec-1111"), 1)))
-	if len(d.List) != 1 || d.List[0].Change != Changed {
-		t.Fatalf("%+v", d.List)
+func TestADiffSaysOfASecretOnlyWhetherItChanged(t *testing.T) {
+	value := func(name, text string) []manifest.File {
+		return []manifest.File{{Name: name, Data: manifest.Bytes(text)}}
 	}
-	text := d.List[0].Diff
-	if strings.Contains(text, "sec-") || strings.Count(text, "+") < 4 || strings.Count(text, changed) != 3 {
-		t.Error(text)
+	for _, c := range []struct {
+		name      string
+		then, now []manifest.File // the content, where Git has it
+		want      string
+	}{
+		{"it changed", value("sec-aaaaaa-0", "hunter2"), value("sec-bbbbbb-0", "hunter3"), changed},
+		{"the revision alone changed", value("sec-aaaaaa-0", "hunter2"), value("sec-bbbbbb-0", "hunter2"), ""},
+		{"what runs is only on a node", nil, value("sec-bbbbbb-0", "hunter2"), unsure},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			one := formed("v1-aaaaaa", "sec-aaaaaa-0")
+			w := asking(formed("v1-bbbbbb", "sec-bbbbbb-0"), 1, running("n1", one, 1))
+			w.History.Head.Workloads[0].Config = c.now
+			if c.then != nil {
+				w.History.At = map[string]manifest.Set{"c1": {Workloads: []manifest.Workload{{Meta: manifest.Meta{ID: webID}, Revision: one, Config: c.then}}}}
+			}
+			d := DiffOf(w)
+			if len(d.List) != 1 || d.List[0].Change != Changed {
+				t.Fatalf("%+v", d.List)
+			}
+			text := d.List[0].Diff
+			said := 0
+			if c.want != "" {
+				said = strings.Count(text, c.want)
+			}
+			if strings.Contains(text, "sec-") || strings.Contains(text, "hunter") || c.want != "" && said != 3 || strings.Count(text, "\n+ ") != 1+said {
+				t.Error(text)
+			}
+		})
 	}
 }
 

@@ -3,7 +3,6 @@ package status
 import (
 	"cmp"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -60,11 +59,9 @@ func revisions(w World) map[revisionKey]manifest.Revision {
 	known := map[revisionKey]manifest.Revision{}
 	for _, n := range w.Snapshot.Nodes {
 		for _, f := range n.Files {
-			var r manifest.Revision
-			if text := f.Labels[live.LabelObject]; text == "" || json.Unmarshal([]byte(text), &r) != nil {
-				continue
+			if r, ok := live.ParseForm(f.Labels); ok {
+				known[revisionKey{r.App, r.Rev}] = r
 			}
-			known[revisionKey{r.App, r.Rev}] = r
 		}
 	}
 	for _, app := range w.History.Want().Workloads {
@@ -185,14 +182,12 @@ func (l *lister) replicationController(w Workload) {
 	l.add(rc)
 }
 
-// receipt is the newest of the verbs that some node keeps of the workload's revision.
+// receipt is the newest of the verbs that is written down of the workload's revision.
 func (l *lister) receipt(w Workload, verbs ...string) (live.Receipt, bool) {
 	var newest live.Receipt
-	for _, n := range l.Snapshot.Nodes {
-		for _, r := range n.Receipts {
-			if r.App == w.ID && r.Rev == w.Rev && slices.Contains(verbs, r.Verb) && r.Time.After(newest.Time) {
-				newest = r
-			}
+	for _, r := range l.Plan.Ledgers[w.ID] {
+		if r.Rev == w.Rev && slices.Contains(verbs, r.Verb) && r.Time.After(newest.Time) {
+			newest = r
 		}
 	}
 	return newest, !newest.Time.IsZero()

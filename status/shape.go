@@ -1,6 +1,7 @@
 package status
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -22,17 +23,18 @@ type shape struct {
 const (
 	masked  = "(secret)"
 	changed = "(secret, changed)"
+	unsure  = "(secret, may have changed)"
 )
 
-// printer writes forms as YAML. No File's name gets into one, since that of a secret is a digest.
+// printer writes forms as YAML. The name of a secret's File gets into none, since it is another one in each revision.
 type printer struct {
-	config map[string][]byte // the content of what is no secret, by the File's name
+	config map[string][]byte // the content of Files, as far as Git has it, by name
 	before map[string]string // the File at each place of the shape that was written first
 	places map[string]string // the File at each place of this one
 }
 
-// yaml is the shape, with the content of ConfigMaps and without that of Secrets. A secret that another File holds
-// than in the shape written before is said to be changed.
+// yaml is the shape, with the content of ConfigMaps and without that of Secrets. A secret that is another one than in the shape
+// written before is said to be changed, and no more.
 func (p *printer) yaml(f shape) string {
 	p.before, p.places = p.places, map[string]string{}
 	spec := tree(f.Spec)
@@ -126,7 +128,16 @@ func (p *printer) content(place, name string) string {
 
 func (p *printer) mask(place, name string) string {
 	p.places[place] = name
-	if was, ok := p.before[place]; ok && was != name {
+	was, ok := p.before[place]
+	if !ok || was == name {
+		return masked
+	}
+	old, known := p.config[was]
+	now, alsoKnown := p.config[name]
+	switch {
+	case !known || !alsoKnown:
+		return unsure
+	case !bytes.Equal(old, now):
 		return changed
 	}
 	return masked

@@ -1,7 +1,6 @@
 package status
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
@@ -26,7 +26,9 @@ const (
 
 // fleet is a world in which something of everything happens.
 func fleet() World {
-	return World{Now: noon, History: history(), Snapshot: snapshot(), Plan: next()}
+	w := World{Now: noon, History: history(), Snapshot: snapshot(), Plan: next()}
+	w.Plan.Ledgers = ledgers(w.Snapshot)
+	return w
 }
 
 func history() manifest.History {
@@ -90,7 +92,6 @@ func revision(name, rev string) manifest.Revision {
 func snapshot() live.Snapshot {
 	facts := live.Facts{Podman: "4.3.1", OS: "Debian 12", Arch: "amd64", Kernel: "6.1.0", CPUs: 4, Memory: 8 << 30}
 	room := manifest.Resources{MilliCPU: 3500, Memory: 7 << 30}
-	old, _ := json.Marshal(revision("api", revOld))
 	return live.Snapshot{Nodes: []live.Node{
 		{
 			Name: "edge-1", Known: true, Room: room, Facts: facts,
@@ -98,7 +99,7 @@ func snapshot() live.Snapshot {
 				livePod("api", revNew, 0, 2, noon.Add(-40*time.Second)), livePod("api", revOld, 1, 1, noon.Add(-26*time.Hour)),
 				crashed(livePod("broken", revNew, 0, 1, noon.Add(-7*time.Minute))), livePod("web", revNew, 0, 3, noon.Add(-3*time.Minute)),
 			},
-			Files: []live.File{{Name: "rev-9a8b7c", Labels: map[string]string{live.LabelObject: string(old)}}},
+			Files: []live.File{{Name: "rev-9a8b7c", Labels: live.FormLabels(revision("api", revOld), "", "")}},
 			Receipts: []live.Receipt{{
 				App: appID("web"), Verb: live.Promoted, Rev: revNew, Gen: 3, Commit: commitA, Time: noon.Add(-2 * time.Minute),
 			}},
@@ -116,6 +117,17 @@ func snapshot() live.Snapshot {
 		},
 		{Name: "edge-4", Why: "host key is not in known_hosts"},
 	}}
+}
+
+// ledgers are the receipts of a snapshot in which no two nodes have the same.
+func ledgers(s live.Snapshot) map[manifest.ID]ledger.Ledger {
+	all := map[manifest.ID]ledger.Ledger{}
+	for _, n := range s.Nodes {
+		for _, r := range n.Receipts {
+			all[r.App] = append(all[r.App], r)
+		}
+	}
+	return all
 }
 
 func livePod(app, rev string, slot, gen int, created time.Time) live.Pod {

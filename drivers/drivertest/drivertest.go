@@ -73,6 +73,7 @@ var claims = []struct {
 	{"one of two contents under one name wins, and both puts succeed", putRace},
 	{"a file of no bytes is a file", putEmpty},
 	{"a file of 511,999 bytes is a file", putLarge},
+	{"labels of 800 KiB come back whole", putLongLabels},
 	{"a long name is seen as it was given", putLongName},
 	{"a deleted file is gone, and deleting it again succeeds", deleteTwice},
 	{"a file of another cluster is invisible and stays", otherClustersFile},

@@ -72,6 +72,17 @@ func putLarge(s *stage) {
 	s.only(want)
 }
 
+// putLongLabels puts what is the longest there may be: the form of a revision, and the tally of a Job of 100,000 indexes.
+func putLongLabels(s *stage) {
+	for _, size := range []int{manifest.MaxPacked, 800 << 10} {
+		want := file("config-labels", "x")
+		want.Labels[live.LabelObject] = strings.Repeat("Az09-_", size/6)
+		s.ok(s.Put(s.ctx(), want))
+		s.only(want)
+		s.ok(s.Delete(s.ctx(), want.Name))
+	}
+}
+
 func putLongName(s *stage) {
 	want := file("receipt-deployment-"+strings.Repeat("n", 100)+"-g1", "x")
 	s.ok(s.Put(s.ctx(), want))

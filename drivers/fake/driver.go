@@ -261,7 +261,7 @@ func (d driver) start(h *host, p *pod, c *container) error {
 		return err
 	}
 	image := d.world.image(c.image).at(p.spec.Spec, c.name)
-	c.begins = d.world.now().Add(image.Starts)
+	c.state, c.begins = live.Created, d.world.now().Add(image.Starts)
 	c.ends, c.code = time.Time{}, image.Exit
 	healed := image.Heals > 0 && live.Restarts(c.attempt) >= image.Heals
 	if image.Ends > 0 && (!healed || image.Ended) {

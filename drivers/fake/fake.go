@@ -1,6 +1,6 @@
 // Package fake is a fleet that exists in memory. Its hosts behave as Podman hosts do where podkeep could be
 // misled by them: several writes make one pod, labels are given at birth and never edited, lists show times in whole
-// seconds of the host's own clock, and what was running before a reboot is "created" after it.
+// seconds of the host's own clock, and what was running before a reboot is "created" after it, or "exited" at no time.
 //
 // A World has knobs for what goes wrong on real hosts, can be copied, and counts its writes, so that a
 // test can kill a controller at each one of them. It is deterministic: time is what the given clock says, and nothing

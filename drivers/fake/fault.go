@@ -66,13 +66,13 @@ func (w *World) Cut(name string, cut bool) { w.on(name, func(h *host) { h.cut = 
 func (w *World) Skew(name string, d time.Duration) { w.on(name, func(h *host) { h.skew = d }) }
 
 // Die cuts the power.
-func (w *World) Die(name string) { w.on(name, func(h *host) { h.halt(); h.down = true }) }
+func (w *World) Die(name string) { w.on(name, func(h *host) { h.halt(4); h.down = true }) }
 
 // Return gives the power back. Podman starts nothing by itself.
 func (w *World) Return(name string) { w.on(name, func(h *host) { h.down, h.cut = false, false }) }
 
-// Reboot is Die and Return at once.
-func (w *World) Reboot(name string) { w.on(name, func(h *host) { h.halt() }) }
+// Reboot is Die and Return at once. podman is the major version, 4 or 5, in whose form the host shows afterwards what ran.
+func (w *World) Reboot(name string, podman int) { w.on(name, func(h *host) { h.halt(podman) }) }
 
 // Wipe empties the host's disk: what ran there is gone, images too. It says nothing about the power.
 func (w *World) Wipe(name string) {
@@ -92,7 +92,7 @@ func (w *World) Clone(from, to string) {
 	}
 	src.settle(w.now())
 	disk := src.copy()
-	disk.halt()
+	disk.halt(4)
 	dst.pods, dst.files, dst.store, dst.volumes = disk.pods, disk.files, disk.store, disk.volumes
 	dst.poke()
 }
@@ -102,14 +102,20 @@ func (w *World) Drop(name, cluster, claim string) {
 	w.on(name, func(h *host) { delete(h.volumes, cluster+"/"+claim) })
 }
 
-// halt leaves containers as Podman finds them after a reboot: what had exited is exited still, what ran is
-// "created", with the times it had.
-func (h *host) halt() {
+// halt leaves containers as Podman finds them after a reboot: what had exited is exited still, what ran is "created", or, with Podman 5,
+// "exited" with the code it had, 0. The times are those it had, and it has no time of an end.
+func (h *host) halt(podman int) {
 	for _, p := range h.pods {
 		for _, c := range p.containers {
-			if c.state != live.Exited {
-				c.state, c.begins, c.ends = live.Created, time.Time{}, time.Time{}
+			if c.state == live.Exited {
+				continue
 			}
+			if c.state == live.Running && podman >= 5 {
+				c.state = live.Exited
+			} else {
+				c.state = live.Created
+			}
+			c.begins, c.ends = time.Time{}, time.Time{}
 		}
 	}
 }

@@ -42,7 +42,7 @@ func (b *builder) own(name string) bool {
 // podmans is the Podman volume behind a volume, or "".
 func (b *builder) podmans(name string) string {
 	if b.own(name) {
-		return b.pod.Name + "-" + name
+		return live.PodVolume(b.pod.Name, name)
 	}
 	if pvc := b.vols[name].PersistentVolumeClaim; pvc != nil {
 		return b.driver.claimVolume(b.claim(pvc))
@@ -137,7 +137,7 @@ func (b *builder) claim(pvc *corev1.PersistentVolumeClaimVolumeSource) string {
 // claimVolume is the Podman volume behind a claim.
 func (d *Driver) claimVolume(claim string) string {
 	namespace, name, _ := strings.Cut(claim, "/")
-	return d.prefix() + "claim-" + namespace + "-" + name
+	return live.ClaimVolume(d.cluster, namespace, name)
 }
 
 func (b *builder) claimed(pvc *corev1.PersistentVolumeClaimVolumeSource) entities.VolumeCreateOptions {

@@ -173,12 +173,12 @@ func TestNext(t *testing.T) {
 		{"when the back-off is over it begins", wl(), []Pod{p(0, 0, Broke, at(60, 10))}, Ledger{}, "running +0.1 tally"},
 		{"the back-off doubles", wl(), []Pod{p(0, 0, Broke, at(90, 60)), p(0, 1, Broke, at(50, 10))}, Ledger{}, "running tally wake 10s"},
 		{"the back-off ends at 6 min", wl(limit(20)), []Pod{p(0, 9, Broke, at(90, 0))}, Ledger{Receipts: []live.Receipt{
-			receipt(live.Tallied, `{"failures":9,"of":{"0":9},"next":{"0":9}}`)}}, "running tally wake 6m0s"},
+			receipt(live.Tallied, `{"failures":9,"of":"9"}`)}}, "running tally wake 6m0s"},
 		{"another index does not wait for one that failed", wl(indexed(2, 1)), []Pod{p(0, 0, Broke)}, Ledger{}, "running +1.0 tally wake 5s"},
 		{"a tallied failure is not counted again", wl(), []Pod{p(0, 0, Broke)}, Ledger{Receipts: []live.Receipt{
-			receipt(live.Tallied, `{"start":"2026-03-01T11:59:00Z","failures":1,"of":{"0":1},"next":{"0":1}}`)}}, "running wake 5s"},
+			receipt(live.Tallied, `{"start":"2026-03-01T11:59:00Z","failures":1,"of":"1"}`)}}, "running wake 5s"},
 		{"attempts that are gone keep their numbers", wl(), nil, Ledger{Receipts: []live.Receipt{
-			receipt(live.Tallied, `{"failures":2,"of":{"0":2},"next":{"0":2}}`)}}, "running +0.2"},
+			receipt(live.Tallied, `{"failures":2,"of":"2"}`)}}, "running +0.2"},
 		{"more failures than backoffLimit fail it", wl(limit(1)), []Pod{p(0, 0, Broke, at(60, 50)), p(0, 1, Broke)}, Ledger{},
 			"ending failed=BackoffLimitExceeded"},
 		{"backoffLimit 0 allows no failure", wl(limit(0)), []Pod{p(0, 0, Broke)}, Ledger{}, "ending failed=BackoffLimitExceeded"},
@@ -190,8 +190,9 @@ func TestNext(t *testing.T) {
 		{"a failed one stops what still runs and keeps the failed", wl(many(2, 2)), []Pod{p(0, 0, Broke), p(1, 0, Active)},
 			Ledger{Receipts: []live.Receipt{receipt(live.Failed, "")}}, "failed -1.0"},
 		{"a failed one is tried again when a person decides so", wl(), nil,
-			Ledger{Receipts: []live.Receipt{receipt(live.Failed, "")}, Retry: ago(10)}, "running +0.0"},
-		{"an older decision does not", wl(), nil, Ledger{Receipts: []live.Receipt{receipt(live.Failed, "")}, Retry: ago(40)}, "failed"},
+			Ledger{Receipts: []live.Receipt{receipt(live.Failed, "")}, Retries: again}, "running +0.0"},
+		{"one that had been read when it failed does not", wl(), nil,
+			Ledger{Receipts: []live.Receipt{receipt(live.Failed, "", func(r *live.Receipt) { r.Answers = []string{again[0].ID()} })}, Retries: again}, "failed"},
 
 		{"an index that failed too often is given up", wl(indexed(2, 2), perIndex(0)), []Pod{p(0, 0, Broke), p(1, 0, Active)}, Ledger{},
 			"running tally"},
@@ -223,7 +224,7 @@ func TestNext(t *testing.T) {
 		{"the deadline is waited for", wl(deadline(100)), []Pod{p(0, 0, Active)}, Ledger{}, "running wake 40s"},
 		{"the deadline fails it", wl(deadline(60)), []Pod{p(0, 0, Active)}, Ledger{}, "ending failed=DeadlineExceeded"},
 		{"the deadline counts from the first pod, which may be gone", wl(deadline(100)), []Pod{p(0, 1, Active, at(10, 0))},
-			Ledger{Receipts: []live.Receipt{receipt(live.Tallied, `{"start":"2026-03-01T11:58:40Z","failures":1,"of":{"0":1},"next":{"0":1}}`)}},
+			Ledger{Receipts: []live.Receipt{receipt(live.Tallied, `{"start":"2026-03-01T11:58:40Z","failures":1,"of":"1"}`)}},
 			"running wake 20s"},
 		{"a resume starts the deadline over", wl(deadline(100)), []Pod{p(0, 0, Active)},
 			Ledger{Receipts: []live.Receipt{receipt(live.Halted, ""), receipt(live.Resumed, "")}}, "running wake 1m10s"},
@@ -294,3 +295,6 @@ func TestATallyOutlivesItsReceipt(t *testing.T) {
 		t.Error("what cannot be read counts for something")
 	}
 }
+
+// again is a person's decision to run a Job once more.
+var again = []manifest.Decision{{Verb: "retry", Rev: "v1-a"}}

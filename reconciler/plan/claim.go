@@ -5,10 +5,10 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/schedule"
 )
 
@@ -23,7 +23,7 @@ type Claim struct {
 }
 
 // claim is what is known of a claim. What is written down of it: on which node it is bound, and that its volume was seen
-// there. A retry decision that is newer than both undoes the binding, but only where the data cannot be had.
+// there. A retry decision that neither names undoes the binding, but only where the data cannot be had.
 type claim struct {
 	manifest.ID
 	gen    int
@@ -31,11 +31,10 @@ type claim struct {
 	host   string // the identity of that node, if it was known when that was written down
 	home   *node  // which node that is now; nil if it is none of those that are looked at
 	made   bool
-	sights int       // how often it was written down that the volume is there
-	since  time.Time // of what was written down last
-	retry  time.Time // of the newest retry decision
-	why    string    // why its data cannot be had
-	stuck  bool      // only a retry decision, or the data's return, ends that
+	sights int    // how often it was written down that the volume is there
+	open   bool   // somebody decided to do without the data since
+	why    string // why its data cannot be had
+	stuck  bool   // only a retry decision, or the data's return, ends that
 }
 
 // claim finds out about a claim, once a plan.
@@ -45,22 +44,21 @@ func (w *world) claim(id manifest.ID) *claim {
 	}
 	c := &claim{ID: id}
 	w.claims[id] = c
-	for _, r := range w.receipts[id] {
-		c.gen = max(c.gen, r.Gen)
-	}
-	for _, r := range w.receipts[id] {
-		if r.Gen == c.gen {
-			c.reads(r)
+	c.gen = w.receipts[id].Gen()
+	var newest []*live.Receipt
+	for i := range w.receipts[id] {
+		if r := &w.receipts[id][i]; r.Gen == c.gen {
+			c.reads(*r)
+			newest = append(newest, r)
 		}
 	}
-	for _, d := range w.h.Decisions {
-		if d.Verb == "retry" && d.App == id && d.Time.After(c.retry) {
-			c.retry = d.Time
-		}
-	}
+	c.open = ledger.Open(w.retries[id], newest...)
 	w.find(c)
-	if w.judgeClaim(c); c.node != "" && c.retry.After(c.since) && w.astray(c) {
+	if w.judgeClaim(c); c.node != "" && c.open && w.astray(c) {
 		c.node, c.host, c.home, c.made, c.why, c.stuck = "", "", nil, false, "", false
+	}
+	if c.why == "" && !c.made && w.pending[id] != "" {
+		c.why = "claim " + c.Name + ": " + w.pending[id]
 	}
 	return c
 }
@@ -73,9 +71,6 @@ func (c *claim) reads(r live.Receipt) {
 		c.node, c.host = r.Node, r.Host
 	case r.Verb == live.Made && r.Step >= c.sights:
 		c.node, c.host, c.made, c.sights = r.Node, r.Host, true, r.Step+1
-	}
-	if r.Time.After(c.since) {
-		c.since = r.Time
 	}
 }
 
@@ -194,7 +189,7 @@ func (k *work) place(f form, r schedule.Request) (*schedule.Host, string) {
 // bind writes down on which node a claim's data will be. The others of this plan take it as bound.
 func (k *work) bind(c *claim, node string) {
 	r := live.Receipt{
-		App: c.ID, Verb: live.Bound, Gen: c.gen + 1, Node: node, Host: k.node(node).id, Time: c.now(k.now),
+		App: c.ID, Verb: live.Bound, Gen: c.gen + 1, Node: node, Host: k.node(node).id, Time: k.now, Answers: ledger.Answers(k.retries[c.ID]),
 		Why: fmt.Sprintf("to %s, by %s", node, k.wl.ID.Short()),
 	}
 	if k.wl.Suspended {
@@ -208,14 +203,6 @@ func (k *work) bind(c *claim, node string) {
 
 func binding(claims, node string) string {
 	return fmt.Sprintf("claim %s is being bound to %s", claims, node)
-}
-
-// now is a time that is not before the retry decision, which is a time of another clock.
-func (c *claim) now(t time.Time) time.Time {
-	if c.retry.After(t) {
-		return c.retry
-	}
-	return t
 }
 
 // volumes says which claims' volumes a pod may make on a node, or why it must not start there.
@@ -313,14 +300,16 @@ const claimKind = "PersistentVolumeClaim"
 // not needed is answered in the same way, so that it never counts later.
 func (w *world) sight(c *claim) {
 	n := c.home
-	if n == nil || n.reach != answers || !n.holds(c.ID) || c.made && !c.retry.After(c.since) && (c.host != "" || n.id == "") {
+	if n == nil || n.reach != answers || !n.holds(c.ID) || c.made && !c.open && (c.host != "" || n.id == "") {
 		return
 	}
 	why := "the volume is on " + c.node
-	if c.made && c.retry.After(c.since) {
+	if c.made && c.open {
 		why += ", so the retry decision is not needed"
 	}
-	w.putReceipt(live.Receipt{App: c.ID, Verb: live.Made, Gen: c.gen, Node: c.node, Host: n.id, Step: c.sights, Time: c.now(w.now), Why: why})
+	w.putReceipt(live.Receipt{
+		App: c.ID, Verb: live.Made, Gen: c.gen, Node: c.node, Host: n.id, Step: c.sights, Time: w.now, Why: why, Answers: ledger.Answers(w.retries[c.ID]),
+	})
 }
 
 func (w *world) tellClaim(c *claim, left bool) {

@@ -43,9 +43,6 @@ func (w *world) mayForget(n *node, host string) bool {
 
 func (w *world) departs(name string) { w.plan.Departed = append(w.plan.Departed, name) }
 
-// ours says whether what a source made is ours to change.
-func (w *world) ours(source string) bool { return source == w.h.Source || w.h.Adopt }
-
 // done is where it is written down that the Node's host was seen empty after the last commit that held it, or nil.
 func (w *world) done(n manifest.Node) *live.Receipt {
 	for i, r := range w.receipts[nodeID(n)] {
@@ -109,7 +106,7 @@ func (w *world) clearOne(n *node) {
 	if left == 0 {
 		for i, place := range append([]manifest.Node{n.want}, w.before(n)...) {
 			w.putReceipt(live.Receipt{
-				App: nodeID(n.want), Verb: live.Done, Gen: w.lastGen(nodeID(n.want)) + 1 + i, Host: n.id, Node: place.FormerName(), Steps: place.Commit,
+				App: nodeID(n.want), Verb: live.Done, Gen: w.receipts[nodeID(n.want)].Gen() + 1 + i, Host: n.id, Node: place.FormerName(), Steps: place.Commit,
 				Time: w.now, Why: place.Name + " left Git and was seen empty",
 			})
 		}
@@ -124,13 +121,6 @@ func (w *world) before(n *node) (places []manifest.Node) {
 		}
 	}
 	return places
-}
-
-func (w *world) lastGen(app manifest.ID) (gen int) {
-	for _, r := range w.receipts[app] {
-		gen = max(gen, r.Gen)
-	}
-	return gen
 }
 
 // elsewhere says whether a receipt was seen on two nodes of HEAD, or on the only one.

@@ -18,7 +18,7 @@ func left(t *testing.T, name string) manifest.Node { return commit(t, "z9", node
 // doneAt says that a Node was seen empty after the commit.
 func doneAt(n manifest.Node, commit string) live.Receipt {
 	r := live.Receipt{App: manifest.ID{Kind: "Node", Name: n.Name}, Verb: live.Done, Gen: 1, Node: n.FormerName(), Host: "i3", Steps: commit, Time: noon.Add(-time.Hour), Source: source}
-	r.File = r.Name("me")
+	r.File = r.Name(key)
 	return r
 }
 

@@ -68,19 +68,15 @@ func (w *world) neededRevs() map[revision]bool {
 	for _, wl := range w.want.Workloads {
 		needed[revision{wl.ID.String(), wl.Revision.Rev}] = true
 	}
-	for app, receipts := range w.receipts {
-		var top, promoted live.Receipt
-		for _, r := range receipts {
-			if r.Gen > top.Gen {
-				top = r
-			}
-			if r.Verb == live.Promoted && r.Gen > promoted.Gen {
-				promoted = r
-			}
+	for app, l := range w.receipts {
+		if find(w.want, app) == nil {
+			continue
 		}
-		if find(w.want, app) != nil {
+		if top := l.Top(); top != nil {
 			needed[revision{app.String(), top.Rev}] = true
-			needed[revision{app.String(), promoted.Rev}] = true
+		}
+		if stable := l.Stable(); stable != nil {
+			needed[revision{app.String(), stable.Rev}] = true
 		}
 	}
 	return needed

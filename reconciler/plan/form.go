@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"encoding/json"
 	"sort"
 
 	corev1 "k8s.io/api/core/v1"
@@ -62,8 +61,10 @@ func find(set manifest.Set, app manifest.ID) *manifest.Workload {
 func (w *world) formOnNode(app manifest.ID, rev string) (form, bool) {
 	for _, n := range w.nodes {
 		for _, file := range n.Files {
-			var r manifest.Revision
-			if file.Labels[live.LabelRev] == rev && file.Labels[live.LabelApp] == app.String() && json.Unmarshal([]byte(file.Labels[live.LabelObject]), &r) == nil && r.Rev == rev {
+			if revisionOf(file) != (revision{app.String(), rev}) {
+				continue
+			}
+			if r, ok := live.ParseForm(file.Labels); ok {
 				return form{Revision: r}, true
 			}
 		}
@@ -84,19 +85,8 @@ func (f form) lacking() []string {
 
 // revFile is the File that keeps a revision's form on the nodes.
 func (w *world) revFile(f form) manifest.File {
-	object, err := json.Marshal(f.Revision)
-	if err != nil { // API types always encode
-		return manifest.File{}
-	}
 	name := live.RevFile(f.App, f.Rev, w.h.Key)
-	labels := map[string]string{
-		live.LabelCluster: w.h.Cluster, live.LabelSource: w.h.Source, live.LabelApp: f.App.String(),
-		live.LabelRev: f.Rev, live.LabelCommit: f.Commit, live.LabelObject: string(object),
-	}
-	if len(f.Files) > 0 {
-		labels[live.LabelFiles] = live.Join(f.Files)
-	}
-	return manifest.File{Name: name, Labels: labels, Data: manifest.Bytes(name)}
+	return manifest.File{Name: name, Labels: live.FormLabels(f.Revision, w.h.Cluster, w.h.Source), Data: manifest.Bytes(name)}
 }
 
 // auth is what its images can be pulled with, as far as it is at hand.

@@ -147,7 +147,7 @@ func apply(n *live.Node, a Action, now time.Time) {
 			r.File = a.Name
 			n.Receipts = append(n.Receipts, r)
 		} else {
-			n.Files = append(n.Files, live.File{Name: a.Name, Labels: a.File.Labels, Signer: "me"})
+			n.Files = append(n.Files, live.File{Name: a.Name, Labels: a.File.Labels, Signer: key})
 		}
 	case Delete:
 		n.Files = slices.DeleteFunc(n.Files, func(f live.File) bool { return f.Name == a.Name })
@@ -293,7 +293,7 @@ var commits = []string{"c9", "c8", "c7", "c6", "zz"}
 
 func (d *dice) history() manifest.History {
 	h := manifest.History{
-		Cluster: "default", Source: source, Key: "me", Fetched: d.past(), Ancestor: map[string]bool{}, At: map[string]manifest.Set{},
+		Cluster: "default", Source: source, Key: key, Fetched: d.past(), Ancestor: map[string]bool{}, At: map[string]manifest.Set{},
 		Adopt: d.rarely(), AllowPrune: d.rarely(), Proposal: d.rarely(),
 	}
 	h.Head = d.commit("c9", "c8")
@@ -374,7 +374,7 @@ func (d *dice) snapshot(h manifest.History) (s live.Snapshot) {
 func (d *dice) records() (files []live.File) {
 	for i := range d.of(3) {
 		name := pick(d, []string{"host", fmt.Sprintf("host-%d", i)})
-		files = append(files, says(name, pick(d, []string{"i1", "i2", "i3"}), wayTo(pick(d, []string{"n1", "n2", "n3", "n9"})), d.moment(), pick(d, []string{"me", "me", "me", ""})))
+		files = append(files, says(name, pick(d, []string{"i1", "i2", "i3"}), wayTo(pick(d, []string{"n1", "n2", "n3", "n9"})), d.moment(), pick(d, []string{key, key, key, ""})))
 	}
 	return files
 }
@@ -393,6 +393,9 @@ func (d *dice) pod(h manifest.History, r manifest.Revision) live.Pod {
 	}
 	if d.rarely() {
 		p.Source = "git.example.com/other"
+	}
+	if !d.rarely() {
+		p.Birth = live.BirthOf(r)
 	}
 	p.Name = live.PodName(h.Cluster, r.App, r.Rev, p.Slot)
 	if r.App.Kind == "Job" {

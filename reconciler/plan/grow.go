@@ -64,6 +64,10 @@ func (k *work) grow() {
 			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%d of %s are missing, and %s", lack, live.ShortRev(rev), k.hidden))
 			continue
 		}
+		if p := k.leavesFirst(rev); lack > 0 && p != nil {
+			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%d of %s wait until %s is gone", lack, live.ShortRev(rev), p.Name))
+			continue
+		}
 		for slot := 0; lack > 0; slot++ {
 			if used[slot] {
 				continue
@@ -84,13 +88,7 @@ func (k *work) genOf(rev string) int {
 	if rev == k.step.Target {
 		return k.step.Gen
 	}
-	gen := 1
-	for _, r := range k.receipts[k.wl.ID] {
-		if r.Rev == rev && r.Verb == live.Began {
-			gen = max(gen, r.Gen)
-		}
-	}
-	return gen
+	return max(1, k.receipts[k.wl.ID].GenOf(rev))
 }
 
 func (k *work) whyRun(rev string) string {
@@ -128,7 +126,7 @@ func (k *work) birth(f form, gen, slot int, r schedule.Request) live.Pod {
 	return live.Pod{
 		Name: r.Name, Cluster: k.h.Cluster, Source: k.h.Source, App: f.App, Slot: slot, Rev: f.Rev, Gen: gen,
 		Commit: f.Commit, Expect: names, Init: live.InitOf(f.Spec), Restart: string(f.Spec.RestartPolicy), Room: r.Room, Ports: r.Ports,
-		Keep: k.wl.PruneDisabled,
+		Keep: k.wl.PruneDisabled, Birth: live.BirthOf(f.Revision),
 	}
 }
 

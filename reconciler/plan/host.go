@@ -19,7 +19,7 @@ import (
 func (w *world) recordsOn(n live.Node) (records []live.Host) {
 	id := ""
 	for _, f := range n.Files {
-		if h, ok := live.ParseHost(f); ok && w.trusts(h.Signer) {
+		if h, ok := live.ParseHost(f); ok && w.trusted[h.Signer] {
 			records = append(records, h)
 			if h.File == live.HostFile {
 				id = h.ID
@@ -31,16 +31,6 @@ func (w *world) recordsOn(n live.Node) (records []live.Host) {
 		id = records[0].ID
 	}
 	return slices.DeleteFunc(records, func(h live.Host) bool { return h.ID != id })
-}
-
-// trusts says whether what a key signed is believed. Few keys sign all, so each is asked about once.
-func (w *world) trusts(signer string) bool {
-	is, known := w.trusted[signer]
-	if !known {
-		is = w.h.Trusts(signer)
-		w.trusted[signer] = is
-	}
-	return is
 }
 
 // unnamed says whether nothing on a node says which host it is.
@@ -61,6 +51,7 @@ func (w *world) recognise() {
 		if n.records = w.recordsOn(n.Node); len(n.records) > 0 {
 			n.id = n.records[0].ID
 		}
+		n.seed = hash(cmp.Or(n.id, n.want.Name))
 		if n.gone {
 			gone = append(gone, n)
 		} else {

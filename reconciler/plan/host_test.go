@@ -26,7 +26,7 @@ func says(file, id, way string, ago time.Duration, signer string) live.File {
 
 // was is the first record, of a day ago, of a host that was reached as the Node of that name.
 func was(id, name string) []live.File {
-	return []live.File{says("host", id, wayTo(name), 24*time.Hour, "me")}
+	return []live.File{says("host", id, wayTo(name), 24*time.Hour, key)}
 }
 
 // hosts is a fleet in which each node has the files given for it; a node of which nothing is given has not answered yet.
@@ -41,15 +41,15 @@ func hosts(files map[string][]live.File, names ...string) live.Snapshot {
 	return s
 }
 
-// keyed is a history of a controller whose key is "me".
+// keyed is a history of a controller whose key is key.
 func keyed(head manifest.Set, gone ...manifest.Node) manifest.History {
 	h := history(head)
-	h.Key, h.Gone = "me", gone
+	h.Key, h.Gone = key, gone
 	return h
 }
 
 func TestOfNodesWithOneIdentityOneHasIt(t *testing.T) {
-	later := says("host-2", "i1", wayTo("n2"), time.Hour, "me")
+	later := says("host-2", "i1", wayTo("n2"), time.Hour, key)
 	for _, c := range []struct {
 		claim string
 		files map[string][]live.File
@@ -64,7 +64,7 @@ func TestOfNodesWithOneIdentityOneHasIt(t *testing.T) {
 		{"the host moved, and another took its place", map[string][]live.File{"n1": was("i3", "n1"), "n2": was("i1", "n1")}, ""},
 		{"what a stranger signed says nothing", map[string][]live.File{"n1": was("i1", "n1"), "n2": {says("host", "i1", wayTo("n1"), time.Hour, "root")}}, ""},
 		{"nor what nobody did", map[string][]live.File{"n1": was("i1", "n1"), "n2": {says("host", "i1", wayTo("n1"), time.Hour, "")}}, ""},
-		{"the first record names the host", map[string][]live.File{"n1": was("i1", "n1"), "n2": append(was("i2", "n2"), says("host-9", "i1", wayTo("n1"), time.Hour, "me"))}, ""},
+		{"the first record names the host", map[string][]live.File{"n1": was("i1", "n1"), "n2": append(was("i2", "n2"), says("host-9", "i1", wayTo("n1"), time.Hour, key))}, ""},
 	} {
 		plan := Make(keyed(commit(t, "a1", nodes("n1", "n2", "n3"))), hosts(c.files, "n1", "n2"), noon)
 		if got := strings.Join(sorted(plan.Held), " "); got != c.held {
@@ -81,7 +81,7 @@ func TestOfNodesWithOneIdentityOneHasIt(t *testing.T) {
 func TestANodeThatIsHeldSaysWhatToDo(t *testing.T) {
 	h := keyed(commit(t, "a1", nodes("n1", "n2")))
 	h.Cluster = "prod"
-	files := append(was("i1", "n1"), says("host-2", "i1", wayTo("n1"), time.Hour, "me"))
+	files := append(was("i1", "n1"), says("host-2", "i1", wayTo("n1"), time.Hour, key))
 	plan := Make(h, hosts(map[string][]live.File{"n1": files, "n2": files}, "n1", "n2"), noon)
 	for _, want := range []string{"identity of n1", "podman secret rm podkeep-prod-host podkeep-prod-host-2 on n2", "remove one of the two Nodes from Git"} {
 		if !strings.Contains(plan.Held["n2"], want) || !slices.Contains(plan.Notes, "n2 is held: "+plan.Held["n2"]) {
@@ -131,7 +131,7 @@ func TestOneThatLeftGitIsAHostOfHeadIfTheRecordsSaySo(t *testing.T) {
 func TestOneThatLeftGitWaitsUntilItIsKnownWhichHostItIs(t *testing.T) {
 	head := commit(t, "a1", nodes("n1", "n2"), deployment("web", 1, ""))
 	gone := commit(t, "z9", nodes("old")).Nodes[0]
-	fresh := []live.File{says("host", "i1", wayTo("n1"), time.Second, "me")}
+	fresh := []live.File{says("host", "i1", wayTo("n1"), time.Second, key)}
 	none := []live.File{}
 	for _, c := range []struct {
 		claim       string
@@ -146,7 +146,8 @@ func TestOneThatLeftGitWaitsUntilItIsKnownWhichHostItIs(t *testing.T) {
 	} {
 		have := hosts(map[string][]live.File{"n1": c.n1, "n2": c.n2, "old": c.old}, "n1", "n2", "old")
 		have.Nodes[2].Pods = []live.Pod{running(head, "web", 0)}
-		have.Nodes[1].Receipts = fleet(nil, promoted(head, "web"), "n1").Nodes[0].Receipts
+		have.Nodes[0].Receipts = fleet(nil, promoted(head, "web"), "n1").Nodes[0].Receipts
+		have.Nodes[1].Receipts = have.Nodes[0].Receipts
 		plan := Make(keyed(head, gone), have, noon)
 		runs := slices.ContainsFunc(plan.Actions, func(a Action) bool { return a.Verb == Run })
 		if drains := strings.Contains(c.note, "draining"); runs != drains || !strings.Contains(strings.Join(plan.Notes, "\n"), c.note) {
@@ -157,7 +158,7 @@ func TestOneThatLeftGitWaitsUntilItIsKnownWhichHostItIs(t *testing.T) {
 
 func TestWhatIsTrustedIsWrittenAnewWhereTheWayOrTheKeyIsAnother(t *testing.T) {
 	way, other := wayTo("n1"), wayTo("n9")
-	mine := live.FurtherHostFile(way, "me")
+	mine := live.FurtherHostFile(way, key)
 	day, hour := 24*time.Hour, time.Hour
 	for _, c := range []struct {
 		claim string
@@ -166,12 +167,12 @@ func TestWhatIsTrustedIsWrittenAnewWhereTheWayOrTheKeyIsAnother(t *testing.T) {
 	}{
 		{"as it was", was("i1", "n1"), ""},
 		{"another way", was("i1", "n9"), "put i1"},
-		{"and it is written", append(was("i1", "n9"), says(mine, "i1", way, hour, "me")), ""},
-		{"it came back to a way it had", append(was("i1", "n9"), says(mine, "i1", way, 2*day, "me")), "delete"},
+		{"and it is written", append(was("i1", "n9"), says(mine, "i1", way, hour, key)), ""},
+		{"it came back to a way it had", append(was("i1", "n9"), says(mine, "i1", way, 2*day, key)), "delete"},
 		{"another key that is trusted", []live.File{says("host", "i1", way, day, "them")}, "put i1"},
 		{"a stranger's", []live.File{says("host", "i1", way, day, "root")}, ""},
 		{"nobody's", []live.File{says("host", "i1", other, day, "")}, ""},
-		{"another way, by a clock that is behind", []live.File{says("host", "i1", other, -hour, "me")}, "put i1"},
+		{"another way, by a clock that is behind", []live.File{says("host", "i1", other, -hour, key)}, "put i1"},
 		{"two controllers know two ways", append(was("i1", "n1"), says("host-2", "i1", other, hour, "them")), ""},
 		{"none", []live.File{}, ""},
 	} {
@@ -236,7 +237,7 @@ func TestAClaimIsWhereItsHostIs(t *testing.T) {
 		head := commit(t, "a1", nodes("n1", "n2"), claiming)
 		have := hosts(c.files, "n1", "n2")
 		made := live.Receipt{App: manifest.ClaimID("default", "data"), Verb: live.Made, Gen: 1, Node: "n1", Host: c.host, Time: noon.Add(-time.Hour), Source: source}
-		made.File = made.Name("me")
+		made.File = made.Name(key)
 		have.Nodes[1].Receipts = []live.Receipt{made}
 		for i := range have.Nodes {
 			if have.Nodes[i].Name == c.at {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/rollout"
@@ -12,7 +13,7 @@ import (
 func (k *work) move() {
 	moving := len(k.extra)
 	for _, p := range k.kept {
-		if !p.moving || p.Stopping || !p.seen() || k.twinned(p) {
+		if !p.moving || p.aged || p.Stopping || !p.seen() || k.twinned(p) {
 			continue
 		}
 		why := p.node.Name + " is being drained"
@@ -35,15 +36,11 @@ func (k *work) move() {
 			}
 		}
 	}
+	k.renew(moving)
 }
 
 func (k *work) twinned(p *pod) bool {
-	for _, e := range k.extra {
-		if e.Rev == p.Rev && e.Slot == p.Slot {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(k.extra, func(e *pod) bool { return e.Rev == p.Rev && e.stands == p.stands })
 }
 
 // stopsBeforeMove says whether a pod must be stopped before its successor starts.

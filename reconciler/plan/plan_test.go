@@ -17,6 +17,9 @@ var noon = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
 
 const source = "git.example.com/fleet"
 
+// key is the controller's, and the one that signed what fleet and running make.
+const key = "ssh-ed25519 b3du"
+
 // deployment is the YAML of a Deployment of one container.
 func deployment(name string, replicas int, annotation string) string {
 	return fmt.Sprintf(`apiVersion: apps/v1
@@ -69,6 +72,9 @@ func fleet(pods map[string][]live.Pod, receipts []live.Receipt, names ...string)
 		if receipts[i].Source == "" {
 			receipts[i].Source = source
 		}
+		if receipts[i].Signer == "" {
+			receipts[i].Signer = key
+		}
 	}
 	for _, name := range names {
 		s.Nodes = append(s.Nodes, live.Node{
@@ -85,7 +91,7 @@ func running(set manifest.Set, name string, slot int) live.Pod {
 	return live.Pod{
 		Name: live.PodName("default", id, wl.Revision.Rev, slot), Cluster: "default", Source: source, App: id, Slot: slot,
 		Rev: wl.Revision.Rev, Gen: 1, Commit: set.Commit, Created: noon.Add(-time.Minute), Expect: []string{"app"}, Restart: "Always",
-		Containers: []live.Container{{Name: "app", State: live.Running, Started: noon.Add(-time.Minute)}},
+		Containers: []live.Container{{Name: "app", State: live.Running, Started: noon.Add(-time.Minute)}}, Birth: live.BirthOf(wl.Revision),
 	}
 }
 
@@ -280,7 +286,7 @@ func TestReceiptsOfAnotherSourceAreItsOwn(t *testing.T) {
 func TestAPlanReadsAsLines(t *testing.T) {
 	head := commit(t, "a1", nodes("n1", "n2"), deployment("web", 1, ""))
 	rev := live.ShortRev(find(head, manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}).Revision.Rev)
-	want := "*      put    receipt-web-g1-began-a91dd31e69e1 began: " + rev + " at a1\n"
+	want := "*      put    receipt-web-g1-began-668bc14c060e began: " + rev + " at a1\n"
 	if got := Make(history(head), fleet(nil, nil, "n1", "n2"), noon).String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
@@ -315,5 +321,30 @@ func BenchmarkMake(b *testing.B) {
 		if plan := Make(h, have, noon); len(plan.Actions) != 0 {
 			b.Fatal(plan)
 		}
+	}
+}
+
+func TestAFileOfSignersThatDoesNotLoadHoldsNothingUp(t *testing.T) {
+	with := func(id, signers string, names ...string) manifest.Set {
+		files := []manifest.Parsed{manifest.Parse("podkeep.signers", []byte(signers)), manifest.Parse("n.yaml", []byte(nodes("n1")))}
+		for _, name := range names {
+			files = append(files, manifest.Parse(name+".yaml", []byte(deployment(name, 1, ""))))
+		}
+		return manifest.Assemble(manifest.Info{Commit: id, Time: noon}, files)
+	}
+	was, head := with("a1", "", "web", "api"), with("b2", "nobody", "web")
+	h := history(head)
+	h.Line, h.Ancestor["a1"], h.Root = []manifest.Set{was}, true, false
+	have := fleet(map[string][]live.Pod{"n1": {running(was, "api", 0), running(was, "web", 0)}}, append(promoted(was, "web"), promoted(was, "api")...), "n1")
+	plan := Make(h, have, noon)
+	if !strings.Contains(plan.String(), "pruned: api left Git") || app(plan, "web").State != Converged {
+		t.Errorf("%s", plan)
+	}
+	if Deeper(h, have) {
+		t.Error("a deeper line is asked for, though the file is known")
+	}
+	h.Head, h.Line = with("b2", "nobody", "web", "api"), nil
+	if !Deeper(h, have) {
+		t.Error("no deeper line is asked for")
 	}
 }

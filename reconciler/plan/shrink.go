@@ -25,7 +25,7 @@ func (k *work) shrink() {
 	}
 	for _, p := range k.extra { // a twin goes with the pod it was to replace
 		for _, q := range k.kept {
-			if gone[q] && q.Rev == p.Rev && q.Slot == p.Slot {
+			if gone[q] && q.Rev == p.Rev && q.stands == p.stands {
 				k.stop(p, k.whyStop(p))
 			}
 		}

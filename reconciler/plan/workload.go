@@ -52,7 +52,7 @@ func (w *world) workload(wl *manifest.Workload) {
 }
 
 // pair sorts the pods into one for each slot, and twins: what a moved or a returned pod leaves twice in the fleet. The available one
-// counts, then the one that need not move, then the older, then the lower node name.
+// counts, then the one that need not move, then the older, then the lower node name. A pod that succeeds an aged one is its twin.
 func (k *work) pair() {
 	type slot struct {
 		rev string
@@ -62,8 +62,9 @@ func (k *work) pair() {
 	pods := append([]*pod(nil), k.pods[k.wl.ID]...)
 	sort.SliceStable(pods, func(i, j int) bool { return before(pods[i], pods[j]) })
 	spare := k.tally(pods)
+	succeed(pods, k.wl.Replicas)
 	for _, p := range pods {
-		key := slot{p.Rev, p.Slot}
+		key := slot{p.Rev, p.stands}
 		switch twin := seen[key]; {
 		case p.Stopping:
 			k.kept = append(k.kept, p)
@@ -79,9 +80,16 @@ func (k *work) pair() {
 			if p.available {
 				spare--
 			}
-			k.stop(p, fmt.Sprintf("slot %d of %s is kept on %s", p.Slot, live.ShortRev(p.Rev), twin.node.Name))
+			k.stop(p, whyTwin(p, twin))
 		}
 	}
+}
+
+func whyTwin(p, twin *pod) string {
+	if p.stands != twin.Slot {
+		return fmt.Sprintf("%s has taken the place of %s", twin.Name, p.Name)
+	}
+	return fmt.Sprintf("slot %d of %s is kept on %s", p.Slot, live.ShortRev(p.Rev), twin.node.Name)
 }
 
 // tally finds out how many pods may be started, and says how many available ones may be given up.
@@ -142,4 +150,9 @@ func (k *work) record() {
 		}
 		k.putReceipt(r)
 	}
+}
+
+func (w *world) transition(r live.Receipt) live.Transition {
+	r.Source = w.h.Source
+	return r.Transition()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/health"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/schedule"
 )
 
@@ -39,6 +40,7 @@ type node struct {
 	reach   reach
 	host    *schedule.Host // nil unless it answers and is in HEAD
 	begun   []begun
+	seed    uint64 // by which it is chosen to keep receipts
 }
 
 // silentSince is when the node was last heard, or when this controller began to listen.
@@ -50,8 +52,10 @@ type pod struct {
 	node      *node
 	verdict   health.Verdict
 	available bool
-	moving    bool   // its node is being drained, or the data of its claim is elsewhere
+	moving    bool   // its node is being drained, the data of its claim is elsewhere, or it is aged
 	stray     string // where the data of its claim is
+	aged      bool   // it is joined to networks in an older way, and nothing else moves it
+	stands    int    // the slot that it counts for: its own, or that of an aged pod which it succeeds
 }
 
 func (p *pod) seen() bool { return p.node.reach == answers }
@@ -67,13 +71,20 @@ type world struct {
 	hosts   []*schedule.Host
 	pods    map[manifest.ID][]*pod // of our source, on nodes that are not lost
 	alien   map[manifest.ID]string // workloads that another source keeps under our cluster's name
-	// receipts are each workload's, one of each name.
-	receipts map[manifest.ID][]live.Receipt
+	// receipts are each object's. pending says of which one it is that was not seen on enough nodes yet.
+	receipts map[manifest.ID]ledger.Ledger
+	pending  map[manifest.ID]string
+	noted    map[live.Transition]*noted
+	notedOf  map[manifest.ID][]*noted
+	keepers  []*node // that may keep receipts
+	fleet    int     // how many nodes HEAD has
+	retries  map[manifest.ID][]manifest.Decision
 	trusted  map[string]bool   // what is known of keys
 	called   map[string]string // nodes that left HEAD and are one that is here, by the name that they had
 	plan     Plan
 	claims   map[manifest.ID]*claim
 	rolling  int // workloads between two revisions
+	renewing int // workloads of which an aged pod is being replaced
 	lowest   *lateWave
 	pre      *barrier // the PreSync hooks that are not done
 }
@@ -81,8 +92,10 @@ type world struct {
 func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w := &world{
 		h: h, want: h.Want(), now: now, watched: have.Watched, pods: map[manifest.ID][]*pod{},
-		alien: map[manifest.ID]string{}, receipts: map[manifest.ID][]live.Receipt{},
-		claims: map[manifest.ID]*claim{}, trusted: map[string]bool{}, called: map[string]string{},
+		alien: map[manifest.ID]string{}, receipts: map[manifest.ID]ledger.Ledger{}, pending: map[manifest.ID]string{},
+		noted: map[live.Transition]*noted{}, notedOf: map[manifest.ID][]*noted{}, claims: map[manifest.ID]*claim{},
+		retries: map[manifest.ID][]manifest.Decision{},
+		called:  map[string]string{}, trusted: h.Trusted(),
 	}
 	w.addNodes(have)
 	w.recognise()
@@ -92,6 +105,12 @@ func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w.judgeSilence()
 	w.doubtGone()
 	w.addHosts()
+	w.judgeReceipts()
+	for _, d := range h.Decisions {
+		if d.Verb == "retry" {
+			w.retries[d.App] = append(w.retries[d.App], d)
+		}
+	}
 	w.addPods()
 	return w
 }
@@ -234,9 +253,12 @@ func (w *world) book(n *node, p live.Pod) {
 }
 
 func (w *world) judge(n *node, l live.Pod, wl *manifest.Workload) *pod {
-	p := &pod{Pod: l, node: n, verdict: health.Of(l, w.now), moving: n.evicts(wl)}
+	p := &pod{Pod: l, node: n, verdict: health.Of(l, w.now), moving: n.evicts(wl), stands: l.Slot}
 	if p.stray = w.strays(n, l, wl); p.stray != "" {
 		p.moving = true
+	}
+	if !p.moving && w.aged(l, wl) {
+		p.moving, p.aged = true, true
 	}
 	if n.reach != answers || !p.verdict.Ready() {
 		return p
@@ -250,30 +272,6 @@ func (w *world) judge(n *node, l live.Pod, wl *manifest.Workload) *pod {
 		p.verdict.Wake = since
 	}
 	return p
-}
-
-// addReceipts joins what all nodes hold: of two with one name the earlier counts. What another source wrote is its own.
-func (w *world) addReceipts() {
-	byName := map[string]live.Receipt{}
-	for _, n := range w.nodes {
-		for _, r := range n.Receipts {
-			if r.Source != w.h.Source && !w.h.Adopt {
-				w.alien[r.App] = r.Source
-				continue
-			}
-			if r.App.Kind != nodeKind {
-				r.Node = w.nowCalled(r.Node)
-			}
-			name := r.Name("")
-			if old, ok := byName[name]; !ok || r.Time.Before(old.Time) || r.Time.Equal(old.Time) && r.Rev < old.Rev {
-				byName[name] = r
-			}
-		}
-	}
-	for _, name := range sorted(byName) {
-		r := byName[name]
-		w.receipts[r.App] = append(w.receipts[r.App], r)
-	}
 }
 
 // wake asks to be woken at t, unless it is zero.

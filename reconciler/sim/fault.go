@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,11 @@ func (s *Sim) fault(verb string, args []string) (bool, error) {
 	case "return":
 		s.world.Return(node)
 	case "reboot":
-		s.world.Reboot(node)
+		podman := 4
+		if slices.Contains(args[1:], "podman=5") {
+			podman = 5
+		}
+		s.world.Reboot(node, podman)
 	case "wipe", "replace":
 		s.world.Wipe(node)
 	case "address":

@@ -410,7 +410,7 @@ func available(p live.Pod, minReady time.Duration, now time.Time) bool {
 		return false
 	}
 	for _, c := range p.Containers {
-		if slices.Contains(p.Init, live.Init{Name: c.Name}) && c.State == live.Exited && c.Exit == 0 {
+		if slices.Contains(p.Init, live.Init{Name: c.Name}) && c.Ended() && c.Exit == 0 {
 			continue
 		}
 		up := now.Sub(c.Started)

@@ -83,7 +83,7 @@ func (g *generator) line() {
 	case 13, 14:
 		g.say("%s %s", g.pick("partition", "die", "wipe"), node)
 	case 15, 16:
-		g.say("%s %s", g.pick("heal", "return", "reboot"), node)
+		g.say(g.pick("heal %s", "return %s", "reboot %s", "reboot %s podman=5"), node)
 	case 17:
 		g.say("skew %s %ds", node, g.dice.IntN(600)-300)
 	case 18:

@@ -12,7 +12,7 @@
 //	checkout ID                  the branch goes to ID; what is not behind it stays, for pin
 //	stale|fresh                  the controller does not fetch for now, or does again (and follows the branch)
 //	pin ID                       the controller's branch is another one, at ID
-//	decide VERB NAME             a person's decision in Git notes
+//	decide VERB NAME [DURATION]  a person's decision in Git notes, whose clock is ahead by so much
 //	pass                         one pass of the controller
 //	settle [DURATION]            passes, with the clock going to each Wake and event, until nothing is waited for (or so
 //	                             long)
@@ -20,7 +20,8 @@
 //	kill [after N]               the controller dies, now or right after its N-th write from here, and another starts
 //	on NAME COMMAND              pass, settle, kill, stale, fresh by another controller of the same cluster
 //	partition|heal NODE          the network goes, comes back
-//	die|return|reboot|wipe NODE  the power goes, comes back, both at once; the disk is emptied
+//	die|return|wipe NODE         the power goes, comes back; the disk is emptied
+//	reboot NODE [podman=5]       the power goes and comes back at once; Podman 5 shows what ran as exited
 //	replace HOST                 another machine takes its place (as wipe)
 //	address NAME HOST            at=NAME leads to HOST from now on; to no host if there is none of that name
 //	clone FROM TO                a host is given a copy of another's disk

@@ -2,7 +2,7 @@
 // or a directory, is behind Tree; which files count, and how far a symbolic link may lead, is decided here and
 // is therefore the same for every source.
 //
-// Manifests are files named *.yaml, *.yml or *.json. What begins with a dot is skipped, file or directory. A symbolic link
+// Manifests are files named *.yaml, *.yml or *.json; beside them podkeep.signers is read, where it stands at the path itself. What begins with a dot is skipped, file or directory. A symbolic link
 // is followed inside the path, and what it leads to is loaded once; one that leads out of the path is a
 // Problem. So is a submodule, and a file of more than MaxFile bytes.
 package files
@@ -140,16 +140,22 @@ func (w *walk) entry(as, real string, e Entry, depth int) error {
 		w.links = append(w.links, link{as, real, depth})
 	case e.Kind == Module:
 		w.problem(as, "is a submodule, which is not read: keep manifests in this repository, or give the path that holds them")
-	case e.Kind == Other && IsManifest(e.Name):
+	case e.Kind == Other && w.reads(as):
 		w.problem(as, "is not a file")
-	case e.Kind == Regular && IsManifest(e.Name):
+	case e.Kind == Regular && w.reads(as):
 		w.file(as, real, e)
 	}
 	return nil
 }
 
+// reads says whether a file of that name is read.
+func (w *walk) reads(as string) bool { return IsManifest(as) || w.isSigners(as) }
+
+func (w *walk) isSigners(as string) bool { return as == path.Join(w.root, manifest.SignersFile) }
+
+// file takes in a file once; the signers' is none of the others, whatever it is a link to.
 func (w *walk) file(as, real string, e Entry) {
-	if w.taken[real] {
+	if w.taken[real] && !w.isSigners(as) {
 		return
 	}
 	w.taken[real] = true
@@ -170,7 +176,7 @@ func (w *walk) follow(l link) error {
 	switch {
 	case e.Kind == Dir:
 		return w.dir(l.as, real, l.depth+1)
-	case e.Kind == Regular && IsManifest(l.as):
+	case e.Kind == Regular && w.reads(l.as):
 		w.file(l.as, real, e)
 	}
 	return nil
@@ -276,7 +282,7 @@ func Problem(file, text string) manifest.Problem {
 	return manifest.Problem{Origin: manifest.Origin{File: file, Line: 1}, Text: text}
 }
 
-// IsManifest says whether a file of this name is read.
+// IsManifest says whether a file of this name is read wherever it stands.
 func IsManifest(name string) bool {
 	switch path.Ext(name) {
 	case ".yaml", ".yml", ".json":

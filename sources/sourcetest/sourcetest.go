@@ -53,6 +53,7 @@ var contract = []struct {
 	{"a commit that never was is gone", gone},
 	{"a broken file is a problem and stops no neighbour", broken},
 	{"manifests are read in any directory, and nothing else is", onlyManifests},
+	{"signers are read at the path itself, and break nothing else", signers},
 	{"a link is followed inside and refused when it leads out", links},
 	{"a file of more than 4 MiB is a problem", large},
 	{"windows line ends and a byte order mark do no harm", windows},
@@ -61,6 +62,7 @@ var contract = []struct {
 	{"watch ends with its context", ends},
 	{"a place that breaks is an error beside the last head, and comes back", breaks},
 	{"a name is the same when opened again", named},
+	{"who has a past knows what was taken out and came anew", renews},
 }
 
 // ConfigMap is a manifest that is valid by itself.
@@ -189,6 +191,29 @@ func onlyManifests(t *testing.T, f Fixture) {
 	equal(t, []string{"a.yaml", "x/b.yml", "y/c.json"}, set.Files)
 	equal(t, 0, len(set.Problems))
 	equal(t, []string{"a=1", "b=2", "c=3"}, Values(set))
+}
+
+// signer is a line of podkeep.signers.
+const signer = "anna ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c\n"
+
+func signers(t *testing.T, f Fixture) {
+	key := strings.TrimPrefix(strings.TrimSpace(signer), "anna ")
+	f.Write(t, map[string]string{"a.yaml": ConfigMap("a", "1"), "podkeep.signers": signer, "deep/podkeep.signers": "no key at all"})
+	s := f.Open(t)
+	set := Load(t, s, Head(t, s))
+	equal(t, []string{key}, set.Signers)
+	equal(t, []string{"a.yaml"}, set.Files)
+	equal(t, 0, len(set.Problems))
+	for _, wrong := range []string{"no key at all", strings.Repeat("#", 5<<20), "-> ../podkeep.signers"} {
+		f.Write(t, map[string]string{"a.yaml": ConfigMap("a", "1"), "podkeep.signers": wrong})
+		set = Load(t, s, Head(t, s))
+		equal(t, []string{"podkeep.signers"}, problemFiles(set))
+		equal(t, []string{"a=1"}, Values(set))
+		h := manifest.History{Head: set, Line: []manifest.Set{Load(t, s, set.Parent)}}
+		equal(t, []string{key}, h.Signers())
+		f.Write(t, map[string]string{"a.yaml": ConfigMap("a", "1"), "podkeep.signers": "-> keys.yaml", "keys.yaml": signer})
+		equal(t, []string{key}, Load(t, s, Head(t, s)).Signers)
+	}
 }
 
 func links(t *testing.T, f Fixture) {
@@ -332,4 +357,26 @@ func named(t *testing.T, f Fixture) {
 	if one.Name() == "" || strings.ContainsAny(one.Name(), "@ ") {
 		t.Fatalf("name %q", one.Name())
 	}
+}
+
+func renews(t *testing.T, f Fixture) {
+	a, b := map[string]string{"a.yaml": ConfigMap("a", "1"), "b.yaml": ConfigMap("b", "1")}, map[string]string{"b.yaml": ConfigMap("b", "2")}
+	f.Write(t, a)
+	s := f.Open(t)
+	past, ok := s.(sources.Historian)
+	if !ok {
+		t.Skip("it has none")
+	}
+	first := Head(t, s)
+	f.Write(t, b)
+	without := Head(t, s)
+	f.Write(t, a)
+	again := Head(t, s)
+	id := func(name string) manifest.ID { return manifest.ID{Kind: "ConfigMap", Namespace: "default", Name: name} }
+	all := []string{first, without, again, f.Missing(), "nonsense", ""}
+	got, err := past.Renewed(t.Context(), again, map[manifest.ID][]string{id("a"): all, id("b"): all, id("c"): all})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, map[manifest.ID][]string{id("a"): {first, without}}, got)
 }
