@@ -16,8 +16,11 @@ type Host struct {
 
 // ParseHost reads a record. ok is false when the File is none.
 func ParseHost(f File) (h Host, ok bool) {
+	if f.Labels[LabelHost] == "" || f.Labels[LabelReceipt] != "" {
+		return Host{}, false
+	}
 	at, err := time.Parse(time.RFC3339Nano, f.Labels[LabelTime])
-	if f.Labels[LabelHost] == "" || f.Labels[LabelReceipt] != "" || err != nil {
+	if err != nil {
 		return Host{}, false
 	}
 	return Host{

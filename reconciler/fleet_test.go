@@ -59,7 +59,7 @@ func TestWhatBecameOfEachNode(t *testing.T) {
 	}
 }
 
-// A Node that thinking let go is not looked at again, nor shown, until Git has held it once more.
+// A Node that thinking let go is not looked at, nor shown, as long as thinking says so and Git has not held it once more.
 func TestANodeThatIsLetGoIsNotLookedAtAgain(t *testing.T) {
 	b := newBed("n1", "n2")
 	both, one := b.shelf.sets["c1"].Nodes, fleetOf("n1")
@@ -87,7 +87,9 @@ func TestANodeThatIsLetGoIsNotLookedAtAgain(t *testing.T) {
 	}{
 		{"c2", nil, []string{"n1", "n2"}, 2},
 		{"c2", []string{"n2"}, []string{"n1", "n2"}, 1},
+		{"c2", []string{"n2"}, []string{"n1"}, 1},
 		{"c2", nil, []string{"n1"}, 1},
+		{"c2", []string{"n2"}, []string{"n1", "n2"}, 1},
 		{"c4", nil, []string{"n1", "n2"}, 2},
 	} {
 		b.shelf.head, departed = step.head, step.departed

@@ -60,8 +60,9 @@ func (r *Reconciler) compose(ctx context.Context, c care) Pass {
 	return p
 }
 
-// letGo remembers which of the Nodes that left HEAD need not be looked at any more. Whatever says so would say it again.
+// letGo remembers which of the Nodes that left HEAD need not be looked at in the next pass.
 func (r *Reconciler) letGo(gone []manifest.Node, departed []string) {
+	clear(r.gone)
 	for _, n := range gone {
 		if slices.Contains(departed, n.Name) {
 			r.gone[n.Name] = n.Commit

@@ -92,7 +92,7 @@ type Reconciler struct {
 	reader  reader
 	reading reading
 	hosts   map[string]*worker
-	gone    map[string]string // Nodes that left HEAD and are not looked at any more, with the last commit that held each
+	gone    map[string]string // Nodes that left HEAD and need not be looked at, with the last commit that held each
 	leaving map[string]bool   // Nodes that left HEAD
 	awake   stopwatch
 	voice   voice

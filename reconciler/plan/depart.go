@@ -12,37 +12,60 @@ const nodeKind = "Node"
 // A Node that left HEAD is forgotten when its host was seen without a pod of ours and nothing of ours is left there: then it is written down, on
 // the nodes of HEAD, that it is done. From there on it may be switched off, and nobody looks for it.
 
-// depart takes the nodes that are done out of the world, and clears away who they were. An identity stays with a claim's volume.
+// depart takes the nodes that are done out of the world, and clears away who they were. One that has pods of ours again is not done.
 func (w *world) depart() {
 	w.nodes = slices.DeleteFunc(w.nodes, func(n *node) bool {
-		if !n.gone || !w.isDone(n) {
+		done := w.done(n.want)
+		if !n.gone || done == nil || w.occupied(n) {
 			return false
 		}
-		left := 0
-		for _, f := range n.Files {
-			if _, is := live.ParseHost(f); is && w.ours(f.Labels[live.LabelSource]) && n.answersNow() && len(n.Volumes) == 0 {
-				w.drop(n, f.Name, n.Name+" left Git and is done")
-				left++
-			}
+		if !w.mayForget(n, done.Host) {
+			w.departs(n.Name)
+			return true
 		}
-		if left == 0 {
-			w.plan.Departed = append(w.plan.Departed, n.Name)
+		for _, r := range n.records {
+			w.drop(n, r.File, n.Name+" left Git and is done")
 		}
 		return true
 	})
 }
 
-func (n *node) answersNow() bool { return n.Known && n.Silent == 0 }
-
-// isDone says whether it is written down that the node was seen empty after the last commit that held it.
-func (w *world) isDone(n *node) bool {
-	return slices.ContainsFunc(w.receipts[nodeID(n)], func(r live.Receipt) bool {
-		return r.Verb == live.Done && r.Node == n.want.FormerName() && r.Steps == n.want.Commit
-	})
+// mayForget says whether the identity of a host that is done can go, and is there to go. It stays with a claim's volume, and where it is
+// another one by now, or where anything else of ours is: somebody uses the host again.
+func (w *world) mayForget(n *node, host string) bool {
+	other := func(f live.File) bool {
+		_, is := live.ParseHost(f)
+		return !is
+	}
+	return n.Known && n.Silent == 0 && n.id != "" && n.id == host &&
+		len(n.Pods)+len(n.Receipts)+len(n.Volumes) == 0 && !slices.ContainsFunc(n.Files, other)
 }
 
-// nodeID is whose receipts those of a node are: of the name that it had in Git.
-func nodeID(n *node) manifest.ID { return manifest.ID{Kind: nodeKind, Name: n.want.RealName()} }
+func (w *world) departs(name string) { w.plan.Departed = append(w.plan.Departed, name) }
+
+// done is where it is written down that the Node's host was seen empty after the last commit that held it, or nil.
+func (w *world) done(n manifest.Node) *live.Receipt {
+	for i, r := range w.receipts[nodeID(n)] {
+		if r.Verb == live.Done && r.Node == n.FormerName() && r.Steps == n.Commit {
+			return &w.receipts[nodeID(n)][i]
+		}
+	}
+	return nil
+}
+
+// nodeID is whose receipts those of a Node are: of the name that it had in Git.
+func nodeID(n manifest.Node) manifest.ID { return manifest.ID{Kind: nodeKind, Name: n.RealName()} }
+
+// stayAway says which of the Nodes that nobody looked at this time need not be looked at the next time either: what let them go is there still.
+func (w *world) stayAway(have live.Snapshot) {
+	for _, g := range w.h.Gone {
+		seen := slices.ContainsFunc(have.Nodes, func(n live.Node) bool { return n.Name == g.Name })
+		known := func(n *node) bool { return !n.gone && n.wasReached(g.Way()) }
+		if !seen && (w.done(g) != nil || slices.ContainsFunc(w.nodes, known)) {
+			w.departs(g.Name)
+		}
+	}
+}
 
 // clearGone empties the hosts that left HEAD, and writes down which are done.
 func (w *world) clearGone() {
@@ -81,11 +104,23 @@ func (w *world) clearOne(n *node) {
 		}
 	}
 	if left == 0 {
-		w.putReceipt(live.Receipt{
-			App: nodeID(n), Verb: live.Done, Gen: w.receipts[nodeID(n)].Gen() + 1, Host: n.id, Node: n.want.FormerName(), Steps: n.want.Commit, Time: w.now,
-			Why: n.Name + " left Git and was seen empty",
-		})
+		for i, place := range append([]manifest.Node{n.want}, w.before(n)...) {
+			w.putReceipt(live.Receipt{
+				App: nodeID(n.want), Verb: live.Done, Gen: w.receipts[nodeID(n.want)].Gen() + 1 + i, Host: n.id, Node: place.FormerName(), Steps: place.Commit,
+				Time: w.now, Why: place.Name + " left Git and was seen empty",
+			})
+		}
 	}
+}
+
+// before are the other ways by which the same Node led to the same host before it left.
+func (w *world) before(n *node) (places []manifest.Node) {
+	for _, g := range w.h.Gone {
+		if g.RealName() == n.want.RealName() && g.Name != n.Name && n.wasReached(g.Way()) && w.lookup(g.Name) == nil && w.done(g) == nil {
+			places = append(places, g)
+		}
+	}
+	return places
 }
 
 // elsewhere says whether a receipt was seen on two nodes of HEAD, or on the only one, or says nothing that counts.

@@ -17,7 +17,7 @@ func left(t *testing.T, name string) manifest.Node { return commit(t, "z9", node
 
 // doneAt says that a Node was seen empty after the commit.
 func doneAt(n manifest.Node, commit string) live.Receipt {
-	r := live.Receipt{App: manifest.ID{Kind: "Node", Name: n.Name}, Verb: live.Done, Gen: 1, Node: n.FormerName(), Steps: commit, Time: noon.Add(-time.Hour), Source: source, Signer: key}
+	r := live.Receipt{App: manifest.ID{Kind: "Node", Name: n.Name}, Verb: live.Done, Gen: 1, Node: n.FormerName(), Host: "i3", Steps: commit, Time: noon.Add(-time.Hour), Source: source, Signer: key}
 	r.File = r.Name(key)
 	return r
 }
@@ -68,6 +68,14 @@ func TestAHostThatLeftGitIsClearedInSteps(t *testing.T) {
 			both(s, append(web, doneAt(left(t, "old"), "z9")))
 			s.Nodes[2].Volumes = []string{"default/data"}
 		}, nil, "old"},
+		{"one on which a pod is again is not done", func(s *live.Snapshot) {
+			both(s, append(web, doneAt(left(t, "old"), "z9")))
+			s.Nodes[2].Pods = []live.Pod{running(head, "web", 1)}
+		}, []string{"old stop " + running(head, "web", 1).Name}, ""},
+		{"nor does one go that is another's by now", func(s *live.Snapshot) {
+			both(s, append(web, doneAt(left(t, "old"), "z9")))
+			s.Nodes[2].Files = was("i4", "old")
+		}, nil, "old"},
 		{"one that is switched off before that is done too", func(s *live.Snapshot) {
 			both(s, append(web, doneAt(left(t, "old"), "z9")))
 			s.Nodes[2].Silent = time.Hour
@@ -82,7 +90,7 @@ func TestAHostThatLeftGitIsClearedInSteps(t *testing.T) {
 		}
 		c.change(&have)
 		h := keyed(head, left(t, "old"))
-		if strings.HasPrefix(c.claim, "nor") {
+		if strings.HasPrefix(c.claim, "nor while a file") {
 			h.Head = manifest.Assemble(manifest.Info{Commit: "a1", Time: noon}, []manifest.Parsed{
 				manifest.Parse("f0.yaml", []byte(nodes("n1", "n2"))), manifest.Parse("f1.yaml", []byte(deployment("web", 1, ""))), manifest.Parse("f2.yaml", []byte("kind: [")),
 			})

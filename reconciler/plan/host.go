@@ -14,15 +14,6 @@ import (
 // Which host a Node is, neither its name says nor the way to it: either may be another tomorrow. It is what the records on the host say
 // (live.Host), if somebody signed them who is trusted.
 
-// identity is which host a node is, empty when that is not known, and the way to it in the newest record.
-func (w *world) identity(n live.Node) (id, way string) {
-	records := w.recordsOn(n)
-	if len(records) == 0 {
-		return "", ""
-	}
-	return records[0].ID, records[0].Way
-}
-
 // recordsOn are the trusted records of a node's identity, the newest first. Which identity, the first that was ever written says; when
 // that is trusted no more, the newest.
 func (w *world) recordsOn(n live.Node) (records []live.Host) {
@@ -57,8 +48,9 @@ func (n *node) wasReached(way string) bool {
 func (w *world) recognise() {
 	var head, gone []*node
 	for _, n := range w.nodes {
-		n.records = w.recordsOn(n.Node)
-		n.id, _ = w.identity(n.Node)
+		if n.records = w.recordsOn(n.Node); len(n.records) > 0 {
+			n.id = n.records[0].ID
+		}
 		n.seed = hash(cmp.Or(n.id, n.want.Name))
 		if n.gone {
 			gone = append(gone, n)
@@ -158,7 +150,7 @@ func sameHost(n *node, hosts []*node) *node {
 func (w *world) joins(n, as *node) {
 	w.called[n.Name] = as.Name
 	if n.Known || n.Silent >= n.grace() {
-		w.plan.Departed = append(w.plan.Departed, n.Name)
+		w.departs(n.Name)
 	}
 }
 
@@ -192,6 +184,15 @@ func (w *world) mayBe(n *node) string {
 		}
 	}
 	return ""
+}
+
+// doubtGone leaves alone what left HEAD and may be in it.
+func (w *world) doubtGone() {
+	for _, n := range w.nodes {
+		if n.maybe = w.mayBe(n); n.unsure != "" && n.reach == answers {
+			n.reach = silent
+		}
+	}
 }
 
 // nowCalled is the name now of what was called so.

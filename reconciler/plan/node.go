@@ -33,11 +33,6 @@ func (w *world) judgeSilence() {
 				n.Name, round(n.Silent), since.Add(grace).UTC().Format(time.TimeOnly), n.why()))
 		}
 	}
-	for _, n := range w.nodes {
-		if n.maybe = w.mayBe(n); n.unsure != "" && n.reach == answers {
-			n.reach = silent
-		}
-	}
 	if len(held) > 0 {
 		w.note(fmt.Sprintf("%s fell silent together: nothing is moved until they are back or cordoned", strings.Join(held, ", ")))
 	}

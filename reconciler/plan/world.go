@@ -104,7 +104,9 @@ func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w.recognise()
 	w.addReceipts()
 	w.depart()
+	w.stayAway(have)
 	w.judgeSilence()
+	w.doubtGone()
 	w.addHosts()
 	w.judgeReceipts()
 	for _, d := range h.Decisions {

@@ -469,7 +469,7 @@ func (j judge) part() *fake.World {
 
 // signed is the action with its controller's signature, for the host that it is meant for.
 func (j judge) signed(w *fake.World, a plan.Action) plan.Action {
-	host := append(live.HostsOf(w.Truth(a.Node, cluster).Files), "")[0]
+	host := append(live.HostsOf(w.Truth(j.host(a.Node), cluster).Files), "")[0]
 	return reconciler.Options{Key: j.s.keys[j.c.key]}.Signed(a, host)
 }
 
