@@ -66,11 +66,13 @@ func (r Revision) checkForm(c *check, spec string) {
 	case len(text) > MaxUnpacked:
 		c.refuse(r.longest(spec), "with it what a pod is made of has more than %d MiB; %s", MaxUnpacked>>20, shorten)
 	case size > MaxPacked:
-		c.refuse(r.longest(spec), "with it what a pod is made of takes %d KiB of a label on hosts, compressed, and there is room for %d; %s", size>>10, MaxPacked>>10, shorten)
+		c.refuse(r.longest(spec), "with it what a pod is made of takes %d KiB of a label on hosts, compressed, and there is room for %d; %s",
+			size>>10, MaxPacked>>10, shorten)
 	}
 }
 
-const shorten = "mount what is long as a volume, since the content of files is no part of that, and of a ConfigMap with many keys only those that are needed, with items"
+const shorten = "mount what is long as a volume, since the content of files is no part of that, and of a ConfigMap with many keys " +
+	"only those that are needed, with items"
 
 // longest is the path of the field that takes most of the form.
 func (r Revision) longest(spec string) (path string) {

@@ -62,12 +62,12 @@ func parseSigners(file string, data []byte) Parsed {
 func parseSigner(line string) (key, why string) {
 	const form = `write "NAME ssh-ed25519 AAAA…", as ssh-keygen(1) says of allowed signers`
 	words := wordsOf(line)
-	at := slices.IndexFunc(words, isKeyType)
+	at := 1 + slices.IndexFunc(words[1:], isKeyType)
 	switch {
-	case at < 0:
-		return "", "names no type of key; " + form
-	case at == 0:
+	case at == 0 && isKeyType(words[0]):
 		return "", "the principals are missing: say first whose key it is; " + form
+	case at == 0:
+		return "", "names no type of key; " + form
 	case at > 2:
 		return "", "has more than principals and options before the key; write neither with spaces, or quote them"
 	case at == 2:
@@ -90,7 +90,7 @@ func parseSigner(line string) (key, why string) {
 
 // isKeyType says whether a word is the name of a type of key.
 func isKeyType(word string) bool {
-	return slices.ContainsFunc([]string{"ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "rsa-sha2-"}, func(head string) bool {
+	return slices.ContainsFunc([]string{"ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"}, func(head string) bool {
 		return strings.HasPrefix(word, head) && strings.Trim(word, "abcdefghijklmnopqrstuvwxyz0123456789-@.") == ""
 	})
 }
@@ -101,13 +101,14 @@ func signerOptions(text string) (why string) {
 		name, value, _ := strings.Cut(option, "=")
 		switch strings.ToLower(name) {
 		case "namespaces":
-			if !slices.Contains(strings.Split(strings.Trim(value, `"`), ","), "podkeep") {
-				return "namespaces does not name podkeep; add it, or remove the line"
+			if !slices.Contains(strings.Split(strings.Trim(value, `"`), ","), "podkeep") || strings.Contains(value, "!") {
+				return "namespaces does not name podkeep as it is; add it, or remove the line"
 			}
 		case "cert-authority":
 			return "cert-authority is not supported: write the keys themselves, a line each"
 		case "valid-after", "valid-before":
-			return strings.ToLower(name) + " is not supported, since a clock would decide what is trusted; remove it, and remove the line when the key is not to be trusted any more"
+			return strings.ToLower(name) + " is not supported, since a clock would decide what is trusted; remove it, " +
+				"and remove the line when the key is not to be trusted any more"
 		default:
 			return "has an option that is not supported; of those before the key only namespaces is"
 		}

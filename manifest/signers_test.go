@@ -28,7 +28,7 @@ func TestSignersAreReadAsSSHKeygenReadsThem(t *testing.T) {
 	for _, text := range []string{
 		a + "\n", // without principals: refused below
 		"# who deploys\n\nanna@example.com " + a + " anna's laptop\r\n\tbert,carl  namespaces=\"git,podkeep\" " + b + "\n\"some body\" Namespaces=podkeep " + c,
-		"\ufeffx " + a + "\nx " + b + "\nx " + c + "\nx " + a + "\n",
+		"\ufeffssh-admin " + a + "\nx " + b + "\nx " + c + "\nx " + a + "\n",
 	} {
 		s := signed("a1", text)
 		if text == a+"\n" {
@@ -62,6 +62,7 @@ func TestASignerThatCannotBeHonouredIsRefusedByLine(t *testing.T) {
 		{"no base64", "a ssh-ed25519 " + body[:20] + "!" + body[21:], "the key is not one"},
 		{"an authority", "a cert-authority " + key, "cert-authority is not supported"},
 		{"another namespace", "a namespaces=\"git,file\" " + key, "namespaces does not name podkeep"},
+		{"a namespace that is shut out", "a namespaces=\"podkeep,!podkeep\" " + key, "namespaces does not name podkeep"},
 		{"an end", "a namespaces=\"podkeep\",valid-before=\"20300101\" " + key, "valid-before is not supported, since a clock"},
 		{"a beginning", "a VALID-AFTER=20200101 " + key, "valid-after is not supported"},
 		{"an unknown option", "a hunter2 " + key, "has an option that is not supported"},

@@ -13,7 +13,7 @@ import (
 func (k *work) move() {
 	moving := len(k.extra)
 	for _, p := range k.kept {
-		if !p.moving || p.aged || p.Stopping || !p.seen() || k.twinned(p) {
+		if !p.moving || p.unfit != "" || p.Stopping || !p.seen() || k.twinned(p) {
 			continue
 		}
 		why := p.node.Name + " is being drained"

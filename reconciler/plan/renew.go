@@ -11,21 +11,22 @@ import (
 	"github.com/podkeep/podkeep/reconciler/schedule"
 )
 
-const olderWay = "is joined to networks in an older way"
-
-// aged says whether a pod is joined to networks in an older way than those that are born now. What runs to its end runs on.
-func (w *world) aged(p live.Pod, wl *manifest.Workload) bool {
+// unfit says why a pod is to be replaced though it may well be where it is: it is joined to networks in an older way than those that are
+// born now. What runs to its end runs on.
+func (w *world) unfit(p live.Pod, wl *manifest.Workload) string {
 	if wl == nil || wl.Job != nil || p.Restart == "Never" || p.Restart == "OnFailure" || p.Birth.Network >= manifest.NetworkLayout {
-		return false
+		return ""
 	}
-	f, ok := w.form(p.App, p.Rev)
-	return ok && !f.Spec.HostNetwork
+	if f, ok := w.form(p.App, p.Rev); !ok || f.Spec.HostNetwork {
+		return ""
+	}
+	return "is joined to networks in an older way"
 }
 
-// succeed lets each pod that a revision has too many stand for an aged one. It has another slot: the pod that it succeeds may be on the
+// succeed lets each pod that a revision has too many stand for an unfit one. It has another slot: the pod that it succeeds may be on the
 // same node, and have the name that goes with its own. pods are in the order in which they count.
 func succeed(pods []*pod, replicas int) {
-	aged, fresh, slots := map[string][]*pod{}, map[string][]*pod{}, map[string]map[int]int{}
+	unfit, fresh, slots := map[string][]*pod{}, map[string][]*pod{}, map[string]map[int]int{}
 	for _, p := range pods {
 		if p.Stopping {
 			continue
@@ -34,13 +35,13 @@ func succeed(pods []*pod, replicas int) {
 			slots[p.Rev] = map[int]int{}
 		}
 		slots[p.Rev][p.Slot]++
-		if p.aged {
-			aged[p.Rev] = append(aged[p.Rev], p)
+		if p.unfit != "" {
+			unfit[p.Rev] = append(unfit[p.Rev], p)
 		} else {
 			fresh[p.Rev] = append(fresh[p.Rev], p)
 		}
 	}
-	for rev, old := range aged {
+	for rev, old := range unfit {
 		surplus, free := len(slots[rev])-replicas, len(old)
 		for i := len(fresh[rev]) - 1; i >= 0 && surplus > 0 && free > 0; i-- {
 			if p := fresh[rev][i]; slots[rev][p.Slot] == 1 && !p.moving {
@@ -52,27 +53,30 @@ func succeed(pods []*pod, replicas int) {
 	}
 }
 
-// renew replaces aged pods as if their node were drained, once the workload is at rest: a successor comes first, unless there is no place
+// renew replaces unfit pods as if their node were drained, once the workload is at rest: a successor comes first, unless there is no place
 // for one beside them.
 func (k *work) renew(moving int) {
+	if !slices.ContainsFunc(k.kept, func(p *pod) bool { return p.unfit != "" }) {
+		return
+	}
 	first, _ := k.stopsFirst()
 	first = first || k.stopsBeforeMove()
 	used := k.slots()
-	begun := moving > 0 || slices.ContainsFunc(k.kept, func(p *pod) bool { return p.aged && p.Stopping })
+	begun := moving > 0 || slices.ContainsFunc(k.kept, func(p *pod) bool { return p.unfit != "" && p.Stopping })
 	for _, p := range k.kept {
-		if !p.aged || p.Stopping || !p.seen() || !k.rests(p.Rev) {
+		if p.unfit == "" || p.Stopping || !p.seen() || !k.rests(p.Rev) {
 			continue
 		}
+		why := p.Name + " " + p.unfit
 		if k.twinned(p) {
-			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s %s, and goes once its successor is available", p.Name, olderWay))
+			k.app.Waits = append(k.app.Waits, why+", and goes once its successor is available")
 			continue
 		}
 		if !begun && k.rolling+k.renewing >= maxRolling {
-			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s %s, and stays until fewer than %d workloads are changing", p.Name, olderWay, maxRolling))
+			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s, and stays until fewer than %d workloads are changing", why, maxRolling))
 			return
 		}
-		slot := lowest(used[p.Rev])
-		switch why := p.Name + " " + olderWay; {
+		switch slot := lowest(used[p.Rev]); {
 		case first || k.spare() > 0 && !k.fitsBeside(p, slot):
 			begun = k.makeWay(p, why) || begun
 		case moving < max(1, k.wl.Strategy.MaxSurge) && k.room > 0 && k.create(p.Rev, p.Gen, slot, why):
@@ -113,7 +117,7 @@ func lowest(used map[int]bool) (slot int) {
 	return slot
 }
 
-// makeWay stops an aged pod if it can be spared, and its successor will have a place. One may always be away, as in a rollout that stops
+// makeWay stops an unfit pod if it can be spared, and its successor will have a place. One may always be away, as in a rollout that stops
 // first; with Recreate no more than one, for nobody asked for another revision.
 func (k *work) makeWay(p *pod, why string) bool {
 	away := max(1, k.wl.Strategy.MaxUnavailable)
@@ -121,7 +125,7 @@ func (k *work) makeWay(p *pod, why string) bool {
 		away = 1
 	}
 	spare := k.spare() + k.floor() - (k.wl.Replicas - away)
-	if p.available && spare <= 0 || !k.fitsAfter(p) {
+	if p.available && spare <= 0 || !k.fitsAfter(p, why) {
 		return false
 	}
 	k.stop(p, why)
@@ -132,7 +136,7 @@ func (k *work) makeWay(p *pod, why string) bool {
 // leavesFirst is the pod of the revision that has to be gone before another may take its place.
 func (k *work) leavesFirst(rev string) *pod {
 	for _, p := range k.kept {
-		if !p.aged || !p.Stopping || p.Rev != rev {
+		if p.unfit == "" || !p.Stopping || p.Rev != rev {
 			continue
 		}
 		if first, _ := k.stopsFirst(); first || k.stopsBeforeMove() {
@@ -153,7 +157,7 @@ func (k *work) fitsBeside(p *pod, slot int) bool {
 }
 
 // fitsAfter says whether a successor has a place once the pod is gone, and adds to the waits why not.
-func (k *work) fitsAfter(p *pod) bool {
+func (k *work) fitsAfter(p *pod, why string) bool {
 	f, ok := k.form(p.App, p.Rev)
 	if !ok {
 		return false
@@ -164,14 +168,14 @@ func (k *work) fitsAfter(p *pod) bool {
 			hosts[i] = without(h, p)
 		}
 	}
-	fits, why := schedule.Fits(k.request(f, p.Slot), hosts)
+	fits, refusal := schedule.Fits(k.request(f, p.Slot), hosts)
 	for _, c := range k.claimsOf(f) {
 		if c.why != "" {
-			fits, why = false, c.why
+			fits, refusal = false, c.why
 		}
 	}
 	if !fits {
-		k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s %s, and stays: %s", p.Name, olderWay, why))
+		k.app.Waits = append(k.app.Waits, why+", and stays: "+refusal)
 	}
 	return fits
 }

@@ -57,7 +57,7 @@ func (w *world) workload(wl *manifest.Workload) {
 }
 
 // pair sorts the pods into one for each slot, and twins: what a moved or a returned pod leaves twice in the fleet. The available one
-// counts, then the one that need not move, then the older, then the lower node name. A pod that succeeds an aged one is its twin.
+// counts, then the one that need not move, then the older, then the lower node name. A pod that succeeds an unfit one is its twin.
 func (k *work) pair() {
 	type slot struct {
 		rev string

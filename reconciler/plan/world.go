@@ -52,10 +52,10 @@ type pod struct {
 	node      *node
 	verdict   health.Verdict
 	available bool
-	moving    bool   // its node is being drained, the data of its claim is elsewhere, or it is aged
+	moving    bool   // its node is being drained, the data of its claim is elsewhere, or it is unfit
 	stray     string // where the data of its claim is
-	aged      bool   // it is joined to networks in an older way, and nothing else moves it
-	stands    int    // the slot that it counts for: its own, or that of an aged pod which it succeeds
+	unfit     string // why it is to be replaced, on the same node or another; empty where something else moves it
+	stands    int    // the slot that it counts for: its own, or that of an unfit pod which it succeeds
 }
 
 func (p *pod) seen() bool { return p.node.reach == answers }
@@ -86,7 +86,7 @@ type world struct {
 	claims   map[manifest.ID]*claim
 	trust
 	rolling  int // workloads between two revisions
-	renewing int // workloads of which an aged pod is being replaced
+	renewing int // workloads of which an unfit pod is being replaced
 	lowest   *lateWave
 	pre      *barrier // the PreSync hooks that are not done
 }
@@ -269,8 +269,9 @@ func (w *world) judge(n *node, l live.Pod, wl *manifest.Workload) *pod {
 	if p.stray = w.strays(n, l, wl); p.stray != "" {
 		p.moving = true
 	}
-	if !p.moving && w.aged(l, wl) {
-		p.moving, p.aged = true, true
+	if !p.moving {
+		p.unfit = w.unfit(l, wl)
+		p.moving = p.unfit != ""
 	}
 	if n.reach != answers || !p.verdict.Ready() {
 		return p
