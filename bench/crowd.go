@@ -187,7 +187,7 @@ func (f *fleet) reconciler(ctx context.Context) (*reconciler.Reconciler, func(),
 		return nil, nil, err
 	}
 	r := reconciler.New(reconciler.Options{
-		Source: source, Cluster: "bench",
+		Source: source, Cluster: "bench", Key: f.key,
 		Open: func(ctx context.Context, n manifest.Node) (drivers.Driver, error) {
 			return drivers.Open(ctx, n, drivers.Options{Cluster: "bench"})
 		},

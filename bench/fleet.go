@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/crypto/ssh"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/podkeep/podkeep/devfleet"
@@ -31,6 +34,7 @@ type fleet struct {
 	taps []*tap
 	apis []*api
 	repo repo
+	key  ed25519.PrivateKey // of all its controllers, in this process and in others
 }
 
 // newFleet makes it. What it began, close ends, also after an error.
@@ -38,6 +42,9 @@ func newFleet(ctx context.Context, name string, nodes int) (*fleet, error) {
 	f := &fleet{name: name}
 	var err error
 	if f.dir, err = os.MkdirTemp("", "podkeep-bench-"); err != nil {
+		return f, err
+	}
+	if err := f.makeKey(); err != nil {
 		return f, err
 	}
 	if f.nest, err = devfleet.Up(ctx, devfleet.Options{Name: name, Nodes: nodes}); err != nil {
@@ -56,6 +63,20 @@ func newFleet(ctx context.Context, name string, nodes int) (*fleet, error) {
 	f.repo, err = newRepo(filepath.Join(f.dir, "repo"))
 	return f, err
 }
+
+// makeKey writes the key where controllers that are processes of their own read it.
+func (f *fleet) makeKey() (err error) {
+	if _, f.key, err = ed25519.GenerateKey(nil); err != nil {
+		return err
+	}
+	block, err := ssh.MarshalPrivateKey(f.key, "")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(f.keyFile(), pem.EncodeToMemory(block), 0o600)
+}
+
+func (f *fleet) keyFile() string { return filepath.Join(f.dir, "key") }
 
 func (f *fleet) close() error {
 	for _, t := range f.taps {
@@ -158,7 +179,7 @@ func (f *fleet) start(ctx context.Context) (*controller, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, "bin/podkeep", "run", "--source", f.repo.bare, "--cluster", "bench", "--listen", "")
+	cmd := exec.CommandContext(ctx, "bin/podkeep", "run", "--source", f.repo.bare, "--cluster", "bench", "--key", f.keyFile(), "--listen", "")
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		_ = log.Close()

@@ -32,6 +32,9 @@ func logs(ctx context.Context, name string) (rows []row, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.close()) }()
+	if err := f.makeKey(); err != nil {
+		return nil, err
+	}
 	if f.nest, err = devfleet.Up(ctx, devfleet.Options{Name: f.name, Nodes: 3, SSH: []string{"n1", "n2", "n3"}}); err != nil {
 		return nil, err
 	}
@@ -64,7 +67,7 @@ func (f *fleet) talk() error {
 }
 
 func (f *fleet) podkeep(ctx context.Context, command string, args ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, "bin/podkeep", append([]string{command, "--source", "dir:" + f.dir, "--cluster", "bench",
+	return exec.CommandContext(ctx, "bin/podkeep", append([]string{command, "--source", "dir:" + f.dir, "--cluster", "bench", "--key", f.keyFile(),
 		"--ssh-key", f.nest.Identity(), "--known-hosts", f.nest.KnownHosts()}, args...)...)
 }
 

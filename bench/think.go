@@ -18,6 +18,9 @@ const (
 	manyPods      = 200 // of each workload
 )
 
+// benchKey has signed all that there is in a fleet that is made up.
+const benchKey = "ssh-ed25519 AAAA"
+
 // think holds one thought about 1,000 nodes and 20,000 pods that are as they should be against the mere reading of that
 // snapshot from JSON.
 func think(runs int) []row {
@@ -57,10 +60,14 @@ func sizes(s live.Snapshot) (pods, receipts int) {
 // multitude is a fleet at rest. It came to be by plans that were carried out at once and without a fault.
 func multitude() (want manifest.History, have live.Snapshot, now time.Time) {
 	now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	want = manifest.History{Cluster: "bench", Source: "bench", Head: manySet(now), Root: true, Fetched: now}
+	want = manifest.History{Cluster: "bench", Source: "bench", Key: benchKey, Head: manySet(now), Root: true, Fetched: now}
 	want.Ancestor = map[string]bool{want.Head.Commit: true}
 	for _, n := range want.Head.Nodes {
-		have.Nodes = append(have.Nodes, live.Node{Name: n.Name, Known: true, Room: manifest.Resources{MilliCPU: 8000, Memory: 32 << 30}})
+		is := live.Host{ID: n.Name, Way: n.Way(), Time: now, Source: want.Source}
+		have.Nodes = append(have.Nodes, live.Node{
+			Name: n.Name, Known: true, Room: manifest.Resources{MilliCPU: 8000, Memory: 32 << 30},
+			Files: []live.File{{Name: live.HostFile, Labels: is.Labels(want.Cluster), Signer: benchKey}},
+		})
 	}
 	for range 10 * manyWorkloads {
 		p := plan.Make(want, have, now)
@@ -99,7 +106,9 @@ func carryOut(p plan.Plan, nodes []live.Node, now time.Time) {
 		case plan.Put:
 			put(n, *a.File)
 		case plan.Run:
-			n.Pods = append(n.Pods, born(*a.Pod, now))
+			p := born(*a.Pod, now)
+			p.Signer, p.Host = benchKey, n.Name
+			n.Pods = append(n.Pods, p)
 		}
 	}
 	for _, n := range at {
@@ -111,11 +120,11 @@ func carryOut(p plan.Plan, nodes []live.Node, now time.Time) {
 
 func put(n *live.Node, f manifest.File) {
 	if r, ok := live.ParseReceipt(f.Labels); ok {
-		r.File = f.Name
+		r.File, r.Signer = f.Name, benchKey
 		n.Receipts = append(n.Receipts, r)
 		return
 	}
-	n.Files = append(n.Files, live.File{Name: f.Name, Labels: f.Labels})
+	n.Files = append(n.Files, live.File{Name: f.Name, Labels: f.Labels, Signer: benchKey})
 }
 
 func born(p manifest.Pod, now time.Time) live.Pod {

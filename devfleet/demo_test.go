@@ -2,6 +2,7 @@ package devfleet_test
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -19,8 +20,9 @@ func TestTheDemoRunsToItsEnd(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	out, err := exec.CommandContext(t.Context(), podkeep, "dev", "demo", "--name", fleet,
-		"--example", "../examples/hello", "--listen", freeAddress(t)).CombinedOutput()
+	cmd := exec.CommandContext(t.Context(), podkeep, "dev", "demo", "--name", fleet, "--example", "../examples/hello", "--listen", freeAddress(t))
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

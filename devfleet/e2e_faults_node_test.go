@@ -26,7 +26,7 @@ func rebooted(s *stage) {
 	s.stop()
 	others, pod := s.census("n2", "n3"), s.podOn("n1").PodName
 	s.ok(s.fleet.Reboot(s.Context(), "n1"))
-	s.plans("n1", "run", pod, "container hello was made and not started")
+	s.plans("n1", "run", pod, "container hello was cut off when its host was restarted")
 	s.start()
 	s.well()
 	if now := s.podOn("n1"); now.PodName != pod {

@@ -173,9 +173,14 @@ func (s *stage) podkeep(args ...string) *exec.Cmd {
 		args = append(args, "--known-hosts", s.fleet.KnownHosts())
 	}
 	cmd := exec.Command(s.binary, append(append(args, "--ssh-key", s.fleet.Identity()), s.source...)...)
-	cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+s.path("cache"))
+	cmd.Env = s.environ()
 	cmd.Stdout, cmd.Stderr = s.log, s.log
 	return cmd
+}
+
+// environ has the stage's controllers keep what they keep on the stage.
+func (s *stage) environ() []string {
+	return append(os.Environ(), "XDG_CACHE_HOME="+s.path("cache"), "XDG_STATE_HOME="+s.path("state"))
 }
 
 // adopts has the stage's source take over what was made for the one that these flags follow.

@@ -136,7 +136,9 @@ func (s *talker) command(verb string, args ...string) *exec.Cmd {
 	}
 	flags := []string{"--source", "dir:" + s.dir, "--ssh-key", s.fleet.Identity(), "--known-hosts", s.fleet.KnownHosts()}
 	all := append([]string{verb}, args[:at]...)
-	return exec.Command(s.binary, append(append(all, flags...), args[at:]...)...)
+	cmd := exec.Command(s.binary, append(append(all, flags...), args[at:]...)...)
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(s.fleet.Dir, "state"))
+	return cmd
 }
 
 // podkeep runs a command that must succeed; said one that need not.

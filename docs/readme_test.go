@@ -41,7 +41,7 @@ func TestTheReadmesMinuteByHandWorks(t *testing.T) {
 
 	cmd := exec.Command("bash", "-exo", "pipefail", "-c", script)
 	cmd.Dir = ".."
-	cmd.Env = append(os.Environ(), "GIT_AUTHOR_NAME=reader", "GIT_AUTHOR_EMAIL=reader@localhost",
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir(), "GIT_AUTHOR_NAME=reader", "GIT_AUTHOR_EMAIL=reader@localhost",
 		"GIT_COMMITTER_NAME=reader", "GIT_COMMITTER_EMAIL=reader@localhost")
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)

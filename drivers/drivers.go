@@ -14,7 +14,7 @@ import (
 // already there and already gone are success. Calls may be made from several goroutines.
 type Driver interface {
 	// Observe lists everything of the cluster's on the host, all or nothing. Name, Known and Silent are left to the caller;
-	// times are corrected to the caller's clock.
+	// times are corrected to the caller's clock. It says who signed what (live.FileSigner, live.PodSigner), believing nobody.
 	Observe(ctx context.Context) (live.Node, error)
 	// Run makes it so: creates what is missing, finishes what is half made, and starts what live.Due says; when the pod is
 	// live.Over it stops the sidecars. It does not pull: an image that is not there is an error. The Files and the claims

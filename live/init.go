@@ -24,8 +24,29 @@ func InitOf(spec corev1.PodSpec) (init []Init) {
 	return init
 }
 
-// Due are the containers that exist, were never started in their newest attempt, and whose turn it is: one init container at a time, in
-// order, then all the others. It is the kubelet's order.
+// Ended says whether the container ran to an end of its own, or of somebody's will: it has an exit code.
+func (c Container) Ended() bool {
+	return (c.State == Exited || c.State == Stopped) && !c.Felled()
+}
+
+// Felled says whether the container was running when its host went down, and was not started since: it has come to no end, whatever
+// exit code stands there. Podman 4 shows it as created, with the time of its start; Podman 5 as exited, at no time. One that ended before it
+// started has ended: its host's clock was set back.
+func (c Container) Felled() bool {
+	switch c.State {
+	case Created:
+		return !c.Started.IsZero()
+	case Exited, Stopped:
+		return !c.Started.IsZero() && c.Finished.IsZero()
+	}
+	return false
+}
+
+// waits says whether the container exists and is to be started as it is.
+func (c Container) waits() bool { return c.State == Created || c.Felled() }
+
+// Due are the containers that exist, were never started in their newest attempt or were felled in it, and whose turn it is: one init
+// container at a time, in order, then all the others. It is the kubelet's order.
 func Due(init []Init, have []Container) []string {
 	state := map[string]Container{}
 	for _, c := range have {
@@ -35,17 +56,17 @@ func Due(init []Init, have []Container) []string {
 	for _, i := range init {
 		first[i.Name] = true
 		switch c := state[i.Name]; {
-		case c.State == Created:
+		case c.waits():
 			return []string{i.Name}
 		case i.Sidecar && c.State == Running:
-		case !i.Sidecar && c.State == Exited && c.Exit == 0:
+		case !i.Sidecar && c.Ended() && c.Exit == 0:
 		default:
 			return nil
 		}
 	}
 	var due []string
 	for _, c := range have {
-		if c.State == Created && !first[c.Name] {
+		if c.waits() && !first[c.Name] {
 			due = append(due, c.Name)
 		}
 	}
@@ -53,7 +74,8 @@ func Due(init []Init, have []Container) []string {
 }
 
 // Over says whether a pod has nothing left to do: its restartPolicy starts none of its main containers again, and all have
-// ended, or an init container failed for good. Then Run stops the sidecars that still run, and starts nothing.
+// ended, or an init container failed for good. What a restart of the host cut off has not ended. When a pod is over, Run stops the
+// sidecars that still run, and starts nothing.
 func Over(restart string, init []Init, have []Container) bool {
 	if restart != "Never" && restart != "OnFailure" {
 		return false
@@ -64,14 +86,13 @@ func Over(restart string, init []Init, have []Container) bool {
 	}
 	mains, ended := 0, 0
 	for _, c := range have {
-		exited := c.State == Exited || c.State == Stopped
 		switch {
 		case !first[c.Name]:
 			mains++
-			if exited && (c.Exit == 0 || restart == "Never") {
+			if c.Ended() && (c.Exit == 0 || restart == "Never") {
 				ended++
 			}
-		case exited && c.Exit != 0 && restart == "Never" && !slices.Contains(Sidecars(init), c.Name):
+		case c.Ended() && c.Exit != 0 && restart == "Never" && !slices.Contains(Sidecars(init), c.Name):
 			return true
 		}
 	}

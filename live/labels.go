@@ -143,8 +143,21 @@ func (r Receipt) Name(signer string) string {
 	return fmt.Sprintf("receipt-%s-g%d-%s-%s", clip(r.App.Name), r.Gen, r.Verb, digest)
 }
 
+// Transition is which one a receipt writes down, whoever wrote it.
+type Transition struct {
+	Source, Verb, Rev string
+	App               manifest.ID
+	Gen, Step         int
+	Host, Of          string
+}
+
+// Transition is the one that the receipt writes down.
+func (r Receipt) Transition() Transition {
+	return Transition{r.Source, r.Verb, r.Rev, r.App, r.Gen, r.Step, r.Host, r.Of}
+}
+
 // Same says whether two receipts are of one transition, whoever wrote them.
-func (r Receipt) Same(other Receipt) bool { return r.Name("") == other.Name("") }
+func (r Receipt) Same(other Receipt) bool { return r.Transition() == other.Transition() }
 
 // Labels say all of the receipt; ParseReceipt reads them back.
 func (r Receipt) Labels(cluster string) map[string]string {

@@ -249,15 +249,7 @@ func sortByPlace(all []Problem) {
 }
 
 func sortByID[T any](list []T, id func(T) ID) {
-	slices.SortFunc(list, func(x, y T) int {
-		switch a, b := id(x), id(y); {
-		case a.Less(b):
-			return -1
-		case b.Less(a):
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(list, func(x, y T) int { return compareID(id(x), id(y)) })
 }
 
 // allowsPrune says whether the message ends in a block of trailers that has Allow-Prune: yes.

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,6 +30,12 @@ func FuzzParse(f *testing.F) {
 		for _, p := range s.Problems {
 			if p.File == "" || p.Line < 1 || p.Line > strings.Count(text, "\n")+strings.Count(rich, "\n")+2 || p.Text == "" {
 				t.Errorf("%q: problem without a place or a text: %v", text, p)
+			}
+		}
+		names := append(Names("x.yaml", []byte(text)), Names("y.yaml", []byte(rich))...)
+		for id := range s.origins {
+			if !slices.Contains(names, id) {
+				t.Errorf("%q: a quick look misses %s", text, id)
 			}
 		}
 		for _, w := range s.Workloads {

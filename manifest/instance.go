@@ -21,13 +21,13 @@ func (r Revision) Pod(name string, labels map[string]string, attempt map[string]
 	return p
 }
 
-// hostname is what the pod of that name calls itself, within the letters that a host's name may have.
+// hostname is what the pod of that name calls itself, within the letters that a host's name may have: the _ in a pod's name is none.
 func (r Revision) hostname(name string) string {
 	s := r.Spec
 	if s.HostnameOverride != nil {
 		return *s.HostnameOverride
 	}
-	host := or(s.Hostname, clip(name, 63))
+	host := or(s.Hostname, clip(strings.Join(strings.FieldsFunc(name, func(r rune) bool { return r == '_' }), "-"), 63))
 	if s.Subdomain == "" || s.SetHostnameAsFQDN == nil || !*s.SetHostnameAsFQDN {
 		return host
 	}

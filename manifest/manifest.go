@@ -339,6 +339,9 @@ type History struct {
 	At map[string]Set
 	// Ancestor says of each commit that live pods and receipts name whether HEAD descends from it (or is it).
 	Ancestor map[string]bool
+	// Renewed has, of objects that were taken out and came anew on HEAD's first-parent line, the commits from before that, among those that
+	// receipts name.
+	Renewed map[ID][]string
 	// Gone are Nodes that an ancestor held and HEAD does not, in their last form. A Node of HEAD that is reached as one of them was is
 	// that host under another name: Renamed has it by the old one, which is not among Gone.
 	Gone    []Node

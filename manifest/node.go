@@ -171,6 +171,36 @@ func (n Node) Way() string {
 	return u.Scheme + " " + u.User.String() + " " + u.Host + " " + path.Clean("/"+u.Path)
 }
 
+// rootSocket is root's, where none is written.
+const rootSocket = "/run/podman/podman.sock"
+
+// FormerName is what one of several hosts is called that a Node's name stood for one after the other, where it is not the newest: the
+// name, and how it is reached, as edge1@root@192.0.2.1:22. No Node has such a name, and no two hosts give the same.
+func (n Node) FormerName() string {
+	u, err := url.Parse(n.ProviderID)
+	if err != nil || u.Scheme != "podman+ssh" {
+		return n.RealName() + "@" + strings.TrimPrefix(n.ProviderID, "podman+unix://")
+	}
+	user, host := u.User.String(), strings.ToLower(u.Host)
+	if user != "" {
+		user += "@"
+	}
+	if u.Port() == "" {
+		host += ":22"
+	}
+	socket := u.Path
+	if user == "root@" && socket == rootSocket {
+		socket = ""
+	}
+	return n.RealName() + "@" + user + host + socket
+}
+
+// RealName is the name that a Node has, or had, in Git.
+func (n Node) RealName() string {
+	name, _, _ := strings.Cut(n.Name, "@")
+	return name
+}
+
 // nodeOf is the Node of an object that passed its checks.
 func nodeOf(m Meta, n *corev1.Node) Node {
 	node := Node{

@@ -57,6 +57,7 @@ type file struct {
 	// named says that an object has a name. One of a kind to come that has none, such as a Kustomization, may be the first lines of a
 	// manifest that was cut short.
 	named bool
+	skim  bool // only names are asked for: see Names
 }
 
 func (f *file) complain(line int, format string, args ...any) {
@@ -159,6 +160,10 @@ func (f *file) object(doc document, version, name string) {
 	id := ID{Kind: name}
 	if meta != nil {
 		id.Namespace, id.Name = textOf(get(meta, "namespace")), textOf(get(meta, "name"))
+	}
+	if f.skim {
+		f.note(id)
+		return
 	}
 	f.named = f.named || id.Name != ""
 	c := &check{file: f.Path, line: doc.node.Line + doc.offset, object: strings.TrimSuffix(or(name, "?")+"/"+id.Name, "/"), lines: map[string]int{}}

@@ -82,6 +82,12 @@ func TestAPodIsMadeWithoutTouchingItsRevision(t *testing.T) {
 	}
 }
 
+func TestAHostnameHasNoUnderscore(t *testing.T) {
+	if got := (Revision{}).Pod("blue__job_web-abcdef-0", nil, nil).Hostname; got != "blue-job-web-abcdef-0" {
+		t.Error(got)
+	}
+}
+
 func TestAHostnameFits(t *testing.T) {
 	name := strings.Repeat("a", 62) + "-" + strings.Repeat("b", 9)
 	if got := (Revision{}).Pod(name, nil, nil).Hostname; got != strings.Repeat("a", 62) {

@@ -98,10 +98,11 @@ func (s Set) Foreign(file string) *Problem {
 
 // holdsMore says whether the file held an object here that head has nowhere.
 func (s Set) holdsMore(file string, head Set) bool {
-	return slices.ContainsFunc(s.held[file], func(id ID) bool { return !head.has(id) })
+	return slices.ContainsFunc(s.held[file], func(id ID) bool { return !head.Has(id) })
 }
 
-func (s Set) has(id ID) bool {
+// Has says whether the commit names the object, loaded or not.
+func (s Set) Has(id ID) bool {
 	_, failed := s.failed[id]
 	_, held := s.origins[id]
 	return failed || held

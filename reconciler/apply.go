@@ -195,7 +195,7 @@ func (w *worker) waitFor(a plan.Action, file, why string) {
 }
 
 func (w *worker) begin(a plan.Action) {
-	a = w.signed(a, w.hostFor(w.seen.Files))
+	a = w.Signed(a, w.hostFor(w.seen.Files))
 	w.under[a.Verb]++
 	w.begins(a, w.Now())
 	driver := w.driver
@@ -321,7 +321,7 @@ func (w *worker) doNow(ctx context.Context, a plan.Action) {
 		w.voice.did(a, w.rev(a), 0, err)
 		return
 	}
-	a = w.signed(a, w.hostFor(w.seen.Files))
+	a = w.Signed(a, w.hostFor(w.seen.Files))
 	w.begins(a, w.Now())
 	w.end(a, w.do(ctx, w.driver, a))
 }

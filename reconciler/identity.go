@@ -23,11 +23,10 @@ func (o Options) signer() string {
 	return manifest.KeyText(o.Key.Public().(ed25519.PublicKey))
 }
 
-// signed is an action whose File or pod bears the key's signature; a pod's is for a host. A File that says no more than whose it is, as
+// Signed is an action whose File or pod bears the key's signature; a pod's is for a host. A File that says no more than whose it is, as
 // config does, has none: no other host ever takes it from there.
-func (o Options) signed(a plan.Action, host string) plan.Action {
+func (o Options) Signed(a plan.Action, host string) plan.Action {
 	switch {
-	case o.Key == nil:
 	case a.File != nil && (a.File.Labels[live.LabelApp] != "" || a.File.Labels[live.LabelHost] != ""):
 		f := *a.File
 		f.Labels = live.Sign(o.Key, f.Labels, live.FileMessage(f.Name, f.Labels))
@@ -63,18 +62,20 @@ func (o Options) record(name, id string, node manifest.Node, key string) *manife
 }
 
 // introduce writes down who a host is where no File of that name is there, and looks again. The first who writes wins; which one it
-// was shows in the second look. What was not written is a trouble of the host's, and is tried again with the next look.
-func (w *worker) introduce(ctx context.Context, driver drivers.Driver, node manifest.Node, seen live.Node) live.Node {
+// was shows in the second look. What was not written is a trouble of the host's, and is tried again with the next look. A host that left
+// Git is given no identity: what it had is taken from it when it is done.
+func (w *worker) introduce(ctx context.Context, driver drivers.Driver, node manifest.Node, leaving bool, seen live.Node) live.Node {
 	known := func(f live.File) bool { return f.Name == live.HostFile }
-	if w.DryRun || slices.ContainsFunc(seen.Files, known) {
+	if w.DryRun || leaving || slices.ContainsFunc(seen.Files, known) {
 		return seen
 	}
 	id := make([]byte, 16)
 	_, err := io.ReadFull(w.Random, id)
 	if err == nil {
 		a := plan.Action{Verb: plan.Put, Name: live.HostFile, File: w.record(live.HostFile, hex.EncodeToString(id), node, seen.HostKey)}
-		err = w.do(ctx, driver, w.signed(a, ""))
+		err = live.Gate{}.Error(w.do(ctx, driver, w.Signed(a, "")))
 	}
+	w.voice.introduced(node.Name, err)
 	if err != nil {
 		seen.Troubles = []live.Trouble{{Name: live.HostFile, Why: live.Words(err.Error()), At: w.Now(), Count: 1}}
 		return seen
@@ -105,58 +106,4 @@ func (h *host) unintroduced() string {
 		}
 	}
 	return "it has not been seen yet"
-}
-
-// restated are the further records that hosts lack: where none that is by our own key, or none of these the newest, says the way by
-// which the host is reached now. Only what is trusted is restated, never who a host is to whom Git gives two ways, and never one
-// whose records disagree. One that came back to a way it had is removed first, and written with the next pass.
-func (r *Reconciler) restated(p Pass) (actions []plan.Action) {
-	ways := map[string]string{} // names of the Nodes by their ways
-	for _, n := range slices.Concat(p.History.Gone, p.History.Head.Nodes) {
-		ways[n.Way()] = n.Name
-	}
-	for _, n := range p.Snapshot.Nodes {
-		if !n.Known || n.Silent > 0 {
-			continue
-		}
-		node := r.hosts[n.Name].node
-		newest, mine := newestRecords(n.Files, p.History)
-		way := node.Way()
-		if other, ok := ways[newest.Way]; newest.ID == "" || mine.Way == way || ok && other != n.Name {
-			continue
-		}
-		a := plan.Action{Node: n.Name, Verb: plan.Put, Name: live.FurtherHostFile(way, r.signer()), Why: "the host is reached in another way now"}
-		if mine.ID == "" {
-			a.Why = "another key signs now"
-		}
-		if slices.ContainsFunc(n.Files, func(f live.File) bool { return f.Name == a.Name }) {
-			a.Verb = plan.Delete
-		} else {
-			a.File = r.record(a.Name, newest.ID, node, n.HostKey)
-		}
-		actions = append(actions, a)
-	}
-	return actions
-}
-
-// newestRecords are the newest that is trusted and the newest of our own key; neither where those that are trusted name two hosts.
-func newestRecords(files []live.File, h manifest.History) (newest, mine live.Host) {
-	trusted := h.Trusted()
-	later := func(a, b live.Host) bool { return b.ID == "" || a.Time.After(b.Time) }
-	for _, f := range files {
-		is, ok := live.ParseHost(f)
-		if !ok || !trusted[is.Signer] {
-			continue
-		}
-		if newest.ID != "" && newest.ID != is.ID {
-			return live.Host{}, live.Host{}
-		}
-		if later(is, newest) {
-			newest = is
-		}
-		if is.Signer == h.Key && later(is, mine) {
-			mine = is
-		}
-	}
-	return newest, mine
 }

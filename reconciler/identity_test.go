@@ -2,7 +2,6 @@ package reconciler
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,8 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/podkeep/podkeep/live"
-	"github.com/podkeep/podkeep/manifest"
-	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
 // strange has the nodes forget who they are.
@@ -174,60 +171,4 @@ func TestOfTwoWhoBeginAtOnceTheFirstNamesTheHost(t *testing.T) {
 			t.Errorf("%+v", s.pods)
 		}
 	})
-}
-
-func TestWhatIsTrustedIsRestatedWhereTheWayOrTheKeyIsAnother(t *testing.T) {
-	b := newBed("n1", "n2")
-	nodes := fleetOf("n1", "n2")
-	moved := nodes[0]
-	moved.ProviderID = "stub://elsewhere"
-	old := b.by(1)
-	at := func(b *bed, hour int, name, id string, n manifest.Node) live.File {
-		b.Now = func() time.Time { return time.Date(2026, 3, 1, hour, 0, 0, 0, time.UTC) }
-		f := b.recordOf(name, id, n)
-		return live.File{Name: f.Name, Labels: f.Labels, Signer: live.FileSigner(f.Name, f.Labels)}
-	}
-	forged := at(b, 2, live.HostFile, "0011", moved)
-	forged.Signer = ""
-	ours := live.FurtherHostFile(nodes[0].Way(), b.signer())
-	for name, c := range map[string]struct {
-		files   []live.File
-		signers []string
-		want    string
-	}{
-		"as it was":                     {[]live.File{at(b, 1, "host", "0011", nodes[0])}, nil, ""},
-		"another way":                   {[]live.File{at(b, 1, "host", "0011", moved)}, nil, "put 0011"},
-		"another way, restated":         {[]live.File{at(b, 1, "host", "0011", moved), at(b, 2, ours, "0011", nodes[0])}, nil, ""},
-		"back again":                    {[]live.File{at(b, 1, ours, "0011", nodes[0]), at(b, 2, "host", "0011", moved)}, nil, "delete"},
-		"another key, trusted":          {[]live.File{at(old, 1, "host", "0011", nodes[0])}, []string{old.signer()}, "put 0011"},
-		"another key, nobody's":         {[]live.File{at(old, 1, "host", "0011", nodes[0])}, nil, ""},
-		"another key, restated":         {[]live.File{at(old, 1, "host", "0011", nodes[0]), at(b, 2, ours, "0011", nodes[0])}, []string{old.signer()}, ""},
-		"the way of another Node":       {[]live.File{at(b, 1, "host", "0011", nodes[1])}, nil, ""},
-		"forged":                        {[]live.File{forged}, nil, ""},
-		"records of two hosts":          {[]live.File{at(b, 1, "host", "0011", moved), at(b, 2, "host-1", "2233", moved)}, nil, ""},
-		"a forged one beside it":        {[]live.File{at(b, 1, "host", "0011", nodes[0]), {Name: "host-1", Labels: forged.Labels}}, nil, ""},
-		"none":                          {nil, nil, ""},
-		"two controllers know two ways": {[]live.File{at(b, 1, "host", "0011", nodes[0]), at(old, 2, "host-1", "0011", moved)}, []string{old.signer()}, ""},
-	} {
-		b.Serial = true
-		r := b.new()
-		r.appoint(nodes)
-		h := manifest.History{Key: b.signer(), Head: manifest.Set{Nodes: nodes, Signers: c.signers}}
-		all := r.restated(Pass{History: h, Snapshot: live.Snapshot{Nodes: []live.Node{{Name: "n1", Known: true, Files: c.files}}}})
-		var got []string
-		for _, a := range all {
-			word := string(a.Verb)
-			if a.Name != ours || a.Why == "" {
-				t.Errorf("%s: %+v", name, a)
-			}
-			if a.Verb == plan.Put {
-				word += " " + a.File.Labels[live.LabelHost]
-			}
-			got = append(got, word)
-		}
-		if strings.Join(got, ", ") != c.want {
-			t.Errorf("%s: %q, want %q", name, got, c.want)
-		}
-		r.Close()
-	}
 }

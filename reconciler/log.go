@@ -45,6 +45,15 @@ func (v *voice) did(a plan.Action, rev string, took time.Duration, err error) {
 	e.Info(string(a.Verb) + " " + live.Words(a.Name))
 }
 
+func (v *voice) introduced(node string, err error) {
+	e := v.node(node).WithField("why", "nothing there says who the host is")
+	if err != nil {
+		e.WithError(err).Warn("put " + live.HostFile)
+		return
+	}
+	e.Info("put " + live.HostFile)
+}
+
 func (v *voice) skipped(a plan.Action, rev, why string) {
 	v.action(a, rev).WithField("error", why).Warn(string(a.Verb) + " " + live.Words(a.Name) + " is put off")
 }

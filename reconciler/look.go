@@ -170,7 +170,7 @@ func up(p live.Pod) bool {
 	well := 0
 	for _, c := range p.Containers {
 		init := slices.Contains(p.Init, live.Init{Name: c.Name})
-		if c.State == live.Running && !init || c.State == live.Exited && c.Exit == 0 && init {
+		if c.State == live.Running && !init || c.Ended() && c.Exit == 0 && init {
 			well++
 		}
 	}

@@ -37,7 +37,11 @@ func (r *Reconciler) compose(ctx context.Context, c care) Pass {
 		return Pass{Time: r.Now(), History: r.reader.blank(r.reading), Err: errors.New(r.reading.err)}
 	}
 	f := r.reader.fleet(r.reading)
-	r.appoint(slices.Concat(f.head, f.gone))
+	r.leaving = map[string]bool{}
+	for _, n := range f.gone {
+		r.leaving[n.Name] = true
+	}
+	r.appoint(slices.Concat(f.head, slices.DeleteFunc(slices.Clone(f.gone), r.departed)))
 	r.look(ctx, c)
 
 	p := Pass{Time: r.Now()}
@@ -48,10 +52,27 @@ func (r *Reconciler) compose(ctx context.Context, c care) Pass {
 		return p
 	}
 	p.Plan = r.think(p.History, p.Snapshot, p.Time)
+	r.letGo(f.gone, p.Plan.Departed)
+	p.Snapshot.Nodes = slices.DeleteFunc(p.Snapshot.Nodes, func(n live.Node) bool { return slices.Contains(p.Plan.Departed, n.Name) })
 	if !r.DryRun {
-		p.Doing = r.act(ctx, slices.Concat(r.restated(p), p.Plan.Actions))
+		p.Doing = r.act(ctx, p.Plan.Actions)
 	}
 	return p
+}
+
+// letGo remembers which of the Nodes that left HEAD need not be looked at any more. Whatever says so would say it again.
+func (r *Reconciler) letGo(gone []manifest.Node, departed []string) {
+	for _, n := range gone {
+		if slices.Contains(departed, n.Name) {
+			r.gone[n.Name] = n.Commit
+		}
+	}
+}
+
+// departed says whether a Node was let go, and was not in Git again since.
+func (r *Reconciler) departed(n manifest.Node) bool {
+	commit, is := r.gone[n.Name]
+	return is && commit == n.Commit
 }
 
 // appoint gives each node a worker, and dismisses those of nodes that are asked for no more or are reached in
@@ -134,13 +155,17 @@ func (r *Reconciler) names() []string {
 func (r *Reconciler) look(ctx context.Context, c care) {
 	if r.Serial {
 		for _, name := range r.names() {
+			r.hosts[name].leaving = r.leaving[name]
 			r.hosts[name].lookNow(ctx, r.awake.ran)
 		}
 		return
 	}
 	var looks []<-chan struct{}
-	for _, w := range r.hosts {
-		r.ask(w, func() { looks = append(looks, w.look(c, r.awake.ran)) })
+	for name, w := range r.hosts {
+		r.ask(w, func() {
+			w.leaving = r.leaving[name]
+			looks = append(looks, w.look(c, r.awake.ran))
+		})
 	}
 	var late <-chan time.Time
 	if c.patience > 0 {

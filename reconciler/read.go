@@ -22,7 +22,7 @@ type reading struct {
 	ok        bool // there is a head
 	head      manifest.Set
 	fetched   time.Time
-	nodes     []manifest.Node // all that the first-parent history ever held, in their newest form
+	nodes     []manifest.Node // all that the first-parent history ever held, as sources.Historian has them
 	decisions []manifest.Decision
 	err       string
 }
@@ -109,22 +109,7 @@ type fleet struct {
 // in a file that is in error, nor, where the source has no past, in one that may have been damaged. Once it was, a file that
 // breaks does not change that.
 func (r *reader) fleet(from reading) fleet {
-	f := fleet{renamed: map[string]string{}}
-	names := map[string]bool{}
-	for _, n := range from.head.Nodes {
-		names[n.Name] = true
-	}
-	for _, n := range from.nodes {
-		if names[n.Name] {
-			continue
-		}
-		way := n.Way()
-		if as := slices.IndexFunc(from.head.Nodes, func(h manifest.Node) bool { return h.Way() == way }); as >= 0 {
-			f.renamed[n.Name] = from.head.Nodes[as].Name
-		} else {
-			f.gone = append(f.gone, n)
-		}
-	}
+	f := outcome(from)
 	if len(from.head.Nodes)+len(f.gone) > 0 {
 		r.local, f.head = false, from.head.Nodes
 		return f
@@ -141,6 +126,34 @@ func (r *reader) fleet(from reading) fleet {
 		}
 	}
 	r.local, f.head = true, []manifest.Node{r.here(from.head.Commit)}
+	return f
+}
+
+// outcome says of every Node that there ever was what became of it. Whatever was reached as a Node of HEAD is that host. So is, of
+// several that left, the newest of those reached alike. A name that stands for another host now, or stood for one before it left,
+// does not hide the older one: that has a name of its own (manifest.Node.FormerName).
+func outcome(from reading) (f fleet) {
+	f.renamed = map[string]string{}
+	named, at := map[string]bool{}, map[string]string{}
+	for _, n := range from.head.Nodes {
+		named[n.Name], at[n.Way()] = true, n.Name
+	}
+	for _, n := range from.nodes {
+		newest := !named[n.Name]
+		named[n.Name] = true
+		if now, there := at[n.Way()]; there {
+			if newest {
+				f.renamed[n.Name] = now
+			}
+			continue
+		}
+		if !newest {
+			n.Name = n.FormerName()
+		}
+		at[n.Way()] = n.Name
+		f.gone = append(f.gone, n)
+	}
+	slices.SortFunc(f.gone, func(a, b manifest.Node) int { return cmp.Compare(a.Name, b.Name) })
 	return f
 }
 
@@ -164,6 +177,7 @@ func (r *reader) history(ctx context.Context, from reading, f fleet, s live.Snap
 	h.Head.Nodes, h.Err = f.head, cmp.Or(h.Err, f.why)
 	used := map[string]manifest.Set{}
 	h.At, h.Ancestor = r.named(ctx, &h, s, used)
+	h.Renewed = r.renewed(ctx, &h, s)
 	r.deepen(ctx, &h, s, used, deeper)
 	r.sets = used
 	return h

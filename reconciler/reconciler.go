@@ -63,7 +63,8 @@ type Options struct {
 	PullTimeout time.Duration // of pulling one image; 10 min
 }
 
-// Pass is what one pass read, saw and thought, and what is being done. Err is why it came to no plan.
+// Pass is what one pass read, saw and thought, and what is being done. Err is why it came to no plan. Nodes that Plan.Departed names
+// were looked at for the last time, and are not in Snapshot.
 type Pass struct {
 	Time     time.Time
 	History  manifest.History
@@ -91,6 +92,8 @@ type Reconciler struct {
 	reader  reader
 	reading reading
 	hosts   map[string]*worker
+	gone    map[string]string // Nodes that left HEAD and are not looked at any more, with the last commit that held each
+	leaving map[string]bool   // Nodes that left HEAD
 	awake   stopwatch
 	voice   voice
 
@@ -108,7 +111,7 @@ type Reconciler struct {
 func New(o Options) *Reconciler {
 	o = o.withDefaults()
 	r := &Reconciler{
-		Options: o, hosts: map[string]*worker{}, nudge: make(chan struct{}, 1),
+		Options: o, hosts: map[string]*worker{}, gone: map[string]string{}, nudge: make(chan struct{}, 1),
 		reader: reader{Options: o}, think: plan.Make, deeper: plan.Deeper,
 		awake: stopwatch{most: o.Resync + lagSlack},
 		voice: voice{log: o.Log},

@@ -264,6 +264,8 @@ func (s *shelf) Close() error { return nil }
 // past is a shelf with a history: a commit's parent is in its Set.
 type past struct{ *shelf }
 
+var _ sources.Historian = past{}
+
 func (s past) line(head string) (line []manifest.Set) {
 	for c := head; c != ""; c = s.sets[c].Parent {
 		line = append(line, s.sets[c])
@@ -279,12 +281,20 @@ func (s past) Ancestor(_ context.Context, commit, head string) (bool, error) {
 func (s past) Nodes(_ context.Context, head string) (nodes []manifest.Node, err error) {
 	for _, c := range s.line(head) {
 		for _, n := range c.Nodes {
-			if !slices.ContainsFunc(nodes, func(m manifest.Node) bool { return m.Name == n.Name }) {
+			if !slices.ContainsFunc(nodes, func(m manifest.Node) bool { return m.Name == n.Name && m.Way() == n.Way() }) {
 				nodes = append(nodes, n)
 			}
 		}
 	}
 	return nodes, nil
+}
+
+// Renewed takes each object that it is asked about for one that came anew with head, and cannot tell of a head that it lacks.
+func (s past) Renewed(_ context.Context, head string, named map[manifest.ID][]string) (map[manifest.ID][]string, error) {
+	if _, ok := s.sets[head]; !ok {
+		return nil, sources.ErrGone
+	}
+	return named, nil
 }
 
 func (s past) Decisions(context.Context, string) ([]manifest.Decision, error) { return nil, nil }
@@ -334,7 +344,7 @@ func testKey(n byte) ed25519.PrivateKey {
 
 // recordOf is a signed record of who a host is.
 func (b *bed) recordOf(name, id string, n manifest.Node) manifest.File {
-	return *b.signed(plan.Action{File: b.record(name, id, n, "")}, "").File
+	return *b.Signed(plan.Action{File: b.record(name, id, n, "")}, "").File
 }
 
 func fleetOf(names ...string) (nodes []manifest.Node) {

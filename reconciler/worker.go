@@ -18,9 +18,10 @@ type worker struct {
 	Options
 	host
 	lane
-	driver drivers.Driver
-	nudge  chan<- struct{}
-	voice  voice
+	driver  drivers.Driver
+	leaving bool // the Node left HEAD
+	nudge   chan<- struct{}
+	voice   voice
 
 	looking   []chan struct{} // who waits for the look under way
 	inLook    bool
@@ -196,9 +197,9 @@ func (w *worker) view(awake time.Duration, now time.Time) live.Node {
 func (w *worker) startLook(awake time.Duration, unawaited bool) {
 	w.inLook, w.stale, w.acted = true, false, false
 	w.lookBegan, w.lookAwake = w.Now(), awake
-	number, driver, node := w.lookBegins(), w.driver, w.node
+	number, driver, node, leaving := w.lookBegins(), w.driver, w.node, w.leaving
 	w.spawn(func(ctx context.Context) func() {
-		opened, answer, err := w.observe(ctx, driver, node)
+		opened, answer, err := w.observe(ctx, driver, node, leaving)
 		return func() {
 			w.hasDriver(opened)
 			w.endLook(number, awake, answer, err)
@@ -210,7 +211,7 @@ func (w *worker) startLook(awake time.Duration, unawaited bool) {
 }
 
 // observe opens the driver, if it is not open, and looks, until it is written down who the host is. It touches no field that changes.
-func (w *worker) observe(ctx context.Context, driver drivers.Driver, node manifest.Node) (opened drivers.Driver, answer live.Node, err error) {
+func (w *worker) observe(ctx context.Context, driver drivers.Driver, node manifest.Node, leaving bool) (opened drivers.Driver, answer live.Node, err error) {
 	opened = driver
 	err = within(ctx, w.LookTimeout, func(ctx context.Context) (err error) {
 		if opened == nil {
@@ -223,7 +224,7 @@ func (w *worker) observe(ctx context.Context, driver drivers.Driver, node manife
 		return err
 	})
 	if err == nil {
-		answer = w.introduce(ctx, opened, node, answer)
+		answer = w.introduce(ctx, opened, node, leaving, answer)
 	}
 	return opened, answer, err
 }
@@ -242,7 +243,7 @@ func (w *worker) endLook(number int, awake time.Duration, answer live.Node, err 
 func (w *worker) lookNow(ctx context.Context, awake time.Duration) {
 	w.lookBegan = w.Now()
 	number := w.lookBegins()
-	opened, answer, err := w.observe(ctx, w.driver, w.node)
+	opened, answer, err := w.observe(ctx, w.driver, w.node, w.leaving)
 	w.driver = opened
 	w.endLook(number, awake, answer, err)
 }

@@ -29,8 +29,12 @@ type Source interface {
 type Historian interface {
 	// Ancestor says whether commit is head or an ancestor of it. A commit that is not to be had is none.
 	Ancestor(ctx context.Context, commit, head string) (bool, error)
-	// Nodes are the Nodes that head's first-parent history ever held, each in its newest form.
+	// Nodes are the Nodes that head's first-parent history ever held: for each name and way (manifest.Node.Way) the newest form, with the
+	// newest commit that held it. The newest come first, those of one commit by name.
 	Nodes(ctx context.Context, head string) ([]manifest.Node, error)
+	// Renewed are, of the commits named for each object, those on head's first-parent line since which it was taken out and came anew. An
+	// object that a damaged file may hold, or one that does not load, was not taken out.
+	Renewed(ctx context.Context, head string, named map[manifest.ID][]string) (map[manifest.ID][]string, error)
 	// Decisions are the lines of refs/notes/podkeep on first-parent ancestors of head, oldest first.
 	Decisions(ctx context.Context, head string) ([]manifest.Decision, error)
 }

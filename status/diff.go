@@ -198,11 +198,9 @@ func (c *comparison) rev(wl manifest.Workload) (rev, note string) {
 // stable is what receipts say was promoted, or done, last.
 func (c *comparison) stable(app manifest.ID) (rev string) {
 	gen := -1
-	for _, n := range c.Snapshot.Nodes {
-		for _, r := range n.Receipts {
-			if r.App == app && r.Gen > gen && (r.Verb == live.Promoted || r.Verb == live.Done) {
-				rev, gen = r.Rev, r.Gen
-			}
+	for _, verb := range []string{live.Promoted, live.Done} {
+		if r := c.Plan.Ledgers[app].Newest(verb); r != nil && r.Gen > gen {
+			rev, gen = r.Rev, r.Gen
 		}
 	}
 	return rev

@@ -159,14 +159,13 @@ func rollouts(w World) []Rollout {
 		}
 		return found[k]
 	}
-	for _, n := range w.Snapshot.Nodes {
-		for _, r := range n.Receipts {
-			x := at(r.App, r.Gen, r.Rev)
-			same := func(have live.Receipt) bool { return have.Verb == r.Verb && have.Step == r.Step }
-			if !slices.ContainsFunc(x.Receipts, same) {
-				x.Receipts = append(x.Receipts, r)
-			}
+	for app, l := range w.Plan.Ledgers {
+		for _, r := range l {
+			x := at(app, r.Gen, r.Rev)
+			x.Receipts = append(x.Receipts, r)
 		}
+	}
+	for _, n := range w.Snapshot.Nodes {
 		for _, p := range n.Pods {
 			x := at(p.App, p.Gen, p.Rev)
 			x.Pods = append(x.Pods, p.Name+" on "+n.Name)

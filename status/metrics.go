@@ -169,21 +169,17 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	for _, n := range w.Snapshot.Nodes {
 		collectNode(n, send)
 	}
-	for verb, n := range written(w.Snapshot) {
+	for verb, n := range written(w.Plan) {
 		send(receipts, float64(n), verb)
 	}
 }
 
-// written counts the receipts of a fleet by verb.
-func written(s live.Snapshot) map[string]int {
+// written counts what is written down by verb.
+func written(p plan.Plan) map[string]int {
 	counts := map[string]int{live.Began: 0, live.Halted: 0, live.Resumed: 0, live.Promoted: 0, live.Failed: 0, live.Done: 0}
-	seen := map[string]bool{}
-	for _, n := range s.Nodes {
-		for _, r := range n.Receipts {
-			if name := r.Name(""); !seen[name] {
-				seen[name] = true
-				counts[r.Verb]++
-			}
+	for _, l := range p.Ledgers {
+		for _, r := range l {
+			counts[r.Verb]++
 		}
 	}
 	return counts

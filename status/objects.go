@@ -184,14 +184,12 @@ func (l *lister) replicationController(w Workload) {
 	l.add(rc)
 }
 
-// receipt is the newest of the verbs that some node keeps of the workload's revision.
+// receipt is the newest of the verbs that is written down of the workload's revision.
 func (l *lister) receipt(w Workload, verbs ...string) (live.Receipt, bool) {
 	var newest live.Receipt
-	for _, n := range l.Snapshot.Nodes {
-		for _, r := range n.Receipts {
-			if r.App == w.ID && r.Rev == w.Rev && slices.Contains(verbs, r.Verb) && r.Time.After(newest.Time) {
-				newest = r
-			}
+	for _, r := range l.Plan.Ledgers[w.ID] {
+		if r.Rev == w.Rev && slices.Contains(verbs, r.Verb) && r.Time.After(newest.Time) {
+			newest = r
 		}
 	}
 	return newest, !newest.Time.IsZero()

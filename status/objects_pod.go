@@ -146,7 +146,7 @@ func initStatus(p Pod, c live.Container) corev1.ContainerStatus {
 		s.Ready = c.State == live.Running
 		return s
 	}
-	if s.Ready = c.State == live.Exited && c.Exit == 0; s.Ready {
+	if s.Ready = c.Ended() && c.Exit == 0; s.Ready {
 		s.State, s.LastTerminationState = corev1.ContainerState{Terminated: termination(s, c)}, corev1.ContainerState{}
 	}
 	return s
@@ -164,7 +164,7 @@ func containerStatus(p Pod, c live.Container) corev1.ContainerStatus {
 	switch {
 	case started:
 		s.State.Running = &corev1.ContainerStateRunning{StartedAt: stamp(c.Started)}
-	case c.State == live.Exited || c.State == live.Stopped:
+	case c.Ended():
 		ended(&s, p, c)
 	default:
 		s.State.Waiting = &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}

@@ -64,7 +64,7 @@ type Pod struct {
 // Unknown is the state of what is on a node that does not answer.
 const Unknown = "Unknown"
 
-// Node is one host. State is Ready or Silent; Marks say what else is true of it: cordoned, leaving.
+// Node is one host. State is Ready or Silent; Marks say what else is true of it: cordoned, leaving, held.
 type Node struct {
 	live.Node
 	State string
@@ -90,7 +90,7 @@ func Of(w World) Report {
 	}
 	r.Problems, r.Notices = manifest.Refusals(w.History.Problems())
 	for _, n := range w.Snapshot.Nodes {
-		r.Nodes = append(r.Nodes, node(w.History, n, w.Now))
+		r.Nodes = append(r.Nodes, node(w, n))
 	}
 	pods := podsByApp(w)
 	for _, app := range w.Plan.Apps {
@@ -111,7 +111,7 @@ func troubles(w World) []string {
 	return lines
 }
 
-func node(h manifest.History, have live.Node, now time.Time) Node {
+func node(w World, have live.Node) Node {
 	n := Node{Node: have, State: Ready}
 	for _, p := range have.Pods {
 		if p.App.Kind == "Job" && live.Over(p.Restart, p.Init, p.Containers) {
@@ -124,9 +124,12 @@ func node(h manifest.History, have live.Node, now time.Time) Node {
 	if quiet(have) {
 		n.State, whys = Silent, append(whys, silence(have))
 	}
-	n.Marks = marks(h, have.Name)
+	n.Marks = marks(w.History, have.Name)
+	if why, held := w.Plan.Held[have.Name]; held {
+		n.Marks, whys = append(n.Marks, "Held"), append(whys, why)
+	}
 	for _, t := range have.Troubles {
-		whys = append(whys, trouble(t, now))
+		whys = append(whys, trouble(t, w.Now))
 	}
 	n.Why = strings.Join(whys, "; ")
 	return n
@@ -175,6 +178,9 @@ func trouble(t live.Trouble, now time.Time) string {
 func podsByApp(w World) map[manifest.ID][]Pod {
 	byApp := map[manifest.ID][]Pod{}
 	for _, n := range w.Snapshot.Nodes {
+		if w.Plan.Held[n.Name] != "" {
+			continue
+		}
 		for _, p := range n.Pods {
 			byApp[p.App] = append(byApp[p.App], pod(n, p, w.Now))
 		}

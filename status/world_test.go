@@ -11,6 +11,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
@@ -28,7 +29,9 @@ var signer = manifest.KeyText([]byte("controller"))
 
 // fleet is a world in which something of everything happens.
 func fleet() World {
-	return World{Now: noon, History: history(), Snapshot: snapshot(), Plan: next()}
+	w := World{Now: noon, History: history(), Snapshot: snapshot(), Plan: next()}
+	w.Plan.Ledgers = ledgers(w.Snapshot)
+	return w
 }
 
 func history() manifest.History {
@@ -117,6 +120,17 @@ func snapshot() live.Snapshot {
 		},
 		{Name: "edge-4", Why: "host key is not in known_hosts"},
 	}}
+}
+
+// ledgers are the receipts of a snapshot in which no two nodes have the same.
+func ledgers(s live.Snapshot) map[manifest.ID]ledger.Ledger {
+	all := map[manifest.ID]ledger.Ledger{}
+	for _, n := range s.Nodes {
+		for _, r := range n.Receipts {
+			all[r.App] = append(all[r.App], r)
+		}
+	}
+	return all
 }
 
 func livePod(app, rev string, slot, gen int, created time.Time) live.Pod {

@@ -33,7 +33,7 @@ Lists the commits that the branch descends from by first parents, newest first, 
 done about it: which workloads began to roll, were promoted, failed or were done, when and why. It is told from
 the receipts that lie on the nodes and from the pods that are there; a star marks what runs now.
 
-Receipts of the last ten rollouts of a workload are kept. An older commit shows what it asked for.
+Receipts of the last three rollouts of a workload are kept. An older commit shows what it asked for.
 
 Exit codes: 0, or 1 when the source could not be read or no node answers; what is known is shown all the same.`),
 		Example: examples(`

@@ -178,7 +178,7 @@ func (h *chase) home(node string) bool {
 // ends says whether nothing of the pod will run again.
 func ends(p live.Pod) bool {
 	for _, c := range p.Containers {
-		done := c.State == live.Exited && (p.Restart == "Never" || p.Restart == "OnFailure" && c.Exit == 0)
+		done := c.Ended() && (p.Restart == "Never" || p.Restart == "OnFailure" && c.Exit == 0)
 		if !done {
 			return false
 		}
@@ -193,14 +193,14 @@ func (h *chase) say(format string, args ...any) {
 // container sees to it that a container that has started is read, once to its end.
 func (h *chase) container(ctx context.Context, node string, p live.Pod, c live.Container) {
 	t := h.tracks[c.ID]
-	if t == nil && c.State == live.Created {
+	if t == nil && (c.State == live.Created || c.Felled()) {
 		return
 	}
 	if t == nil {
 		t = h.newTrack(node, p, c)
 		h.tracks[c.ID] = t
 	}
-	if c.State == live.Exited {
+	if c.Ended() {
 		t.over()
 	}
 	if t.told || t.reading {

@@ -29,7 +29,7 @@ var (
 	_ drivers.Watcher = driver{}
 )
 
-// Open is a driver for one host of the world on behalf of a cluster. The fuse, shared by all drivers of one
+// Open is a driver for the host at an address, such as its name, on behalf of a cluster. The fuse, shared by all drivers of one
 // controller, may be nil. A host that does not exist never answers.
 func (w *World) Open(name, cluster string, fuse *Fuse) drivers.Driver {
 	return driver{world: w, name: name, cluster: cluster, fuse: fuse}
@@ -56,7 +56,7 @@ func (d driver) call(ctx context.Context, call Call, do func(*host) error) error
 	if d.fuse.dead() {
 		return ErrKilled
 	}
-	h := d.world.hosts[d.name]
+	h := d.world.hosts[d.world.at(d.name)]
 	if h == nil || h.cut || h.down {
 		return ErrTimeout
 	}
@@ -261,7 +261,7 @@ func (d driver) start(h *host, p *pod, c *container) error {
 		return err
 	}
 	image := d.world.image(c.image).at(p.spec.Spec, c.name)
-	c.begins = d.world.now().Add(image.Starts)
+	c.state, c.begins = live.Created, d.world.now().Add(image.Starts)
 	c.ends, c.code = time.Time{}, image.Exit
 	healed := image.Heals > 0 && live.Restarts(c.attempt) >= image.Heals
 	if image.Ends > 0 && (!healed || image.Ended) {
@@ -376,7 +376,7 @@ func (d driver) Watch(ctx context.Context, poke chan<- struct{}) error {
 func (w *World) watch(name string, poke chan<- struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if h := w.hosts[name]; h != nil {
+	if h := w.hosts[w.at(name)]; h != nil {
 		h.watched = append(h.watched, poke)
 	}
 }
@@ -384,7 +384,7 @@ func (w *World) watch(name string, poke chan<- struct{}) {
 func (w *World) unwatch(name string, poke chan<- struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if h := w.hosts[name]; h != nil {
+	if h := w.hosts[w.at(name)]; h != nil {
 		h.watched = slices.DeleteFunc(h.watched, func(c chan<- struct{}) bool { return c == poke })
 	}
 }

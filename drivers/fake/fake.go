@@ -1,6 +1,6 @@
 // Package fake is a fleet that exists in memory. Its hosts behave as Podman hosts do where podkeep could be
 // misled by them: several writes make one pod, labels are given at birth and never edited, lists show times in whole
-// seconds of the host's own clock, and what was running before a reboot is "created" after it.
+// seconds of the host's own clock, and what was running before a reboot is "created" after it, or "exited" at no time.
 //
 // A World has knobs for what goes wrong on real hosts, can be copied, and counts its writes, so that a
 // test can kill a controller at each one of them. It is deterministic: time is what the given clock says, and nothing
@@ -24,6 +24,7 @@ type World struct {
 	mu     sync.Mutex
 	now    func() time.Time
 	hosts  map[string]*host
+	roads  map[string]string // which host an address leads to, where it is not the one of that name
 	images map[string]Image
 	writes int
 	serial int // the last container ID given
@@ -87,7 +88,7 @@ type file struct {
 
 // New is a world of hosts with 4 cores and 8 GiB each.
 func New(now func() time.Time, names ...string) *World {
-	w := &World{now: now, hosts: map[string]*host{}, images: map[string]Image{}}
+	w := &World{now: now, hosts: map[string]*host{}, roads: map[string]string{}, images: map[string]Image{}}
 	for _, name := range names {
 		w.Add(name, manifest.Resources{MilliCPU: 4000, Memory: 8 << 30})
 	}
@@ -117,6 +118,27 @@ func (w *World) Hosts() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Sorted(maps.Keys(w.hosts))
+}
+
+// Address has an address lead to a host from now on; to none, if there is none of that name. Any other leads to the host that is called so.
+func (w *World) Address(address, host string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.roads[address] = host
+}
+
+// At is the name of the host that an address leads to.
+func (w *World) At(address string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.at(address)
+}
+
+func (w *World) at(address string) string {
+	if host, ok := w.roads[address]; ok {
+		return host
+	}
+	return address
 }
 
 // Answers says whether the network reaches the host and its service is up.
@@ -173,7 +195,7 @@ func (c *container) next() time.Time {
 func (w *World) Copy() *World {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c := &World{now: w.now, hosts: map[string]*host{}, images: maps.Clone(w.images), writes: w.writes, serial: w.serial}
+	c := &World{now: w.now, hosts: map[string]*host{}, roads: maps.Clone(w.roads), images: maps.Clone(w.images), writes: w.writes, serial: w.serial}
 	for name, h := range w.hosts {
 		c.hosts[name] = h.copy()
 	}

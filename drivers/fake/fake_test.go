@@ -3,6 +3,7 @@ package fake
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -78,16 +79,22 @@ func TestAControllerKilledBetweenTwoContainersLeavesHalfAPod(t *testing.T) {
 	}
 }
 
-func TestWhatRanBeforeARebootIsCreatedAfterIt(t *testing.T) {
+func TestWhatRanBeforeARebootIsNotStartedAfterIt(t *testing.T) {
+	for podman, state := range map[int]string{4: live.Created, 5: live.Exited} {
+		t.Run(fmt.Sprint("Podman ", podman), func(t *testing.T) { reboots(t, podman, state) })
+	}
+}
+
+func reboots(t *testing.T, podman int, state string) {
 	s := newStage()
 	p := onePod("v1", "bad")
 	if err := s.start(nil, p); err != nil {
 		t.Fatal(err)
 	}
 	s.now = s.now.Add(time.Minute)
-	s.Reboot("n1")
+	s.Reboot("n1", podman)
 	got := s.look(t).Pods[0].Containers
-	if got[0].State != live.Created || got[0].Started.IsZero() || got[1].State != live.Exited || got[1].Exit != 1 {
+	if got[0].State != state || !got[0].Felled() || got[0].Exit != 0 || !got[1].Ended() || got[1].Exit != 1 {
 		t.Fatalf("%+v", got)
 	}
 	if err := s.start(nil, p); err != nil {
@@ -95,7 +102,7 @@ func TestWhatRanBeforeARebootIsCreatedAfterIt(t *testing.T) {
 	}
 	got = s.look(t).Pods[0].Containers
 	if got[0].State != live.Running || got[1].State != live.Exited {
-		t.Fatalf("Run starts what was made, and leaves what exited at the asked attempt: %+v", got)
+		t.Fatalf("Run starts what the reboot ended, and leaves what exited at the asked attempt: %+v", got)
 	}
 }
 

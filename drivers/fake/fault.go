@@ -66,13 +66,13 @@ func (w *World) Cut(name string, cut bool) { w.on(name, func(h *host) { h.cut = 
 func (w *World) Skew(name string, d time.Duration) { w.on(name, func(h *host) { h.skew = d }) }
 
 // Die cuts the power.
-func (w *World) Die(name string) { w.on(name, func(h *host) { h.halt(); h.down = true }) }
+func (w *World) Die(name string) { w.on(name, func(h *host) { h.halt(4); h.down = true }) }
 
 // Return gives the power back. Podman starts nothing by itself.
 func (w *World) Return(name string) { w.on(name, func(h *host) { h.down, h.cut = false, false }) }
 
-// Reboot is Die and Return at once.
-func (w *World) Reboot(name string) { w.on(name, func(h *host) { h.halt() }) }
+// Reboot is Die and Return at once. podman is the major version, 4 or 5, in whose form the host shows afterwards what ran.
+func (w *World) Reboot(name string, podman int) { w.on(name, func(h *host) { h.halt(podman) }) }
 
 // Wipe empties the host's disk: what ran there is gone, images too. It says nothing about the power.
 func (w *World) Wipe(name string) {
@@ -82,19 +82,40 @@ func (w *World) Wipe(name string) {
 	})
 }
 
+// Clone gives a host a copy of another's disk, as it is found when the power comes on.
+func (w *World) Clone(from, to string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	src, dst := w.hosts[from], w.hosts[to]
+	if src == nil || dst == nil {
+		return
+	}
+	src.settle(w.now())
+	disk := src.copy()
+	disk.halt(4)
+	dst.pods, dst.files, dst.store, dst.volumes = disk.pods, disk.files, disk.store, disk.volumes
+	dst.poke()
+}
+
 // Drop removes the volume of a claim, namespace/name, as a person would by hand.
 func (w *World) Drop(name, cluster, claim string) {
 	w.on(name, func(h *host) { delete(h.volumes, cluster+"/"+claim) })
 }
 
-// halt leaves containers as Podman finds them after a reboot: what had exited is exited still, what ran is
-// "created", with the times it had.
-func (h *host) halt() {
+// halt leaves containers as Podman finds them after a reboot: what had exited is exited still, what ran is "created", or, with Podman 5,
+// "exited" with the code it had, 0. The times are those it had, and it has no time of an end.
+func (h *host) halt(podman int) {
 	for _, p := range h.pods {
 		for _, c := range p.containers {
-			if c.state != live.Exited {
-				c.state, c.begins, c.ends = live.Created, time.Time{}, time.Time{}
+			if c.state == live.Exited {
+				continue
 			}
+			if c.state == live.Running && podman >= 5 {
+				c.state = live.Exited
+			} else {
+				c.state = live.Created
+			}
+			c.begins, c.ends = time.Time{}, time.Time{}
 		}
 	}
 }
@@ -117,14 +138,14 @@ func (w *World) Remove(podName string) error {
 	return w.find(podName, func(h *host, p *pod) error { delete(h.pods, p.name); return nil })
 }
 
-// Erase removes a File, wherever it is, as a person would by hand.
-func (w *World) Erase(name string) error {
+// Erase removes a File as a person would by hand: from the hosts named, or, when none is, wherever it is.
+func (w *World) Erase(name string, from ...string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	found := false
 	for _, h := range w.hosts {
 		for key, f := range h.files {
-			if f.name == name {
+			if f.name == name && (len(from) == 0 || slices.Contains(from, h.name)) {
 				delete(h.files, key)
 				h.poke()
 				found = true

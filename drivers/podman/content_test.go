@@ -49,6 +49,28 @@ func (b *bench) clean() {
 	b.ok(b.Close())
 }
 
+func TestASecretUnderAnotherNameThanItsFilesIsNobodys(t *testing.T) {
+	b := newBench(t)
+	file := drivertest.HostRecord(live.HostFile, "0011")
+	b.ok(b.Put(t.Context(), file))
+	args := []string{"secret", "create"}
+	for label, value := range file.Labels {
+		args = append(args, "--label", label+"="+value)
+	}
+	name := "podkeep-" + b.cluster + "-host-2"
+	args = append(args, "--label", live.LabelCluster+"="+b.cluster, "--label", "podkeep.io/file="+live.HostFile, name, "-")
+	cmd := shared.podman(args...)
+	cmd.Stdin = strings.NewReader("x")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s", out)
+	}
+	t.Cleanup(func() { _ = shared.podman("secret", "rm", name).Run() })
+	n, err := b.Observe(t.Context())
+	if b.ok(err); len(n.Files) != 1 {
+		t.Errorf("%+v", n.Files)
+	}
+}
+
 func (b *bench) ok(err error) {
 	b.Helper()
 	if err != nil {

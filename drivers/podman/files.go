@@ -101,7 +101,11 @@ func (d *Driver) inspectFile(ctx context.Context, nameOrID string) (entry, error
 	if err != nil {
 		return entry{}, err
 	}
-	return d.entryOf(report.ID, report.Spec.Labels), nil
+	e := d.entryOf(report.ID, report.Spec.Labels)
+	if report.Spec.Name != d.secretName(e.Name) { // a copy that somebody made: no File has two
+		return entry{id: report.ID}, nil
+	}
+	return e, nil
 }
 
 // entryOf is what a secret's labels say, and who signed them: both are found out once. One that this driver has put is known by its

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/containers/podman/v4/libpod/define"
 	"github.com/containers/podman/v4/pkg/bindings/containers"
@@ -44,15 +43,15 @@ func (d *Driver) run(ctx context.Context, pod manifest.Pod) error {
 // infra container's network is half there, and Podman does not know. That first attempt to start it clears most of it.
 var startBrokeOff = []string{"container with given ID already exists", "internal libpod error", "failed: exit status", "file exists"}
 
-// raiseAgain finishes what a cut-off start left: containers that never ran, by Podman's account, are made anew. Where that
-// does not help, and nothing of the pod ever ran, all of the pod is.
+// raiseAgain finishes what a cut-off start left: containers that never ran, by Podman's account, or not since the host was restarted,
+// are made anew. Where that does not help, and nothing else of the pod is there, all of the pod is.
 func (d *Driver) raiseAgain(ctx context.Context, b *builder) error {
 	have, err := d.ground(ctx, b)
 	if err != nil {
 		return err
 	}
 	for name, h := range have {
-		if h.State != live.Created {
+		if h.State != live.Created && !h.Felled() {
 			continue
 		}
 		if err := d.remove(ctx, h.ID); err != nil {
@@ -152,9 +151,8 @@ func (d *Driver) members(ctx context.Context, podID string) (members, error) {
 		if c.IsInfra || isPrevious(c) {
 			continue
 		}
-		attempt, _ := strconv.Atoi(c.Labels[live.LabelAttempt])
-		name := c.Labels[live.LabelContainer]
-		have[name] = live.Container{ID: c.ID, Name: name, State: state(c.State), Exit: int(c.ExitCode), Attempt: attempt}
+		is := world{}.container(c) // by the host's own clock, which does for what is compared
+		have[is.Name] = is
 	}
 	return have, nil
 }

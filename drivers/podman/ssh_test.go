@@ -151,7 +151,8 @@ func (s *sshd) open(cluster, path, knownHosts, key string, look time.Duration) d
 
 func TestOverSSHAPodRunsAndStops(t *testing.T) {
 	shared.load(t)
-	d := newSSHD(t).open(drivertest.Cluster, shared.socket, "known_hosts", "user", drivertest.Patience)
+	s := newSSHD(t)
+	d := s.open(drivertest.Cluster, shared.socket, "known_hosts", "user", drivertest.Patience)
 	pod := drivertest.Pod("overssh", drivertest.Ref)
 	if err := d.Run(t.Context(), pod); err != nil {
 		t.Fatal(err)
@@ -159,6 +160,9 @@ func TestOverSSHAPodRunsAndStops(t *testing.T) {
 	n, err := d.Observe(t.Context())
 	if err != nil || len(n.Pods) != 1 || n.Pods[0].Containers[0].State != live.Running {
 		t.Errorf("%v: %+v", err, n.Pods)
+	}
+	if want := ssh.FingerprintSHA256(s.host); n.HostKey != want {
+		t.Errorf("the host's key is %q, want %q", n.HostKey, want)
 	}
 	if err := d.Stop(t.Context(), pod.Name); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package health
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -69,11 +70,11 @@ func Of(p live.Pod, now time.Time) Verdict {
 		return v
 	}
 	if due := live.Due(p.Init, p.Containers); len(due) > 0 {
-		v.State, v.Run, v.Why = Starting, true, said(p, due[0])+" was made and not started"
+		v.State, v.Run, v.Why = Starting, true, said(p, due[0])+" "+unstarted(p, due[0])
 		return v
 	}
 	for _, c := range p.Containers {
-		if exited(c) && again(p, c) {
+		if c.Ended() && again(p, c) {
 			v = v.restart(p, c, now)
 		}
 	}
@@ -87,6 +88,14 @@ func Of(p live.Pod, now time.Time) Verdict {
 	return v.up(p, now)
 }
 
+// unstarted says why a container that is there does not run.
+func unstarted(p live.Pod, name string) string {
+	if slices.ContainsFunc(p.Containers, func(c live.Container) bool { return c.Name == name && c.Felled() }) {
+		return "was cut off when its host was restarted"
+	}
+	return "was made and not started"
+}
+
 // over judges a pod that has nothing left to do. Sidecars that still run are to be stopped.
 func (v Verdict) over(p live.Pod) Verdict {
 	v.State, v.Why = Done, "ran to completion"
@@ -96,7 +105,7 @@ func (v Verdict) over(p live.Pod) Verdict {
 		switch {
 		case sidecar && c.State == live.Running:
 			left = append(left, c.Name)
-		case !sidecar && exited(c) && c.Exit != 0:
+		case !sidecar && c.Ended() && c.Exit != 0:
 			v.State, v.Why = Failed, fmt.Sprintf("%s exited with %d", said(p, c.Name), c.Exit)
 		}
 	}
@@ -156,8 +165,6 @@ func (v Verdict) up(p live.Pod, now time.Time) Verdict {
 // later says whether a time of the past lies in the future: the host's clock was set back since. How long ago it was cannot be
 // known, and it is taken to be long.
 func later(past, now time.Time) bool { return past.After(now.Add(Settle)) }
-
-func exited(c live.Container) bool { return c.State == live.Exited || c.State == live.Stopped }
 
 // again says whether a container that ended is to be started anew: a sidecar always, an init container when it failed, the others as
 // the pod's restartPolicy says. An init container that Never starts again has made the pod Over.

@@ -9,34 +9,22 @@ import (
 )
 
 // rebooted has the init containers of a pod run again whose host went down under it, for what they prepared in memory is gone.
-// A host that comes back shows what ran as created, or as exited at no time, with the time of its start. Init containers that
-// began since are left alone.
+// Init containers that began since are left alone.
 func (v Verdict) rebooted(p live.Pod) bool {
 	var fell time.Time
 	for _, c := range p.Containers {
-		if felled(c) && c.Started.After(fell) {
+		if c.Felled() && c.Started.After(fell) {
 			fell = c.Started
 		}
 	}
 	again := false
 	for _, c := range p.Containers {
-		if isInit(p, c.Name) && !isSidecar(p, c.Name) && exited(c) && !c.Started.After(fell) {
+		if isInit(p, c.Name) && !isSidecar(p, c.Name) && c.Ended() && !c.Started.After(fell) {
 			v.Attempt[c.Name] = live.Attempt(live.Restarts(c.Attempt)+1, 0)
 			again = true
 		}
 	}
 	return again
-}
-
-// felled says whether the container was running when its host went down.
-func felled(c live.Container) bool {
-	switch {
-	case c.Started.IsZero():
-		return false
-	case c.State == live.Created:
-		return true
-	}
-	return exited(c) && c.Finished.Before(c.Started)
 }
 
 // pending is what the pod's main containers wait for, or "".
@@ -47,7 +35,7 @@ func pending(p live.Pod) string {
 			return "init container " + i.Name + " is not there"
 		}
 		switch c := p.Containers[at]; {
-		case i.Sidecar && c.State == live.Running, !i.Sidecar && c.State == live.Exited:
+		case i.Sidecar && c.State == live.Running, !i.Sidecar && c.Ended():
 		case c.State == live.Paused:
 			return said(p, c.Name) + " is paused by somebody"
 		case c.State == live.Running:

@@ -58,7 +58,7 @@ func TestOfAPodWithInitContainers(t *testing.T) {
 			Starting, true, "its host was restarted: init containers run again", live.Attempt(1, 0)},
 		{"once", "Always", []live.Container{
 			down("setup", live.Attempt(1, 0), 0, min, 0), fallen("proxy", -59*min), fallen("app", -58*min)},
-			Starting, true, "sidecar proxy was made and not started", live.Attempt(1, 0)},
+			Starting, true, "sidecar proxy was cut off when its host was restarted", live.Attempt(1, 0)},
 		{"and not for a pod that had ended", "Never", []live.Container{
 			down("setup", 0, 0, min, time.Hour), fallen("proxy", -59*min), down("app", 0, 0, min, min)}, Done, false, "ran to completion", 0},
 	}
@@ -75,5 +75,46 @@ func TestOfAPodWithInitContainers(t *testing.T) {
 				t.Errorf("attempt %d, want %d", v.Attempt["setup"], r.setup)
 			}
 		})
+	}
+}
+
+// cut is a container as Podman 5 shows it after its host went down under it.
+func cut(name string, since time.Duration) live.Container {
+	return live.Container{Name: name, State: live.Exited, Started: at(since)}
+}
+
+func TestWhatARestartOfItsHostCutOffHasNotEnded(t *testing.T) {
+	const min = time.Minute
+	setup := down("setup", 0, 0, min, time.Hour)
+	for _, form := range []func(string, time.Duration) live.Container{fallen, cut} {
+		for _, restart := range []string{"Always", "OnFailure", "Never"} {
+			pod := live.Pod{Expect: []string{"app"}, Restart: restart, Containers: []live.Container{form("app", -min)}}
+			v := Of(pod, noon)
+			if v.State != Starting || !v.Run || v.Attempt["app"] != 0 || v.Why != "container app was cut off when its host was restarted" {
+				t.Errorf("%s, %s: %+v", form("app", -min).State, restart, v)
+			}
+			pod = live.Pod{
+				Expect: []string{"app", "proxy", "setup"}, Init: []live.Init{{Name: "setup"}, {Name: "proxy", Sidecar: true}},
+				Restart: restart, Containers: []live.Container{form("app", -58*min), form("proxy", -59*min), setup},
+			}
+			if v := Of(pod, noon); !v.Run || v.Attempt["setup"] != live.Attempt(1, 0) || v.Attempt["proxy"] != 0 || v.Attempt["app"] != 0 {
+				t.Errorf("init containers run again, the others as they are: %s, %s: %+v", form("app", -min).State, restart, v)
+			}
+			pod.Containers[2] = up("setup", -time.Second)
+			if v := Of(pod, noon); v.State != Starting || v.Run {
+				t.Errorf("the others wait for them: %s, %s: %+v", form("app", -min).State, restart, v)
+			}
+			pod.Containers[2] = form("setup", -time.Second)
+			if v := Of(pod, noon); !v.Run || v.Attempt["setup"] != 0 {
+				t.Errorf("one that was cut off itself is started again: %s, %s: %+v", form("app", -min).State, restart, v)
+			}
+		}
+	}
+}
+
+func TestAnEndBeforeTheStartIsAnEnd(t *testing.T) {
+	ended := live.Container{Name: "app", State: live.Exited, Started: at(0), Finished: at(-time.Minute)}
+	if v := Of(live.Pod{Expect: []string{"app"}, Restart: "Never", Containers: []live.Container{ended}}, noon); v.State != Done {
+		t.Errorf("its host's clock was set back, and it ran: %+v", v)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 )
 
 // Phase is where a Job is.
@@ -54,11 +55,12 @@ type Pod struct {
 
 // Ledger is what is written down about one Job, and what the fleet imposes on it.
 type Ledger struct {
-	Receipts  []live.Receipt // this Job's, any order
-	Retry     time.Time      // of the newest retry decision for HEAD's revision; zero if none
-	Suspended bool           // podkeep.io/suspend: its pods are left alone
-	Hidden    string         // why pods or receipts of it may be where nobody can look; empty if they cannot
-	Gate      string         // why it may not begin yet; empty if it may
+	Receipts  ledger.Ledger
+	Retries   []manifest.Decision // retry decisions for HEAD's revision, answered ones too
+	Suspended bool                // podkeep.io/suspend: its pods are left alone
+	Hidden    string              // why pods or receipts of it may be where nobody can look; empty if they cannot
+	Pending   string              // which receipt was not seen on enough nodes yet; until it is, nothing begins or ends
+	Gate      string              // why it may not begin yet; empty if it may
 }
 
 // Start is one attempt at one completion.
@@ -124,8 +126,8 @@ const (
 )
 
 // Next decides. At no time does it ask for more than parallelism active pods, and for a completion that succeeded it asks for none.
-func Next(w manifest.Workload, pods []Pod, ledger Ledger, now time.Time) Step {
-	s := read(w, pods, ledger, now)
+func Next(w manifest.Workload, pods []Pod, l Ledger, now time.Time) Step {
+	s := read(w, pods, l, now)
 	step := s.next()
 	step.Gen = s.gen
 	s.account(&step.Status)
@@ -136,6 +138,9 @@ func Next(w manifest.Workload, pods []Pod, ledger Ledger, now time.Time) Step {
 }
 
 func (s *state) next() Step {
+	if s.ledger.Pending != "" {
+		return Step{Phase: Ending, Why: s.ledger.Pending, Keep: s.whole()}
+	}
 	if s.over != nil {
 		return s.finished()
 	}

@@ -190,8 +190,9 @@ func TestNext(t *testing.T) {
 		{"a failed one stops what still runs and keeps the failed", wl(many(2, 2)), []Pod{p(0, 0, Broke), p(1, 0, Active)},
 			Ledger{Receipts: []live.Receipt{receipt(live.Failed, "")}}, "failed -1.0"},
 		{"a failed one is tried again when a person decides so", wl(), nil,
-			Ledger{Receipts: []live.Receipt{receipt(live.Failed, "")}, Retry: ago(10)}, "running +0.0"},
-		{"an older decision does not", wl(), nil, Ledger{Receipts: []live.Receipt{receipt(live.Failed, "")}, Retry: ago(40)}, "failed"},
+			Ledger{Receipts: []live.Receipt{receipt(live.Failed, "")}, Retries: again}, "running +0.0"},
+		{"one that had been read when it failed does not", wl(), nil,
+			Ledger{Receipts: []live.Receipt{receipt(live.Failed, "", func(r *live.Receipt) { r.Answers = []string{again[0].ID()} })}, Retries: again}, "failed"},
 
 		{"an index that failed too often is given up", wl(indexed(2, 2), perIndex(0)), []Pod{p(0, 0, Broke), p(1, 0, Active)}, Ledger{},
 			"running tally"},
@@ -294,3 +295,6 @@ func TestATallyOutlivesItsReceipt(t *testing.T) {
 		t.Error("what cannot be read counts for something")
 	}
 }
+
+// again is a person's decision to run a Job once more.
+var again = []manifest.Decision{{Verb: "retry", Rev: "v1-a"}}

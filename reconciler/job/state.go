@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 )
 
 // state is what is known of a Job.
@@ -35,9 +37,9 @@ type state struct {
 	leaving map[int]bool // pods that this step stops
 }
 
-func read(w manifest.Workload, pods []Pod, ledger Ledger, now time.Time) *state {
+func read(w manifest.Workload, pods []Pod, l Ledger, now time.Time) *state {
 	s := &state{
-		w: w, job: w.Job, pods: pods, ledger: ledger, now: now, active: map[int]int{}, broke: map[int]Pod{},
+		w: w, job: w.Job, pods: pods, ledger: l, now: now, active: map[int]int{}, broke: map[int]Pod{},
 		higher: map[int]int{}, leaving: map[int]bool{},
 	}
 	s.generation()
@@ -61,10 +63,8 @@ func (s *state) generation() {
 	for _, p := range s.pods {
 		see(p.Gen, p.Rev)
 	}
-	for _, r := range s.ledger.Receipts {
-		if r.Verb == live.Failed && r.Gen == s.gen && s.ledger.Retry.After(r.Time) {
-			current = false
-		}
+	if failed := s.in(live.Failed); failed != nil && s.in(live.Done) == nil && ledger.Open(s.ledger.Retries, failed) {
+		current = false
 	}
 	if !current {
 		s.gen++
@@ -73,38 +73,23 @@ func (s *state) generation() {
 
 func (s *state) mine(p Pod) bool { return p.Gen == s.gen && p.Rev == s.w.Revision.Rev }
 
+// in is the newest receipt of a verb in this generation, or nil.
+func (s *state) in(verb string) *live.Receipt {
+	return s.ledger.Receipts.In(s.gen, s.w.Revision.Rev, verb)
+}
+
 func (s *state) receipts() {
-	lastHalt := -1
 	s.seen = newTally()
-	for i, r := range s.ledger.Receipts {
-		if r.Gen != s.gen || r.Rev != s.w.Revision.Rev {
-			continue
-		}
-		switch r.Verb {
-		case live.Done:
-			s.over = &s.ledger.Receipts[i]
-		case live.Failed:
-			if s.over == nil {
-				s.over = &s.ledger.Receipts[i]
-			}
-		case live.Tallied:
-			if r.Step >= s.tallies {
-				s.tallies, s.seen = r.Step+1, decode(r.Steps)
-			}
-		case live.Halted, live.Resumed:
-			if r.Step > lastHalt || r.Step == lastHalt && r.Verb == live.Resumed {
-				lastHalt, s.halted = r.Step, r.Verb == live.Halted
-			}
-			if r.Verb == live.Resumed && r.Time.After(s.resumed) {
-				s.resumed = r.Time
-			}
+	if r := s.in(live.Tallied); r != nil {
+		s.tallies, s.seen = r.Step+1, decode(r.Steps)
+	}
+	if r := s.ledger.Receipts.Halt(s.gen, s.w.Revision.Rev); r != nil {
+		s.halts, s.halted = r.Step, r.Verb == live.Halted
+		if !s.halted {
+			s.halts, s.resumed = r.Step+1, r.Time
 		}
 	}
-	s.halts = max(0, lastHalt)
-	if !s.halted && lastHalt >= 0 {
-		s.halts = lastHalt + 1
-	}
-	if s.over != nil {
+	if s.over = cmp.Or(s.in(live.Done), s.in(live.Failed)); s.over != nil {
 		s.seen = decode(s.over.Steps)
 	}
 }
@@ -393,7 +378,7 @@ func (s *state) noted(p Pod) bool {
 func (s *state) receipt(verb string, step int, steps, why string) live.Receipt {
 	return live.Receipt{
 		App: s.w.ID, Verb: verb, Rev: s.w.Revision.Rev, Gen: s.gen, Commit: s.w.Revision.Commit,
-		Step: step, Steps: steps, Time: s.now, Why: why,
+		Step: step, Steps: steps, Time: s.now, Why: why, Answers: ledger.Answers(s.ledger.Retries),
 	}
 }
 

@@ -5,10 +5,10 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/schedule"
 )
 
@@ -23,17 +23,18 @@ type Claim struct {
 }
 
 // claim is what is known of a claim. What is written down of it: on which node it is bound, and that its volume was seen
-// there. A retry decision that is newer than both undoes the binding, but only where the data cannot be had.
+// there. A retry decision that neither names undoes the binding, but only where the data cannot be had.
 type claim struct {
 	manifest.ID
 	gen    int
 	node   string
+	host   string // the identity of that node, if it was known when that was written down
+	home   *node  // which node that is now; nil if it is none of those that are looked at
 	made   bool
-	sights int       // how often it was written down that the volume is there
-	since  time.Time // of what was written down last
-	retry  time.Time // of the newest retry decision
-	why    string    // why its data cannot be had
-	stuck  bool      // only a retry decision, or the data's return, ends that
+	sights int    // how often it was written down that the volume is there
+	open   bool   // somebody decided to do without the data since
+	why    string // why its data cannot be had
+	stuck  bool   // only a retry decision, or the data's return, ends that
 }
 
 // claim finds out about a claim, once a plan.
@@ -43,49 +44,67 @@ func (w *world) claim(id manifest.ID) *claim {
 	}
 	c := &claim{ID: id}
 	w.claims[id] = c
-	for _, r := range w.receipts[id] {
-		c.gen = max(c.gen, r.Gen)
-	}
-	for _, r := range w.receipts[id] {
-		if r.Gen == c.gen {
-			c.reads(r)
+	c.gen = w.receipts[id].Gen()
+	var newest []*live.Receipt
+	for i := range w.receipts[id] {
+		if r := &w.receipts[id][i]; r.Gen == c.gen {
+			c.reads(*r)
+			newest = append(newest, r)
 		}
 	}
-	for _, d := range w.h.Decisions {
-		if d.Verb == "retry" && d.App == id && d.Time.After(c.retry) {
-			c.retry = d.Time
-		}
+	c.open = ledger.Open(w.retries[id], newest...)
+	w.find(c)
+	if w.judgeClaim(c); c.node != "" && c.open && w.astray(c) {
+		c.node, c.host, c.home, c.made, c.why, c.stuck = "", "", nil, false, "", false
 	}
-	if w.judgeClaim(c); c.node != "" && c.retry.After(c.since) && w.astray(c) {
-		c.node, c.made, c.why, c.stuck = "", false, "", false
+	if c.why == "" && !c.made && w.pending[id] != "" {
+		c.why = "claim " + c.Name + ": " + w.pending[id]
 	}
 	return c
 }
 
+// reads takes in a receipt of the newest generation. Where the volume was seen counts more than where it was to be, and the last sight
+// more than the one before.
 func (c *claim) reads(r live.Receipt) {
-	switch r.Verb {
-	case live.Bound:
-		c.node = r.Node
-	case live.Made:
-		c.node, c.made = r.Node, true
-		c.sights = max(c.sights, r.Step+1)
+	switch {
+	case r.Verb == live.Bound && c.node == "":
+		c.node, c.host = r.Node, r.Host
+	case r.Verb == live.Made && r.Step >= c.sights:
+		c.node, c.host, c.made, c.sights = r.Node, r.Host, true, r.Step+1
 	}
-	if r.Time.After(c.since) {
-		c.since = r.Time
+}
+
+// find finds the node that has a claim's data: by its identity, whatever that host is called now; by its name only while it is not known
+// which of the two was meant, or which host the node is.
+func (w *world) find(c *claim) {
+	for _, n := range w.nodes {
+		if c.host != "" && n.id == c.host {
+			c.home, c.node = n, n.Name
+			return
+		}
+	}
+	if n := w.lookup(c.node); n != nil && (c.host == "" || n.id == "") {
+		c.home = n
 	}
 }
 
 // judgeClaim says why the data of a bound claim cannot be had.
 func (w *world) judgeClaim(c *claim) {
-	n := w.lookup(c.node)
+	n := c.home
 	switch {
 	case c.node == "" && w.hold != "":
 		c.why = "is not known to be anywhere: " + w.hold
 	case c.node == "":
+	case n == nil && w.plan.Held[c.node] != "":
+		c.why, c.stuck = fmt.Sprintf("is on %s, which is held", c.node), true
+	case n == nil && w.lookup(c.node) != nil:
+		c.why, c.stuck = fmt.Sprintf("was on %s before %[1]s was replaced by another host", c.node), true
 	case n == nil || n.gone:
 		c.why, c.stuck = fmt.Sprintf("is on %s, which left Git", c.node), true
 	case n.reach != answers:
 		c.why, c.stuck = fmt.Sprintf("is on %s, which is silent for %s", c.node, round(n.Silent)), n.reach == lost
+	case c.host != "" && n.id == "":
+		c.why = fmt.Sprintf("is on %s, which does not say yet which host it is", c.node)
 	case c.made && !n.holds(c.ID):
 		c.why, c.stuck = fmt.Sprintf("lost its volume on %s: podkeep will not start empty", c.node), true
 	}
@@ -99,8 +118,7 @@ func (w *world) judgeClaim(c *claim) {
 
 // astray says whether a retry decision may give the claim up: its data cannot be had, or its node is being drained.
 func (w *world) astray(c *claim) bool {
-	n := w.lookup(c.node)
-	return c.stuck || n != nil && n.evicts(nil)
+	return c.stuck || c.home != nil && c.home.evicts(nil)
 }
 
 func (w *world) lookup(name string) *node {
@@ -173,7 +191,7 @@ func (k *work) place(f form, r schedule.Request) (*schedule.Host, string) {
 // bind writes down on which node a claim's data will be. The others of this plan take it as bound.
 func (k *work) bind(c *claim, node string) {
 	r := live.Receipt{
-		App: c.ID, Verb: live.Bound, Gen: c.gen + 1, Node: node, Time: c.now(k.now),
+		App: c.ID, Verb: live.Bound, Gen: c.gen + 1, Node: node, Host: k.node(node).id, Time: k.now, Answers: ledger.Answers(k.retries[c.ID]),
 		Why: fmt.Sprintf("to %s, by %s", node, k.wl.ID.Short()),
 	}
 	if k.wl.Suspended {
@@ -181,7 +199,7 @@ func (k *work) bind(c *claim, node string) {
 		return
 	}
 	c.gen++
-	c.node, c.made, c.why = node, false, binding(c.Name, node)
+	c.node, c.host, c.home, c.made, c.why = node, r.Host, k.lookup(node), false, binding(c.Name, node)
 	k.putReceipt(r)
 }
 
@@ -189,19 +207,11 @@ func binding(claims, node string) string {
 	return fmt.Sprintf("claim %s is being bound to %s", claims, node)
 }
 
-// now is a time that is not before the retry decision, which is a time of another clock.
-func (c *claim) now(t time.Time) time.Time {
-	if c.retry.After(t) {
-		return c.retry
-	}
-	return t
-}
-
 // volumes says which claims' volumes a pod may make on a node, or why it must not start there.
 func (k *work) volumes(n *node, f form) (fresh []string, why string) {
 	for _, c := range k.claimsOf(f) {
 		switch {
-		case n.holds(c.ID):
+		case n.holds(c.ID) && !(n.Name == c.node && c.home == nil):
 		case c.why != "":
 			k.blocked = c
 			return nil, c.why
@@ -291,15 +301,17 @@ const claimKind = "PersistentVolumeClaim"
 // sight writes down that the volume of a claim was seen, so that it is known to be missing when it is. A retry decision that was
 // not needed is answered in the same way, so that it never counts later.
 func (w *world) sight(c *claim) {
-	n := w.lookup(c.node)
-	if n == nil || n.reach != answers || !n.holds(c.ID) || c.made && !c.retry.After(c.since) {
+	n := c.home
+	if n == nil || n.reach != answers || !n.holds(c.ID) || c.made && !c.open && (c.host != "" || n.id == "") {
 		return
 	}
 	why := "the volume is on " + c.node
-	if c.made {
+	if c.made && c.open {
 		why += ", so the retry decision is not needed"
 	}
-	w.putReceipt(live.Receipt{App: c.ID, Verb: live.Made, Gen: c.gen, Node: c.node, Step: c.sights, Time: c.now(w.now), Why: why})
+	w.putReceipt(live.Receipt{
+		App: c.ID, Verb: live.Made, Gen: c.gen, Node: c.node, Host: n.id, Step: c.sights, Time: w.now, Why: why, Answers: ledger.Answers(w.retries[c.ID]),
+	})
 }
 
 func (w *world) tellClaim(c *claim, left bool) {
@@ -310,18 +322,26 @@ func (w *world) tellClaim(c *claim, left bool) {
 		w.note(fmt.Sprintf("claim %s left Git: its volume stays on %s", shortClaim(c.ID), c.node))
 	}
 	for _, n := range w.nodes {
-		if c.node != "" && n.Name != c.node && n.reach == answers && n.holds(c.ID) {
-			w.note(fmt.Sprintf("%s has an older volume of claim %s, which is on %s now; podkeep leaves it alone", n.Name, shortClaim(c.ID), c.node))
+		if c.node != "" && n != c.home && n.reach == answers && n.holds(c.ID) {
+			w.note(fmt.Sprintf("%s has an older volume of claim %s, which %s; podkeep leaves it alone", n.Name, shortClaim(c.ID), c.where()))
 		}
 	}
 	w.plan.Claims = append(w.plan.Claims, Claim{ID: c.ID, Node: c.node, Made: c.made, Why: c.why, Lost: c.stuck, Left: left})
+}
+
+// where says where the data is, after "which".
+func (c *claim) where() string {
+	if c.home == nil {
+		return "was on " + c.node + ", another host"
+	}
+	return "is on " + c.node + " now"
 }
 
 // forgets says whether nothing need be known of a claim any more: Git does not ask for it, and its volume was removed from
 // a node that answers.
 func (w *world) forgets(id manifest.ID) bool {
 	c := w.claim(id)
-	n := w.lookup(c.node)
+	n := c.home
 	for _, asked := range w.want.Claims {
 		if asked.ID == id {
 			return false

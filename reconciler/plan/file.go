@@ -73,25 +73,13 @@ func (w *world) collectOn(n *node, needed map[revision]bool, planned []Action) {
 // collectRedundant deletes the receipts that are not believed and say the same as one of the controller's own on the node: what is left when a
 // key is trusted no more.
 func (w *world) collectRedundant(n *node) {
-	own := map[string]bool{}
 	for _, r := range n.Receipts {
-		if r.Signer == w.h.Key && w.trusts(r.Signer) && w.ours(r.Source) {
-			own[unsourced(r)] = true
-		}
-	}
-	for _, r := range n.Receipts {
-		if !w.trusts(r.Signer) && w.ours(r.Source) && own[unsourced(r)] {
+		if !w.trusts(r.Signer) && w.ours(r.Source) && w.noted[w.transition(r)].on(n, false) != nil {
 			w.plan.Actions = append(w.plan.Actions, Action{
 				Node: n.Name, Verb: Delete, Name: r.File, App: r.App, Why: "says the same as one that a trusted key signed",
 			})
 		}
 	}
-}
-
-// unsourced names a transition, for whichever source it was written down.
-func unsourced(r live.Receipt) string {
-	r.Source = ""
-	return r.Name("")
 }
 
 // redundant says whether a form that is not believed says the same as one of the controller's own there.
@@ -141,19 +129,15 @@ func (w *world) neededRevs() map[revision]bool {
 	for _, wl := range w.want.Workloads {
 		needed[revision{wl.ID.String(), wl.Revision.Rev}] = true
 	}
-	for app, receipts := range w.receipts {
-		var top, promoted live.Receipt
-		for _, r := range receipts {
-			if r.Gen > top.Gen {
-				top = r
-			}
-			if r.Verb == live.Promoted && r.Gen > promoted.Gen {
-				promoted = r
-			}
+	for app, l := range w.receipts {
+		if find(w.want, app) == nil {
+			continue
 		}
-		if find(w.want, app) != nil {
+		if top := l.Top(); top != nil {
 			needed[revision{app.String(), top.Rev}] = true
-			needed[revision{app.String(), promoted.Rev}] = true
+		}
+		if stable := l.Stable(); stable != nil {
+			needed[revision{app.String(), stable.Rev}] = true
 		}
 	}
 	return needed

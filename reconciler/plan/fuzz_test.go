@@ -359,6 +359,7 @@ func (d *dice) snapshot(h manifest.History) (s live.Snapshot) {
 				live.LabelSource: h.Source, live.LabelApp: r.App.String(), live.LabelRev: r.Rev, live.LabelObject: "{}",
 			}})
 		}
+		n.Files = append(n.Files, d.records()...)
 		n.Files = once(n.Files, func(f live.File) string { return f.Name })
 		if d.rarely() && len(n.Pods) > 0 {
 			p := n.Pods[0]
@@ -370,6 +371,15 @@ func (d *dice) snapshot(h manifest.History) (s live.Snapshot) {
 		s.Nodes[d.of(3)].Unsized = pick(d, []time.Duration{1, time.Minute})
 	}
 	return s
+}
+
+// records say who a host is, more or less, or nothing.
+func (d *dice) records() (files []live.File) {
+	for i := range d.of(3) {
+		name := pick(d, []string{"host", fmt.Sprintf("host-%d", i)})
+		files = append(files, says(name, pick(d, []string{"i1", "i2", "i3"}), wayTo(pick(d, []string{"n1", "n2", "n3", "n9"})), d.moment(), pick(d, []string{key, key, key, ""})))
+	}
+	return files
 }
 
 // once sorts by name, and keeps one of each.

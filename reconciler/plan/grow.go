@@ -91,13 +91,7 @@ func (k *work) genOf(rev string) int {
 	if rev == k.step.Target {
 		return k.step.Gen
 	}
-	gen := 1
-	for _, r := range k.receipts[k.wl.ID] {
-		if r.Rev == rev && r.Verb == live.Began {
-			gen = max(gen, r.Gen)
-		}
-	}
-	return gen
+	return max(1, k.receipts[k.wl.ID].GenOf(rev))
 }
 
 func (k *work) whyRun(rev string) string {

@@ -74,17 +74,15 @@ func (w *world) failure() string {
 
 // failed says why a workload's revision was rejected, or its Job failed, if so.
 func (w *world) failed(wl *manifest.Workload) string {
-	r := w.newest(wl.ID, live.Failed)
+	l := w.receipts[wl.ID]
+	r := l.Failed()
+	if wl.Job != nil {
+		r = l.Newest(live.Failed)
+	}
 	if r == nil || r.Rev != wl.Revision.Rev {
 		return ""
 	}
-	if wl.Job != nil {
-		if _, failed := w.finished(wl.ID); !failed {
-			return ""
-		}
-		return r.Why
-	}
-	if top := w.newest(wl.ID, live.Began); top == nil || top.Gen != r.Gen || w.promotedSince(r) {
+	if _, failed := w.finished(wl.ID); wl.Job != nil && !failed {
 		return ""
 	}
 	return r.Why

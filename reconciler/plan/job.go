@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -25,7 +24,7 @@ func (w *world) job(wl *manifest.Workload) {
 	pods := k.attempts()
 	k.barrier = w.gateOf(wl)
 	ledger := job.Ledger{
-		Receipts: w.receipts[wl.ID], Retry: w.retried(wl), Suspended: wl.Suspended, Hidden: cmp.Or(k.unheard(), k.doubtJob()), Gate: k.barrier.why,
+		Receipts: w.receipts[wl.ID], Retries: w.retriesOf(wl), Suspended: wl.Suspended, Hidden: cmp.Or(k.unread(), k.doubtJob()), Pending: w.pending[wl.ID], Gate: k.barrier.why,
 	}
 	step := job.Next(*wl, pods, ledger, w.now)
 	k.app.Job = &step.Status
@@ -57,22 +56,10 @@ func jobReplicas(wl *manifest.Workload) int {
 	return int(*wl.Job.Spec.Parallelism)
 }
 
-// retried is when a person decided to try HEAD's revision of a workload again, zero if nobody did.
-func (w *world) retried(wl *manifest.Workload) (at time.Time) {
-	for _, d := range w.h.Decisions {
-		if d.Verb == "retry" && d.App == wl.ID && d.Rev == wl.Revision.Rev && d.Time.After(at) {
-			at = d.Time
-		}
-	}
-	return at
-}
-
-// unheard says which node this controller has not heard yet: it may run the Job's pods, or know that the Job has ended.
-func (k *work) unheard() string {
-	for _, n := range k.nodes {
-		if !n.Known && n.reach == silent {
-			return n.Name + " has not been heard yet, and may run it or know that it ended"
-		}
+// unread says which node this controller has not heard yet: it may run the Job's pods, or know that the Job has ended.
+func (k *work) unread() string {
+	if name := k.unheard(); name != "" {
+		return name + " has not been heard yet, and may run it or know that it ended"
 	}
 	return ""
 }
@@ -95,7 +82,7 @@ func (k *work) attempts() []job.Pod {
 		}
 		for _, c := range p.Containers {
 			j.Restarts += live.Restarts(c.Attempt)
-			if c.Exit != 0 && (c.State == live.Exited || c.State == live.Stopped) {
+			if c.Exit != 0 && c.Ended() {
 				j.Exits[c.Name] = c.Exit
 			}
 			if c.Finished.After(j.Finished) {
@@ -255,28 +242,11 @@ func (w *world) finished(app manifest.ID) (done, failed bool) {
 	if wl == nil || wl.Job == nil {
 		return false, false
 	}
-	gen := 0
+	l := w.receipts[app]
+	gen := l.Gen()
 	for _, p := range w.pods[app] {
 		gen = max(gen, p.Gen)
 	}
-	for _, r := range w.receipts[app] {
-		gen = max(gen, r.Gen)
-	}
-	for _, r := range w.receipts[app] {
-		if r.Gen == gen && r.Rev == wl.Revision.Rev {
-			done = done || r.Verb == live.Done
-			failed = failed || r.Verb == live.Failed
-		}
-	}
-	return done, failed && !done
-}
-
-// keepsTally says whether a tally is still needed: the newest one, of a generation that has not ended.
-func (w *world) keepsTally(r live.Receipt) bool {
-	for _, other := range w.receipts[r.App] {
-		if other.Gen == r.Gen && (other.Verb == live.Done || other.Verb == live.Failed || other.Verb == live.Tallied && other.Step > r.Step) {
-			return false
-		}
-	}
-	return true
+	done = l.In(gen, wl.Revision.Rev, live.Done) != nil
+	return done, !done && l.In(gen, wl.Revision.Rev, live.Failed) != nil
 }

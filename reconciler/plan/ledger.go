@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/rollout"
 	"github.com/podkeep/podkeep/reconciler/schedule"
 )
@@ -13,56 +13,48 @@ import (
 // ledger is what is written down about the workload, and what holds it up.
 func (k *work) ledger() rollout.Ledger {
 	l := rollout.Ledger{
-		Receipts: k.receipts[k.wl.ID], Suspended: k.wl.Suspended, Moved: k.moved(k.wl), Imposed: k.imposed(),
-		Trouble: k.trouble(), Watched: k.watched,
-	}
-	for _, d := range k.h.Decisions {
-		if d.Verb == "retry" && d.App == k.wl.ID && d.Rev == k.wl.Revision.Rev && d.Time.After(l.Retry) {
-			l.Retry = d.Time
-		}
+		Receipts: k.receipts[k.wl.ID], Retries: k.retriesOf(k.wl), Suspended: k.wl.Suspended, Moved: k.moved(k.wl), Imposed: k.imposed(),
+		Trouble: k.trouble(), Watched: k.watched, Pending: k.pending[k.wl.ID],
 	}
 	l.Guard = k.guard(l.Receipts)
 	l.StopOld, l.StopWhy = k.stopsFirst()
 	return l
 }
 
+// retriesOf are the decisions to try HEAD's revision of a workload again.
+func (w *world) retriesOf(wl *manifest.Workload) (all []manifest.Decision) {
+	for _, d := range w.retries[wl.ID] {
+		if d.Rev == wl.Revision.Rev {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
 // guard says why no rollout of the workload may begin now.
-func (k *work) guard(receipts []live.Receipt) string {
-	same, promoted := 0, false
-	for _, r := range receipts {
-		if r.Verb == live.Began && r.Commit == k.wl.Revision.Commit {
-			same++
-		}
-		promoted = promoted || r.Verb == live.Promoted
-	}
-	for _, d := range k.h.Decisions {
-		if d.Verb == "retry" && d.App == k.wl.ID {
-			same--
-		}
-	}
-	switch {
+func (k *work) guard(l ledger.Ledger) string {
+	commit := k.wl.Revision.Commit
+	switch same := l.Rollouts(commit); {
 	case same >= loopLimit:
 		return fmt.Sprintf("a redeploy loop: %d rollouts began at commit %s already (do two controllers disagree?); push a commit to go on",
-			same, short(k.wl.Revision.Commit))
-	case promoted && k.rolling >= maxRolling && !underWay(receipts):
+			same, short(commit))
+	case l.Stable() != nil && k.rolling >= maxRolling && l.Over():
 		return fmt.Sprintf("%d workloads are rolling already", k.rolling)
+	case len(l) == 0 && len(k.pods[k.wl.ID]) > 0 && k.unheard() != "":
+		return k.unheard() + " has not been heard yet, and may know what was written down of it"
 	}
 	k.barrier = k.gate()
 	return k.barrier.why
 }
 
-// underWay says whether the newest generation is neither promoted nor rejected nor done.
-func underWay(receipts []live.Receipt) bool {
-	gen, over := 0, false
-	for _, r := range receipts {
-		if r.Gen > gen {
-			gen, over = r.Gen, false
-		}
-		if r.Gen == gen {
-			over = over || r.Verb == live.Promoted || r.Verb == live.Failed || r.Verb == live.Done
+// unheard is a node that this controller has not heard yet and whose grace lasts, or "".
+func (w *world) unheard() string {
+	for _, n := range w.nodes {
+		if !n.Known && n.reach == silent {
+			return n.Name
 		}
 	}
-	return gen > 0 && !over
+	return ""
 }
 
 // imposed says what podkeep itself holds up, so that no deadline counts it.
@@ -89,12 +81,7 @@ func (k *work) hiding() string {
 	if k.total() >= k.wl.Replicas {
 		return ""
 	}
-	began := k.now
-	for _, r := range k.receipts[k.wl.ID] {
-		if r.Verb == live.Began && r.Time.Before(began) {
-			began = r.Time
-		}
-	}
+	began := k.receipts[k.wl.ID].Since(k.now)
 	for _, n := range k.nodes {
 		if !n.Known && n.reach == silent && began.Before(n.silentSince(k.now).Add(clockSlack)) {
 			return n.Name + " has not been heard yet and may run some of them"

@@ -33,6 +33,11 @@ func (w *world) judgeSilence() {
 				n.Name, round(n.Silent), since.Add(grace).UTC().Format(time.TimeOnly), n.why()))
 		}
 	}
+	for _, n := range w.nodes {
+		if n.maybe = w.mayBe(n); n.unsure != "" && n.reach == answers {
+			n.reach = silent
+		}
+	}
 	if len(held) > 0 {
 		w.note(fmt.Sprintf("%s fell silent together: nothing is moved until they are back or cordoned", strings.Join(held, ", ")))
 	}
@@ -84,8 +89,12 @@ func (w *world) tellGone() {
 		switch left := len(n.Pods); {
 		case n.hidden != "":
 			w.note(fmt.Sprintf("%s may be in %s, which does not load: what runs there stays", n.Name, n.hidden))
+		case n.unsure != "":
+			w.note(n.Name + " left Git, and " + n.unsure)
 		case n.reach != answers:
 			w.note(n.Name + " left Git and does not answer: held until it can be drained")
+		case left > 0 && n.maybe != "":
+			w.note(fmt.Sprintf("%s left Git, and may be %s, which has not answered yet: what runs there stays", n.Name, n.maybe))
 		case left > 0:
 			w.note(fmt.Sprintf("%s left Git: draining, %d pods left", n.Name, left))
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/job"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 )
 
 // Verb is what a driver is told to do.
@@ -74,10 +75,16 @@ type App struct {
 type Plan struct {
 	Commit  string
 	Actions []Action
-	Apps    []App    // sorted by ID
-	Claims  []Claim  // sorted by ID
-	Notes   []string // what concerns the fleet as a whole: silence, held pruning, foreign sources
-	Wake    time.Time
+	Apps    []App   // sorted by ID
+	Claims  []Claim // sorted by ID
+	// Ledgers are what is written down of each object, as far as it is believed.
+	Ledgers map[manifest.ID]ledger.Ledger `json:"-"`
+	// Held are Nodes that show the identity of another one, with what to do about that: nothing there is counted or touched.
+	Held map[string]string `json:",omitempty"`
+	// Departed are Nodes that left HEAD and need not be looked at any more.
+	Departed []string `json:",omitempty"`
+	Notes    []string // what concerns the fleet as a whole: silence, held pruning, foreign sources
+	Wake     time.Time
 	// Fetch is the time that a fetch must begin after for something held to go on; zero when none is waited for.
 	Fetch time.Time
 }
@@ -86,14 +93,14 @@ type Plan struct {
 // what is started, then what is stopped, then what is pruned and collected.
 func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
 	w := newWorld(want, have, now)
-	w.plan.Commit = want.Head.Commit
+	w.plan.Commit, w.plan.Ledgers = want.Head.Commit, w.receipts
 	if want.Head.Commit == "" {
 		w.note("nothing has been read from Git yet, so nothing is done")
 		return w.plan
 	}
 	w.tellGone()
 	for i := range w.want.Workloads {
-		if wl := &w.want.Workloads[i]; wl.Job == nil && underWay(w.receipts[wl.ID]) {
+		if wl := &w.want.Workloads[i]; wl.Job == nil && !w.receipts[wl.ID].Over() {
 			w.rolling++
 		}
 	}
@@ -107,7 +114,10 @@ func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
 	w.prune()
 	w.tellClaims()
 	if w.hold == "" {
+		w.clearGone()
+		w.writeRecords()
 		w.copyReceipts()
+		w.collectVoid()
 		w.collectFiles()
 	}
 	w.plan.sort()

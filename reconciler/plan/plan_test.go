@@ -292,7 +292,7 @@ func adopted(of string) live.Receipt {
 func TestAPlanReadsAsLines(t *testing.T) {
 	head := commit(t, "a1", nodes("n1", "n2"), deployment("web", 1, ""))
 	rev := live.ShortRev(find(head, manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}).Revision.Rev)
-	want := "*      put    receipt-web-g1-began-a91dd31e69e1 began: " + rev + " at a1\n"
+	want := "*      put    receipt-web-g1-began-668bc14c060e began: " + rev + " at a1\n"
 	h := history(head)
 	h.Key = ""
 	if got := Make(h, fleet(nil, nil, "n1", "n2"), noon).String(); got != want {

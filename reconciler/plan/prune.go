@@ -217,7 +217,7 @@ func (w *world) seeksRemoval() bool {
 func (w *world) seeksNode() bool {
 	for _, gone := range w.h.Gone {
 		found := w.h.Head.Foreign(gone.File) == nil || slices.ContainsFunc(w.h.Line, func(s manifest.Set) bool {
-			return slices.ContainsFunc(s.Nodes, func(n manifest.Node) bool { return n.Name == gone.Name })
+			return slices.ContainsFunc(s.Nodes, func(n manifest.Node) bool { return n.Name == gone.Name || n.Way() == gone.Way() })
 		})
 		if !found {
 			return true

@@ -101,12 +101,8 @@ func (k *work) settled() bool {
 
 // ranOnce says whether the pods end by themselves and have.
 func (k *work) ranOnce() bool {
-	for _, r := range k.receipts[k.wl.ID] {
-		if r.Verb == live.Done && r.Rev == k.wl.Revision.Rev {
-			return true
-		}
-	}
-	return false
+	done := k.receipts[k.wl.ID].Newest(live.Done)
+	return done != nil && done.Rev == k.wl.Revision.Rev
 }
 
 // waits has a line for every pod that is not available yet.

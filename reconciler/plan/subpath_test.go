@@ -90,7 +90,7 @@ func TestAPodOfWhichNothingIsKnownHoldsUpASubPathOfItsNamespace(t *testing.T) {
 		p := running(head, "db", 0)
 		p.App, p.Rev, p.Name, p.Keep = manifest.ID{Kind: "Job", Namespace: namespace, Name: "lost"}, "v1-0123456789", "lost", true
 		for over, exit := range map[bool]string{false: live.Running, true: live.Exited} {
-			p.Restart, p.Containers[0].State = "Never", exit
+			p.Restart, p.Containers[0].State, p.Containers[0].Finished = "Never", exit, noon
 			db := find(head, manifest.ID{Kind: "Deployment", Namespace: "default", Name: "db"})
 			began := live.Receipt{App: db.ID, Rev: db.Revision.Rev, Verb: live.Began, Gen: 1, Commit: "b2", Time: noon.Add(-time.Second)}
 			plan := Make(history(head), onDisk([]live.Receipt{began}, p), noon)

@@ -346,7 +346,8 @@ func TestDoubtfulPodsThatLeftGitArePrunedAndUseUpNobodysBudget(t *testing.T) {
 func TestAnotherKeyEverywhereHoldsTheFleet(t *testing.T) {
 	set := commit(t, "c2", nodes("n1", "n2"), deployment("web", 3, ""), deployment("gone", 1, ""), jobNamed("migrate"))
 	pods := map[string][]live.Pod{"n1": {running(set, "web", 0), running(set, "gone", 0)}, "n2": {running(set, "web", 1)}}
-	pods["n1"][0].Containers[0].State = live.Exited
+	c := &pods["n1"][0].Containers[0]
+	c.State, c.Finished = live.Exited, noon.Add(-30*time.Second)
 	have := by(otherKey, fleet(pods, append(promoted(set, "web"), promoted(set, "gone")...), "n1", "n2"))
 	next := commit(t, "c3", nodes("n1", "n2"), deployment("web", 3, ""), jobNamed("migrate"))
 	h := history(next)

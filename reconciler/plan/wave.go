@@ -38,27 +38,14 @@ func (k *work) gate() barrier {
 
 // begins says whether HEAD's revision is yet to be begun, or to be begun again, and is not the one to fall back to.
 func (k *work) begins() bool {
-	top, promoted := k.newest(k.wl.ID, live.Began), k.newest(k.wl.ID, live.Promoted)
-	head := k.wl.Revision.Rev
-	switch {
+	l, head := k.receipts[k.wl.ID], k.wl.Revision.Rev
+	switch top, stable := l.Top(), l.Stable(); {
 	case top == nil:
 		return true
 	case top.Rev != head:
-		return promoted == nil || promoted.Rev != head
+		return stable == nil || stable.Rev != head
 	}
-	failed := k.newest(k.wl.ID, live.Failed)
-	return failed != nil && failed.Gen == top.Gen
-}
-
-// newest is the workload's receipt of the highest generation with that verb, or nil.
-func (w *world) newest(app manifest.ID, verb string) *live.Receipt {
-	var newest *live.Receipt
-	for i := range w.receipts[app] {
-		if r := &w.receipts[app][i]; r.Verb == verb && (newest == nil || r.Gen > newest.Gen) {
-			newest = r
-		}
-	}
-	return newest
+	return l.InTop(live.Failed) != nil
 }
 
 func (w *world) gateOf(wl *manifest.Workload) barrier {
@@ -122,6 +109,8 @@ func (w *world) lateFor(wl *manifest.Workload) barrier {
 	switch b := w.stuck(wl); {
 	case b.stands():
 		return b
+	case w.pending[wl.ID] != "":
+		return barrier{why: w.pending[wl.ID]}
 	case wl.Job != nil:
 		return w.unfinished(wl)
 	default:
@@ -150,7 +139,7 @@ func (w *world) stuck(wl *manifest.Workload) barrier {
 }
 
 func (w *world) stuckWhy(wl *manifest.Workload) string {
-	top := w.newest(wl.ID, live.Began)
+	l := w.receipts[wl.ID]
 	if wl.Held != "" {
 		return "is held: " + wl.Held
 	}
@@ -160,7 +149,7 @@ func (w *world) stuckWhy(wl *manifest.Workload) string {
 	if why := w.failed(wl); why != "" {
 		return "failed: " + why
 	}
-	if done, _ := w.finished(wl.ID); done || w.promoted(wl) {
+	if done, _ := w.finished(wl.ID); done || l.Reached(wl.Revision.Rev) {
 		return ""
 	}
 	switch {
@@ -168,34 +157,10 @@ func (w *world) stuckWhy(wl *manifest.Workload) string {
 		return "is suspended"
 	case wl.Job != nil && *wl.Job.Spec.Suspend:
 		return "is suspended by spec.suspend"
-	case wl.Strategy.Paused && (top == nil || top.Rev != wl.Revision.Rev || w.newest(wl.ID, live.Promoted) != nil):
+	case wl.Strategy.Paused && (l.Top() == nil || l.Top().Rev != wl.Revision.Rev || l.Newest(live.Promoted) != nil):
 		return "is paused"
 	}
 	return ""
-}
-
-// promoted says whether HEAD's revision of a workload was begun last, and has got there.
-func (w *world) promoted(wl *manifest.Workload) bool {
-	top := w.newest(wl.ID, live.Began)
-	if top == nil || top.Rev != wl.Revision.Rev {
-		return false
-	}
-	for _, r := range w.receipts[wl.ID] {
-		if r.Gen == top.Gen && (r.Verb == live.Promoted || r.Verb == live.Done) {
-			return true
-		}
-	}
-	return false
-}
-
-// promotedSince says whether a promotion overruled a rejection of its generation.
-func (w *world) promotedSince(failed *live.Receipt) bool {
-	for _, r := range w.receipts[failed.App] {
-		if r.Gen == failed.Gen && r.Verb == live.Promoted && !r.Time.Before(failed.Time) {
-			return true
-		}
-	}
-	return false
 }
 
 // unfinished is how far a Job is that has not ended.
@@ -214,7 +179,8 @@ func (w *world) unfinished(wl *manifest.Workload) barrier {
 
 // unavailable is how many pods of HEAD's revision are available, where that is too few. What was to run once has to have ended.
 func (w *world) unavailable(wl *manifest.Workload) barrier {
-	if done := w.newest(wl.ID, live.Done); done != nil && done.Rev == wl.Revision.Rev && w.promoted(wl) {
+	l := w.receipts[wl.ID]
+	if l.Reached(wl.Revision.Rev) && l.InTop(live.Done) != nil {
 		return barrier{}
 	}
 	available := 0
@@ -223,7 +189,7 @@ func (w *world) unavailable(wl *manifest.Workload) barrier {
 			available++
 		}
 	}
-	if available >= wl.Replicas && w.promoted(wl) {
+	if available >= wl.Replicas && l.Reached(wl.Revision.Rev) {
 		return barrier{}
 	}
 	return barrier{why: fmt.Sprintf("is at %d of %d", available, wl.Replicas)}

@@ -156,3 +156,8 @@ func (k *work) record() {
 		k.putReceipt(r)
 	}
 }
+
+func (w *world) transition(r live.Receipt) live.Transition {
+	r.Source = w.h.Source
+	return r.Transition()
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/health"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/schedule"
 )
 
@@ -31,9 +32,15 @@ type node struct {
 	want   manifest.Node
 	gone   bool   // left HEAD
 	hidden string // a file that does not load, in which it may be still though it left HEAD
-	reach  reach
-	host   *schedule.Host // nil unless it answers and is in HEAD
-	begun  []begun
+	maybe  string // the node of HEAD that it may be, though it left HEAD: that one has not answered yet
+	unsure string // why it may be one of HEAD, though it left HEAD and answers
+	id     string // which host it is; empty while that is not known
+	// records are what says so, the newest first.
+	records []live.Host
+	reach   reach
+	host    *schedule.Host // nil unless it answers and is in HEAD
+	begun   []begun
+	seed    uint64 // by which it is chosen to keep receipts
 }
 
 // silentSince is when the node was last heard, or when this controller began to listen.
@@ -66,8 +73,15 @@ type world struct {
 	doubts  map[manifest.ID][]*pod // doubtful ones of our source, on nodes that are not lost; they are not among pods
 	alien   map[manifest.ID]string // workloads that another source keeps under our cluster's name
 	hearsay map[manifest.ID]string // those of which only keys that are not trusted say so
-	// receipts are each workload's, one of each name.
-	receipts map[manifest.ID][]live.Receipt
+	// receipts are each object's. pending says of which one it is that was not seen on enough nodes yet.
+	receipts map[manifest.ID]ledger.Ledger
+	pending  map[manifest.ID]string
+	noted    map[live.Transition]*noted
+	notedOf  map[manifest.ID][]*noted
+	keepers  []*node // that may keep receipts
+	fleet    int     // how many nodes HEAD has
+	retries  map[manifest.ID][]manifest.Decision
+	called   map[string]string // nodes that left HEAD and are one that is here, by the name that they had
 	plan     Plan
 	claims   map[manifest.ID]*claim
 	trust
@@ -80,14 +94,24 @@ type world struct {
 func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w := &world{
 		h: h, want: h.Want(), now: now, watched: have.Watched, pods: map[manifest.ID][]*pod{},
-		doubts: map[manifest.ID][]*pod{}, hearsay: map[manifest.ID]string{}, alien: map[manifest.ID]string{}, receipts: map[manifest.ID][]live.Receipt{},
-		claims: map[manifest.ID]*claim{},
+		alien: map[manifest.ID]string{}, receipts: map[manifest.ID]ledger.Ledger{}, pending: map[manifest.ID]string{},
+		noted: map[live.Transition]*noted{}, notedOf: map[manifest.ID][]*noted{}, claims: map[manifest.ID]*claim{},
+		retries: map[manifest.ID][]manifest.Decision{},
+		called:  map[string]string{}, doubts: map[manifest.ID][]*pod{}, hearsay: map[manifest.ID]string{},
 	}
 	w.addNodes(have)
+	w.addTrust()
+	w.recognise()
+	w.addReceipts()
+	w.depart()
 	w.judgeSilence()
 	w.addHosts()
-	w.addTrust()
-	w.addReceipts()
+	w.judgeReceipts()
+	for _, d := range h.Decisions {
+		if d.Verb == "retry" {
+			w.retries[d.App] = append(w.retries[d.App], d)
+		}
+	}
 	w.addPods()
 	w.hearAliens()
 	return w
@@ -126,7 +150,7 @@ func (w *world) addNodes(have live.Snapshot) {
 // evicts says whether a pod of the workload has to leave the node: the node left HEAD for certain, or carries a NoExecute taint that
 // the pod does not tolerate.
 func (n *node) evicts(wl *manifest.Workload) bool {
-	if n.gone && n.hidden == "" {
+	if n.gone && n.hidden == "" && n.maybe == "" {
 		return true
 	}
 	for i := range n.want.Taints {
@@ -260,30 +284,6 @@ func (w *world) judge(n *node, l live.Pod, wl *manifest.Workload) *pod {
 	return p
 }
 
-// addReceipts joins what all nodes hold: of two with one name the earlier counts. What another source wrote is its own.
-func (w *world) addReceipts() {
-	byName := map[string]live.Receipt{}
-	for _, n := range w.nodes {
-		for _, r := range n.Receipts {
-			if !w.believes(n, r) {
-				continue
-			}
-			r.Source = w.h.Source
-			if now, renamed := w.h.Renamed[r.Node]; renamed {
-				r.Node = now
-			}
-			name := r.Name("")
-			if old, ok := byName[name]; !ok || r.Time.Before(old.Time) || r.Time.Equal(old.Time) && r.Rev < old.Rev {
-				byName[name] = r
-			}
-		}
-	}
-	for _, name := range sorted(byName) {
-		r := byName[name]
-		w.receipts[r.App] = append(w.receipts[r.App], r)
-	}
-}
-
 // wake asks to be woken at t, unless it is zero.
 func (w *world) wake(t time.Time) {
 	if !t.IsZero() && (w.plan.Wake.IsZero() || t.Before(w.plan.Wake)) {
@@ -304,10 +304,11 @@ func (w *world) answering() []*node {
 	return nodes
 }
 
-// anySilent says whether some node of HEAD, or one that left it, cannot be seen.
+// anySilent says whether some node of HEAD cannot be seen, or one that left it may answer soon: one that does not is waited for no
+// longer than its grace.
 func (w *world) anySilent() bool {
 	for _, n := range w.nodes {
-		if n.reach != answers {
+		if n.reach == silent || n.reach == lost && !n.gone {
 			return true
 		}
 	}

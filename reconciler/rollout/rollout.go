@@ -8,6 +8,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 )
 
 // Phase is where a workload is.
@@ -40,15 +41,16 @@ type Pod struct {
 
 // Ledger is what is written down about one workload, and what the fleet imposes on it.
 type Ledger struct {
-	Receipts  []live.Receipt // this workload's, any order
-	Retry     time.Time      // of the newest retry decision for HEAD's revision; zero if none
-	Moved     bool           // since the newest failed receipt, a commit asked for another revision
-	Guard     string         // why no rollout may begin now; empty when it may
-	Imposed   string         // what podkeep itself holds up, so that the deadline does not count; empty if nothing
-	Suspended bool           // podkeep.io/suspend: only the halt is written down
-	Trouble   string         // why pods of the new revision are not well, for the failed receipt
-	Watched   time.Duration  // how long this controller has been watching
-	StopOld   bool           // new pods fit only where old ones stop first; StopWhy says why
+	Receipts  ledger.Ledger
+	Retries   []manifest.Decision // retry decisions for HEAD's revision, answered ones too
+	Moved     bool                // since the newest failed receipt, a commit asked for another revision
+	Pending   string              // which receipt was not seen on enough nodes yet; until it is, nothing changes
+	Guard     string              // why no rollout may begin now; empty when it may
+	Imposed   string              // what podkeep itself holds up, so that the deadline does not count; empty if nothing
+	Suspended bool                // podkeep.io/suspend: only the halt is written down
+	Trouble   string              // why pods of the new revision are not well, for the failed receipt
+	Watched   time.Duration       // how long this controller has been watching
+	StopOld   bool                // new pods fit only where old ones stop first; StopWhy says why
 	StopWhy   string
 }
 
@@ -68,11 +70,11 @@ type Step struct {
 
 // Next decides. It never asks for more than Replicas + MaxSurge pods, and never gives up an available pod unless
 // Replicas − MaxUnavailable others are available, but for Recreate and stop-first.
-func Next(w manifest.Workload, pods []Pod, ledger Ledger, now time.Time) Step {
-	s := read(w, pods, ledger, now)
+func Next(w manifest.Workload, pods []Pod, l Ledger, now time.Time) Step {
+	s := read(w, pods, l, now)
 	step := s.next()
 	step.Stable = s.stable
-	if f := s.verdicts[live.Failed]; f != nil && s.failed() {
+	if f := l.Receipts.Failed(); f != nil {
 		step.Failure = f.Why
 	}
 	return step
@@ -81,13 +83,15 @@ func Next(w manifest.Workload, pods []Pod, ledger Ledger, now time.Time) Step {
 func (s state) next() Step {
 	head := s.w.Revision.Rev
 	switch {
+	case s.ledger.Pending != "":
+		return s.hold(Starting, s.ledger.Pending)
 	case s.top == nil || s.top.Rev != head || s.restarts():
 		return s.begin()
 	case s.finished():
 		return s.completed()
 	case s.runsOnce() && s.ended() != "":
 		return s.note(s.ended(), s.endWhy(), s.hold(Starting, s.endWhy()))
-	case s.verdicts[live.Promoted] != nil:
+	case s.in(live.Promoted) != nil:
 		return s.toward(Steady, head, "")
 	case s.failed():
 		return s.rejected()
@@ -116,16 +120,18 @@ func (s state) begin() Step {
 		why += ", stable is " + live.ShortRev(s.stable)
 	}
 	step := s.hold(Starting, "begins: "+why)
-	step.Receipts = []live.Receipt{{
-		App: s.w.ID, Verb: live.Began, Rev: s.w.Revision.Rev, Gen: s.gens + 1, Commit: s.w.Revision.Commit,
-		Time: s.now, Why: why,
-	}}
+	began := s.receipt(live.Began, s.gens+1, why)
+	began.Step = s.ledger.Receipts.Rollouts(began.Commit)
+	if began.Step == 0 || !s.rejects(began.Rev) || !s.retried() {
+		began.Step++
+	}
+	step.Receipts = []live.Receipt{began}
 	return step
 }
 
 // rejected holds a failed revision: back to stable, or as it is.
 func (s state) rejected() Step {
-	f := s.verdicts[live.Failed]
+	f := s.in(live.Failed)
 	head := s.w.Revision.Rev
 	held := fmt.Sprintf("%s was rejected: %s; held until a commit changes it", live.ShortRev(head), f.Why)
 	switch {
@@ -186,7 +192,7 @@ func (s state) pause() Step {
 	if !s.halted() {
 		return s.note(live.Halted, "spec.paused is set", s.hold(Paused, "spec.paused is set"))
 	}
-	was := s.verdicts[live.Halted]
+	was := s.halt()
 	var fresh, of int
 	if _, err := fmt.Sscanf(was.Steps, "%d/%d", &fresh, &of); err != nil || of == 0 {
 		return s.hold(Paused, "spec.paused is set")
@@ -203,11 +209,11 @@ func (s state) pause() Step {
 func (s state) completed() Step {
 	head := s.w.Revision.Rev
 	step := Step{Phase: Steady, Target: head, Gen: s.top.Gen, Want: map[string]int{head: min(s.count(head), s.w.Replicas)}}
-	if f := s.verdicts[live.Failed]; f != nil {
+	if f := s.in(live.Failed); f != nil {
 		step.Phase, step.Why = Rejected, f.Why
 		return step
 	}
-	step.Why = s.verdicts[live.Done].Why
+	step.Why = s.in(live.Done).Why
 	return step
 }
 
@@ -244,22 +250,28 @@ func (s state) lostStable() int {
 
 // note adds a receipt of the newest generation to a step.
 func (s state) note(verb, why string, step Step) Step {
-	head := s.w.Revision.Rev
-	r := live.Receipt{
-		App: s.w.ID, Verb: verb, Rev: head, Gen: s.top.Gen, Commit: s.w.Revision.Commit, Time: s.now, Why: why,
-	}
+	r := s.receipt(verb, s.top.Gen, why)
 	switch verb {
 	case live.Halted:
-		r.Steps, r.Step = fmt.Sprintf("%d/%d", s.count(head), s.w.Replicas), s.nextHalt()
+		r.Steps, r.Step = fmt.Sprintf("%d/%d", s.count(r.Rev), s.w.Replicas), s.nextHalt()
 	case live.Resumed:
 		r.Step = s.nextHalt()
 	case live.Promoted:
-		if s.verdicts[live.Failed] != nil {
+		if s.in(live.Failed) != nil {
 			r.Step = 1
 		}
+		r.Before = s.ledger.Receipts.Before(r.Rev)
 	}
 	step.Receipts = append(step.Receipts, r)
 	return step
+}
+
+// receipt is one of HEAD's revision. It answers every decision that has been read.
+func (s state) receipt(verb string, gen int, why string) live.Receipt {
+	return live.Receipt{
+		App: s.w.ID, Verb: verb, Rev: s.w.Revision.Rev, Gen: gen, Commit: s.w.Revision.Commit, Time: s.now, Why: why,
+		Answers: ledger.Answers(s.ledger.Retries),
+	}
 }
 
 func earliest(a, b time.Time) time.Time {

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -143,8 +144,14 @@ func TestNext(t *testing.T) {
 		{
 			claim: "a retry decision begins it again",
 			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a"), after: time.Hour,
-			ledger: Ledger{Receipts: failedB, Retry: noon.Add(20 * time.Minute)},
+			ledger: Ledger{Receipts: failedB, Retries: []manifest.Decision{{Verb: "retry", Rev: "b"}}},
 			phase:  Starting, want: map[string]int{"a": 3}, receipts: []string{live.Began},
+		},
+		{
+			claim: "a retry decision that the rejection names has been answered",
+			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a"), after: time.Hour,
+			ledger: Ledger{Receipts: answered(failedB, manifest.Decision{Verb: "retry", Rev: "b"}), Retries: []manifest.Decision{{Verb: "retry", Rev: "b"}}},
+			phase:  Back, want: map[string]int{"a": 3},
 		},
 		{
 			claim: "a first revision that failed stays as it is",
@@ -390,4 +397,11 @@ func available(pods []Pod) int {
 		}
 	}
 	return n
+}
+
+// answered is the receipts, the last of which names the decision.
+func answered(receipts []live.Receipt, d manifest.Decision) []live.Receipt {
+	out := slices.Clone(receipts)
+	out[len(out)-1].Answers = []string{d.ID()}
+	return out
 }

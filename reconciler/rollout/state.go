@@ -7,6 +7,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 )
 
 // state is what Next works on.
@@ -16,35 +17,16 @@ type state struct {
 	ledger Ledger
 	now    time.Time
 
-	top      *live.Receipt            // began of the newest generation
-	verdicts map[string]*live.Receipt // of the newest generation, by verb
+	top      *live.Receipt // began of the newest generation
 	stable   string
 	promoted bool // stable rests on a promoted receipt
 	gens     int  // the highest generation seen
 }
 
-func read(w manifest.Workload, pods []Pod, ledger Ledger, now time.Time) state {
-	s := state{w: w, pods: pods, ledger: ledger, now: now, verdicts: map[string]*live.Receipt{}}
-	var last *live.Receipt
-	for i := range ledger.Receipts {
-		r := &ledger.Receipts[i]
-		s.gens = max(s.gens, r.Gen)
-		if r.Verb == live.Began && (s.top == nil || r.Gen > s.top.Gen) {
-			s.top = r
-		}
-		if r.Verb == live.Promoted && (last == nil || r.Gen > last.Gen) {
-			last = r
-		}
-	}
-	for i := range ledger.Receipts {
-		r := &ledger.Receipts[i]
-		if s.top == nil || r.Gen != s.top.Gen {
-			continue
-		}
-		if old := s.verdicts[r.Verb]; old == nil || r.Time.After(old.Time) {
-			s.verdicts[r.Verb] = r
-		}
-	}
+func read(w manifest.Workload, pods []Pod, l Ledger, now time.Time) state {
+	book := l.Receipts
+	s := state{w: w, pods: pods, ledger: l, now: now, top: book.Top(), gens: book.Gen()}
+	last := book.Stable()
 	lowest := 0
 	for _, p := range pods {
 		s.gens = max(s.gens, p.Gen)
@@ -60,36 +42,48 @@ func read(w manifest.Workload, pods []Pod, ledger Ledger, now time.Time) state {
 
 // restarts says whether a rejected revision gets another chance: by decision, or because Git went elsewhere and came back.
 func (s state) restarts() bool {
-	f := s.verdicts[live.Failed]
-	return s.failed() && (s.ledger.Retry.After(f.Time) || s.ledger.Moved)
+	return s.failed() && (s.retried() || s.ledger.Moved)
 }
 
+// rejects says whether the newest rollout is of that revision, and was rejected.
+func (s state) rejects(rev string) bool { return s.failed() && s.top.Rev == rev }
+
+// retried says whether somebody decided to try the newest rollout again since it was rejected.
+func (s state) retried() bool {
+	return ledger.Open(s.ledger.Retries, s.top, s.in(live.Failed))
+}
+
+// in is the newest receipt of a verb in the newest rollout, or nil.
+func (s state) in(verb string) *live.Receipt { return s.ledger.Receipts.InTop(verb) }
+
 // failed says whether the newest generation was rejected; a promotion that came after overrules it.
-func (s state) failed() bool {
-	f, p := s.verdicts[live.Failed], s.verdicts[live.Promoted]
-	return f != nil && (p == nil || p.Time.Before(f.Time))
+func (s state) failed() bool { return s.ledger.Receipts.Failed() != nil }
+
+// halt is the newest halt or resumption of the newest rollout, or nil.
+func (s state) halt() *live.Receipt {
+	if s.top == nil {
+		return nil
+	}
+	return s.ledger.Receipts.Halt(s.top.Gen, s.top.Rev)
 }
 
 // nextHalt numbers halts and resumptions in one row, so that the higher number is the one in force.
 func (s state) nextHalt() int {
-	n := 0
-	for _, verb := range []string{live.Halted, live.Resumed} {
-		if r := s.verdicts[verb]; r != nil {
-			n = max(n, r.Step)
-		}
+	if r := s.halt(); r != nil {
+		return r.Step + 1
 	}
-	return n + 1
+	return 1
 }
 
 func (s state) halted() bool {
-	h, r := s.verdicts[live.Halted], s.verdicts[live.Resumed]
-	return h != nil && (r == nil || r.Step < h.Step)
+	r := s.halt()
+	return r != nil && r.Verb == live.Halted
 }
 
 // progress is when a pod of HEAD's revision became available last: minReadySeconds after it was ready.
 func (s state) progress() time.Time {
 	last := s.top.Time
-	if r := s.verdicts[live.Resumed]; r != nil && r.Time.After(last) {
+	if r := s.in(live.Resumed); r != nil && r.Time.After(last) {
 		last = r.Time
 	}
 	for _, p := range s.pods {
@@ -115,7 +109,7 @@ func (s state) imposed() string {
 
 // finished says whether a run-to-completion pod has ended and is not to be run again.
 func (s state) finished() bool {
-	return s.runsOnce() && (s.verdicts[live.Done] != nil || s.verdicts[live.Failed] != nil)
+	return s.runsOnce() && (s.in(live.Done) != nil || s.in(live.Failed) != nil)
 }
 
 // ended is the verdict on run-to-completion pods that have all ended, or "".
@@ -150,12 +144,7 @@ func (s state) runsOnce() bool {
 
 // genOf is the generation of new pods of a revision: of the rollout that began it, else what its pods have.
 func (s state) genOf(rev string) int {
-	gen := 0
-	for _, r := range s.ledger.Receipts {
-		if r.Rev == rev && r.Verb == live.Began {
-			gen = max(gen, r.Gen)
-		}
-	}
+	gen := s.ledger.Receipts.GenOf(rev)
 	for _, p := range s.pods {
 		if gen == 0 && p.Rev == rev {
 			gen = p.Gen

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,9 +25,20 @@ func (s *Sim) fault(verb string, args []string) (bool, error) {
 	case "return":
 		s.world.Return(node)
 	case "reboot":
-		s.world.Reboot(node)
-	case "wipe":
+		podman := 4
+		if slices.Contains(args[1:], "podman=5") {
+			podman = 5
+		}
+		s.world.Reboot(node, podman)
+	case "wipe", "replace":
 		s.world.Wipe(node)
+	case "address":
+		s.world.Address(node, one(args[1:]))
+	case "clone":
+		if len(args) != 2 {
+			return true, fmt.Errorf("clone FROM TO")
+		}
+		s.world.Clone(args[0], args[1])
 	case "mend":
 		s.world.Mend(node)
 	case "lose":
@@ -79,7 +91,7 @@ func (s *Sim) byHand(verb string, args []string) (bool, error) {
 		}
 		return true, s.world.Remove(name)
 	case "erase":
-		return true, s.erase(one(args))
+		return true, s.erase(one(args), args[min(1, len(args)):])
 	case "foreign":
 		return true, s.foreign(args)
 	case "adopt":
@@ -105,17 +117,20 @@ func (s *Sim) podOf(args []string) (string, error) {
 	return "", fmt.Errorf("no pod of %s has slot %s", args[0], args[1])
 }
 
-func (s *Sim) erase(prefix string) error {
-	for _, host := range s.world.Hosts() {
+func (s *Sim) erase(prefix string, from []string) error {
+	if len(from) == 0 {
+		from = s.world.Hosts()
+	}
+	for _, host := range from {
 		n := s.world.Truth(host, cluster)
 		for _, f := range n.Files {
 			if strings.HasPrefix(f.Name, prefix) {
-				_ = s.world.Erase(f.Name)
+				_ = s.world.Erase(f.Name, host)
 			}
 		}
 		for _, r := range n.Receipts {
 			if strings.HasPrefix(r.File, prefix) {
-				_ = s.world.Erase(r.File)
+				_ = s.world.Erase(r.File, host)
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/podkeep/podkeep/manifest"
 )
@@ -119,8 +120,17 @@ func (s *Sim) item(c *commit, words []string) error {
 
 // decide writes a person's decision about what the head asks for.
 func (s *Sim) decide(args []string) error {
-	if len(args) < 2 {
-		return fmt.Errorf("decide VERB NAME")
+	at := s.now
+	switch len(args) {
+	case 2:
+	case 3:
+		ahead, err := time.ParseDuration(args[2])
+		if err != nil {
+			return err
+		}
+		at = at.Add(ahead)
+	default:
+		return fmt.Errorf("decide VERB NAME [DURATION]")
 	}
 	set, err := s.repo.load(s.repo.head)
 	if err != nil {
@@ -128,7 +138,7 @@ func (s *Sim) decide(args []string) error {
 	}
 	if claim, ok := strings.CutPrefix(args[1], "pvc/"); ok {
 		s.repo.decisions = append(s.repo.decisions, manifest.Decision{
-			Time: s.now, Verb: args[0], App: manifest.ClaimID("default", claim), Rev: "-", Who: "sim", Note: s.repo.head,
+			Time: at, Verb: args[0], App: manifest.ClaimID("default", claim), Rev: "-", Who: "sim", Note: s.repo.head,
 		})
 		return nil
 	}
@@ -138,7 +148,7 @@ func (s *Sim) decide(args []string) error {
 	}
 	w := set.Workloads[i]
 	s.repo.decisions = append(s.repo.decisions, manifest.Decision{
-		Time: s.now, Verb: args[0], App: w.ID, Rev: w.Revision.Rev, Who: "sim", Note: s.repo.head,
+		Time: at, Verb: args[0], App: w.ID, Rev: w.Revision.Rev, Who: "sim", Note: s.repo.head,
 	})
 	return nil
 }

@@ -46,7 +46,7 @@ func (j judge) jobBounds(w manifest.Workload, after view, when string) error {
 // active counts the Job's pods that have not ended, on nodes that answer.
 func (j judge) active(w view, app manifest.Workload) (n int) {
 	for _, host := range w.hosts {
-		if !w.Answers(host.Name) || silent(node(j.p.Snapshot, host.Name)) {
+		if !w.Answers(host.Name) || silent(j.seen(host.Name)) {
 			continue
 		}
 		for _, p := range host.Pods {
@@ -62,7 +62,7 @@ func over(p live.Pod) bool {
 	return len(p.Containers) == len(p.Expect) && live.Over(p.Restart, p.Init, p.Containers)
 }
 
-// once: no pod is made for a Job whose newest generation is written down as ended at that revision.
+// once: no pod is made for a Job whose newest generation is written down as ended at that revision, since it last came into being.
 func (j judge) once() error {
 	for _, a := range j.p.Plan.Actions {
 		if a.Verb != plan.Run || a.App.Kind != "Job" {
@@ -74,7 +74,8 @@ func (j judge) once() error {
 		}
 		for _, n := range j.p.Snapshot.Nodes {
 			ended := slices.ContainsFunc(n.Receipts, func(r live.Receipt) bool {
-				return r.App == p.App && r.Rev == p.Rev && r.Gen >= p.Gen && (r.Verb == live.Done || r.Verb == live.Failed)
+				return r.App == p.App && r.Rev == p.Rev && r.Gen >= p.Gen && (r.Verb == live.Done || r.Verb == live.Failed) &&
+					!j.s.repo.void(r, j.p.History.Head.Commit)
 			})
 			if ended {
 				return fmt.Errorf("once: %s is run, and a receipt on %s says that it has ended", a.Name, n.Name)

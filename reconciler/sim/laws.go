@@ -103,6 +103,26 @@ func see(w *fake.World) view {
 // host is what is on one of them.
 func (v view) host(name string) live.Node { return node(live.Snapshot{Nodes: v.hosts}, name) }
 
+// host is where a Node leads to.
+func (j judge) host(name string) string {
+	for _, n := range slices.Concat(j.want.Nodes, j.p.History.Gone) {
+		if n.Name == name {
+			return j.s.world.At(hostOf(n))
+		}
+	}
+	return name
+}
+
+// seen is what was seen of a host: under the Node of HEAD that leads there, or one that left it.
+func (j judge) seen(host string) live.Node {
+	for _, n := range slices.Concat(j.want.Nodes, j.p.History.Gone) {
+		if j.s.world.At(hostOf(n)) == host {
+			return node(j.p.Snapshot, n.Name)
+		}
+	}
+	return live.Node{}
+}
+
 // freeze lists the nodes that did not answer and whose pods count as there.
 func (j judge) freeze() map[string]bool {
 	grace := map[string]time.Duration{}
@@ -177,7 +197,7 @@ func (j judge) silence() error {
 	held := map[string]string{}
 	for _, n := range j.p.Snapshot.Nodes {
 		for _, p := range n.Pods {
-			if j.frozen[n.Name] {
+			if j.frozen[n.Name] && (p.App.Kind != "Job" || !over(p)) {
 				held[fmt.Sprint(p.App, p.Slot, p.Rev)] = n.Name
 			}
 		}
@@ -331,7 +351,7 @@ type tally struct{ total, available int }
 // tally counts a workload's pods on nodes that answer.
 func (j judge) tally(w view, app manifest.Workload) (t tally) {
 	for _, n := range w.hosts {
-		if !w.Answers(n.Name) || silent(node(j.p.Snapshot, n.Name)) {
+		if !w.Answers(n.Name) || silent(j.seen(n.Name)) {
 			continue
 		}
 		for _, p := range n.Pods {
@@ -362,7 +382,7 @@ func (j judge) hidden(app manifest.Workload) (n int) {
 	taken := map[string]bool{}
 	for _, host := range j.before.hosts {
 		for _, p := range host.Pods {
-			if j.of(app, p) && !j.frozen[host.Name] && j.before.Answers(host.Name) {
+			if j.of(app, p) && !j.frozen[j.seen(host.Name).Name] && j.before.Answers(host.Name) {
 				taken[fmt.Sprint(p.Rev, " ", p.Slot)] = true
 			}
 		}
@@ -372,8 +392,8 @@ func (j judge) hidden(app manifest.Workload) (n int) {
 		for _, p := range host.Pods {
 			slot := fmt.Sprint(p.Rev, " ", p.Slot)
 			switch {
-			case !j.frozen[host.Name] || !j.of(app, p) || taken[slot]:
-			case node(j.p.Snapshot, host.Name).Known:
+			case !j.frozen[j.seen(host.Name).Name] || !j.of(app, p) || taken[slot]:
+			case j.seen(host.Name).Known:
 				n++
 				taken[slot] = true
 			default:
@@ -395,7 +415,7 @@ func available(p live.Pod, minReady time.Duration, now time.Time) bool {
 		return false
 	}
 	for _, c := range p.Containers {
-		if slices.Contains(p.Init, live.Init{Name: c.Name}) && c.State == live.Exited && c.Exit == 0 {
+		if slices.Contains(p.Init, live.Init{Name: c.Name}) && c.Ended() && c.Exit == 0 {
 			continue
 		}
 		up := now.Sub(c.Started)
@@ -409,7 +429,8 @@ func available(p live.Pod, minReady time.Duration, now time.Time) bool {
 // room: no node is asked for more than it has.
 func (j judge) room(after view, when string) error {
 	for _, n := range j.p.Snapshot.Nodes {
-		was, is := used(j.before.host(n.Name)), used(after.host(n.Name))
+		host := j.host(n.Name)
+		was, is := used(j.before.host(host)), used(after.host(host))
 		if is.MilliCPU > max(was.MilliCPU, n.Room.MilliCPU) || is.Memory > max(was.Memory, n.Room.Memory) {
 			return fmt.Errorf("room: %s %s is asked for %v of %v", when, n.Name, is, n.Room)
 		}
@@ -440,10 +461,16 @@ func (j judge) part() *fake.World {
 	}
 	for _, a := range j.p.Plan.Actions {
 		if left[a.Node]--; left[a.Node] >= 0 {
-			_ = apply(w.Open(a.Node, cluster, nil), a)
+			_ = apply(w.Open(j.host(a.Node), cluster, nil), j.signed(w, a))
 		}
 	}
 	return w
+}
+
+// signed is the action with its controller's signature, for the host that it is meant for.
+func (j judge) signed(w *fake.World, a plan.Action) plan.Action {
+	host := append(live.HostsOf(w.Truth(a.Node, cluster).Files), "")[0]
+	return reconciler.Options{Key: j.s.keys[j.c.key]}.Signed(a, host)
 }
 
 // apply does one action as the loop would.

@@ -15,6 +15,9 @@ import (
 func Random(seed uint64) (story, end []string) {
 	g := &generator{dice: rand.New(rand.NewPCG(seed, 7)), nodes: []string{"n1", "n2", "n3"}}
 	g.say("fleet n1 n2 n3 silence=30s")
+	for _, n := range g.nodes {
+		g.say("address %s-too %s", n, n)
+	}
 	g.commit("web image=v1 replicas=%d surge=%d unavail=%d", 1+g.dice.IntN(5), 1+g.dice.IntN(2), g.dice.IntN(2))
 	g.commit("api image=v1 replicas=%d config=a:1", 1+g.dice.IntN(3))
 	if g.dice.IntN(2) == 0 {
@@ -35,6 +38,7 @@ func Random(seed uint64) (story, end []string) {
 	}
 	g.say("fetch up")
 	g.say("fresh")
+	g.commit("node/n1 file=nodes.yaml; node/n2 file=nodes.yaml; node/n3 file=nodes.yaml")
 	g.commit("mend web.yaml; web image=v%d; web suspend=; web paused=; job/work image=once-9 halt=", 50+g.dice.IntN(2))
 	g.say("settle")
 	return story, g.lines
@@ -79,7 +83,7 @@ func (g *generator) line() {
 	case 13, 14:
 		g.say("%s %s", g.pick("partition", "die", "wipe"), node)
 	case 15, 16:
-		g.say("%s %s", g.pick("heal", "return", "reboot"), node)
+		g.say(g.pick("heal %s", "return %s", "reboot %s", "reboot %s podman=5"), node)
 	case 17:
 		g.say("skew %s %ds", node, g.dice.IntN(600)-300)
 	case 18:
@@ -94,7 +98,14 @@ func (g *generator) line() {
 }
 
 func (g *generator) change() {
-	switch g.dice.IntN(13) {
+	node := g.pick(g.nodes...)
+	switch g.dice.IntN(16) {
+	case 15:
+		g.commit("node/%s file=nodes.yaml at=%s", node, g.pick(node, node+"-too", ""))
+	case 14:
+		g.commit("node/%s file=nodes.yaml", node)
+	case 13:
+		g.commit("node/%s file=nodes.yaml; remove node/%[1]s", node)
 	case 12:
 		g.commit("job/work hook=%s", g.pick("PreSync", "PostSync", "SyncFail", ""))
 	case 11:

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/sources"
 )
@@ -191,24 +192,64 @@ func (c *clone) Ancestor(_ context.Context, id, head string) (bool, error) {
 	return slices.Contains(c.repo.line(head), id), nil
 }
 
-func (c *clone) Nodes(_ context.Context, head string) ([]manifest.Node, error) {
-	newest := map[string]manifest.Node{}
+func (c *clone) Nodes(_ context.Context, head string) (nodes []manifest.Node, err error) {
+	seen := map[[2]string]bool{}
 	for _, id := range c.repo.line(head) {
 		set, err := c.repo.load(id)
 		if err != nil {
 			return nil, err
 		}
 		for _, n := range set.Nodes {
-			if _, ok := newest[n.Name]; !ok {
-				newest[n.Name] = n
+			if key := [2]string{n.Name, n.Way()}; !seen[key] {
+				seen[key] = true
+				nodes = append(nodes, n)
 			}
 		}
 	}
-	var nodes []manifest.Node
-	for _, name := range slices.Sorted(maps.Keys(newest)) {
-		nodes = append(nodes, newest[name])
-	}
 	return nodes, nil
+}
+
+func (c *clone) Renewed(_ context.Context, head string, named map[manifest.ID][]string) (map[manifest.ID][]string, error) {
+	line, out := c.repo.line(head), map[manifest.ID][]string{}
+	for id, commits := range named {
+		for _, commit := range commits {
+			came, err := c.repo.cameAfter(id, line, slices.Index(line, commit))
+			if err != nil {
+				return nil, err
+			}
+			if came {
+				out[id] = append(out[id], commit)
+			}
+		}
+	}
+	return out, nil
+}
+
+// void says whether a receipt is from before its object was last taken out.
+func (r *repo) void(x live.Receipt, head string) bool {
+	line := r.line(head)
+	came, err := r.cameAfter(x.App, line, slices.Index(line, x.Commit))
+	return came && err == nil
+}
+
+// cameAfter says whether the object was taken out and came anew after the i-th commit of a line, which is nearest first.
+func (r *repo) cameAfter(id manifest.ID, line []string, i int) (bool, error) {
+	var before manifest.Set
+	gone := false
+	for ; i >= 0; i-- {
+		set, err := r.load(line[i])
+		switch {
+		case err != nil:
+			return false, err
+		case set.Has(id) && gone:
+			return true, nil
+		case set.Has(id):
+			before = set
+		case before.Has(id):
+			gone = gone || manifest.Removed(id, before, set)
+		}
+	}
+	return false, nil
 }
 
 func (c *clone) Decisions(context.Context, string) ([]manifest.Decision, error) {

@@ -13,7 +13,7 @@
 //	checkout ID                  the branch goes to ID; what is not behind it stays, for pin
 //	stale|fresh                  the controller does not fetch for now, or does again (and follows the branch)
 //	pin ID                       the controller's branch is another one, at ID
-//	decide VERB NAME             a person's decision in Git notes
+//	decide VERB NAME [DURATION]  a person's decision in Git notes, whose clock is ahead by so much
 //	pass                         one pass of the controller
 //	settle [DURATION]            passes, with the clock going to each Wake and event, until nothing is waited for (or so
 //	                             long)
@@ -22,14 +22,18 @@
 //	kill [after N]               the controller dies, now or right after its N-th write from here, and another starts
 //	on NAME COMMAND              pass, settle, kill, as, stale, fresh by another controller of the same cluster
 //	partition|heal NODE          the network goes, comes back
-//	die|return|reboot|wipe NODE  the power goes, comes back, both at once; the disk is emptied
+//	die|return|wipe NODE         the power goes, comes back; the disk is emptied
+//	reboot NODE [podman=5]       the power goes and comes back at once; Podman 5 shows what ran as exited
+//	replace HOST                 another machine takes its place (as wipe)
+//	address NAME HOST            at=NAME leads to HOST from now on; to no host if there is none of that name
+//	clone FROM TO                a host is given a copy of another's disk
 //	skew NODE DURATION           the node's clock is ahead by so much
 //	fail NODE CALL [N]           the next N calls fail (list run stop put delete pull)
 //	deaf NODE CALL [N]           the next N calls do their work and time out
 //	lose NODE claim NAME         the volume of a claim is removed from the node by hand
 //	mend NODE                    calls work again
 //	crash|rm NAME SLOT           a pod's container dies; a person removes a pod
-//	erase PREFIX                 a person removes Files
+//	erase PREFIX [NODE ..]       a person removes Files
 //	foreign NODE NAME [app=KIND/NS/NAME] [slot=] [source=] [cluster=]   somebody else's pod
 //	adopt SOURCE                 a person says that what another source made is taken over
 //	forge NODE receipt|form|pod NAME [WORD=..]   what root on a host may write: see forge.go

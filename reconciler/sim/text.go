@@ -51,7 +51,7 @@ func state(p live.Pod, now moment) string {
 	for _, c := range p.Containers {
 		_, tag, _ := strings.Cut(c.Image, ":")
 		word := tag + " " + c.State
-		if c.State == live.Exited {
+		if c.Ended() {
 			word += fmt.Sprintf("(%d)", c.Exit)
 		}
 		words = append(words, word)

@@ -38,24 +38,43 @@ func nodes(t *testing.T, s *git.Source, head string) []string {
 	return out
 }
 
-func TestNodesAreAllThatWereEverHeldInTheirNewestForm(t *testing.T) {
+func TestNodesAreAllThatWereEverHeldInTheirNewestFormForEachWay(t *testing.T) {
 	t.Parallel()
 	r := sourcetest.NewRepository(t)
 	r.Commit(t, files{"n.yaml": sourcetest.Node("n1", "192.0.2.1"), "m.yaml": sourcetest.Node("n2", "192.0.2.2")})
 	r.Commit(t, files{"n.yaml": sourcetest.Node("n1", "192.0.2.9")})
 	head := r.Commit(t, one("1"))
 	s := open(t, git.Options{URL: r.Dir})
+	old := "n1 podman+ssh://root@192.0.2.1:22"
 	n1, n2, n3 := "n1 podman+ssh://root@192.0.2.9:22", "n2 podman+ssh://root@192.0.2.2:22", "n3 podman+ssh://root@192.0.2.3:22"
-	equal(t, []string{n1, n2}, nodes(t, s, head))
+	equal(t, []string{n1, old, n2}, nodes(t, s, head))
 	next := r.Commit(t, files{"three.yaml": sourcetest.Node("n3", "192.0.2.3")})
-	equal(t, []string{n1, n2, n3}, nodes(t, s, next))
+	equal(t, []string{n3, n1, old, n2}, nodes(t, s, next))
 	r.Commit(t, files{"n.yaml": sourcetest.Node("n1", "192.0.2.1")})
 	back := r.Commit(t, nil)
-	equal(t, []string{"n1 podman+ssh://root@192.0.2.1:22", n2, n3}, nodes(t, s, back))
-	equal(t, []string{n1, n2}, nodes(t, s, head))
+	equal(t, []string{old, n3, n1, n2}, nodes(t, s, back))
+	equal(t, []string{n1, old, n2}, nodes(t, s, head))
 	r.Git(t, "reset", "-q", "--hard", head)
 	pushed := r.Commit(t, one("2"))
-	equal(t, []string{n1, n2}, nodes(t, s, pushed))
+	equal(t, []string{n1, old, n2}, nodes(t, s, pushed))
+}
+
+// A receipt names the commit that held a Node last, so it must not be that of an earlier time at which the file was the same.
+func TestANodeIsOfTheNewestCommitThatHeldIt(t *testing.T) {
+	t.Parallel()
+	r := sourcetest.NewRepository(t)
+	node := files{"n.yaml": sourcetest.Node("n1", "192.0.2.1")}
+	s := open(t, git.Options{URL: r.Dir})
+	var heads []string
+	for _, held := range []files{node, {"n.yaml": ""}, node, {"n.yaml": ""}} {
+		heads = append(heads, r.Commit(t, held))
+		all, err := s.Nodes(t.Context(), heads[len(heads)-1])
+		must(t, err)
+		equal(t, heads[(len(heads)-1)/2*2], all[0].Commit)
+	}
+	fresh, err := open(t, git.Options{URL: r.Dir}).Nodes(t.Context(), heads[3])
+	must(t, err)
+	equal(t, heads[2], fresh[0].Commit)
 }
 
 func TestNodesOfASideBranchAreNone(t *testing.T) {
@@ -82,7 +101,7 @@ func TestAThousandCommitsAreReadInOneGo(t *testing.T) {
 	s := open(t, a.options)
 	head := sourcetest.Head(t, s)
 	equal(t, commits[999], head)
-	equal(t, 100, len(nodes(t, s, head)))
+	equal(t, 1000, len(nodes(t, s, head)))
 	descends(t, s, commits[0], head, true)
 	descends(t, s, strings.Repeat("3", 40), head, false)
 	for i := 999; i >= 0; i-- {
@@ -117,7 +136,7 @@ func TestReadingGoesOnWhileTheRepositoryIsRepacked(t *testing.T) {
 		for i, c := range commits[200:210] {
 			equal(t, []string{fmt.Sprintf("a=%d", 200+i)}, sourcetest.Values(sourcetest.Load(t, s, c)))
 		}
-		equal(t, 30, len(nodes(t, open(t, git.Options{URL: r.Dir}), commits[299])))
+		equal(t, 300, len(nodes(t, open(t, git.Options{URL: r.Dir}), commits[299])))
 	}
 }
 

@@ -21,6 +21,7 @@ type past struct {
 	line  line
 	nodes nodesMemory
 	reach reach
+	names namesMemory
 	notes struct {
 		tip plumbing.Hash
 		on  map[plumbing.Hash][]plumbing.Hash

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -21,7 +20,7 @@ const ErrShallow files.Error = "the clone is shallow: run git fetch --unshallow"
 // nodesMemory is the Nodes that the line up to head ever held.
 type nodesMemory struct {
 	head  plumbing.Hash
-	found map[string]manifest.Node
+	found []manifest.Node                              // the newest form first
 	in    *files.Cache[plumbing.Hash, []manifest.Node] // what files hold, by content
 	none  map[plumbing.Hash]struct{}                   // contents without a Node
 }
@@ -29,8 +28,8 @@ type nodesMemory struct {
 // nodesBudget bounds, in bytes of manifests, which files with Nodes are kept parsed.
 const nodesBudget = 256 << 10
 
-// Nodes are the Nodes that head's first-parent history ever held under the path, each in its newest form, sorted by
-// name. Where a shallow clone ends, they come with ErrShallow. Each distinct file is looked at once.
+// Nodes are the Nodes that head's first-parent history ever held under the path, in the newest form for each name and way, the
+// newest first. Where a shallow clone ends, they come with ErrShallow. Each distinct file is looked at once.
 func (s *Source) Nodes(ctx context.Context, head string) ([]manifest.Node, error) {
 	s.past.mu.Lock()
 	defer s.past.mu.Unlock()
@@ -42,7 +41,7 @@ func (s *Source) Nodes(ctx context.Context, head string) ([]manifest.Node, error
 	if err := s.gather(ctx, l, h); err != nil {
 		return nil, s.named(fmt.Errorf("nodes of %s: %w", short(h), err))
 	}
-	all := slices.SortedFunc(maps.Values(s.past.nodes.found), func(a, b manifest.Node) int { return strings.Compare(a.Name, b.Name) })
+	all := slices.Clone(s.past.nodes.found)
 	if l.cut {
 		return all, s.named(ErrShallow)
 	}
@@ -60,7 +59,7 @@ func (s *Source) gather(ctx context.Context, l *line, head plumbing.Hash) error 
 	if !ok {
 		from, m.found = -1, nil
 	}
-	g := gathering{s: s, memory: m, trees: map[plumbing.Hash]bool{}, found: map[string]manifest.Node{}}
+	g := gathering{s: s, memory: m, trees: map[plumbing.Hash]bool{}, seen: map[nodeWay]bool{}}
 	for i := l.at[head]; i > from; i-- {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -69,11 +68,7 @@ func (s *Source) gather(ctx context.Context, l *line, head plumbing.Hash) error 
 			return err
 		}
 	}
-	for name, n := range m.found {
-		if _, newer := g.found[name]; !newer {
-			g.found[name] = n
-		}
-	}
+	g.add(m.found)
 	m.head, m.found = head, g.found
 	s.rest(l.at[head] - from)
 	return nil
@@ -94,7 +89,21 @@ type gathering struct {
 	s      *Source
 	memory *nodesMemory
 	trees  map[plumbing.Hash]bool
-	found  map[string]manifest.Node
+	found  []manifest.Node
+	seen   map[nodeWay]bool
+}
+
+// nodeWay is a host that a Node's name stood for.
+type nodeWay struct{ name, way string }
+
+// add takes those that were not met in a newer form.
+func (g *gathering) add(nodes []manifest.Node) {
+	for _, n := range nodes {
+		if p := (nodeWay{n.Name, n.Way()}); !g.seen[p] {
+			g.seen[p] = true
+			g.found = append(g.found, n)
+		}
+	}
 }
 
 // commit adds the Nodes of one commit that were not met in a newer form.
@@ -113,22 +122,24 @@ func (g *gathering) commit(h plumbing.Hash) error {
 	if err != nil {
 		return err
 	}
+	var held []manifest.Node
 	for _, f := range all.Files {
-		nodes, err := g.file(f, h)
+		nodes, err := g.file(f)
 		if err != nil {
 			return err
 		}
-		for _, n := range nodes {
-			if _, newer := g.found[n.Name]; !newer {
-				g.found[n.Name] = n
-			}
-		}
+		held = append(held, nodes...)
 	}
+	for i := range held {
+		held[i].Commit = h.String()
+	}
+	slices.SortFunc(held, func(a, b manifest.Node) int { return strings.Compare(a.Name, b.Name) })
+	g.add(held)
 	return nil
 }
 
-// file parses a file only if it may hold a Node, and if it did not lately.
-func (g *gathering) file(f files.File, commit plumbing.Hash) ([]manifest.Node, error) {
+// file parses a file only if it may hold a Node, and if it did not lately. Of which commit the Nodes are is not said.
+func (g *gathering) file(f files.File) ([]manifest.Node, error) {
 	key := plumbing.NewHash(f.Key)
 	if _, none := g.memory.none[key]; none {
 		return nil, nil
@@ -143,7 +154,7 @@ func (g *gathering) file(f files.File, commit plumbing.Hash) ([]manifest.Node, e
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path, err)
 	}
-	nodes := nodesIn(f.Path, data, commit)
+	nodes := nodesIn(f.Path, data)
 	if len(nodes) == 0 {
 		g.memory.none[key] = struct{}{}
 	} else {
@@ -152,10 +163,9 @@ func (g *gathering) file(f files.File, commit plumbing.Hash) ([]manifest.Node, e
 	return nodes, nil
 }
 
-func nodesIn(path string, data []byte, commit plumbing.Hash) []manifest.Node {
+func nodesIn(path string, data []byte) []manifest.Node {
 	if !bytes.Contains(data, []byte("kind")) || !bytes.Contains(data, []byte("Node")) {
 		return nil
 	}
-	info := manifest.Info{Commit: commit.String()}
-	return manifest.Assemble(info, []manifest.Parsed{manifest.Parse(path, data)}).Nodes
+	return manifest.Assemble(manifest.Info{}, []manifest.Parsed{manifest.Parse(path, data)}).Nodes
 }

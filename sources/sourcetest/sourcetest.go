@@ -62,6 +62,7 @@ var contract = []struct {
 	{"watch ends with its context", ends},
 	{"a place that breaks is an error beside the last head, and comes back", breaks},
 	{"a name is the same when opened again", named},
+	{"who has a past knows what was taken out and came anew", renews},
 }
 
 // ConfigMap is a manifest that is valid by itself.
@@ -356,4 +357,26 @@ func named(t *testing.T, f Fixture) {
 	if one.Name() == "" || strings.ContainsAny(one.Name(), "@ ") {
 		t.Fatalf("name %q", one.Name())
 	}
+}
+
+func renews(t *testing.T, f Fixture) {
+	a, b := map[string]string{"a.yaml": ConfigMap("a", "1"), "b.yaml": ConfigMap("b", "1")}, map[string]string{"b.yaml": ConfigMap("b", "2")}
+	f.Write(t, a)
+	s := f.Open(t)
+	past, ok := s.(sources.Historian)
+	if !ok {
+		t.Skip("it has none")
+	}
+	first := Head(t, s)
+	f.Write(t, b)
+	without := Head(t, s)
+	f.Write(t, a)
+	again := Head(t, s)
+	id := func(name string) manifest.ID { return manifest.ID{Kind: "ConfigMap", Namespace: "default", Name: name} }
+	all := []string{first, without, again, f.Missing(), "nonsense", ""}
+	got, err := past.Renewed(t.Context(), again, map[manifest.ID][]string{id("a"): all, id("b"): all, id("c"): all})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, map[manifest.ID][]string{id("a"): {first, without}}, got)
 }
