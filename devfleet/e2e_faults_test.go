@@ -41,6 +41,7 @@ func TestAFaultIsSaidAndHarmsNothingElse(t *testing.T) {
 	s.scene("pod: removed by hand", podRemoved)
 	s.scene("pod: its container is killed by hand", containerKilled)
 	s.scene("pod: its name is taken by somebody else's", nameTaken)
+	s.scene("host: its root writes what he likes", hostForges)
 	s.scene("clock: a node's is wrong by a day", clockWrong)
 	s.scene("image: a registry that refuses", registryRefuses)
 	s.scene("image: a registry that is slow", registrySlow)

@@ -93,7 +93,7 @@ func (k *work) dismiss() {
 // if no other has pods.
 func (k *work) keepUp() {
 	head := k.wl.Revision.Rev
-	k.hidden, k.doubts = k.unheard(), k.world.doubts[k.wl.ID]
+	k.hidden, k.doubts = k.unread(), k.world.doubts[k.wl.ID]
 	k.room = k.wl.Replicas + k.wl.Strategy.MaxSurge - len(k.kept)
 	k.step.Target, k.step.Gen, k.step.Want = head, 1, map[string]int{}
 	of := 0
