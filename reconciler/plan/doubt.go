@@ -68,7 +68,7 @@ func (k *work) missed(a, b *pod) bool {
 // real says whether a doubtful pod may be one that a controller started, under a key that is trusted no more. A key that one host of
 // several shows may be that host's own, and a stop that it does not heed must hold up nobody.
 func (w *world) real(p *pod) bool {
-	return p.Signer != "" && (w.shown[p.Signer] > 1 || len(w.nodes) == 1)
+	return p.Signer != "" && !p.node.borrowed(p.Pod) && (w.shown[p.Signer] > 1 || len(w.nodes) == 1)
 }
 
 // doubtJob says which doubtful pod may be running the Job, so that it does not run twice.

@@ -58,9 +58,12 @@ func (w *world) believes(_ *node, r live.Receipt) bool {
 }
 
 // sure says whether a pod is what its labels say. Under a hold the word of whoever signed it does, for nothing is stopped then.
-func (w *world) sure(p live.Pod) bool {
-	return w.trusts(p.Signer) || w.hold != "" && p.Signer != ""
+func (w *world) sure(n *node, p live.Pod) bool {
+	return (w.trusts(p.Signer) || w.hold != "" && p.Signer != "") && !n.borrowed(p)
 }
+
+// borrowed says whether a pod was signed for another host, whose record somebody brought here.
+func (n *node) borrowed(p live.Pod) bool { return p.Host != "" && n.id != "" && p.Host != n.id }
 
 // isAlien keeps in mind that another source has something of a workload; of several, the first by name. Anybody may say so.
 func (w *world) isAlien(app manifest.ID, source, signer string) {

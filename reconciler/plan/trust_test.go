@@ -128,16 +128,18 @@ func TestAFormComesFromGitOrFromATrustedKey(t *testing.T) {
 
 func TestAForgedPodCountsForNothingAndStopsNobody(t *testing.T) {
 	set := commit(t, "c2", nodes("n1", "n2", "n3"), deployment("web", 2, ""))
-	forged := func(slot, gen int, signer string) live.Pod {
-		p := running(set, "web", slot)
-		p.Gen, p.Signer, p.Created = gen, signer, noon.Add(-time.Hour)
-		return p
-	}
-	for _, signer := range []string{"", otherKey} {
+	for _, by := range [][2]string{{"", ""}, {otherKey, ""}, {key, "i2"}} { // the last with the record of another host, brought here
+		signer := by[0]
+		forged := func(slot, gen int, signer string) live.Pod {
+			p := running(set, "web", slot)
+			p.Gen, p.Signer, p.Host, p.Created = gen, signer, by[1], noon.Add(-time.Hour)
+			return p
+		}
 		have := fleet(map[string][]live.Pod{
 			"n1": {forged(0, 9, signer), forged(1, 9, signer), forged(2, 9, signer), forged(3, 9, signer)},
 			"n2": {running(set, "web", 0)}, "n3": {running(set, "web", 1)},
 		}, promoted(set, "web"), "n1", "n2", "n3")
+		have.Nodes[0].Files = was("i1", "n1")
 		next := commit(t, "c3", nodes("n1", "n2", "n3"), strings.Replace(deployment("web", 2, ""), "web:1", "web:2", 1))
 		h := history(next)
 		h.Line, h.Ancestor["c2"] = []manifest.Set{set}, true

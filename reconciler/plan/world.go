@@ -221,7 +221,7 @@ func (w *world) addPods() {
 			case !w.ours(p.Source):
 				w.isAlien(p.App, p.Source, p.Signer)
 			case n.reach == lost:
-			case w.sure(p):
+			case w.sure(n, p):
 				w.pods[p.App] = append(w.pods[p.App], w.judge(n, p, wanted[p.App]))
 			default:
 				w.doubts[p.App] = append(w.doubts[p.App], w.judge(n, p, wanted[p.App]))
