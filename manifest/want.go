@@ -36,7 +36,7 @@ func (h History) want() (want Set, damaged []Problem) {
 	want.Signers = h.Signers()
 	broken := h.Head.broken()
 	for _, file := range broken {
-		if past := h.lastGood(file); past != nil {
+		if past := h.whole(file); past != nil {
 			want = want.holding(past, h.Head, file, h.Head.whyBroken(file))
 		}
 	}
@@ -111,7 +111,7 @@ func (s Set) Has(id ID) bool {
 // Broken are the files that do not load at HEAD, and of which Line does not reach back to a form that did. Until it does, or
 // ends at the root, it is not known what they held.
 func (h History) Broken() []string {
-	return slices.DeleteFunc(h.Head.broken(), func(file string) bool { return h.lastGood(file) != nil })
+	return slices.DeleteFunc(h.Head.broken(), func(file string) bool { return h.whole(file) != nil })
 }
 
 // Failed is the file that names an object which did not load, or "". That no ancestor's form of it loads either does not say that it
@@ -128,16 +128,6 @@ func (s Set) broken() []string {
 	}
 	slices.Sort(files)
 	return slices.Compact(files)
-}
-
-// lastGood is the nearest ancestor where the file loaded, or was not there.
-func (h History) lastGood(file string) *Set {
-	for i := range h.Line {
-		if !slices.Contains(h.Line[i].broken(), file) {
-			return &h.Line[i]
-		}
-	}
-	return nil
 }
 
 // keeper says which objects of the past stand in for those of one broken file.

@@ -139,7 +139,11 @@ func Next(w manifest.Workload, pods []Pod, l Ledger, now time.Time) Step {
 
 func (s *state) next() Step {
 	if s.ledger.Pending != "" {
-		return Step{Phase: Ending, Why: s.ledger.Pending, Keep: s.whole()}
+		step := Step{Phase: Ending, Why: s.ledger.Pending}
+		if s.over == nil {
+			step.Keep = s.whole()
+		}
+		return step
 	}
 	if s.over != nil {
 		return s.finished()
