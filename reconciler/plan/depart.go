@@ -76,6 +76,24 @@ func (w *world) clearGone() {
 		if n.gone && n.hidden == "" && n.maybe == "" && n.reach == answers && !w.occupied(n) {
 			w.clearOne(n)
 		}
+		if !n.gone && n.reach == answers {
+			w.settleWays(n)
+		}
+	}
+}
+
+// settleWays writes down of the ways by which a host of HEAD was reached before that nothing is behind them any more. The host's own records say so
+// too, for as long as its disk lives.
+func (w *world) settleWays(n *node) {
+	written := map[manifest.ID]int{}
+	for _, g := range w.h.Gone {
+		if id := nodeID(g); n.wasReached(g.Way()) && n.want.Way() != g.Way() && w.done(g) == nil {
+			written[id]++
+			w.putReceipt(live.Receipt{
+				App: id, Verb: live.Done, Gen: w.receipts[id].Gen() + written[id], Host: n.id, Node: g.FormerName(), Steps: g.Commit, Time: w.now,
+				Why: g.Name + " was a way to " + n.Name,
+			})
+		}
 	}
 }
 

@@ -67,12 +67,12 @@ func (w *world) addReceipts() {
 	}
 }
 
-// judgeReceipts says which objects have one that was not seen on enough nodes.
+// judgeReceipts says which objects have one that is needed and was not seen on enough nodes.
 func (w *world) judgeReceipts() {
 	quorum := min(enough, len(w.answering()))
 	for app, all := range w.notedOf {
 		for _, t := range all {
-			if t.seen() < quorum && w.pending[app] == "" {
+			if t.seen() < quorum && w.pending[app] == "" && w.receipts[app].Needed()(t.Receipt) {
 				w.pending[app] = fmt.Sprintf("%s is written down on one node, and waits to be on a second%s", t.says(), w.whyNot(t))
 			}
 		}
