@@ -78,6 +78,7 @@ func (s *stage) measured() (p pace) {
 	began = time.Now()
 	s.converges(commit)
 	p.rollout = time.Since(began)
+	s.stop()
 	return p
 }
 

@@ -2,6 +2,7 @@ package devfleet_test
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -173,7 +174,7 @@ func settle(t *testing.T, folder string, want func([]plan.App) error) []plan.App
 	var last plan.Plan
 	var unlike error
 	loop := reconciler.New(reconciler.Options{
-		Source: source, Cluster: "shapes",
+		Source: source, Cluster: "shapes", Key: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)),
 		Open: func(ctx context.Context, n manifest.Node) (drivers.Driver, error) {
 			return drivers.Open(ctx, n, drivers.Options{Cluster: "shapes"})
 		},

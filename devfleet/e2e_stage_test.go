@@ -160,6 +160,9 @@ func freeAddress(t *testing.T) string {
 // start starts the controller; stop kills it with -9.
 func (s *stage) start(flags ...string) {
 	s.Helper()
+	if s.run != nil {
+		s.Fatal("a controller runs already")
+	}
 	s.run = s.podkeep(append([]string{"run", "--listen", s.listen}, flags...)...)
 	if err := s.run.Start(); err != nil {
 		s.Fatal(err)
