@@ -50,14 +50,15 @@ func (w *world) workload(wl *manifest.Workload) {
 	}
 	k.record()
 	k.shrink()
-	k.mend()
 	k.move()
+	k.mend()
 	k.grow()
 	k.report()
 }
 
 // pair sorts the pods into one for each slot, and twins: what a moved or a returned pod leaves twice in the fleet. The available one
-// counts, then the one that need not move, then the older, then the lower node name. A pod that succeeds an unfit one is its twin.
+// counts, then the one that need not move, then the older, then the lower node name. A pod that succeeds an unfit one is its twin. What was
+// begun in a pod's place while its node was silent goes on until the node has been heard for a while.
 func (k *work) pair() {
 	type slot struct {
 		rev string
