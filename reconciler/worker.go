@@ -186,7 +186,7 @@ func (w *worker) view(awake time.Duration, now time.Time) live.Node {
 		return n
 	}
 	if n.Silent == 0 {
-		n.Silent = max(awake-w.lookAwake, 1)
+		n.Silent, n.Back = max(awake-w.lookAwake, 1), 0
 	}
 	n.Slow = n.Slow || w.fails == 0
 	n.Why = cmp.Or(n.Why, fmt.Sprintf("no answer for %v", patience))

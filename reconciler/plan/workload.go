@@ -79,6 +79,9 @@ func (k *work) pair() {
 			k.kept = append(k.kept, p)
 		case twin.moving && !p.moving:
 			k.extra = append(k.extra, p)
+		case !twin.node.steady():
+			k.extra = append(k.extra, p)
+			k.tellReturning(p, twin.node)
 		case p.available && spare <= 0:
 			k.extra = append(k.extra, p)
 			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s is one too many for its slot, and stays until others are available", p.Name, p.node.Name))
@@ -89,6 +92,16 @@ func (k *work) pair() {
 			k.stop(p, whyTwin(p, twin))
 		}
 	}
+}
+
+// tellReturning says that a pod stays though its twin counts, and for how long.
+func (k *work) tellReturning(p *pod, n *node) {
+	if n.reach != answers {
+		k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s stays, because %s is silent", p.Name, p.node.Name, n.Name))
+		return
+	}
+	k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s stays until %s has answered for %s again", p.Name, p.node.Name, n.Name, returning))
+	k.wake(k.now.Add(returning - n.Back))
 }
 
 func whyTwin(p, twin *pod) string {

@@ -43,6 +43,12 @@ type node struct {
 	seed    uint64 // by which it is chosen to keep receipts
 }
 
+// returning is how long a node answers again before what was started in place of its pods is stopped.
+const returning = 30 * time.Second
+
+// steady says whether the node answers, and has done so for a while.
+func (n *node) steady() bool { return n.reach == answers && (n.Back == 0 || n.Back >= returning) }
+
 // silentSince is when the node was last heard, or when this controller began to listen.
 func (n *node) silentSince(now time.Time) time.Time { return now.Add(-n.Silent) }
 

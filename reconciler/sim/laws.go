@@ -192,7 +192,7 @@ func (j judge) reasoned() error {
 }
 
 // silence is law 7: nothing is asked of a node that does not answer, and nothing that may run on one that is silent
-// within its grace is run elsewhere.
+// within its grace is run elsewhere. What was there already may be let finish.
 func (j judge) silence() error {
 	held := map[string]string{}
 	for _, n := range j.p.Snapshot.Nodes {
@@ -206,7 +206,8 @@ func (j judge) silence() error {
 		if n := node(j.p.Snapshot, a.Node); silent(n) {
 			return fmt.Errorf("law 7, silence: %s %s is asked of silent %s", a.Verb, a.Name, a.Node)
 		}
-		if a.Verb != plan.Run || a.Pod == nil {
+		there := slices.ContainsFunc(node(j.p.Snapshot, a.Node).Pods, func(p live.Pod) bool { return p.Name == a.Name })
+		if a.Verb != plan.Run || a.Pod == nil || there {
 			continue
 		}
 		p, err := live.ParsePod(a.Pod.Name, a.Pod.Labels)
