@@ -37,6 +37,9 @@ type Node struct {
 	Files    []File    // ours, receipts not among them, sorted by name
 	Receipts []Receipt // sorted by name
 	Volumes  []string  // claims whose volume is there, as namespace/name, sorted
+	// Pulls: its driver fetches images in a call of their own. Images are those that this controller fetched or found there, sorted.
+	Pulls  bool
+	Images []string
 	// Troubles are the errors of this controller's own last attempts here; they explain, they do not decide availability.
 	Troubles []Trouble
 }

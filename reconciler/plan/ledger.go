@@ -72,7 +72,10 @@ func (k *work) imposed() string {
 			return h.Name + " is about to say how big it is"
 		}
 	}
-	return k.claimed()
+	if why := k.claimed(); why != "" {
+		return why
+	}
+	return k.turns.stuck
 }
 
 // hiding says why missing pods may run where nobody can look: on a node that this controller has not heard yet, and that

@@ -23,6 +23,7 @@ type work struct {
 	barrier        // what is waited for before HEAD's revision is begun
 	blocked *claim // whose data cannot be had, so that a pod does not start
 	peril   peril  // why a pod does not start
+	turns   turns  // who goes first, where old pods go before new ones come
 	app     App
 }
 
@@ -44,11 +45,13 @@ func (w *world) workload(wl *manifest.Workload) {
 	k.pair()
 	k.doubt()
 	k.hidden = k.hiding()
+	k.takeTurns()
 	k.step = rollout.Next(*wl, k.view(), k.ledger(), w.now)
 	if k.step.Phase == rollout.Starting && k.step.Stable != "" {
 		w.rolling++
 	}
 	k.record()
+	k.fetch()
 	k.shrink()
 	k.move()
 	k.mend()
@@ -153,7 +156,7 @@ func (k *work) view() []rollout.Pod {
 	for _, p := range k.kept {
 		pods = append(pods, rollout.Pod{
 			Rev: p.Rev, Slot: p.Slot, Gen: p.Gen, Ready: p.seen() && p.verdict.Ready(), Available: p.available,
-			Since: p.verdict.Since, Stopping: p.Stopping, Unseen: !p.seen(),
+			Since: p.verdict.Since, Stopping: p.Stopping, Unseen: !p.seen(), Stays: p.stays != "",
 			Done: p.seen() && p.verdict.State == health.Done, Failed: p.seen() && p.verdict.State == health.Failed,
 		})
 	}

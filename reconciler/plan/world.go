@@ -61,6 +61,7 @@ type pod struct {
 	moving    bool   // its node is being drained, the data of its claim is elsewhere, or it is unfit
 	stray     string // where the data of its claim is
 	unfit     string // why it is to be replaced, on the same node or another; empty where something else moves it
+	stays     string // why it does not go yet, though it has to go before another comes
 	stands    int    // the slot that it counts for: its own, or that of an unfit pod which it succeeds
 }
 

@@ -490,6 +490,9 @@ func apply(d drivers.Driver, a plan.Action) error {
 			return err
 		}
 	}
+	if a.Verb == plan.Pull {
+		return nil
+	}
 	return d.Run(ctx, *a.Pod)
 }
 
