@@ -328,10 +328,14 @@ func (j judge) bounds(w manifest.Workload, after view, when string) error {
 	return nil
 }
 
-// floorOf is how many pods must stay available: none where old pods must go before new ones come.
+// floorOf is how many pods must stay available: none where the only pod must go before a new one comes. With host ports one may always be
+// missing, unless somebody wrote that none may.
 func floorOf(w manifest.Workload) int {
 	if w.Strategy.Type == manifest.Recreate || w.Kind == "Pod" || (w.Replicas == 1 && (hasHostPort(w.Revision.Spec) || len(manifest.ClaimsOf(w.Revision.Spec)) > 0)) {
 		return 0
+	}
+	if hasHostPort(w.Revision.Spec) && !w.Strategy.Firm {
+		return max(0, w.Replicas-max(1, w.Strategy.MaxUnavailable))
 	}
 	return max(0, w.Replicas-w.Strategy.MaxUnavailable)
 }
