@@ -29,51 +29,48 @@ type lack struct {
 
 // takeTurns finds out which old pods stay for now, and why.
 func (k *work) takeTurns() {
-	first, _ := k.stopsFirst()
 	var ok bool
-	if k.turns.goal, ok = k.goal(); !ok || !first && !k.stopsBeforeMove() {
+	if k.turns.goal, ok = k.goal(); !ok {
 		return
 	}
-	after, next := k.trial(), 0
-	place := func() (*schedule.Host, string) {
-		next++
-		return schedule.Place(k.request(k.turns.goal, next-1), after)
-	}
-	missing := k.wl.Replicas
-	for _, p := range k.kept {
-		if p.Stopping {
-			after.leave(p)
-		} else {
-			missing--
-		}
-	}
-	for range missing { // they have the first choice
-		place()
-	}
 	old := k.old()
+	if first, _ := k.stopsFirst(); len(old) == 0 || !first && !k.stopsBeforeMove() {
+		return
+	}
 	if k.wl.Strategy.Type == manifest.Recreate {
-		for _, p := range old {
-			after.leave(p)
+		k.goTogether(old)
+		return
+	}
+	t := k.trial()
+	for _, p := range old {
+		before := slices.Clone(t.hosts)
+		t.leave(p)
+		host, refusal := t.place()
+		if host == nil {
+			p.stays, t.hosts = refusal, before
+			continue
+		}
+		p.stays = k.lacking(host, t.slot)
+	}
+	k.turns.stuck = k.stuckOn(old)
+}
+
+// goTogether has old pods stay until the images of all new ones are there that have a place once the old ones are gone.
+func (k *work) goTogether(old []*pod) {
+	t := k.trial()
+	for _, p := range old {
+		t.leave(p)
+	}
+	for range old {
+		if host, _ := t.place(); host != nil {
+			k.lacking(host, t.slot)
 		}
 	}
 	for _, p := range old {
-		before := slices.Clone(after)
-		after.leave(p)
-		host, refusal := place()
-		switch {
-		case host != nil:
-			p.stays = k.lacking(host, next-1)
-		case k.wl.Strategy.Type != manifest.Recreate:
-			p.stays = refusal
-			copy(after, before)
-		}
-	}
-	if k.wl.Strategy.Type == manifest.Recreate && len(k.turns.lacks) > 0 {
-		for _, p := range old {
+		if len(k.turns.lacks) > 0 {
 			p.stays = "all go at once, when the images of the new ones are there"
 		}
 	}
-	k.turns.stuck = k.stuckOn(old)
 }
 
 // goal is the form that the workload's pods are to have next: HEAD's, or, when that was rejected, the stable one's.
@@ -97,22 +94,41 @@ func (k *work) old() []*pod {
 	return victims(old, len(old))
 }
 
-// trial is the fleet as it may be, to place pods in that nobody runs.
-type trial []*schedule.Host
+// trial is the fleet as it may be, to place new pods in that nobody runs.
+type trial struct {
+	k     *work
+	hosts []*schedule.Host
+	slot  int // of the pod that was placed last
+}
 
-func (k *work) trial() trial {
-	t := make(trial, 0, len(k.hosts))
+// trial is the fleet once what is stopping has gone, and what is missing has come: that has the first choice.
+func (k *work) trial() *trial {
+	t, missing := &trial{k: k, slot: -1}, k.wl.Replicas-k.total()
 	for _, h := range k.hosts {
 		h = without(h)
 		h.Names, h.Apps, h.Revs = map[string]bool{}, maps.Clone(h.Apps), maps.Clone(h.Revs)
-		t = append(t, h)
+		t.hosts = append(t.hosts, h)
+	}
+	for _, p := range k.kept {
+		if p.Stopping {
+			t.leave(p)
+		}
+	}
+	for range missing {
+		t.place()
 	}
 	return t
 }
 
+// place finds a place for one more new pod.
+func (t *trial) place() (host *schedule.Host, why string) {
+	t.slot++
+	return schedule.Place(t.k.request(t.k.turns.goal, t.slot), t.hosts)
+}
+
 // leave takes a pod from its node.
-func (t trial) leave(p *pod) {
-	for i, h := range t {
+func (t *trial) leave(p *pod) {
+	for i, h := range t.hosts {
 		if h.Name != p.node.Name {
 			continue
 		}
@@ -121,7 +137,7 @@ func (t trial) leave(p *pod) {
 		h.Apps[p.App]--
 		h.Revs[p.Rev]--
 		h.Pods--
-		t[i] = h
+		t.hosts[i] = h
 	}
 }
 
