@@ -123,6 +123,11 @@ func (k *work) trial() *trial {
 // place finds a place for one more new pod.
 func (t *trial) place() (host *schedule.Host, why string) {
 	t.slot++
+	for _, c := range t.k.claimsOf(t.k.turns.goal) {
+		if c.why != "" {
+			return nil, c.why
+		}
+	}
 	return schedule.Place(t.k.request(t.k.turns.goal, t.slot), t.hosts)
 }
 
