@@ -16,7 +16,7 @@ func (k *work) ledger() rollout.Ledger {
 		Receipts: k.receipts[k.wl.ID], Retries: k.retriesOf(k.wl), Suspended: k.wl.Suspended, Moved: k.moved(k.wl), Imposed: k.imposed(),
 		Trouble: k.trouble(), Watched: k.watched, Pending: k.pending[k.wl.ID],
 	}
-	if l.Guard = k.guard(l.Receipts); l.Guard == "" && l.Receipts.Stable() != nil {
+	if l.Guard = k.guard(l.Receipts); l.Guard == "" && l.Receipts.Stable() != nil && k.begins() {
 		l.Guard = k.crowded()
 	}
 	l.StopOld, l.StopWhy = k.stopsFirst()
