@@ -25,7 +25,9 @@ type Node struct {
 	Silent time.Duration // how long it has not answered; 0 when it answered this look
 	Why    string        // why it is silent
 	Slow   bool          // it is silent because it did not answer in time: it was not refused, and may just be busy
-	Room   manifest.Resources
+	// Back is for how long it has answered again since it was silent; 0 when it is silent, or never was while this controller watched.
+	Back time.Duration
+	Room manifest.Resources
 	// Unsized is for how long it has answered without having said how big it is; Room means nothing then. 0 when it has.
 	Unsized time.Duration
 	// Facts about the host for people: Podman's version, OS, architecture, kernel.
@@ -35,6 +37,9 @@ type Node struct {
 	Files    []File    // ours, receipts not among them, sorted by name
 	Receipts []Receipt // sorted by name
 	Volumes  []string  // claims whose volume is there, as namespace/name, sorted
+	// Pulls: its driver fetches images in a call of their own. Images are those that this controller fetched or found there, sorted.
+	Pulls  bool
+	Images []string
 	// Troubles are the errors of this controller's own last attempts here; they explain, they do not decide availability.
 	Troubles []Trouble
 }

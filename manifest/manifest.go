@@ -172,6 +172,7 @@ const (
 type Strategy struct {
 	Type                     string
 	MaxSurge, MaxUnavailable int
+	Firm                     bool          // maxUnavailable is written, as 0
 	MinReady                 time.Duration // minReadySeconds
 	Deadline                 time.Duration // progressDeadlineSeconds; 0 means none
 	Paused                   bool

@@ -163,7 +163,7 @@ func TestSurgeRoundsUpAndUnavailableDown(t *testing.T) {
 		{"replicas: 1", Strategy{Type: "RollingUpdate", MaxSurge: 1}},
 		{"replicas: 0", Strategy{Type: "RollingUpdate", MaxUnavailable: 1}},
 		{"replicas: 3\n  strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 10%}}", Strategy{Type: "RollingUpdate", MaxUnavailable: 1}},
-		{"replicas: 3\n  strategy: {rollingUpdate: {maxSurge: 2, maxUnavailable: 0}}", Strategy{Type: "RollingUpdate", MaxSurge: 2}},
+		{"replicas: 3\n  strategy: {rollingUpdate: {maxSurge: 2, maxUnavailable: 0}}", Strategy{Type: "RollingUpdate", MaxSurge: 2, Firm: true}},
 		{"replicas: 3\n  strategy: {rollingUpdate: {maxSurge: 200%, maxUnavailable: 100%}}", Strategy{Type: "RollingUpdate", MaxSurge: 6, MaxUnavailable: 3}},
 		{"replicas: 3\n  strategy: {type: Recreate}", Strategy{Type: "Recreate", MaxUnavailable: 3}},
 		{"minReadySeconds: 5\n  paused: true", Strategy{Type: "RollingUpdate", MaxSurge: 1, MinReady: 5 * time.Second, Paused: true}},

@@ -63,6 +63,10 @@ func rolling(n int, surge, unavailable *intstr.IntOrString, minReady int32) Stra
 		Type: RollingUpdate, MaxSurge: scale(surge, n, 99), MaxUnavailable: scale(unavailable, n, 0),
 		MinReady: time.Duration(minReady) * time.Second, Deadline: defaultDeadline * time.Second, OnFailure: OnFailureRollback,
 	}
+	if unavailable != nil {
+		figure, _ := figureOf(*unavailable)
+		s.Firm = figure == 0
+	}
 	if s.MaxSurge == 0 && s.MaxUnavailable == 0 {
 		s.MaxUnavailable = 1
 	}

@@ -36,7 +36,7 @@ type lane struct {
 	present map[string]bool // images that were pulled and need no look again while nothing fails
 }
 
-// errand is a Run or a Stop that waits. lacks are the images that must be pulled first.
+// errand is a Run, a Pull or a Stop that waits. lacks are the images that must be pulled first; a Pull is done when there are none.
 type errand struct {
 	plan.Action
 	lacks []need
@@ -84,12 +84,14 @@ func (w *worker) take(actions []plan.Action) {
 		case plan.Delete:
 			w.deletes = append(w.deletes, a)
 		default:
-			w.pods = append(w.pods, w.errand(a, before))
+			if e := w.errand(a, before); a.Verb != plan.Pull || !ready(e) {
+				w.pods = append(w.pods, e)
+			}
 		}
 	}
 }
 
-// errand finds out which images a Run needs pulled. One that was waiting already keeps what it has got.
+// errand finds out which images a Run or a Pull needs pulled. One that was waiting already keeps what it has got.
 func (w *worker) errand(a plan.Action, before []errand) errand {
 	for _, e := range before {
 		if e.Name == a.Name && e.Verb == a.Verb && a.Pod != nil && maps.Equal(e.Pod.Attempt, a.Pod.Attempt) {
@@ -100,12 +102,12 @@ func (w *worker) errand(a plan.Action, before []errand) errand {
 }
 
 func (w *worker) needs(a plan.Action) (needs []need) {
-	if _, ok := w.driver.(drivers.Puller); !ok || a.Verb != plan.Run {
+	if _, ok := w.driver.(drivers.Puller); !ok || a.Verb != plan.Run && a.Verb != plan.Pull {
 		return nil
 	}
 	for _, c := range slices.Concat(a.Pod.Spec.InitContainers, a.Pod.Spec.Containers) {
 		n := need{c.Image, policy(c)}
-		if n.policy != corev1.PullAlways && w.present[n.image] || slices.Contains(needs, n) {
+		if (n.policy != corev1.PullAlways || a.Verb == plan.Pull) && w.present[n.image] || slices.Contains(needs, n) {
 			continue
 		}
 		needs = append(needs, n)
@@ -299,6 +301,10 @@ func (w *worker) endPull(n need, err error) {
 		if i >= 0 {
 			e.lacks = slices.Delete(slices.Clone(e.lacks), i, i+1)
 		}
+		if e.Verb == plan.Pull && ready(e) {
+			delete(w.woes, keyOf(e.Action))
+			continue
+		}
 		wait = append(wait, e)
 	}
 	if len(wait) < len(w.pods) {
@@ -321,6 +327,10 @@ func (w *worker) doNow(ctx context.Context, a plan.Action) {
 		w.voice.did(a, w.rev(a), 0, err)
 		return
 	}
+	if a.Verb == plan.Pull {
+		delete(w.woes, keyOf(a))
+		return
+	}
 	a = w.Signed(a, w.hostFor(w.seen.Files))
 	w.begins(a, w.Now())
 	w.end(a, w.do(ctx, w.driver, a))
@@ -331,6 +341,7 @@ func (w *worker) pullNow(ctx context.Context, a plan.Action) error {
 		if err := w.pull(ctx, w.driver.(drivers.Puller), n, a.Pod.Auth); err != nil {
 			return err
 		}
+		w.present[n.image] = true
 	}
 	return nil
 }

@@ -22,6 +22,8 @@ type host struct {
 
 	heard  time.Duration // on the stopwatch: when the first look that was not answered began; before one, when the last began that was
 	mute   time.Duration // on the stopwatch: when the first look began that found it not saying how big it is, while it does not
+	back   time.Duration // on the stopwatch: when the first look began that was answered after one that was not
+	lapsed bool          // there was one that was not
 	looks  int           // looks begun
 	fails  int           // looks in a row that were not answered
 	why    string        // of the last of them
@@ -70,6 +72,7 @@ func newHost(n manifest.Node, awake time.Duration) host {
 func (h *host) remembered() host {
 	c := newHost(h.node, h.heard)
 	c.seen, c.mute, c.fails, c.why, c.slow = h.seen, h.mute, h.fails, h.why, h.slow
+	c.back, c.lapsed = h.back, h.lapsed
 	return c
 }
 
@@ -99,6 +102,9 @@ func (h *host) lookEnds(look int, began time.Duration, answer live.Node, err err
 		h.fails++
 		h.why, h.slow = live.Words(err.Error()), errors.Is(err, context.DeadlineExceeded)
 		return
+	}
+	if h.fails > 0 {
+		h.back, h.lapsed = began, true
 	}
 	if answer.Unsized > 0 && h.seen.Unsized == 0 {
 		h.mute = began
@@ -131,6 +137,8 @@ func (h *host) view(awake time.Duration) live.Node {
 	n := h.seen
 	if h.fails > 0 || !n.Known {
 		n.Silent, n.Why, n.Slow = max(awake-h.heard, 1), h.why, h.slow
+	} else if h.lapsed {
+		n.Back = max(awake-h.back, 1)
 	}
 	if n.Unsized > 0 {
 		n.Unsized = max(awake-h.mute, 1)

@@ -100,6 +100,23 @@ func TestSilenceCountsFromTheLastAnswerAndFromTheStart(t *testing.T) {
 	}
 }
 
+func TestANodeIsBackFromTheFirstAnswerAfterASilence(t *testing.T) {
+	h := testHost()
+	if got := h.view(time.Minute).Back; got != 0 {
+		t.Errorf("never silent, and back for %v", got)
+	}
+	h.lookEnds(h.lookBegins(), time.Minute, live.Node{}, errors.New("refused"))
+	if got := h.view(2 * time.Minute).Back; got != 0 {
+		t.Errorf("silent, and back for %v", got)
+	}
+	for i := range time.Duration(2) {
+		h.lookEnds(h.lookBegins(), 3*time.Minute+i*time.Second, live.Node{}, nil)
+		if got := h.view(3*time.Minute + 5*time.Second).Back; got != 5*time.Second {
+			t.Errorf("look %d: back for %v", i, got)
+		}
+	}
+}
+
 func TestHowLongANodeHasNotSaidHowBigItIsCountsFromTheFirstLookThatAsked(t *testing.T) {
 	h := newHost(fleetOf("n1")[0], 0)
 	mute := live.Node{Unsized: 1}

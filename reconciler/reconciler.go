@@ -84,7 +84,7 @@ type Doing struct {
 }
 
 // Pull is what Doing and the log call the step before a Run.
-const Pull plan.Verb = "pull"
+const Pull = plan.Pull
 
 // Reconciler makes passes. Its methods are called from one goroutine.
 type Reconciler struct {

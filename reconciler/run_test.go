@@ -201,6 +201,31 @@ func TestAnImageIsAskedForAgainAfterARunFailed(t *testing.T) {
 	})
 }
 
+func TestAPodIsStoppedOnceTheImageOfTheNextIsKnownToBeThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		s := b.sites["n1"]
+		s.fails["pull img"], s.took["pull"] = 2, 5*time.Second
+		s.pods["old"] = live.Pod{Name: "old"}
+		pull := with(runs("n1", "new"), "img", "")
+		pull.Verb = plan.Pull
+		b.think = func(h manifest.History, have live.Snapshot, now time.Time) (p plan.Plan) {
+			switch n := have.Nodes[0]; {
+			case !n.Pulls || !lacks(n, pull):
+			case !slices.Contains(n.Images, "img"):
+				p.Actions = append(p.Actions, pull)
+			default:
+				return until(stops("n1", "old"))(h, have, now)
+			}
+			return p
+		}
+		during(t, b, func() { after(time.Minute) })
+		if diff := cmp.Diff([]string{"pull img", "pull img", "pull img", "stop old"}, s.heard()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestOnlySoManyPodsAreStoppedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed("n1")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -182,11 +183,13 @@ func (w *worker) late(now time.Time) bool { return w.inLook && now.Sub(w.lookBeg
 // view is the host's, and silent too while a look is late.
 func (w *worker) view(awake time.Duration, now time.Time) live.Node {
 	n := w.host.view(awake)
+	_, n.Pulls = w.driver.(drivers.Puller)
+	n.Images = slices.Sorted(maps.Keys(w.present))
 	if !w.late(now) {
 		return n
 	}
 	if n.Silent == 0 {
-		n.Silent = max(awake-w.lookAwake, 1)
+		n.Silent, n.Back = max(awake-w.lookAwake, 1), 0
 	}
 	n.Slow = n.Slow || w.fails == 0
 	n.Why = cmp.Or(n.Why, fmt.Sprintf("no answer for %v", patience))
@@ -230,7 +233,11 @@ func (w *worker) observe(ctx context.Context, driver drivers.Driver, node manife
 }
 
 func (w *worker) endLook(number int, awake time.Duration, answer live.Node, err error) {
+	was := w.hostFor(w.seen.Files)
 	w.lookEnds(number, awake, answer, err)
+	if err != nil || w.hostFor(w.seen.Files) != was { // what answers may be another host
+		clear(w.present)
+	}
 	w.inLook, w.lookEnded = false, w.Now()
 	w.lookTook = w.lookEnded.Sub(w.lookBegan)
 	for _, seen := range w.looking {

@@ -57,7 +57,7 @@ func newMetrics(world *atomic.Pointer[World]) *Metrics {
 	}
 	m.registry.MustRegister(m.passes, m.duration, m.actions, m.took, m.fetches, m.fetch, m.syncs, gauges{world},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, v := range []plan.Verb{plan.Put, plan.Run, plan.Stop, plan.Delete, "pull"} {
+	for _, v := range []plan.Verb{plan.Put, plan.Run, plan.Stop, plan.Delete, plan.Pull} {
 		m.actions.WithLabelValues(string(v), "success")
 		m.actions.WithLabelValues(string(v), "error")
 	}

@@ -185,7 +185,7 @@ func (p Preview) Summary() string {
 		counts[a.Verb]++
 	}
 	var parts []string
-	for _, v := range []plan.Verb{plan.Stop, plan.Delete, plan.Run, plan.Put} {
+	for _, v := range []plan.Verb{plan.Stop, plan.Delete, plan.Pull, plan.Run, plan.Put} {
 		if counts[v] > 0 {
 			parts = append(parts, fmt.Sprintf("%d to %s", counts[v], v))
 		}

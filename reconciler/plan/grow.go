@@ -15,11 +15,11 @@ import (
 	"github.com/podkeep/podkeep/reconciler/schedule"
 )
 
-// mend runs again what is half made or has exited, in its own revision's form.
+// mend runs again what is half made or has exited, in its own revision's form, unless it is being stopped.
 func (k *work) mend() {
 	for _, p := range append(append([]*pod(nil), k.kept...), k.extra...) {
 		k.wake(p.verdict.Wake)
-		if !p.seen() || !p.verdict.Run || p.node.host == nil || k.leaving(p) {
+		if p.Stopping || !p.seen() || !p.verdict.Run || p.node.host == nil || k.leaving(p) {
 			continue
 		}
 		f, ok := k.form(p.App, p.Rev)

@@ -16,7 +16,9 @@ func (k *work) ledger() rollout.Ledger {
 		Receipts: k.receipts[k.wl.ID], Retries: k.retriesOf(k.wl), Suspended: k.wl.Suspended, Moved: k.moved(k.wl), Imposed: k.imposed(),
 		Trouble: k.trouble(), Watched: k.watched, Pending: k.pending[k.wl.ID],
 	}
-	l.Guard = k.guard(l.Receipts)
+	if l.Guard = k.guard(l.Receipts); l.Guard == "" && l.Receipts.Stable() != nil && k.begins() {
+		l.Guard = k.crowded()
+	}
 	l.StopOld, l.StopWhy = k.stopsFirst()
 	return l
 }
@@ -72,7 +74,10 @@ func (k *work) imposed() string {
 			return h.Name + " is about to say how big it is"
 		}
 	}
-	return k.claimed()
+	if why := k.claimed(); why != "" {
+		return why
+	}
+	return k.turns.stuck
 }
 
 // hiding says why missing pods may run where nobody can look: on a node that this controller has not heard yet, and that
@@ -107,14 +112,35 @@ func (k *work) trouble() string {
 	return ""
 }
 
-// stopsFirst says whether a claim or host ports leave new pods no room beside the old ones.
+// stopsFirst says whether a claim or host ports leave new pods no room beside the old ones, so that those stop first. They do not where
+// several are asked for and none may be unavailable.
 func (k *work) stopsFirst() (bool, string) {
 	if only, why := k.oneWriter(); only {
 		return only, why
 	}
+	if k.firm() {
+		return false, ""
+	}
+	room, why := k.portsFor(k.wl.Replicas + k.wl.Strategy.MaxSurge)
+	return !room, why
+}
+
+// firm says whether no pod may be missed in a rollout, whatever stands in its way.
+func (k *work) firm() bool { return k.wl.Strategy.Firm && k.wl.Replicas > 1 }
+
+// crowded says why a rollout in which no pod may be missed would come to nothing: no node has a host port free beside the old pods.
+func (k *work) crowded() string {
+	if room, why := k.portsFor(k.wl.Replicas + 1); !room && k.firm() {
+		return "maxUnavailable is 0, and " + why + ": a new one has no place beside them"
+	}
+	return ""
+}
+
+// portsFor says whether the host ports of HEAD's revision leave room for so many pods in all, and why not.
+func (k *work) portsFor(pods int) (bool, string) {
 	r := k.request(formOf(*k.wl), 0)
 	if len(r.Ports) == 0 || k.wl.Strategy.Type == manifest.Recreate {
-		return false, ""
+		return true, ""
 	}
 	fit := 0
 	for _, h := range k.hosts {
@@ -130,8 +156,5 @@ func (k *work) stopsFirst() (bool, string) {
 			fit++
 		}
 	}
-	if fit >= k.wl.Replicas+k.wl.Strategy.MaxSurge {
-		return false, ""
-	}
-	return true, fmt.Sprintf("host port %s leaves room on %d nodes for %d pods", strings.Join(r.Ports, ", "), fit, k.wl.Replicas)
+	return fit >= pods, fmt.Sprintf("host port %s leaves room on %d nodes for %d pods", strings.Join(r.Ports, ", "), fit, k.wl.Replicas)
 }

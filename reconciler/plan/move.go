@@ -26,7 +26,7 @@ func (k *work) move() {
 		switch {
 		case k.step.Phase == rollout.Starting || k.hidden != "":
 		case k.stopsBeforeMove():
-			if k.spare() > 0 && k.fits(p) {
+			if (!p.available || k.spare() > 0) && k.fits(p) { // one that is down is not missed
 				k.stop(p, why)
 				p.Stopping = true
 			}

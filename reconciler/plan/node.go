@@ -6,9 +6,14 @@ import (
 	"time"
 )
 
+// unheardGrace is how long nodes that this controller never heard count as there at least, when they are many. After a power cut hosts
+// take minutes to be back, and the controller may be back first.
+const unheardGrace = 5 * time.Minute
+
 // judgeSilence says of each silent node whether its pods still count as there. They do until its grace ends; and when two or
 // more nodes and more than a third of the fleet fell silent within one grace, they do until the nodes are back or
-// somebody cordons them: that is a fault of the network or of this controller sooner than of so many nodes.
+// somebody cordons them: that is a fault of the network or of this controller sooner than of so many nodes. Of nodes that this controller
+// never heard nobody knows whether they fell silent together: if they are so many, they have a longer grace and no more.
 func (w *world) judgeSilence() {
 	var quiet []*node
 	for _, n := range w.nodes {
@@ -19,7 +24,7 @@ func (w *world) judgeSilence() {
 	}
 	var held []string
 	for _, n := range quiet {
-		since, grace := n.silentSince(w.now), n.grace()
+		since, grace := n.silentSince(w.now), w.patience(n, quiet)
 		switch {
 		case w.inMass(n, quiet):
 			held = append(held, n.Name)
@@ -38,16 +43,28 @@ func (w *world) judgeSilence() {
 	}
 }
 
-// inMass says whether a node is one of too many that fell silent within one grace. A cordoned one is not: somebody took charge.
+// inMass says whether a node is one of too many that were heard and fell silent within one grace. A cordoned one is not: somebody took charge.
 func (w *world) inMass(n *node, quiet []*node) bool {
-	if n.want.Unschedulable || n.gone {
-		return false
-	}
-	together, fleet := 0, 0
-	for _, other := range quiet {
+	return n.Known && n.counts() && w.many(quiet, func(other *node) bool {
 		apart := other.Silent - n.Silent
-		if !other.gone && !other.want.Unschedulable && apart.Abs() <= n.grace() {
-			together++
+		return other.Known && apart.Abs() <= n.grace()
+	})
+}
+
+// patience is how long the pods of a silent node count as there: its grace, or longer if it is one of many that were never heard.
+func (w *world) patience(n *node, quiet []*node) time.Duration {
+	if !n.Known && n.counts() && w.many(quiet, func(other *node) bool { return !other.Known }) {
+		return max(n.grace(), unheardGrace)
+	}
+	return n.grace()
+}
+
+// many says whether two or more of those nodes and more than a third of the fleet are so.
+func (w *world) many(nodes []*node, so func(*node) bool) bool {
+	n, fleet := 0, 0
+	for _, other := range nodes {
+		if other.counts() && so(other) {
+			n++
 		}
 	}
 	for _, other := range w.nodes {
@@ -55,8 +72,11 @@ func (w *world) inMass(n *node, quiet []*node) bool {
 			fleet++
 		}
 	}
-	return together >= 2 && together*3 > fleet
+	return n >= 2 && n*3 > fleet
 }
+
+// counts says whether a node that is silent may be one of many: it is in HEAD, and nobody has cordoned it.
+func (n *node) counts() bool { return !n.gone && !n.want.Unschedulable }
 
 func (n *node) grace() time.Duration {
 	if n.want.Grace > 0 {

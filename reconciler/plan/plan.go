@@ -20,15 +20,16 @@ import (
 // Verb is what a driver is told to do.
 type Verb string
 
-// The verbs are the driver's methods.
+// The verbs are the driver's methods. Pull is asked for where it comes before a Stop; what comes before a Run needs no word.
 const (
 	Put    Verb = "put"
+	Pull   Verb = "pull"
 	Run    Verb = "run"
 	Stop   Verb = "stop"
 	Delete Verb = "delete"
 )
 
-// Action is one thing for one node. Pod is set for Run, File for Put.
+// Action is one thing for one node. Pod is set for Run, and for Pull, which is of all its images; File for Put.
 type Action struct {
 	Node string
 	Verb Verb
@@ -136,7 +137,7 @@ func (p *Plan) sort() {
 			return 0
 		case a.Verb == Put:
 			return 1
-		case a.Verb == Run:
+		case a.Verb == Run || a.Verb == Pull:
 			return 2
 		case a.Verb == Stop && !pruned[a.App]:
 			return 3

@@ -39,6 +39,9 @@ func (k *work) report() {
 	if k.peril.stuck && k.app.State == Progressing {
 		k.app.State, k.app.Why = Held, k.peril.why
 	}
+	if k.turns.stuck != "" && k.step.Phase == rollout.Rolling {
+		k.app.State, k.app.Why = Held, k.turns.stuck
+	}
 	k.waits()
 	k.wake(k.step.Wake)
 	if k.step.Phase == rollout.Waiting && k.barrier.stands() {

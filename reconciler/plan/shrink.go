@@ -43,8 +43,8 @@ func (k *work) drop(gone map[*pod]bool) {
 	k.kept = kept
 }
 
-// victims are the n pods that are missed least: seen ones only; not available before available, leaving nodes before others,
-// then from the nodes with most of the workload, then the higher slot.
+// victims are the n pods that are missed least: seen ones only; not available before available, those that may go before those that stay,
+// leaving nodes before others, then from the nodes with most of the workload, then the higher slot.
 func victims(pods []*pod, n int) []*pod {
 	if n <= 0 {
 		return nil
@@ -71,6 +71,8 @@ func lesser(a, b *pod, crowd map[string]int) bool {
 	switch {
 	case a.available != b.available:
 		return !a.available
+	case (a.stays == "") != (b.stays == ""):
+		return a.stays == ""
 	case a.verdict.Ready() != b.verdict.Ready():
 		return !a.verdict.Ready()
 	case a.moving != b.moving:

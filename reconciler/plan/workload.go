@@ -23,6 +23,7 @@ type work struct {
 	barrier        // what is waited for before HEAD's revision is begun
 	blocked *claim // whose data cannot be had, so that a pod does not start
 	peril   peril  // why a pod does not start
+	turns   turns  // who goes first, where old pods go before new ones come
 	app     App
 }
 
@@ -44,20 +45,23 @@ func (w *world) workload(wl *manifest.Workload) {
 	k.pair()
 	k.doubt()
 	k.hidden = k.hiding()
+	k.takeTurns()
 	k.step = rollout.Next(*wl, k.view(), k.ledger(), w.now)
 	if k.step.Phase == rollout.Starting && k.step.Stable != "" {
 		w.rolling++
 	}
 	k.record()
+	k.fetch()
 	k.shrink()
-	k.mend()
 	k.move()
+	k.mend()
 	k.grow()
 	k.report()
 }
 
 // pair sorts the pods into one for each slot, and twins: what a moved or a returned pod leaves twice in the fleet. The available one
-// counts, then the one that need not move, then the older, then the lower node name. A pod that succeeds an unfit one is its twin.
+// counts, then the one that need not move, then the older, then the lower node name. A pod that succeeds an unfit one is its twin. What was
+// begun in a pod's place while its node was silent goes on until the node has been heard for a while.
 func (k *work) pair() {
 	type slot struct {
 		rev string
@@ -78,6 +82,9 @@ func (k *work) pair() {
 			k.kept = append(k.kept, p)
 		case twin.moving && !p.moving:
 			k.extra = append(k.extra, p)
+		case !twin.node.steady():
+			k.extra = append(k.extra, p)
+			k.tellReturning(p, twin.node)
 		case p.available && spare <= 0:
 			k.extra = append(k.extra, p)
 			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s is one too many for its slot, and stays until others are available", p.Name, p.node.Name))
@@ -88,6 +95,16 @@ func (k *work) pair() {
 			k.stop(p, whyTwin(p, twin))
 		}
 	}
+}
+
+// tellReturning says that a pod stays though its twin counts, and for how long.
+func (k *work) tellReturning(p *pod, n *node) {
+	if n.reach != answers {
+		k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s stays, because %s is silent", p.Name, p.node.Name, n.Name))
+		return
+	}
+	k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s stays until %s has answered for %s again", p.Name, p.node.Name, n.Name, returning))
+	k.wake(k.now.Add(returning - n.Back))
 }
 
 func whyTwin(p, twin *pod) string {
@@ -139,7 +156,7 @@ func (k *work) view() []rollout.Pod {
 	for _, p := range k.kept {
 		pods = append(pods, rollout.Pod{
 			Rev: p.Rev, Slot: p.Slot, Gen: p.Gen, Ready: p.seen() && p.verdict.Ready(), Available: p.available,
-			Since: p.verdict.Since, Stopping: p.Stopping, Unseen: !p.seen(),
+			Since: p.verdict.Since, Stopping: p.Stopping, Unseen: !p.seen(), Stays: p.stays != "",
 			Done: p.seen() && p.verdict.State == health.Done, Failed: p.seen() && p.verdict.State == health.Failed,
 		})
 	}

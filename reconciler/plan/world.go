@@ -43,6 +43,12 @@ type node struct {
 	seed    uint64 // by which it is chosen to keep receipts
 }
 
+// returning is how long a node answers again before what was started in place of its pods is stopped.
+const returning = 30 * time.Second
+
+// steady says whether the node answers, and has done so for a while.
+func (n *node) steady() bool { return n.reach == answers && (n.Back == 0 || n.Back >= returning) }
+
 // silentSince is when the node was last heard, or when this controller began to listen.
 func (n *node) silentSince(now time.Time) time.Time { return now.Add(-n.Silent) }
 
@@ -55,6 +61,7 @@ type pod struct {
 	moving    bool   // its node is being drained, the data of its claim is elsewhere, or it is unfit
 	stray     string // where the data of its claim is
 	unfit     string // why it is to be replaced, on the same node or another; empty where something else moves it
+	stays     string // why it does not go yet, though it has to go before another comes
 	stands    int    // the slot that it counts for: its own, or that of an unfit pod which it succeeds
 }
 

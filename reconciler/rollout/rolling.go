@@ -25,8 +25,14 @@ func (s state) toward(phase Phase, target, why string) Step {
 	return step
 }
 
-// recreate stops what is not target, waits until it is gone, then starts target.
+// recreate stops what is not target, once it may go, waits until it is gone, then starts target.
 func (s state) recreate(target string) map[string]int {
+	for _, p := range s.pods {
+		if p.Rev != target && p.Stays {
+			want, _ := s.have()
+			return want
+		}
+	}
 	for _, p := range s.pods {
 		if p.Rev != target {
 			return map[string]int{target: min(s.count(target), s.w.Replicas)}
@@ -92,23 +98,37 @@ func (s state) shrink(want map[string]int, target string, floor int) {
 	budget = max(0, budget+s.well())
 	for i := len(revs) - 1; i >= 0; i-- {
 		if rev := revs[i]; rev != target && (rev != s.stable || !s.promoted) {
-			want[rev] -= s.give(rev, want[rev], want[rev], &budget)
+			want[rev] -= s.give(rev, want[rev], want[rev], s.free(rev, want), &budget)
 		}
 	}
 	if s.promoted && s.stable != target {
 		broken := max(0, min(s.idle(s.stable), s.well()+s.idle(s.stable)-floor))
-		want[s.stable] -= s.give(s.stable, want[s.stable], broken, &budget)
+		want[s.stable] -= s.give(s.stable, want[s.stable], broken, s.free(s.stable, want), &budget)
 	}
 	if surplus := want[target] - s.w.Replicas; surplus > 0 {
-		want[target] -= s.give(target, surplus, surplus, &budget)
+		want[target] -= s.give(target, surplus, surplus, s.available(target), &budget)
 	}
 }
 
-// give is how many of rev's pods may go, at most most: unavailable ones, up to free of them, then available ones out of budget. A pod
-// that is not seen cannot go.
-func (s state) give(rev string, most, free int, budget *int) int {
-	gone := min(most, free, s.idle(rev))
-	spend := min(most-gone, s.available(rev), *budget)
+// free is how many available pods of rev may go: those that do not stay, and what is more than Replicas, which nothing has to follow.
+func (s state) free(rev string, want map[string]int) int {
+	n, total := 0, 0
+	for _, p := range s.pods {
+		if p.Rev == rev && p.Available && !p.Stopping && !p.Stays {
+			n++
+		}
+	}
+	for _, count := range want {
+		total += count
+	}
+	return n + max(0, total-s.w.Replicas)
+}
+
+// give is how many of rev's pods may go, at most most: unavailable ones, up to idle of them, then available ones, up to free of them, out of
+// budget. A pod that is not seen cannot go.
+func (s state) give(rev string, most, idle, free int, budget *int) int {
+	gone := min(most, idle, s.idle(rev))
+	spend := min(most-gone, s.available(rev), free, *budget)
 	*budget -= spend
 	return gone + spend
 }
@@ -123,7 +143,7 @@ func (s state) keepFloor(want map[string]int) {
 	budget = max(0, budget)
 	for _, rev := range s.revs() {
 		if have := s.count(rev); want[rev] < have {
-			want[rev] = have - s.give(rev, have-want[rev], have-want[rev], &budget)
+			want[rev] = have - s.give(rev, have-want[rev], have-want[rev], s.available(rev), &budget)
 		}
 	}
 }

@@ -35,6 +35,7 @@ type Pod struct {
 	Since     time.Time // of being ready
 	Stopping  bool
 	Unseen    bool // its node is silent: it takes room, gives no availability and cannot be stopped
+	Stays     bool // it does not go yet where old pods go before new ones come: nothing could follow it now
 	Done      bool // ran to completion
 	Failed    bool // exited badly and will not be started again
 }

@@ -50,6 +50,8 @@ func pods(words ...string) []Pod {
 			p.Ready, p.Available, p.Stopping = false, false, true
 		case "!":
 			p.Ready, p.Available, p.Unseen = false, false, true
+		case "+":
+			p.Stays = true
 		}
 		out = append(out, p)
 	}
@@ -256,6 +258,16 @@ func TestNext(t *testing.T) {
 			claim: "where old pods must stop first there is no surge",
 			w:     workload("b", 1, 1, 0), pods: pods("a"), ledger: Ledger{Receipts: begunB, StopOld: true, StopWhy: "host port 80"},
 			phase: Rolling, want: map[string]int{"a": 0, "b": 0},
+		},
+		{
+			claim: "one that nothing could follow stays",
+			w:     workload("b", 3, 1, 1), pods: pods("a+", "b", "b"), ledger: Ledger{Receipts: begunB, StopOld: true, StopWhy: "host port 80"},
+			phase: Rolling, want: map[string]int{"a": 1, "b": 2},
+		},
+		{
+			claim: "unless nothing has to follow it",
+			w:     workload("b", 2, 1, 1), pods: pods("a+", "b", "b"), ledger: Ledger{Receipts: begunB, StopOld: true, StopWhy: "host port 80"},
+			phase: Rolling, want: map[string]int{"a": 0, "b": 2},
 		},
 		{
 			claim: "and a stopping pod still takes the place",

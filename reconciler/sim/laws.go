@@ -192,7 +192,7 @@ func (j judge) reasoned() error {
 }
 
 // silence is law 7: nothing is asked of a node that does not answer, and nothing that may run on one that is silent
-// within its grace is run elsewhere.
+// within its grace is run elsewhere. What was there already may be let finish.
 func (j judge) silence() error {
 	held := map[string]string{}
 	for _, n := range j.p.Snapshot.Nodes {
@@ -206,7 +206,8 @@ func (j judge) silence() error {
 		if n := node(j.p.Snapshot, a.Node); silent(n) {
 			return fmt.Errorf("law 7, silence: %s %s is asked of silent %s", a.Verb, a.Name, a.Node)
 		}
-		if a.Verb != plan.Run || a.Pod == nil {
+		there := slices.ContainsFunc(node(j.p.Snapshot, a.Node).Pods, func(p live.Pod) bool { return p.Name == a.Name })
+		if a.Verb != plan.Run || a.Pod == nil || there {
 			continue
 		}
 		p, err := live.ParsePod(a.Pod.Name, a.Pod.Labels)
@@ -327,10 +328,14 @@ func (j judge) bounds(w manifest.Workload, after view, when string) error {
 	return nil
 }
 
-// floorOf is how many pods must stay available: none where old pods must go before new ones come.
+// floorOf is how many pods must stay available: none where the only pod must go before a new one comes. With host ports one may always be
+// missing, unless somebody wrote that none may.
 func floorOf(w manifest.Workload) int {
 	if w.Strategy.Type == manifest.Recreate || w.Kind == "Pod" || (w.Replicas == 1 && (hasHostPort(w.Revision.Spec) || len(manifest.ClaimsOf(w.Revision.Spec)) > 0)) {
 		return 0
+	}
+	if hasHostPort(w.Revision.Spec) && !w.Strategy.Firm {
+		return max(0, w.Replicas-max(1, w.Strategy.MaxUnavailable))
 	}
 	return max(0, w.Replicas-w.Strategy.MaxUnavailable)
 }
@@ -488,6 +493,9 @@ func apply(d drivers.Driver, a plan.Action) error {
 		if err := d.(drivers.Puller).Pull(ctx, c.Image, string(c.ImagePullPolicy)); err != nil {
 			return err
 		}
+	}
+	if a.Verb == plan.Pull {
+		return nil
 	}
 	return d.Run(ctx, *a.Pod)
 }
