@@ -98,7 +98,7 @@ func port(s string) string { return s[strings.LastIndex(s, ":")+1:] }
 func address(s string) string { return s[:max(0, strings.LastIndex(s, ":"))] }
 
 func name(r *Request, h *Host) string {
-	if h.Names[r.Name] {
+	if r.Name != "" && h.Names[r.Name] {
 		return "with a pod of that name"
 	}
 	return ""

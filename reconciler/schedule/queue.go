@@ -59,7 +59,7 @@ func (q *Queue) take(r Request) (*Host, string) {
 // sort puts the hosts that can take a pod like r in order, whatever its name.
 func (q *Queue) sort(r Request) {
 	r.Name = ""
-	q.like, q.order = &r, q.order[:0]
+	q.like, q.order = &r, slices.Grow(q.order[:0], len(q.hosts))
 	for i, h := range q.hosts {
 		if refuse(&r, h) == "" {
 			q.order = append(q.order, candidate{h, rate(&r, h), i})
