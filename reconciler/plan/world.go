@@ -90,7 +90,8 @@ type world struct {
 	rolling  int // workloads between two revisions
 	renewing int // workloads of which an unfit pod is being replaced
 	lowest   *lateWave
-	pre      *barrier // the PreSync hooks that are not done
+	gates    map[manifest.ID]barrier // as far as they were asked for since a pod was given up
+	pre      *barrier                // the PreSync hooks that are not done
 }
 
 func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
@@ -100,7 +101,7 @@ func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 		noted: map[live.Transition]*noted{}, notedOf: map[manifest.ID][]*noted{}, claims: map[manifest.ID]*claim{},
 		retries: map[manifest.ID][]manifest.Decision{},
 		called:  map[string]string{}, doubts: map[manifest.ID][]*pod{}, hearsay: map[manifest.ID]string{},
-		forms: map[string]manifest.File{},
+		forms: map[string]manifest.File{}, gates: map[manifest.ID]barrier{},
 	}
 	w.addNodes(have)
 	w.addTrust()
