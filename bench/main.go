@@ -18,10 +18,10 @@ import (
 )
 
 func main() {
-	runs := flag.Int("runs", 5, "how often each way is measured; medians are shown")
+	runs := flag.Int("runs", 3, "how often each way is measured; medians are shown")
 	only := flag.String("only", "starts,jobs,crowd,logs,think", "which groups of figures")
 	name := flag.String("name", "bench", "what the fleet is called that is measured on")
-	count := flag.Int("jobs", 300, "how many Jobs")
+	count := flag.Int("jobs", 60, "how many Jobs")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	rows, err := measure(ctx, bench{*runs, *count, *name}, strings.Split(*only, ","))

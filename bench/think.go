@@ -14,14 +14,14 @@ import (
 
 const (
 	manyNodes     = 1000
-	manyWorkloads = 100
-	manyPods      = 200 // of each workload
+	manyWorkloads = 2000
+	manyPods      = 25 // of each workload
 )
 
 // benchKey has signed all that there is in a fleet that is made up.
 const benchKey = "ssh-ed25519 AAAA"
 
-// think holds one thought about 1,000 nodes and 20,000 pods that are as they should be against the mere reading of that
+// think holds one thought about 1,000 nodes and 50,000 pods of 2,000 workloads that are as they should be against the mere reading of that
 // snapshot from JSON.
 func think(runs int) []row {
 	want, have, now := multitude()
@@ -45,7 +45,7 @@ func think(runs int) []row {
 	ratio := quotient(median(thinking), median(decoding))
 	still := len(p.Actions) == 0 && pods == manyWorkloads*manyPods
 	return []row{{
-		"thinking, 1,000 nodes, 20,000 pods, nothing to do", spread(thinking), "decoding: " + spread(decoding), ratio,
+		"thinking, 1,000 nodes, 50,000 pods, nothing to do", spread(thinking), "decoding: " + spread(decoding), ratio,
 		"<= 2.00", ratio <= 2 && still,
 	}}
 }

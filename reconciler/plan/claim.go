@@ -178,7 +178,7 @@ func (k *work) place(f form, r schedule.Request) (*schedule.Host, string) {
 			free = append(free, c.Name)
 		}
 	}
-	host, why := schedule.Place(r, k.hosts)
+	host, why := k.queue.Place(r)
 	if host == nil || len(free) == 0 {
 		return host, why
 	}

@@ -86,7 +86,12 @@ func (f form) lacking() []string {
 // revFile is the File that keeps a revision's form on the nodes.
 func (w *world) revFile(f form) manifest.File {
 	name := live.RevFile(f.App, f.Rev, w.h.Key)
-	return manifest.File{Name: name, Labels: live.FormLabels(f.Revision, w.h.Cluster, w.h.Source), Data: manifest.Bytes(name)}
+	file, ok := w.forms[name]
+	if !ok {
+		file = manifest.File{Name: name, Labels: live.FormLabels(f.Revision, w.h.Cluster, w.h.Source), Data: manifest.Bytes(name)}
+		w.forms[name] = file
+	}
+	return file
 }
 
 // auth is what its images can be pulled with, as far as it is at hand.

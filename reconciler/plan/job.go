@@ -96,13 +96,16 @@ func (k *work) attempts() []job.Pod {
 
 // mendJob makes whole what is half made, starts again what exited under OnFailure, and stops sidecars of what has ended.
 func (k *work) mendJob(step job.Step) {
-	leaving := map[int]bool{}
+	leaving, stays := map[int]bool{}, map[int]bool{}
 	for _, s := range step.Stop {
 		leaving[s.Pod] = true
 	}
+	for _, i := range step.Keep {
+		stays[i] = true
+	}
 	for i, p := range k.kept {
 		over := p.verdict.State == health.Done || p.verdict.State == health.Failed
-		if leaving[i] || !over && !slices.Contains(step.Keep, i) {
+		if leaving[i] || !over && !stays[i] {
 			continue
 		}
 		k.wake(p.verdict.Wake)

@@ -142,15 +142,12 @@ func (k *work) portsFor(pods int) (bool, string) {
 	if len(r.Ports) == 0 || k.wl.Strategy.Type == manifest.Recreate {
 		return true, ""
 	}
-	fit := 0
+	fit, here := 0, map[*schedule.Host][]*pod{}
+	for _, p := range k.kept {
+		here[p.node.host] = append(here[p.node.host], p)
+	}
 	for _, h := range k.hosts {
-		var here []*pod
-		for _, p := range k.kept {
-			if p.node.host == h {
-				here = append(here, p)
-			}
-		}
-		bare := without(h, here...)
+		bare := without(h, here[h]...)
 		bare.Names = nil
 		if ok, _ := schedule.Fits(r, []*schedule.Host{bare}); ok {
 			fit++

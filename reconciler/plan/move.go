@@ -27,8 +27,7 @@ func (k *work) move() {
 		case k.step.Phase == rollout.Starting || k.hidden != "":
 		case k.stopsBeforeMove():
 			if (!p.available || k.spare() > 0) && k.fits(p) { // one that is down is not missed
-				k.stop(p, why)
-				p.Stopping = true
+				k.giveUp(p, why)
 			}
 		case moving < max(1, k.wl.Strategy.MaxSurge) && k.room > 0:
 			if k.create(p.Rev, p.Gen, p.Slot, why) {
@@ -37,6 +36,13 @@ func (k *work) move() {
 		}
 	}
 	k.renew(moving)
+}
+
+// giveUp stops a pod before there is another for its slot. What waits for the workload sees it go.
+func (k *work) giveUp(p *pod, why string) {
+	k.stop(p, why)
+	p.Stopping = true
+	clear(k.gates)
 }
 
 func (k *work) twinned(p *pod) bool {

@@ -128,8 +128,7 @@ func (k *work) makeWay(p *pod, why string) bool {
 	if p.available && spare <= 0 || !k.fitsAfter(p, why) {
 		return false
 	}
-	k.stop(p, why)
-	p.Stopping = true
+	k.giveUp(p, why)
 	return true
 }
 

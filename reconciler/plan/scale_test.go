@@ -73,3 +73,122 @@ func BenchmarkMakeAtRest(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkMakeScaledToNothing is one thought about 2,000 pods of one workload that is asked for no more.
+func BenchmarkMakeScaledToNothing(b *testing.B) {
+	h, have := multitude(b, 200, 1, 2000)
+	h.Head.Workloads[0].Replicas = 0
+	b.ResetTimer()
+	for range b.N {
+		if p := Make(h, have, noon.Add(time.Hour)); count(p, Stop) != 2000 {
+			b.Fatalf("%d stops", count(p, Stop))
+		}
+	}
+}
+
+// BenchmarkMakeFirst is one thought about 1,000 empty nodes and 2,000 workloads of 25 pods each, which were begun and are all to be placed.
+func BenchmarkMakeFirst(b *testing.B) {
+	h, have := multitude(b, 1000, 2000, 25)
+	for i := range have.Nodes {
+		n := &have.Nodes[i]
+		n.Pods, n.Receipts, n.Files = nil, nil, nil
+	}
+	carryOut(Make(h, have, noon), have, noon)
+	b.ResetTimer()
+	for range b.N {
+		if p := Make(h, have, noon.Add(time.Second)); count(p, Run) != 50000 {
+			b.Fatalf("%d pods are run", count(p, Run))
+		}
+	}
+}
+
+func count(p Plan, verb Verb) (n int) {
+	for _, a := range p.Actions {
+		if a.Verb == verb {
+			n++
+		}
+	}
+	return n
+}
+
+// BenchmarkMakeJobs is one thought about 200 Jobs in mid-run, of 100 pods each on 50 nodes.
+func BenchmarkMakeJobs(b *testing.B) {
+	const jobs, at = 200, 100
+	var names []string
+	for i := range 50 {
+		names = append(names, fmt.Sprintf("n%02d", i))
+	}
+	files := []manifest.Parsed{manifest.Parse("nodes.yaml", []byte(nodes(names...)))}
+	for i := range jobs {
+		name := fmt.Sprintf("j%03d", i)
+		files = append(files, manifest.Parse(name+".yaml", fmt.Appendf(nil, "apiVersion: batch/v1\nkind: Job\nmetadata: {name: %s}\nspec: {completions: %d, parallelism: %d, "+
+			"template: {spec: {restartPolicy: Never, containers: [{name: app, image: \"example.com/x:1\"}]}}}\n", name, 2*at, at)))
+	}
+	set := manifest.Assemble(manifest.Info{Commit: "a1", Time: noon, Message: "a1"}, files)
+	h, have := history(set), fleet(nil, nil, names...)
+	now := noon
+	for range 5 {
+		carryOut(Make(h, have, now), have, now)
+		now = now.Add(time.Minute)
+	}
+	running := 0
+	for _, n := range have.Nodes {
+		running += len(n.Pods)
+	}
+	if running != jobs*at {
+		b.Fatalf("%d pods run", running)
+	}
+	for b.Loop() {
+		Make(h, have, now)
+	}
+}
+
+// BenchmarkMakeChain is one thought about 400 workloads of which each waits for the one before it.
+func BenchmarkMakeChain(b *testing.B) {
+	files := []manifest.Parsed{manifest.Parse("nodes.yaml", []byte(nodes("n1", "n2", "n3")))}
+	for i := range 400 {
+		name := fmt.Sprintf("w%03d", i)
+		waits := ""
+		if i > 0 {
+			waits = fmt.Sprintf("podkeep.io/depends-on: Deployment/w%03d", i-1)
+		}
+		files = append(files, manifest.Parse(name+".yaml", []byte(deployment(name, 1, waits))))
+	}
+	set := manifest.Assemble(manifest.Info{Commit: "a1", Time: noon, Message: "a1"}, files)
+	h, have := history(set), fleet(nil, nil, "n1", "n2", "n3")
+	for b.Loop() {
+		if p := Make(h, have, noon); len(p.Apps) != 400 {
+			b.Fatal(p)
+		}
+	}
+}
+
+// carryOut makes the fleet what a plan that only adds to it says.
+func carryOut(p Plan, have live.Snapshot, now time.Time) {
+	at := map[string]*live.Node{}
+	for i := range have.Nodes {
+		at[have.Nodes[i].Name] = &have.Nodes[i]
+	}
+	for _, a := range p.Actions {
+		n := at[a.Node]
+		switch a.Verb {
+		case Put:
+			if r, ok := live.ParseReceipt(a.File.Labels); ok {
+				r.File, r.Signer = a.Name, key
+				n.Receipts = append(n.Receipts, r)
+			} else {
+				n.Files = append(n.Files, live.File{Name: a.Name, Labels: a.File.Labels, Signer: key})
+			}
+		case Run:
+			pod, err := live.ParsePod(a.Name, a.Pod.Labels)
+			if err != nil {
+				panic(err)
+			}
+			pod.Created, pod.Signer = now, key
+			for _, name := range pod.Expect {
+				pod.Containers = append(pod.Containers, live.Container{Name: name, State: live.Running, Started: now})
+			}
+			n.Pods = append(n.Pods, pod)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"container/heap"
 	"fmt"
 	"sort"
 
@@ -45,29 +46,54 @@ func (k *work) drop(gone map[*pod]bool) {
 
 // victims are the n pods that are missed least: seen ones only; not available before available, those that may go before those that stay,
 // leaving nodes before others, then from the nodes with most of the workload, then the higher slot.
-func victims(pods []*pod, n int) []*pod {
+func victims(pods []*pod, n int) (out []*pod) {
 	if n <= 0 {
 		return nil
 	}
-	crowd := map[string]int{}
-	var seen []*pod
+	byNode := map[string]crowd{}
 	for _, p := range pods {
 		if p.seen() {
-			seen = append(seen, p)
-			crowd[p.node.Name]++
+			byNode[p.node.Name] = append(byNode[p.node.Name], p)
 		}
 	}
-	var out []*pod
-	for len(out) < n && len(seen) > 0 {
-		sort.SliceStable(seen, func(i, j int) bool { return lesser(seen[i], seen[j], crowd) })
-		out = append(out, seen[0])
-		crowd[seen[0].node.Name]--
-		seen = seen[1:]
+	var all crowds
+	for _, name := range sorted(byNode) {
+		here := byNode[name]
+		sort.SliceStable(here, func(i, j int) bool { return lesser(here[i], here[j], 0, 0) })
+		all = append(all, here)
+	}
+	heap.Init(&all)
+	for len(out) < n && len(all) > 0 {
+		here := all[0]
+		out = append(out, here[0])
+		if all[0] = here[1:]; len(here) > 1 {
+			heap.Fix(&all, 0)
+		} else {
+			heap.Pop(&all)
+		}
 	}
 	return out
 }
 
-func lesser(a, b *pod, crowd map[string]int) bool {
+// crowd are pods of one node, the one that is missed least first.
+type crowd []*pod
+
+// crowds is a heap of them: the first of the first is missed least of all.
+type crowds []crowd
+
+func (c crowds) Len() int           { return len(c) }
+func (c crowds) Swap(i, j int)      { c[i], c[j] = c[j], c[i] }
+func (c crowds) Less(i, j int) bool { return lesser(c[i][0], c[j][0], len(c[i]), len(c[j])) }
+func (c *crowds) Push(x any)        { *c = append(*c, x.(crowd)) }
+
+func (c *crowds) Pop() any {
+	last := (*c)[len(*c)-1]
+	*c = (*c)[:len(*c)-1]
+	return last
+}
+
+// lesser says whether a is missed less than b, with so many pods on the node of either.
+func lesser(a, b *pod, besideA, besideB int) bool {
 	switch {
 	case a.available != b.available:
 		return !a.available
@@ -77,8 +103,8 @@ func lesser(a, b *pod, crowd map[string]int) bool {
 		return !a.verdict.Ready()
 	case a.moving != b.moving:
 		return a.moving
-	case crowd[a.node.Name] != crowd[b.node.Name]:
-		return crowd[a.node.Name] > crowd[b.node.Name]
+	case besideA != besideB:
+		return besideA > besideB
 	case a.Slot != b.Slot:
 		return a.Slot > b.Slot
 	}

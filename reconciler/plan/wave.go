@@ -48,7 +48,17 @@ func (k *work) begins() bool {
 	return l.InTop(live.Failed) != nil
 }
 
+// gateOf is what a workload waits for. It is found out once, until another pod is given up: a chain of workloads is walked once.
 func (w *world) gateOf(wl *manifest.Workload) barrier {
+	gate, ok := w.gates[wl.ID]
+	if !ok {
+		gate = w.findGate(wl)
+		w.gates[wl.ID] = gate
+	}
+	return gate
+}
+
+func (w *world) findGate(wl *manifest.Workload) barrier {
 	if wl.IsHook() {
 		return w.hookGate(wl)
 	}

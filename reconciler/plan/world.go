@@ -76,6 +76,7 @@ type world struct {
 	watched time.Duration
 	nodes   []*node // sorted by name
 	hosts   []*schedule.Host
+	queue   *schedule.Queue        // of hosts
 	pods    map[manifest.ID][]*pod // of our source, on nodes that are not lost
 	doubts  map[manifest.ID][]*pod // doubtful ones of our source, on nodes that are not lost; they are not among pods
 	alien   map[manifest.ID]string // workloads that another source keeps under our cluster's name
@@ -91,11 +92,13 @@ type world struct {
 	called   map[string]string // nodes that left HEAD and are one that is here, by the name that they had
 	plan     Plan
 	claims   map[manifest.ID]*claim
+	forms    map[string]manifest.File // those packed so far, by name: they are alike on every node
 	trust
 	rolling  int // workloads between two revisions
 	renewing int // workloads of which an unfit pod is being replaced
 	lowest   *lateWave
-	pre      *barrier // the PreSync hooks that are not done
+	gates    map[manifest.ID]barrier // as far as they were asked for since a pod was given up
+	pre      *barrier                // the PreSync hooks that are not done
 }
 
 func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
@@ -105,6 +108,7 @@ func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 		noted: map[live.Transition]*noted{}, notedOf: map[manifest.ID][]*noted{}, claims: map[manifest.ID]*claim{},
 		retries: map[manifest.ID][]manifest.Decision{},
 		called:  map[string]string{}, doubts: map[manifest.ID][]*pod{}, hearsay: map[manifest.ID]string{},
+		forms: map[string]manifest.File{}, gates: map[manifest.ID]barrier{},
 	}
 	w.addNodes(have)
 	w.addTrust()
@@ -199,6 +203,7 @@ func (w *world) addHosts() {
 		}
 		w.hosts = append(w.hosts, n.host)
 	}
+	w.queue = schedule.NewQueue(w.hosts)
 }
 
 // hostLabels are the Node's labels, with the name under Kubernetes' well-known key.

@@ -8,11 +8,11 @@ import (
 )
 
 // filters each give the reason why a host cannot take a pod, to be read after a count, or "".
-var filters = []func(Request, *Host) string{
+var filters = []func(*Request, *Host) string{
 	ties, nodeName, selector, taints, cordon, files, ports, name, size, cpu, memory,
 }
 
-func refuse(r Request, h *Host) string {
+func refuse(r *Request, h *Host) string {
 	for _, filter := range filters {
 		if reason := filter(r, h); reason != "" {
 			return reason
@@ -21,7 +21,7 @@ func refuse(r Request, h *Host) string {
 	return ""
 }
 
-func ties(r Request, h *Host) string {
+func ties(r *Request, h *Host) string {
 	for _, t := range r.Ties {
 		if t.Node != h.Name {
 			return "not " + t.Node + ", which has claim " + t.Claim
@@ -30,14 +30,14 @@ func ties(r Request, h *Host) string {
 	return ""
 }
 
-func nodeName(r Request, h *Host) string {
+func nodeName(r *Request, h *Host) string {
 	if r.Spec.NodeName != "" && r.Spec.NodeName != h.Name {
 		return "not " + r.Spec.NodeName + ", which nodeName asks for"
 	}
 	return ""
 }
 
-func selector(r Request, h *Host) string {
+func selector(r *Request, h *Host) string {
 	for k, v := range r.Spec.NodeSelector {
 		if have, ok := h.Labels[k]; !ok || have != v {
 			return "without what nodeSelector asks for"
@@ -46,7 +46,7 @@ func selector(r Request, h *Host) string {
 	return ""
 }
 
-func taints(r Request, h *Host) string {
+func taints(r *Request, h *Host) string {
 	for i := range h.Taints {
 		t := &h.Taints[i]
 		if t.Effect != corev1.TaintEffectPreferNoSchedule && !Tolerates(r.Spec.Tolerations, t) {
@@ -61,14 +61,14 @@ func Tolerates(tolerations []corev1.Toleration, t *corev1.Taint) bool {
 	return slices.ContainsFunc(tolerations, func(tol corev1.Toleration) bool { return tol.ToleratesTaint(t) })
 }
 
-func cordon(r Request, h *Host) string {
+func cordon(r *Request, h *Host) string {
 	if h.Unschedulable && r.Spec.NodeName != h.Name {
 		return "cordoned"
 	}
 	return ""
 }
 
-func files(r Request, h *Host) string {
+func files(r *Request, h *Host) string {
 	for _, f := range r.Files {
 		if !h.Files[f] {
 			return "without its config, which Git no longer has"
@@ -78,7 +78,7 @@ func files(r Request, h *Host) string {
 }
 
 // ports refuses a host port that is taken: the same number and protocol, on the same address or on all.
-func ports(r Request, h *Host) string {
+func ports(r *Request, h *Host) string {
 	for _, want := range r.Ports {
 		for have, n := range h.Ports {
 			if n > 0 && clash(want, have) {
@@ -97,28 +97,28 @@ func port(s string) string { return s[strings.LastIndex(s, ":")+1:] }
 
 func address(s string) string { return s[:max(0, strings.LastIndex(s, ":"))] }
 
-func name(r Request, h *Host) string {
-	if h.Names[r.Name] {
+func name(r *Request, h *Host) string {
+	if r.Name != "" && h.Names[r.Name] {
 		return "with a pod of that name"
 	}
 	return ""
 }
 
-func size(r Request, h *Host) string {
+func size(r *Request, h *Host) string {
 	if h.Unsized && !h.Awaited && r.asks() {
 		return "yet to say how big it is"
 	}
 	return ""
 }
 
-func cpu(r Request, h *Host) string {
+func cpu(r *Request, h *Host) string {
 	if !h.Unsized && r.Room.MilliCPU > 0 && h.Used.MilliCPU+r.Room.MilliCPU > h.Room.MilliCPU {
 		return "short of cpu"
 	}
 	return ""
 }
 
-func memory(r Request, h *Host) string {
+func memory(r *Request, h *Host) string {
 	if !h.Unsized && r.Room.Memory > 0 && h.Used.Memory+r.Room.Memory > h.Room.Memory {
 		return "short of memory"
 	}

@@ -55,11 +55,11 @@ type Host struct {
 func Place(r Request, hosts []*Host) (host *Host, why string) {
 	refusals := map[string]int{}
 	for _, h := range hosts {
-		if reason := refuse(r, h); reason != "" {
+		if reason := refuse(&r, h); reason != "" {
 			refusals[reason]++
 			continue
 		}
-		if host == nil || better(r, h, host) {
+		if host == nil || better(&r, h, host) {
 			host = h
 		}
 	}
@@ -80,7 +80,7 @@ func (r Request) asks() bool { return r.Room != (manifest.Resources{}) }
 func Fits(r Request, hosts []*Host) (bool, string) {
 	refusals := map[string]int{}
 	for _, h := range hosts {
-		reason := refuse(r, h)
+		reason := refuse(&r, h)
 		if reason == "" {
 			return true, ""
 		}

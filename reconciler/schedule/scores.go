@@ -3,10 +3,10 @@ package schedule
 import corev1 "k8s.io/api/core/v1"
 
 // scores compare hosts, the weightiest first: the lower is the better.
-var scores = []func(Request, *Host) int64{troubled, preferred, spread, crowd, load, count}
+var scores = [...]func(*Request, *Host) int64{troubled, preferred, spread, crowd, load, count}
 
 // better says whether a is a better place than b. Ties go to the one that was there first: hosts come sorted by name.
-func better(r Request, a, b *Host) bool {
+func better(r *Request, a, b *Host) bool {
 	for _, score := range scores {
 		if x, y := score(r, a), score(r, b); x != y {
 			return x < y
@@ -15,14 +15,24 @@ func better(r Request, a, b *Host) bool {
 	return false
 }
 
-func troubled(r Request, h *Host) int64 {
+// rates are what the scores say of one host.
+type rates [len(scores)]int64
+
+func rate(r *Request, h *Host) (all rates) {
+	for i, score := range scores {
+		all[i] = score(r, h)
+	}
+	return all
+}
+
+func troubled(r *Request, h *Host) int64 {
 	if h.Troubled[r.Rev] {
 		return 1
 	}
 	return 0
 }
 
-func preferred(r Request, h *Host) int64 {
+func preferred(r *Request, h *Host) int64 {
 	n := int64(0)
 	for i := range h.Taints {
 		if h.Taints[i].Effect == corev1.TaintEffectPreferNoSchedule && !Tolerates(r.Spec.Tolerations, &h.Taints[i]) {
@@ -33,12 +43,12 @@ func preferred(r Request, h *Host) int64 {
 }
 
 // spread counts the revision's pods alone: those of an older one are on their way out.
-func spread(r Request, h *Host) int64 { return int64(h.Revs[r.Rev]) }
+func spread(r *Request, h *Host) int64 { return int64(h.Revs[r.Rev]) }
 
-func crowd(r Request, h *Host) int64 { return int64(h.Apps[r.App]) }
+func crowd(r *Request, h *Host) int64 { return int64(h.Apps[r.App]) }
 
 // load is how full the host would be, in thousandths, by its scarcer resource.
-func load(r Request, h *Host) int64 {
+func load(r *Request, h *Host) int64 {
 	return max(share(h.Used.MilliCPU+r.Room.MilliCPU, h.Room.MilliCPU), share(h.Used.Memory+r.Room.Memory, h.Room.Memory))
 }
 
@@ -49,4 +59,4 @@ func share(used, room int64) int64 {
 	return int64(float64(used) / float64(room) * 1000)
 }
 
-func count(_ Request, h *Host) int64 { return int64(h.Pods) }
+func count(_ *Request, h *Host) int64 { return int64(h.Pods) }
