@@ -108,7 +108,7 @@ const (
 	keptBroke = 5
 )
 
-// Back-off between the attempts at one completion: Kubernetes' figures.
+// Back-off between the attempts at one index, or of a Job that has none: Kubernetes' figures.
 const (
 	firstDelay = 10 * time.Second
 	mostDelay  = 6 * time.Minute
@@ -325,13 +325,16 @@ func (s *state) trim(step *Step) {
 func (s *state) begin(step *Step) {
 	room := s.lacking()
 	for _, slot := range s.open() {
-		due := s.due(slot)
+		due, last := s.due(slot)
 		switch {
 		case room <= 0:
 			return
 		case s.now.Before(due):
-			step.Waits = append(step.Waits, fmt.Sprintf("attempt %d%s begins at %s: %s", s.try(slot), s.at(slot), due.UTC().Format(time.TimeOnly), s.broke[slot].Why))
+			step.Waits = append(step.Waits, fmt.Sprintf("attempt %d%s begins at %s: %s", s.try(slot), s.at(slot), due.UTC().Format(time.TimeOnly), last.Why))
 			step.Wake = earliest(step.Wake, due)
+			if !s.job.Indexed() {
+				return
+			}
 		default:
 			room--
 			step.Start = append(step.Start, Start{Slot: slot, Try: s.try(slot), Why: s.whyStart(slot)})

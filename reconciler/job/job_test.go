@@ -173,10 +173,14 @@ func TestNext(t *testing.T) {
 		{"when the back-off is over it begins", wl(), []Pod{p(0, 0, Broke, at(60, 10))}, Ledger{}, "running +0.1 tally"},
 		{"the back-off doubles", wl(), []Pod{p(0, 0, Broke, at(90, 60)), p(0, 1, Broke, at(50, 10))}, Ledger{}, "running tally wake 10s"},
 		{"the back-off ends at 6 min", wl(limit(20)), []Pod{p(0, 9, Broke, at(90, 0))}, Ledger{Receipts: []live.Receipt{
-			receipt(live.Tallied, `{"failures":9,"of":"9"}`)}}, "running tally wake 6m0s"},
+			receipt(live.Tallied, `{"failures":9,"row":9,"of":"9"}`)}}, "running tally wake 6m0s"},
+		{"a Job without indexes has one back-off for all completions", wl(many(60, 3)), []Pod{p(0, 0, Broke), p(1, 0, Broke), p(2, 0, Broke)}, Ledger{},
+			"running tally wake 35s"},
+		{"which a success ends", wl(many(60, 3)), []Pod{p(0, 0, Broke), p(1, 0, Broke), p(2, 0, Ended, at(60, 2))}, Ledger{},
+			"running +0.1 +1.1 +3.0 tally"},
 		{"another index does not wait for one that failed", wl(indexed(2, 1)), []Pod{p(0, 0, Broke)}, Ledger{}, "running +1.0 tally wake 5s"},
 		{"a tallied failure is not counted again", wl(), []Pod{p(0, 0, Broke)}, Ledger{Receipts: []live.Receipt{
-			receipt(live.Tallied, `{"start":"2026-03-01T11:59:00Z","failures":1,"of":"1"}`)}}, "running wake 5s"},
+			receipt(live.Tallied, `{"start":"2026-03-01T11:59:00Z","failures":1,"row":1,"of":"1"}`)}}, "running wake 5s"},
 		{"attempts that are gone keep their numbers", wl(), nil, Ledger{Receipts: []live.Receipt{
 			receipt(live.Tallied, `{"failures":2,"of":"2"}`)}}, "running +0.2"},
 		{"more failures than backoffLimit fail it", wl(limit(1)), []Pod{p(0, 0, Broke, at(60, 50)), p(0, 1, Broke)}, Ledger{},

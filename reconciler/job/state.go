@@ -3,6 +3,7 @@ package job
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -33,6 +34,7 @@ type state struct {
 	veto    string       // the failure that fails the whole Job, by podFailurePolicy
 	active  map[int]int  // slot to the pod that counts for it
 	broke   map[int]Pod  // slot to its newest failed pod
+	last    Pod          // the newest failed pod of all
 	higher  map[int]int  // slot to the try after the highest there is
 	leaving map[int]bool // pods that this step stops
 }
@@ -119,6 +121,26 @@ func (s *state) count() {
 	}
 	if s.over == nil && s.resumed.After(s.tally.Start) {
 		s.tally.Start = s.resumed
+	}
+	s.row()
+}
+
+// row counts the failures in a row: what ended since the tally that was read, in the order in which it ended. It finds the last of them.
+func (s *state) row() {
+	ended := s.newestFirst()
+	slices.Reverse(ended)
+	for _, i := range ended {
+		p := s.pods[i]
+		if p.State == Broke {
+			s.last = p
+		}
+		switch {
+		case s.noted(p):
+		case p.State == Ended:
+			s.tally.Row = 0
+		default:
+			s.tally.Row++
+		}
 	}
 }
 
@@ -311,17 +333,24 @@ func (s *state) lacking() int { return s.room() - s.occupied() }
 // try is the number of the next attempt at a completion.
 func (s *state) try(slot int) int { return max(s.tally.Tries[slot], s.higher[slot]) }
 
-// due is when the next attempt at a completion may begin.
-func (s *state) due(slot int) time.Time {
-	p, ok := s.broke[slot]
-	if !ok {
-		return time.Time{}
+// due is when the next attempt at a completion may begin, and the failure after which it waits. An index waits for its own failures; the
+// completions of a Job without indexes are one like the other, and all wait for the last failure until one has succeeded.
+func (s *state) due(slot int) (time.Time, Pod) {
+	last, row := s.broke[slot], s.tally.Failures[slot]
+	if !s.job.Indexed() {
+		last, row = s.last, s.tally.Row
+		if row == 0 {
+			return time.Time{}, last
+		}
+	}
+	if last.Finished.IsZero() {
+		return time.Time{}, last
 	}
 	delay := firstDelay
-	for i := 1; i < s.tally.Failures[slot] && delay < mostDelay; i++ {
+	for i := 1; i < row && delay < mostDelay; i++ {
 		delay *= 2
 	}
-	return p.Finished.Add(min(delay, mostDelay))
+	return last.Finished.Add(min(delay, mostDelay)), last
 }
 
 // deadline is when activeDeadlineSeconds end, zero for none.
