@@ -2,7 +2,6 @@ package job
 
 import (
 	"fmt"
-	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 
@@ -28,7 +27,7 @@ func (s *state) end() (verb, reason, why string) {
 	case len(s.tally.lost) > 0 && len(s.tally.lost)+len(s.tally.ended) >= s.slots() && s.occupied() == 0:
 		return live.Failed, SomeIndexes, fmt.Sprintf("index %s failed, the others succeeded", manifest.FormatIndexes(s.tally.lost))
 	case !s.suspended() && !s.halted && !s.deadline().IsZero() && !s.now.Before(s.deadline()):
-		return live.Failed, Deadline, fmt.Sprintf("was active for longer than %s", time.Duration(*spec.ActiveDeadlineSeconds)*time.Second)
+		return live.Failed, Deadline, s.overdue()
 	}
 	return "", "", ""
 }

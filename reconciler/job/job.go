@@ -47,6 +47,7 @@ type Pod struct {
 	Ready             bool
 	Unseen            bool           // its node is silent: it counts as active and cannot be stopped
 	Moving            bool           // its node is being drained
+	Begun             bool           // one of its containers runs, or has run and another one's turn comes
 	Restarts          int            // of its containers, under restartPolicy OnFailure
 	Exits             map[string]int // of the containers that exited badly
 	Created, Finished time.Time
@@ -265,10 +266,16 @@ func (s *state) note(step *Step) {
 	}
 }
 
-// yield stops what remains of older revisions, and says whether to wait until it is gone: two revisions of one Job never run side by side.
+// yield stops what remains of older revisions, and says whether to wait until it is gone: two revisions of one Job never run side by
+// side. A hook that has begun is waited for, for each commit that changes anything changes its revision.
 func (s *state) yield(step *Step) (wait bool) {
 	for i, p := range s.pods {
 		if s.mine(p) {
+			continue
+		}
+		if s.elder(p) {
+			wait = true
+			s.outlast(step, i)
 			continue
 		}
 		if p.State == Active || p.State == Stopping {
@@ -281,6 +288,26 @@ func (s *state) yield(step *Step) (wait bool) {
 		}
 	}
 	return wait
+}
+
+// elder says whether the pod is that of an older revision of a hook and has begun, so that it is left to end.
+func (s *state) elder(p Pod) bool {
+	return s.job.Hook != nil && p.Rev != s.w.Revision.Rev && p.State == Active && p.Begun
+}
+
+// outlast waits for an elder, no longer than activeDeadlineSeconds.
+func (s *state) outlast(step *Step, i int) {
+	p := s.pods[i]
+	step.Phase, step.Why = Waiting, fmt.Sprintf("waits until %s of %s has ended", p.Name, live.ShortRev(p.Rev))
+	step.Waits = append(step.Waits, fmt.Sprintf("%s on %s is of %s, has begun, and ends first", p.Name, p.Node, live.ShortRev(p.Rev)))
+	due := s.dueOf(p)
+	switch {
+	case p.Unseen:
+	case due.IsZero() || s.now.Before(due):
+		step.Keep, step.Wake = append(step.Keep, i), earliest(step.Wake, due)
+	default:
+		step.stop(i, s.overdue())
+	}
 }
 
 func (s *state) supersedes(p Pod) string {

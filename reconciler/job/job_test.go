@@ -113,6 +113,11 @@ func text(s Step, pods []Pod) string {
 func TestNext(t *testing.T) {
 	unseen := func(p *Pod) { p.Unseen = true }
 	old := func(p *Pod) { p.Rev = older }
+	begun := func(p *Pod) { p.Begun = true }
+	hook := func(w manifest.Workload) manifest.Workload {
+		w.Job.Hook = &manifest.Hook{Phases: []string{manifest.PreSync}}
+		return w
+	}
 	gen2 := func(p *Pod) { p.Gen = 2 }
 	limit := func(n int32) func(*spec) { return func(s *spec) { s.BackoffLimit = &n } }
 	perIndex := func(n int32) func(*spec) {
@@ -257,6 +262,10 @@ func TestNext(t *testing.T) {
 		{"and is waited for", wl(), []Pod{p(0, 0, Stopping, old)}, Ledger{}, "waiting"},
 		{"also where its node is silent", wl(), []Pod{p(0, 0, Active, old, unseen)}, Ledger{}, "waiting"},
 		{"a finished one does not stand in the way", wl(), []Pod{p(0, 0, Ended, old)}, Ledger{}, "running +0.0 -0.0"},
+		{"but one of a hook that has begun ends first", hook(wl()), []Pod{p(0, 0, Active, old, begun)}, Ledger{}, "waiting"},
+		{"within its deadline", hook(wl(deadline(100))), []Pod{p(0, 0, Active, old, begun)}, Ledger{}, "waiting wake 40s"},
+		{"and no longer", hook(wl(deadline(60))), []Pod{p(0, 0, Active, old, begun)}, Ledger{}, "waiting -0.0"},
+		{"one of a hook that has not begun goes", hook(wl()), []Pod{p(0, 0, Active, old)}, Ledger{}, "waiting -0.0"},
 		{"pods of an older run of the same revision count for nothing", wl(), []Pod{p(0, 0, Ended), p(0, 0, Ended, old, gen2)}, Ledger{},
 			"running +0.0 -0.0 -0.0"},
 

@@ -362,6 +362,23 @@ func (s *state) deadline() time.Time {
 	return s.tally.Start.Add(time.Duration(*d) * time.Second)
 }
 
+// dueOf is when activeDeadlineSeconds end for an older generation's pod, zero for never.
+func (s *state) dueOf(p Pod) time.Time {
+	d := s.job.Spec.ActiveDeadlineSeconds
+	if d == nil {
+		return time.Time{}
+	}
+	since := p.Created
+	if r := s.ledger.Receipts.Halt(p.Gen, p.Rev); r != nil && r.Time.After(since) {
+		since = r.Time
+	}
+	return since.Add(time.Duration(*d) * time.Second)
+}
+
+func (s *state) overdue() string {
+	return fmt.Sprintf("was active for longer than %s", time.Duration(*s.job.Spec.ActiveDeadlineSeconds)*time.Second)
+}
+
 func (s *state) ttl() time.Duration {
 	if t := s.job.Spec.TTLSecondsAfterFinished; t != nil {
 		return time.Duration(*t) * time.Second

@@ -80,6 +80,7 @@ func (k *work) attempts() []job.Pod {
 		case health.Failed:
 			j.State = job.Broke
 		}
+		j.Begun = begins(p)
 		for _, c := range p.Containers {
 			j.Restarts += live.Restarts(c.Attempt)
 			if c.Exit != 0 && c.Ended() {
@@ -92,6 +93,22 @@ func (k *work) attempts() []job.Pod {
 		pods = append(pods, j)
 	}
 	return pods
+}
+
+// begins says whether a container of the pod runs, or has run to its end and another one is about to. One that is to be started again, after
+// it failed or was cut off, does not.
+func begins(p *pod) bool {
+	if p.verdict.State == health.Crashed {
+		return false
+	}
+	up := false
+	for _, c := range p.Containers {
+		if c.Felled() {
+			return false
+		}
+		up = up || c.State == live.Running || c.State == live.Paused || c.Ended()
+	}
+	return up
 }
 
 // mendJob makes whole what is half made, starts again what exited under OnFailure, and stops sidecars of what has ended.
