@@ -26,8 +26,8 @@ func (s *state) end() (verb, reason, why string) {
 			len(s.tally.lost), manifest.FormatIndexes(s.tally.lost), *spec.MaxFailedIndexes)
 	case len(s.tally.lost) > 0 && len(s.tally.lost)+len(s.tally.ended) >= s.slots() && s.occupied() == 0:
 		return live.Failed, SomeIndexes, fmt.Sprintf("index %s failed, the others succeeded", manifest.FormatIndexes(s.tally.lost))
-	case !s.suspended() && !s.halted && !s.deadline().IsZero() && !s.now.Before(s.deadline()):
-		return live.Failed, Deadline, s.overdue()
+	case s.late() != "":
+		return live.Failed, Deadline, s.late()
 	}
 	return "", "", ""
 }

@@ -1,7 +1,7 @@
 // Package job decides what a Job needs now: which attempts to begin, which pods to stop, and what to write down.
 //
-// A Job's pods are their own record while they are there: what has ended is counted from them. Beside them there are receipts: a
-// tally, before finished pods are removed or may be lost; a halt and a resume; and in the end done or failed. What is written down as
+// A Job's pods are their own record while they are there: what has ended is counted from them. Beside them there are receipts: that it
+// began, where time counts; a tally, before finished pods are removed or may be lost; a halt and a resume; and in the end done or failed. What is written down as
 // ended is never run again, whatever becomes of its pods. Every completion is run at least once.
 package job
 
@@ -47,7 +47,8 @@ type Pod struct {
 	Ready             bool
 	Unseen            bool           // its node is silent: it counts as active and cannot be stopped
 	Moving            bool           // its node is being drained
-	Begun             bool           // one of its containers runs, or has run and another one's turn comes
+	Begun             bool           // one of its containers was started
+	Off               bool           // it waits to be started again: a container failed, or was cut off
 	Restarts          int            // of its containers, under restartPolicy OnFailure
 	Exits             map[string]int // of the containers that exited badly
 	Created, Finished time.Time
@@ -62,6 +63,9 @@ type Ledger struct {
 	Hidden    string              // why pods or receipts of it may be where nobody can look; empty if they cannot
 	Pending   string              // which receipt was not seen on enough nodes yet; until it is, nothing begins or ends
 	Gate      string              // why it may not begin yet; empty if it may
+	Imposed   string              // what else podkeep itself holds up, so that no deadline counts it; empty if nothing
+	Trouble   string              // why its pods do not begin, for the failed receipt
+	Watched   time.Duration       // how long this controller has been watching
 }
 
 // Start is one attempt at one completion.
@@ -114,6 +118,12 @@ const (
 	firstDelay = 10 * time.Second
 	mostDelay  = 6 * time.Minute
 )
+
+// patience is for how long a hook without activeDeadlineSeconds may be there without having begun a container.
+const patience = 10 * time.Minute
+
+// chance is how long a controller watches before it says so: the time may have passed while none ran.
+const chance = time.Minute
 
 // Reasons why a Job ended, Kubernetes' words.
 const (
@@ -236,6 +246,7 @@ func (s *state) suspend() Step {
 // run begins what is lacking and stops what is too much.
 func (s *state) run() Step {
 	step := Step{Phase: Running, Keep: s.whole()}
+	s.giveBack(&step)
 	switch {
 	case !s.begun() && s.ledger.Gate != "":
 		return Step{Phase: Waiting, Why: s.ledger.Gate}
@@ -247,9 +258,14 @@ func (s *state) run() Step {
 		step.Waits = append(step.Waits, s.ledger.Hidden)
 		return step
 	}
-	step.Wake = s.deadline()
+	step.Wake = s.due()
 	s.note(&step)
 	if s.yield(&step) {
+		return step
+	}
+	if s.timed() && !s.begun() && s.lacking() > 0 {
+		step.Phase, step.Why = Waiting, "begins"
+		step.Receipts = append(step.Receipts, s.receipt(live.Began, 1, "", "its time counts from here"))
 		return step
 	}
 	s.trim(&step)
@@ -257,6 +273,13 @@ func (s *state) run() Step {
 	s.thin(&step, s.noted)
 	step.Why = s.said()
 	return step
+}
+
+// giveBack starts a deadline over that has passed while podkeep itself held the Job up.
+func (s *state) giveBack(step *Step) {
+	if why := s.imposed(); why != "" && s.passed(s.due()) {
+		step.Receipts = append(step.Receipts, s.receipt(live.Resumed, s.halts, "", "the deadline starts over: "+why))
+	}
 }
 
 // note writes the tally when it says more than the one that was read.
@@ -292,7 +315,7 @@ func (s *state) yield(step *Step) (wait bool) {
 
 // elder says whether the pod is that of an older revision of a hook and has begun, so that it is left to end.
 func (s *state) elder(p Pod) bool {
-	return s.job.Hook != nil && p.Rev != s.w.Revision.Rev && p.State == Active && p.Begun
+	return s.job.Hook != nil && p.Rev != s.w.Revision.Rev && p.State == Active && p.Begun && !p.Off
 }
 
 // outlast waits for an elder, no longer than activeDeadlineSeconds.
@@ -352,7 +375,7 @@ func (s *state) trim(step *Step) {
 func (s *state) begin(step *Step) {
 	room := s.lacking()
 	for _, slot := range s.open() {
-		due, last := s.due(slot)
+		due, last := s.dueAgain(slot)
 		switch {
 		case room <= 0:
 			return

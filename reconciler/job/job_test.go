@@ -113,6 +113,7 @@ func text(s Step, pods []Pod) string {
 func TestNext(t *testing.T) {
 	unseen := func(p *Pod) { p.Unseen = true }
 	old := func(p *Pod) { p.Rev = older }
+	early := func(r *live.Receipt) { r.Time = ago(600) }
 	begun := func(p *Pod) { p.Begun = true }
 	hook := func(w manifest.Workload) manifest.Workload {
 		w.Job.Hook = &manifest.Hook{Phases: []string{manifest.PreSync}}
@@ -237,6 +238,27 @@ func TestNext(t *testing.T) {
 			"running wake 20s"},
 		{"a resume starts the deadline over", wl(deadline(100)), []Pod{p(0, 0, Active)},
 			Ledger{Receipts: []live.Receipt{receipt(live.Halted, ""), receipt(live.Resumed, "")}}, "running wake 1m10s"},
+
+		{"that a Job with a deadline begins is written down first", wl(deadline(100)), nil, Ledger{}, "waiting began"},
+		{"and a hook without one", hook(wl()), nil, Ledger{}, "waiting began"},
+		{"then it begins, and its deadline counts", wl(deadline(100)), nil, Ledger{Receipts: []live.Receipt{receipt(live.Began, "")}}, "running +0.0 wake 1m10s"},
+		{"a deadline counts though no pod has begun", wl(deadline(30)), nil, Ledger{Receipts: []live.Receipt{receipt(live.Began, "")}},
+			"ending failed=DeadlineExceeded"},
+		{"one that was written when it had begun counts from the pod", wl(deadline(100)), []Pod{p(0, 0, Active)}, Ledger{}, "running wake 40s"},
+		{"a hook without a deadline has ten minutes to begin a container", hook(wl()), []Pod{p(0, 0, Active)},
+			Ledger{Receipts: []live.Receipt{receipt(live.Began, "")}, Watched: time.Hour}, "running wake 9m30s"},
+		{"and has failed then", hook(wl()), []Pod{p(0, 0, Active)},
+			Ledger{Receipts: []live.Receipt{receipt(live.Began, "", early)}, Watched: time.Hour}, "ending failed=DeadlineExceeded"},
+		{"unless nobody was there to try", hook(wl()), []Pod{p(0, 0, Active)},
+			Ledger{Receipts: []live.Receipt{receipt(live.Began, "", early)}, Watched: 10 * time.Second}, "running wake 50s"},
+		{"one that has begun a container has all the time, and that is written down", hook(wl()), []Pod{p(0, 0, Active, begun)},
+			Ledger{Receipts: []live.Receipt{receipt(live.Began, "", early)}, Watched: time.Hour}, "running tally"},
+		{"also when that pod is gone", hook(wl()), nil,
+			Ledger{Receipts: []live.Receipt{receipt(live.Began, "", early), receipt(live.Tallied, `{"start":"2026-03-01T11:50:00Z","begun":true}`)}, Watched: time.Hour}, "running +0.0"},
+		{"the silence of its node is given back", wl(deadline(30)), []Pod{p(0, 0, Active, unseen)},
+			Ledger{Receipts: []live.Receipt{receipt(live.Began, "")}}, "running resumed wake 0s"},
+		{"and so is what else podkeep imposes", wl(deadline(30)), nil,
+			Ledger{Receipts: []live.Receipt{receipt(live.Began, "")}, Hidden: "n2 has not been heard yet"}, "running resumed"},
 
 		{"a suspended Job that has not begun does nothing", wl(suspend), nil, Ledger{}, "suspended"},
 		{"suspending is written down first", wl(suspend), []Pod{p(0, 0, Active)}, Ledger{}, "suspended paused"},

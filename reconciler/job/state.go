@@ -24,6 +24,7 @@ type state struct {
 	now    time.Time
 
 	gen     int
+	began   *live.Receipt // of a Job whose time counts
 	over    *live.Receipt // done or failed
 	halted  bool
 	halts   int          // halts and resumes that are written down
@@ -81,7 +82,7 @@ func (s *state) in(verb string) *live.Receipt {
 }
 
 func (s *state) receipts() {
-	s.seen = newTally()
+	s.began, s.seen = s.in(live.Began), newTally()
 	if r := s.in(live.Tallied); r != nil {
 		s.tallies, s.seen = r.Step+1, decode(r.Steps)
 	}
@@ -119,10 +120,14 @@ func (s *state) count() {
 			}
 		}
 	}
+	if s.began != nil && (s.over == nil || s.tally.Start.IsZero()) {
+		s.tally.Start = s.began.Time
+	}
 	if s.over == nil && s.resumed.After(s.tally.Start) {
 		s.tally.Start = s.resumed
 	}
 	s.row()
+	s.tally.Begun = s.tally.Begun || s.passed(s.due()) && s.deadline().IsZero() && s.hasBegun()
 }
 
 // row counts the failures in a row: what ended since the tally that was read, in the order in which it ended. It finds the last of them.
@@ -263,7 +268,15 @@ func (s *state) whole() (keep []int) {
 func (s *state) suspended() bool { return *s.job.Spec.Suspend || s.ledger.Suspended }
 
 // begun says whether anything of this generation is or was there.
-func (s *state) begun() bool { return !s.tally.Start.IsZero() || s.tallies > 0 }
+func (s *state) begun() bool { return s.began != nil || !s.tally.Start.IsZero() || s.tallies > 0 }
+
+// timed says whether it is written down when the Job begins: its time counts from there, before it has a pod too.
+func (s *state) timed() bool { return s.job.Spec.ActiveDeadlineSeconds != nil || s.job.Hook != nil }
+
+// hasBegun says whether a container was started.
+func (s *state) hasBegun() bool {
+	return !s.tally.empty() || slices.ContainsFunc(s.pods, func(p Pod) bool { return s.mine(p) && p.Begun })
+}
 
 // slots is how many completions there are; of a work queue, how many workers.
 func (s *state) slots() int {
@@ -333,9 +346,9 @@ func (s *state) lacking() int { return s.room() - s.occupied() }
 // try is the number of the next attempt at a completion.
 func (s *state) try(slot int) int { return max(s.tally.Tries[slot], s.higher[slot]) }
 
-// due is when the next attempt at a completion may begin, and the failure after which it waits. An index waits for its own failures; the
+// dueAgain is when the next attempt at a completion may begin, and the failure after which it waits. An index waits for its own failures; the
 // completions of a Job without indexes are one like the other, and all wait for the last failure until one has succeeded.
-func (s *state) due(slot int) (time.Time, Pod) {
+func (s *state) dueAgain(slot int) (time.Time, Pod) {
 	last, row := s.broke[slot], s.tally.Failures[slot]
 	if !s.job.Indexed() {
 		last, row = s.last, s.tally.Row
@@ -362,6 +375,31 @@ func (s *state) deadline() time.Time {
 	return s.tally.Start.Add(time.Duration(*d) * time.Second)
 }
 
+// due is when the Job fails unless it has ended, or unless its first container has begun; zero for never.
+func (s *state) due() time.Time {
+	d := s.job.Spec.ActiveDeadlineSeconds
+	if d != nil || s.job.Hook == nil || s.began == nil || !s.tally.empty() {
+		return s.deadline()
+	}
+	due := s.tally.Start.Add(patience)
+	if tried := s.now.Add(chance - s.ledger.Watched); tried.After(due) {
+		return tried
+	}
+	return due
+}
+
+func (s *state) passed(due time.Time) bool { return !due.IsZero() && !s.now.Before(due) }
+
+// imposed is what podkeep itself holds up.
+func (s *state) imposed() string {
+	for _, p := range s.pods {
+		if s.mine(p) && p.Unseen {
+			return p.Node + " is silent"
+		}
+	}
+	return cmp.Or(s.ledger.Hidden, s.ledger.Imposed)
+}
+
 // dueOf is when activeDeadlineSeconds end for an older generation's pod, zero for never.
 func (s *state) dueOf(p Pod) time.Time {
 	d := s.job.Spec.ActiveDeadlineSeconds
@@ -369,6 +407,9 @@ func (s *state) dueOf(p Pod) time.Time {
 		return time.Time{}
 	}
 	since := p.Created
+	if r := s.ledger.Receipts.In(p.Gen, p.Rev, live.Began); r != nil {
+		since = r.Time
+	}
 	if r := s.ledger.Receipts.Halt(p.Gen, p.Rev); r != nil && r.Time.After(since) {
 		since = r.Time
 	}
@@ -377,6 +418,27 @@ func (s *state) dueOf(p Pod) time.Time {
 
 func (s *state) overdue() string {
 	return fmt.Sprintf("was active for longer than %s", time.Duration(*s.job.Spec.ActiveDeadlineSeconds)*time.Second)
+}
+
+// neverBegan is why a Job that is overdue has not begun a container.
+func (s *state) neverBegan() string {
+	if s.ledger.Trouble == "" {
+		return "no container has begun"
+	}
+	return "no container has begun: " + s.ledger.Trouble
+}
+
+// late says why the Job has failed for time, or nothing.
+func (s *state) late() string {
+	switch {
+	case s.suspended() || s.halted || s.imposed() != "" || !s.passed(s.due()):
+		return ""
+	case s.deadline().IsZero():
+		return fmt.Sprintf("after %s %s", patience, s.neverBegan())
+	case s.hasBegun():
+		return s.overdue()
+	}
+	return s.overdue() + "; " + s.neverBegan()
 }
 
 func (s *state) ttl() time.Duration {
