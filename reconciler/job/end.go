@@ -122,7 +122,7 @@ func (s *state) said() string {
 func (s *state) account(st *Status) {
 	for _, p := range s.pods {
 		switch {
-		case p.State == Stopping:
+		case p.State == Stopping || p.State == cut:
 			st.Terminating++
 		case p.State == Active:
 			st.Active++

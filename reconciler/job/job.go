@@ -36,6 +36,7 @@ const (
 	Ended        // ran to completion
 	Broke        // exited badly, and is not started again
 	Stopping
+	cut // exited badly, because podkeep stopped it
 )
 
 // Pod is what a Job needs to know of one pod.
@@ -167,7 +168,7 @@ func (s *state) next() Step {
 		return s.suspend()
 	case s.halted:
 		step := Step{Phase: Waiting, Why: "goes on", Keep: s.whole()}
-		step.Receipts = append(step.Receipts, s.receipt(live.Resumed, s.halts, "", "the Job goes on"))
+		step.Receipts = append(step.Receipts, s.receipt(live.Resumed, s.halts, s.stopped(), "the Job goes on"))
 		return step
 	}
 	return s.run()
@@ -229,14 +230,17 @@ func (s *state) suspend() Step {
 	switch {
 	case !s.begun() && !s.halted:
 		return step
-	case !s.halted:
+	case !s.halted && s.ledger.Suspended:
 		step.Receipts = append(step.Receipts, s.receipt(live.Halted, s.halts, "", step.Why))
+		return step
+	case !s.stops && !s.ledger.Suspended:
+		step.Receipts = append(step.Receipts, s.receipt(live.Halted, s.nextHalt(), stopsPods, step.Why))
 		return step
 	case s.ledger.Suspended:
 		return step
 	}
 	for i, p := range s.pods {
-		if p.State == Active && !p.Unseen {
+		if (p.State == Active || p.State == cut) && !p.Unseen {
 			step.stop(i, "spec.suspend is set")
 		}
 	}
@@ -369,6 +373,11 @@ func (s *state) trim(step *Step) {
 		s.leaving[i] = true
 	}
 	step.Keep = s.whole()
+	for i, p := range s.pods {
+		if p.State == cut && !p.Unseen {
+			step.stop(i, "was stopped, and is still there")
+		}
+	}
 }
 
 // begin starts attempts at the lowest completions that have none, as far as there is room.

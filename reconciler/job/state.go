@@ -26,7 +26,9 @@ type state struct {
 	gen     int
 	began   *live.Receipt // of a Job whose time counts
 	over    *live.Receipt // done or failed
+	halt    *live.Receipt // the last halt or resume
 	halted  bool
+	stops   bool         // the halt was to stop the pods
 	halts   int          // halts and resumes that are written down
 	resumed time.Time    // the last resume
 	tallies int          // tallies that are written down
@@ -47,8 +49,56 @@ func read(w manifest.Workload, pods []Pod, l Ledger, now time.Time) *state {
 	}
 	s.generation()
 	s.receipts()
+	s.sever()
 	s.count()
 	return s
+}
+
+// stopsPods is what a halt carries that is followed by stops, and so does the resume after it.
+const stopsPods = "stops"
+
+// stopped is what a resume carries.
+func (s *state) stopped() string {
+	if s.stops {
+		return stopsPods
+	}
+	return ""
+}
+
+// nextHalt numbers halts and resumes in one row.
+func (s *state) nextHalt() int {
+	if s.halted {
+		return s.halts + 1
+	}
+	return s.halts
+}
+
+// sever tells the pods that failed because podkeep stopped them, whoever did it: a controller may have died over that, or the removal failed.
+func (s *state) sever() {
+	s.pods = slices.Clone(s.pods)
+	for i := range s.pods {
+		if p := &s.pods[i]; s.severed(*p) {
+			p.State = cut
+		}
+	}
+}
+
+// slack is by how much the clocks of a host and a controller may disagree.
+const slack = 2 * time.Second
+
+// severed says whether a pod failed on a node that is being drained, or while its generation was halted. What a tally counts already did not.
+func (s *state) severed(p Pod) bool {
+	switch {
+	case s.over != nil || !s.mine(p) || p.State != Broke || p.Try < s.seen.Tries[p.Slot]:
+		return false
+	case p.Moving:
+		return true
+	case s.halt == nil || s.halt.Steps != stopsPods:
+		return false
+	case s.halted:
+		return p.Finished.After(s.halt.Time.Add(-slack))
+	}
+	return p.Finished.Before(s.halt.Time.Add(slack))
 }
 
 // generation is the newest there is, if it is of HEAD's revision and no retry was decided since it failed; else one more.
@@ -87,7 +137,8 @@ func (s *state) receipts() {
 		s.tallies, s.seen = r.Step+1, decode(r.Steps)
 	}
 	if r := s.ledger.Receipts.Halt(s.gen, s.w.Revision.Rev); r != nil {
-		s.halts, s.halted = r.Step, r.Verb == live.Halted
+		s.halt, s.halts, s.halted = r, r.Step, r.Verb == live.Halted
+		s.stops = s.halted && r.Steps == stopsPods
 		if !s.halted {
 			s.halts, s.resumed = r.Step+1, r.Time
 		}
@@ -315,7 +366,7 @@ func (s *state) occupies(i int) bool {
 	if !s.mine(p) {
 		return false
 	}
-	return p.State == Active || p.State == Stopping && s.strict()
+	return p.State == Active || (p.State == Stopping || p.State == cut) && s.strict()
 }
 
 // strict says that a pod is replaced only when it is gone.
