@@ -250,7 +250,7 @@ func (s *state) suspend() Step {
 // run begins what is lacking and stops what is too much.
 func (s *state) run() Step {
 	step := Step{Phase: Running, Keep: s.whole()}
-	s.giveBack(&step)
+	s.watch(&step)
 	switch {
 	case !s.begun() && s.ledger.Gate != "":
 		return Step{Phase: Waiting, Why: s.ledger.Gate}
@@ -262,7 +262,6 @@ func (s *state) run() Step {
 		step.Waits = append(step.Waits, s.ledger.Hidden)
 		return step
 	}
-	step.Wake = s.due()
 	s.note(&step)
 	if s.yield(&step) {
 		return step
@@ -279,9 +278,13 @@ func (s *state) run() Step {
 	return step
 }
 
-// giveBack starts a deadline over that has passed while podkeep itself held the Job up.
-func (s *state) giveBack(step *Step) {
-	if why := s.imposed(); why != "" && s.passed(s.due()) {
+// watch waits for the deadline, and starts one over that has passed while podkeep itself held the Job up.
+func (s *state) watch(step *Step) {
+	if !s.passed(s.due()) {
+		step.Wake = s.due()
+		return
+	}
+	if why := s.imposed(); why != "" {
 		step.Receipts = append(step.Receipts, s.receipt(live.Resumed, s.halts, "", "the deadline starts over: "+why))
 	}
 }

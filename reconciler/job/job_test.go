@@ -256,7 +256,7 @@ func TestNext(t *testing.T) {
 		{"also when that pod is gone", hook(wl()), nil,
 			Ledger{Receipts: []live.Receipt{receipt(live.Began, "", early), receipt(live.Tallied, `{"start":"2026-03-01T11:50:00Z","begun":true}`)}, Watched: time.Hour}, "running +0.0"},
 		{"the silence of its node is given back", wl(deadline(30)), []Pod{p(0, 0, Active, unseen)},
-			Ledger{Receipts: []live.Receipt{receipt(live.Began, "")}}, "running resumed wake 0s"},
+			Ledger{Receipts: []live.Receipt{receipt(live.Began, "")}}, "running resumed"},
 		{"and so is what else podkeep imposes", wl(deadline(30)), nil,
 			Ledger{Receipts: []live.Receipt{receipt(live.Began, "")}, Hidden: "n2 has not been heard yet"}, "running resumed"},
 
