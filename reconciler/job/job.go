@@ -1,8 +1,8 @@
 // Package job decides what a Job needs now: which attempts to begin, which pods to stop, and what to write down.
 //
-// A Job's pods are their own record while they are there: what has ended is counted from them. Beside them there are receipts: that it
-// began, where time counts; a tally, before finished pods are removed or may be lost; a halt and a resume; and in the end done or failed. What is written down as
-// ended is never run again, whatever becomes of its pods. Every completion is run at least once.
+// A Job's pods are their own record while they are there: what has ended is counted from them. Beside them there are receipts: began,
+// where its time counts; a tally, before finished pods are removed or may be lost; a halt and a resume; and in the end done or failed.
+// What is written down as ended is never run again, whatever becomes of its pods. Every completion is run at least once.
 package job
 
 import (

@@ -426,7 +426,7 @@ func (s *state) deadline() time.Time {
 	return s.tally.Start.Add(time.Duration(*d) * time.Second)
 }
 
-// due is when the Job fails unless it has ended, or unless its first container has begun; zero for never.
+// due is when the Job fails unless it has ended, or, of a hook without activeDeadlineSeconds, unless a container has begun; zero for never.
 func (s *state) due() time.Time {
 	d := s.job.Spec.ActiveDeadlineSeconds
 	if d != nil || s.job.Hook == nil || s.began == nil || !s.tally.empty() {
@@ -444,7 +444,7 @@ func (s *state) passed(due time.Time) bool { return !due.IsZero() && !s.now.Befo
 // imposed is what podkeep itself holds up.
 func (s *state) imposed() string {
 	for _, p := range s.pods {
-		if s.mine(p) && p.Unseen {
+		if s.mine(p) && p.Unseen && p.State == Active {
 			return p.Node + " is silent"
 		}
 	}
