@@ -2,7 +2,6 @@ package job
 
 import (
 	"fmt"
-	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 
@@ -27,8 +26,8 @@ func (s *state) end() (verb, reason, why string) {
 			len(s.tally.lost), manifest.FormatIndexes(s.tally.lost), *spec.MaxFailedIndexes)
 	case len(s.tally.lost) > 0 && len(s.tally.lost)+len(s.tally.ended) >= s.slots() && s.occupied() == 0:
 		return live.Failed, SomeIndexes, fmt.Sprintf("index %s failed, the others succeeded", manifest.FormatIndexes(s.tally.lost))
-	case !s.suspended() && !s.halted && !s.deadline().IsZero() && !s.now.Before(s.deadline()):
-		return live.Failed, Deadline, fmt.Sprintf("was active for longer than %s", time.Duration(*spec.ActiveDeadlineSeconds)*time.Second)
+	case s.late() != "":
+		return live.Failed, Deadline, s.late()
 	}
 	return "", "", ""
 }
@@ -123,7 +122,7 @@ func (s *state) said() string {
 func (s *state) account(st *Status) {
 	for _, p := range s.pods {
 		switch {
-		case p.State == Stopping:
+		case p.State == Stopping || p.State == cut:
 			st.Terminating++
 		case p.State == Active:
 			st.Active++

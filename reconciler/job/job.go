@@ -1,8 +1,8 @@
 // Package job decides what a Job needs now: which attempts to begin, which pods to stop, and what to write down.
 //
-// A Job's pods are their own record while they are there: what has ended is counted from them. Beside them there are receipts: a
-// tally, before finished pods are removed or may be lost; a halt and a resume; and in the end done or failed. What is written down as
-// ended is never run again, whatever becomes of its pods. Every completion is run at least once.
+// A Job's pods are their own record while they are there: what has ended is counted from them. Beside them there are receipts: began,
+// where its time counts; a tally, before finished pods are removed or may be lost; a halt and a resume; and in the end done or failed.
+// What is written down as ended is never run again, whatever becomes of its pods. Every completion is run at least once.
 package job
 
 import (
@@ -36,6 +36,7 @@ const (
 	Ended        // ran to completion
 	Broke        // exited badly, and is not started again
 	Stopping
+	cut // exited badly, because podkeep stopped it
 )
 
 // Pod is what a Job needs to know of one pod.
@@ -47,6 +48,8 @@ type Pod struct {
 	Ready             bool
 	Unseen            bool           // its node is silent: it counts as active and cannot be stopped
 	Moving            bool           // its node is being drained
+	Begun             bool           // one of its containers was started
+	Off               bool           // it waits to be started again: a container failed, or was cut off
 	Restarts          int            // of its containers, under restartPolicy OnFailure
 	Exits             map[string]int // of the containers that exited badly
 	Created, Finished time.Time
@@ -61,6 +64,9 @@ type Ledger struct {
 	Hidden    string              // why pods or receipts of it may be where nobody can look; empty if they cannot
 	Pending   string              // which receipt was not seen on enough nodes yet; until it is, nothing begins or ends
 	Gate      string              // why it may not begin yet; empty if it may
+	Imposed   string              // what else podkeep itself holds up, so that no deadline counts it; empty if nothing
+	Trouble   string              // why its pods do not begin, for the failed receipt
+	Watched   time.Duration       // how long this controller has been watching
 }
 
 // Start is one attempt at one completion.
@@ -108,11 +114,17 @@ const (
 	keptBroke = 5
 )
 
-// Back-off between the attempts at one completion: Kubernetes' figures.
+// Back-off between the attempts at one index, or of a Job that has none: Kubernetes' figures.
 const (
 	firstDelay = 10 * time.Second
 	mostDelay  = 6 * time.Minute
 )
+
+// patience is for how long a hook without activeDeadlineSeconds may be there without having begun a container.
+const patience = 10 * time.Minute
+
+// chance is how long a controller watches before it says so: the time may have passed while none ran.
+const chance = time.Minute
 
 // Reasons why a Job ended, Kubernetes' words.
 const (
@@ -156,7 +168,7 @@ func (s *state) next() Step {
 		return s.suspend()
 	case s.halted:
 		step := Step{Phase: Waiting, Why: "goes on", Keep: s.whole()}
-		step.Receipts = append(step.Receipts, s.receipt(live.Resumed, s.halts, "", "the Job goes on"))
+		step.Receipts = append(step.Receipts, s.receipt(live.Resumed, s.halts, s.stopped(), "the Job goes on"))
 		return step
 	}
 	return s.run()
@@ -218,14 +230,17 @@ func (s *state) suspend() Step {
 	switch {
 	case !s.begun() && !s.halted:
 		return step
-	case !s.halted:
+	case !s.halted && s.ledger.Suspended:
 		step.Receipts = append(step.Receipts, s.receipt(live.Halted, s.halts, "", step.Why))
+		return step
+	case !s.stops && !s.ledger.Suspended:
+		step.Receipts = append(step.Receipts, s.receipt(live.Halted, s.nextHalt(), stopsPods, step.Why))
 		return step
 	case s.ledger.Suspended:
 		return step
 	}
 	for i, p := range s.pods {
-		if p.State == Active && !p.Unseen {
+		if (p.State == Active || p.State == cut) && !p.Unseen {
 			step.stop(i, "spec.suspend is set")
 		}
 	}
@@ -235,6 +250,7 @@ func (s *state) suspend() Step {
 // run begins what is lacking and stops what is too much.
 func (s *state) run() Step {
 	step := Step{Phase: Running, Keep: s.whole()}
+	s.watch(&step)
 	switch {
 	case !s.begun() && s.ledger.Gate != "":
 		return Step{Phase: Waiting, Why: s.ledger.Gate}
@@ -246,9 +262,13 @@ func (s *state) run() Step {
 		step.Waits = append(step.Waits, s.ledger.Hidden)
 		return step
 	}
-	step.Wake = s.deadline()
 	s.note(&step)
 	if s.yield(&step) {
+		return step
+	}
+	if s.timed() && !s.begun() && s.lacking() > 0 {
+		step.Phase, step.Why = Waiting, "begins"
+		step.Receipts = append(step.Receipts, s.receipt(live.Began, 1, "", "its time counts from here"))
 		return step
 	}
 	s.trim(&step)
@@ -258,6 +278,17 @@ func (s *state) run() Step {
 	return step
 }
 
+// watch waits for the deadline, and starts one over that has passed while podkeep itself held the Job up.
+func (s *state) watch(step *Step) {
+	if !s.passed(s.due()) {
+		step.Wake = s.due()
+		return
+	}
+	if why := s.imposed(); why != "" {
+		step.Receipts = append(step.Receipts, s.receipt(live.Resumed, s.halts, "", "the deadline starts over: "+why))
+	}
+}
+
 // note writes the tally when it says more than the one that was read.
 func (s *state) note(step *Step) {
 	if !s.tally.empty() && !s.tally.same(s.seen) {
@@ -265,10 +296,16 @@ func (s *state) note(step *Step) {
 	}
 }
 
-// yield stops what remains of older revisions, and says whether to wait until it is gone: two revisions of one Job never run side by side.
+// yield stops what remains of older revisions, and says whether to wait until it is gone: two revisions of one Job never run side by
+// side. A hook that has begun is waited for, for each commit that changes anything changes its revision.
 func (s *state) yield(step *Step) (wait bool) {
 	for i, p := range s.pods {
 		if s.mine(p) {
+			continue
+		}
+		if s.elder(p) {
+			wait = true
+			s.outlast(step, i)
 			continue
 		}
 		if p.State == Active || p.State == Stopping {
@@ -281,6 +318,26 @@ func (s *state) yield(step *Step) (wait bool) {
 		}
 	}
 	return wait
+}
+
+// elder says whether the pod is that of an older revision of a hook and has begun, so that it is left to end.
+func (s *state) elder(p Pod) bool {
+	return s.job.Hook != nil && p.Rev != s.w.Revision.Rev && p.State == Active && p.Begun && !p.Off
+}
+
+// outlast waits for an elder, no longer than activeDeadlineSeconds.
+func (s *state) outlast(step *Step, i int) {
+	p := s.pods[i]
+	step.Phase, step.Why = Waiting, fmt.Sprintf("waits until %s of %s has ended", p.Name, live.ShortRev(p.Rev))
+	step.Waits = append(step.Waits, fmt.Sprintf("%s on %s is of %s, has begun, and ends first", p.Name, p.Node, live.ShortRev(p.Rev)))
+	due := s.dueOf(p)
+	switch {
+	case p.Unseen:
+	case due.IsZero() || s.now.Before(due):
+		step.Keep, step.Wake = append(step.Keep, i), earliest(step.Wake, due)
+	default:
+		step.stop(i, s.overdue())
+	}
 }
 
 func (s *state) supersedes(p Pod) string {
@@ -319,19 +376,27 @@ func (s *state) trim(step *Step) {
 		s.leaving[i] = true
 	}
 	step.Keep = s.whole()
+	for i, p := range s.pods {
+		if p.State == cut && !p.Unseen {
+			step.stop(i, "was stopped, and is still there")
+		}
+	}
 }
 
 // begin starts attempts at the lowest completions that have none, as far as there is room.
 func (s *state) begin(step *Step) {
 	room := s.lacking()
 	for _, slot := range s.open() {
-		due := s.due(slot)
+		due, last := s.dueAgain(slot)
 		switch {
 		case room <= 0:
 			return
 		case s.now.Before(due):
-			step.Waits = append(step.Waits, fmt.Sprintf("attempt %d%s begins at %s: %s", s.try(slot), s.at(slot), due.UTC().Format(time.TimeOnly), s.broke[slot].Why))
+			step.Waits = append(step.Waits, fmt.Sprintf("attempt %d%s begins at %s: %s", s.try(slot), s.at(slot), due.UTC().Format(time.TimeOnly), last.Why))
 			step.Wake = earliest(step.Wake, due)
+			if !s.job.Indexed() {
+				return
+			}
 		default:
 			room--
 			step.Start = append(step.Start, Start{Slot: slot, Try: s.try(slot), Why: s.whyStart(slot)})

@@ -113,6 +113,12 @@ func text(s Step, pods []Pod) string {
 func TestNext(t *testing.T) {
 	unseen := func(p *Pod) { p.Unseen = true }
 	old := func(p *Pod) { p.Rev = older }
+	early := func(r *live.Receipt) { r.Time = ago(600) }
+	begun := func(p *Pod) { p.Begun = true }
+	hook := func(w manifest.Workload) manifest.Workload {
+		w.Job.Hook = &manifest.Hook{Phases: []string{manifest.PreSync}}
+		return w
+	}
 	gen2 := func(p *Pod) { p.Gen = 2 }
 	limit := func(n int32) func(*spec) { return func(s *spec) { s.BackoffLimit = &n } }
 	perIndex := func(n int32) func(*spec) {
@@ -173,10 +179,14 @@ func TestNext(t *testing.T) {
 		{"when the back-off is over it begins", wl(), []Pod{p(0, 0, Broke, at(60, 10))}, Ledger{}, "running +0.1 tally"},
 		{"the back-off doubles", wl(), []Pod{p(0, 0, Broke, at(90, 60)), p(0, 1, Broke, at(50, 10))}, Ledger{}, "running tally wake 10s"},
 		{"the back-off ends at 6 min", wl(limit(20)), []Pod{p(0, 9, Broke, at(90, 0))}, Ledger{Receipts: []live.Receipt{
-			receipt(live.Tallied, `{"failures":9,"of":"9"}`)}}, "running tally wake 6m0s"},
+			receipt(live.Tallied, `{"failures":9,"row":9,"of":"9"}`)}}, "running tally wake 6m0s"},
+		{"a Job without indexes has one back-off for all completions", wl(many(60, 3)), []Pod{p(0, 0, Broke), p(1, 0, Broke), p(2, 0, Broke)}, Ledger{},
+			"running tally wake 35s"},
+		{"which a success ends", wl(many(60, 3)), []Pod{p(0, 0, Broke), p(1, 0, Broke), p(2, 0, Ended, at(60, 2))}, Ledger{},
+			"running +0.1 +1.1 +3.0 tally"},
 		{"another index does not wait for one that failed", wl(indexed(2, 1)), []Pod{p(0, 0, Broke)}, Ledger{}, "running +1.0 tally wake 5s"},
 		{"a tallied failure is not counted again", wl(), []Pod{p(0, 0, Broke)}, Ledger{Receipts: []live.Receipt{
-			receipt(live.Tallied, `{"start":"2026-03-01T11:59:00Z","failures":1,"of":"1"}`)}}, "running wake 5s"},
+			receipt(live.Tallied, `{"start":"2026-03-01T11:59:00Z","failures":1,"row":1,"of":"1"}`)}}, "running wake 5s"},
 		{"attempts that are gone keep their numbers", wl(), nil, Ledger{Receipts: []live.Receipt{
 			receipt(live.Tallied, `{"failures":2,"of":"2"}`)}}, "running +0.2"},
 		{"more failures than backoffLimit fail it", wl(limit(1)), []Pod{p(0, 0, Broke, at(60, 50)), p(0, 1, Broke)}, Ledger{},
@@ -229,11 +239,46 @@ func TestNext(t *testing.T) {
 		{"a resume starts the deadline over", wl(deadline(100)), []Pod{p(0, 0, Active)},
 			Ledger{Receipts: []live.Receipt{receipt(live.Halted, ""), receipt(live.Resumed, "")}}, "running wake 1m10s"},
 
+		{"that a Job with a deadline begins is written down first", wl(deadline(100)), nil, Ledger{}, "waiting began"},
+		{"and a hook without one", hook(wl()), nil, Ledger{}, "waiting began"},
+		{"then it begins, and its deadline counts", wl(deadline(100)), nil, Ledger{Receipts: []live.Receipt{receipt(live.Began, "")}}, "running +0.0 wake 1m10s"},
+		{"a deadline counts though no pod has begun", wl(deadline(30)), nil, Ledger{Receipts: []live.Receipt{receipt(live.Began, "")}},
+			"ending failed=DeadlineExceeded"},
+		{"one that was written when it had begun counts from the pod", wl(deadline(100)), []Pod{p(0, 0, Active)}, Ledger{}, "running wake 40s"},
+		{"a hook without a deadline has ten minutes to begin a container", hook(wl()), []Pod{p(0, 0, Active)},
+			Ledger{Receipts: []live.Receipt{receipt(live.Began, "")}, Watched: time.Hour}, "running wake 9m30s"},
+		{"and has failed then", hook(wl()), []Pod{p(0, 0, Active)},
+			Ledger{Receipts: []live.Receipt{receipt(live.Began, "", early)}, Watched: time.Hour}, "ending failed=DeadlineExceeded"},
+		{"unless nobody was there to try", hook(wl()), []Pod{p(0, 0, Active)},
+			Ledger{Receipts: []live.Receipt{receipt(live.Began, "", early)}, Watched: 10 * time.Second}, "running wake 50s"},
+		{"one that has begun a container has all the time, and that is written down", hook(wl()), []Pod{p(0, 0, Active, begun)},
+			Ledger{Receipts: []live.Receipt{receipt(live.Began, "", early)}, Watched: time.Hour}, "running tally"},
+		{"also when that pod is gone", hook(wl()), nil,
+			Ledger{Receipts: []live.Receipt{receipt(live.Began, "", early), receipt(live.Tallied, `{"start":"2026-03-01T11:50:00Z","begun":true}`)}, Watched: time.Hour}, "running +0.0"},
+		{"the silence of its node is given back", wl(deadline(30)), []Pod{p(0, 0, Active, unseen)},
+			Ledger{Receipts: []live.Receipt{receipt(live.Began, "")}}, "running resumed"},
+		{"and so is what else podkeep imposes", wl(deadline(30)), nil,
+			Ledger{Receipts: []live.Receipt{receipt(live.Began, "")}, Hidden: "n2 has not been heard yet"}, "running resumed"},
+
 		{"a suspended Job that has not begun does nothing", wl(suspend), nil, Ledger{}, "suspended"},
 		{"suspending is written down first", wl(suspend), []Pod{p(0, 0, Active)}, Ledger{}, "suspended paused"},
-		{"then its pods are stopped", wl(suspend), []Pod{p(0, 0, Active)}, Ledger{Receipts: []live.Receipt{receipt(live.Halted, "")}}, "suspended -0.0"},
+		{"then its pods are stopped", wl(suspend), []Pod{p(0, 0, Active)}, Ledger{Receipts: []live.Receipt{receipt(live.Halted, stopsPods)}}, "suspended -0.0"},
+		{"a pod that another controller stopped has not failed", wl(limit(0), suspend), []Pod{p(0, 0, Broke)},
+			Ledger{Receipts: []live.Receipt{receipt(live.Halted, stopsPods)}}, "suspended -0.0"},
+		{"one that failed before has", wl(limit(0), suspend), []Pod{p(0, 0, Broke, at(60, 40))},
+			Ledger{Receipts: []live.Receipt{receipt(live.Halted, stopsPods)}}, "ending failed=BackoffLimitExceeded"},
+		{"so has one that podkeep.io/suspend left alone", wl(limit(0)), []Pod{p(0, 0, Broke)},
+			Ledger{Suspended: true, Receipts: []live.Receipt{receipt(live.Halted, "")}}, "ending failed=BackoffLimitExceeded"},
+		{"which spec.suspend stops after it is written down that it does", wl(suspend), []Pod{p(0, 0, Active)},
+			Ledger{Receipts: []live.Receipt{receipt(live.Halted, "")}}, "suspended paused"},
+		{"what was stopped is none when the Job goes on either", wl(limit(0)), []Pod{p(0, 0, Broke, at(60, 40))},
+			Ledger{Receipts: []live.Receipt{receipt(live.Resumed, stopsPods)}}, "running +0.1 -0.0"},
+		{"what fails after that is one", wl(limit(0)), []Pod{p(0, 0, Broke)},
+			Ledger{Receipts: []live.Receipt{receipt(live.Resumed, stopsPods)}}, "ending failed=BackoffLimitExceeded"},
+		{"what failed on a node that is drained was stopped there", wl(limit(0)), []Pod{p(0, 0, Broke, func(p *Pod) { p.Moving = true })},
+			Ledger{}, "running +0.1 -0.0"},
 		{"the deadline stands still", wl(suspend, deadline(10)), []Pod{p(0, 0, Active)},
-			Ledger{Receipts: []live.Receipt{receipt(live.Halted, "")}}, "suspended -0.0"},
+			Ledger{Receipts: []live.Receipt{receipt(live.Halted, stopsPods)}}, "suspended -0.0"},
 		{"going on is written down first", wl(), nil, Ledger{Receipts: []live.Receipt{receipt(live.Halted, "")}}, "waiting paused-over"},
 		{"podkeep.io/suspend leaves the pods", wl(), []Pod{p(0, 0, Active)},
 			Ledger{Suspended: true, Receipts: []live.Receipt{receipt(live.Halted, "")}}, "suspended"},
@@ -253,6 +298,10 @@ func TestNext(t *testing.T) {
 		{"and is waited for", wl(), []Pod{p(0, 0, Stopping, old)}, Ledger{}, "waiting"},
 		{"also where its node is silent", wl(), []Pod{p(0, 0, Active, old, unseen)}, Ledger{}, "waiting"},
 		{"a finished one does not stand in the way", wl(), []Pod{p(0, 0, Ended, old)}, Ledger{}, "running +0.0 -0.0"},
+		{"but one of a hook that has begun ends first", hook(wl()), []Pod{p(0, 0, Active, old, begun)}, Ledger{}, "waiting"},
+		{"within its deadline", hook(wl(deadline(100))), []Pod{p(0, 0, Active, old, begun)}, Ledger{}, "waiting wake 40s"},
+		{"and no longer", hook(wl(deadline(60))), []Pod{p(0, 0, Active, old, begun)}, Ledger{}, "waiting -0.0"},
+		{"one of a hook that has not begun goes", hook(wl()), []Pod{p(0, 0, Active, old)}, Ledger{}, "waiting -0.0"},
 		{"pods of an older run of the same revision count for nothing", wl(), []Pod{p(0, 0, Ended), p(0, 0, Ended, old, gen2)}, Ledger{},
 			"running +0.0 -0.0 -0.0"},
 

@@ -3,6 +3,7 @@ package job
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -23,8 +24,11 @@ type state struct {
 	now    time.Time
 
 	gen     int
+	began   *live.Receipt // of a Job whose time counts
 	over    *live.Receipt // done or failed
+	halt    *live.Receipt // the last halt or resume
 	halted  bool
+	stops   bool         // the halt was to stop the pods
 	halts   int          // halts and resumes that are written down
 	resumed time.Time    // the last resume
 	tallies int          // tallies that are written down
@@ -33,6 +37,7 @@ type state struct {
 	veto    string       // the failure that fails the whole Job, by podFailurePolicy
 	active  map[int]int  // slot to the pod that counts for it
 	broke   map[int]Pod  // slot to its newest failed pod
+	last    Pod          // the newest failed pod of all
 	higher  map[int]int  // slot to the try after the highest there is
 	leaving map[int]bool // pods that this step stops
 }
@@ -44,8 +49,56 @@ func read(w manifest.Workload, pods []Pod, l Ledger, now time.Time) *state {
 	}
 	s.generation()
 	s.receipts()
+	s.sever()
 	s.count()
 	return s
+}
+
+// stopsPods is what a halt carries that is followed by stops, and so does the resume after it.
+const stopsPods = "stops"
+
+// stopped is what a resume carries.
+func (s *state) stopped() string {
+	if s.stops {
+		return stopsPods
+	}
+	return ""
+}
+
+// nextHalt numbers halts and resumes in one row.
+func (s *state) nextHalt() int {
+	if s.halted {
+		return s.halts + 1
+	}
+	return s.halts
+}
+
+// sever tells the pods that failed because podkeep stopped them, whoever did it: a controller may have died over that, or the removal failed.
+func (s *state) sever() {
+	s.pods = slices.Clone(s.pods)
+	for i := range s.pods {
+		if p := &s.pods[i]; s.severed(*p) {
+			p.State = cut
+		}
+	}
+}
+
+// slack is by how much the clocks of a host and a controller may disagree.
+const slack = 2 * time.Second
+
+// severed says whether a pod failed on a node that is being drained, or while its generation was halted. What a tally counts already did not.
+func (s *state) severed(p Pod) bool {
+	switch {
+	case s.over != nil || !s.mine(p) || p.State != Broke || p.Try < s.seen.Tries[p.Slot]:
+		return false
+	case p.Moving:
+		return true
+	case s.halt == nil || s.halt.Steps != stopsPods:
+		return false
+	case s.halted:
+		return p.Finished.After(s.halt.Time.Add(-slack))
+	}
+	return p.Finished.Before(s.halt.Time.Add(slack))
 }
 
 // generation is the newest there is, if it is of HEAD's revision and no retry was decided since it failed; else one more.
@@ -79,12 +132,13 @@ func (s *state) in(verb string) *live.Receipt {
 }
 
 func (s *state) receipts() {
-	s.seen = newTally()
+	s.began, s.seen = s.in(live.Began), newTally()
 	if r := s.in(live.Tallied); r != nil {
 		s.tallies, s.seen = r.Step+1, decode(r.Steps)
 	}
 	if r := s.ledger.Receipts.Halt(s.gen, s.w.Revision.Rev); r != nil {
-		s.halts, s.halted = r.Step, r.Verb == live.Halted
+		s.halt, s.halts, s.halted = r, r.Step, r.Verb == live.Halted
+		s.stops = s.halted && r.Steps == stopsPods
 		if !s.halted {
 			s.halts, s.resumed = r.Step+1, r.Time
 		}
@@ -117,8 +171,32 @@ func (s *state) count() {
 			}
 		}
 	}
+	if s.began != nil && (s.over == nil || s.tally.Start.IsZero()) {
+		s.tally.Start = s.began.Time
+	}
 	if s.over == nil && s.resumed.After(s.tally.Start) {
 		s.tally.Start = s.resumed
+	}
+	s.row()
+	s.tally.Begun = s.tally.Begun || s.passed(s.due()) && s.deadline().IsZero() && s.hasBegun()
+}
+
+// row counts the failures in a row: what ended since the tally that was read, in the order in which it ended. It finds the last of them.
+func (s *state) row() {
+	ended := s.newestFirst()
+	slices.Reverse(ended)
+	for _, i := range ended {
+		p := s.pods[i]
+		if p.State == Broke {
+			s.last = p
+		}
+		switch {
+		case s.noted(p):
+		case p.State == Ended:
+			s.tally.Row = 0
+		default:
+			s.tally.Row++
+		}
 	}
 }
 
@@ -241,7 +319,15 @@ func (s *state) whole() (keep []int) {
 func (s *state) suspended() bool { return *s.job.Spec.Suspend || s.ledger.Suspended }
 
 // begun says whether anything of this generation is or was there.
-func (s *state) begun() bool { return !s.tally.Start.IsZero() || s.tallies > 0 }
+func (s *state) begun() bool { return s.began != nil || !s.tally.Start.IsZero() || s.tallies > 0 }
+
+// timed says whether it is written down when the Job begins: its time counts from there, before it has a pod too.
+func (s *state) timed() bool { return s.job.Spec.ActiveDeadlineSeconds != nil || s.job.Hook != nil }
+
+// hasBegun says whether a container was started.
+func (s *state) hasBegun() bool {
+	return !s.tally.empty() || slices.ContainsFunc(s.pods, func(p Pod) bool { return s.mine(p) && p.Begun })
+}
 
 // slots is how many completions there are; of a work queue, how many workers.
 func (s *state) slots() int {
@@ -280,7 +366,7 @@ func (s *state) occupies(i int) bool {
 	if !s.mine(p) {
 		return false
 	}
-	return p.State == Active || p.State == Stopping && s.strict()
+	return p.State == Active || (p.State == Stopping || p.State == cut) && s.strict()
 }
 
 // strict says that a pod is replaced only when it is gone.
@@ -311,17 +397,24 @@ func (s *state) lacking() int { return s.room() - s.occupied() }
 // try is the number of the next attempt at a completion.
 func (s *state) try(slot int) int { return max(s.tally.Tries[slot], s.higher[slot]) }
 
-// due is when the next attempt at a completion may begin.
-func (s *state) due(slot int) time.Time {
-	p, ok := s.broke[slot]
-	if !ok {
-		return time.Time{}
+// dueAgain is when the next attempt at a completion may begin, and the failure after which it waits. An index waits for its own failures; the
+// completions of a Job without indexes are one like the other, and all wait for the last failure until one has succeeded.
+func (s *state) dueAgain(slot int) (time.Time, Pod) {
+	last, row := s.broke[slot], s.tally.Failures[slot]
+	if !s.job.Indexed() {
+		last, row = s.last, s.tally.Row
+		if row == 0 {
+			return time.Time{}, last
+		}
+	}
+	if last.Finished.IsZero() {
+		return time.Time{}, last
 	}
 	delay := firstDelay
-	for i := 1; i < s.tally.Failures[slot] && delay < mostDelay; i++ {
+	for i := 1; i < row && delay < mostDelay; i++ {
 		delay *= 2
 	}
-	return p.Finished.Add(min(delay, mostDelay))
+	return last.Finished.Add(min(delay, mostDelay)), last
 }
 
 // deadline is when activeDeadlineSeconds end, zero for none.
@@ -331,6 +424,72 @@ func (s *state) deadline() time.Time {
 		return time.Time{}
 	}
 	return s.tally.Start.Add(time.Duration(*d) * time.Second)
+}
+
+// due is when the Job fails unless it has ended, or, of a hook without activeDeadlineSeconds, unless a container has begun; zero for never.
+func (s *state) due() time.Time {
+	d := s.job.Spec.ActiveDeadlineSeconds
+	if d != nil || s.job.Hook == nil || s.began == nil || !s.tally.empty() {
+		return s.deadline()
+	}
+	due := s.tally.Start.Add(patience)
+	if tried := s.now.Add(chance - s.ledger.Watched); tried.After(due) {
+		return tried
+	}
+	return due
+}
+
+func (s *state) passed(due time.Time) bool { return !due.IsZero() && !s.now.Before(due) }
+
+// imposed is what podkeep itself holds up.
+func (s *state) imposed() string {
+	for _, p := range s.pods {
+		if s.mine(p) && p.Unseen && p.State == Active {
+			return p.Node + " is silent"
+		}
+	}
+	return cmp.Or(s.ledger.Hidden, s.ledger.Imposed)
+}
+
+// dueOf is when activeDeadlineSeconds end for an older generation's pod, zero for never.
+func (s *state) dueOf(p Pod) time.Time {
+	d := s.job.Spec.ActiveDeadlineSeconds
+	if d == nil {
+		return time.Time{}
+	}
+	since := p.Created
+	if r := s.ledger.Receipts.In(p.Gen, p.Rev, live.Began); r != nil {
+		since = r.Time
+	}
+	if r := s.ledger.Receipts.Halt(p.Gen, p.Rev); r != nil && r.Time.After(since) {
+		since = r.Time
+	}
+	return since.Add(time.Duration(*d) * time.Second)
+}
+
+func (s *state) overdue() string {
+	return fmt.Sprintf("was active for longer than %s", time.Duration(*s.job.Spec.ActiveDeadlineSeconds)*time.Second)
+}
+
+// neverBegan is why a Job that is overdue has not begun a container.
+func (s *state) neverBegan() string {
+	if s.ledger.Trouble == "" {
+		return "no container has begun"
+	}
+	return "no container has begun: " + s.ledger.Trouble
+}
+
+// late says why the Job has failed for time, or nothing.
+func (s *state) late() string {
+	switch {
+	case s.suspended() || s.halted || s.imposed() != "" || !s.passed(s.due()):
+		return ""
+	case s.deadline().IsZero():
+		return fmt.Sprintf("after %s %s", patience, s.neverBegan())
+	case s.hasBegun():
+		return s.overdue()
+	}
+	return s.overdue() + "; " + s.neverBegan()
 }
 
 func (s *state) ttl() time.Duration {

@@ -19,6 +19,8 @@ type tally struct {
 	Failed   int         // attempts that failed and count
 	Failures map[int]int // the same for each completion that had any
 	Tries    map[int]int // the attempts below this one are counted
+	Row      int         // attempts that failed since one succeeded
+	Begun    bool        // a container was started, of a hook that had to have begun by now
 
 	ended, lost map[int]bool // completions; indexes that were given up
 }
@@ -29,6 +31,8 @@ type short struct {
 	Ended     string    `json:"succeeded,omitempty"` // "0-3,5"
 	Lost      string    `json:"failed,omitempty"`
 	Failed    int       `json:"failures,omitempty"`
+	Row       int       `json:"row,omitempty"`
+	Begun     bool      `json:"begun,omitempty"`
 	Failures  string    `json:"of,omitempty"`        // of each completion, from 0: "1,0*3,2"
 	Uncounted string    `json:"uncounted,omitempty"` // attempts that are over and are no failures that count, likewise
 }
@@ -37,7 +41,8 @@ type short struct {
 type long struct {
 	Start               time.Time
 	Ended, Lost         []byte // a bit for each completion
-	Failed              int
+	Failed, Row         int
+	Begun               bool
 	Failures, Uncounted []byte // a varint for each
 }
 
@@ -59,14 +64,14 @@ func (t tally) copy() tally {
 
 // same says whether another tally says the same of what has ended.
 func (t tally) same(other tally) bool {
-	return t.Start.Equal(other.Start) && t.Failed == other.Failed && maps.Equal(t.Failures, other.Failures) && maps.Equal(t.Tries, other.Tries) &&
+	return t.Start.Equal(other.Start) && t.Begun == other.Begun && t.Failed == other.Failed && maps.Equal(t.Failures, other.Failures) && maps.Equal(t.Tries, other.Tries) &&
 		maps.Equal(t.ended, other.ended) && maps.Equal(t.lost, other.lost)
 }
 
-// empty says whether nothing has ended.
-func (t tally) empty() bool { return len(t.ended) == 0 && len(t.Tries) == 0 }
+// empty says whether there is nothing to write down.
+func (t tally) empty() bool { return len(t.ended) == 0 && len(t.Tries) == 0 && !t.Begun }
 
-// encode is the tally as its receipt carries it; empty when nothing has ended.
+// encode is the tally as its receipt carries it; empty when there is nothing to write down.
 func (t tally) encode() string {
 	if t.empty() {
 		return ""
@@ -74,13 +79,14 @@ func (t tally) encode() string {
 	passed := t.uncounted()
 	text := asJSON(short{
 		Start: t.Start.UTC(), Ended: manifest.FormatIndexes(t.ended), Lost: manifest.FormatIndexes(t.lost),
-		Failed: t.Failed, Failures: formatCounts(t.Failures), Uncounted: formatCounts(passed),
+		Failed: t.Failed, Row: t.Row, Begun: t.Begun, Failures: formatCounts(t.Failures), Uncounted: formatCounts(passed),
 	})
 	if len(text) <= longest {
 		return string(text)
 	}
 	return manifest.Pack(asJSON(long{
-		Start: t.Start.UTC(), Ended: bits(t.ended), Lost: bits(t.lost), Failed: t.Failed, Failures: varints(t.Failures), Uncounted: varints(passed),
+		Start: t.Start.UTC(), Ended: bits(t.ended), Lost: bits(t.lost), Failed: t.Failed, Row: t.Row, Begun: t.Begun,
+		Failures: varints(t.Failures), Uncounted: varints(passed),
 	}))
 }
 
@@ -126,7 +132,7 @@ func readShort(text string) (t tally, passed map[int]int, err error) {
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		return t, nil, err
 	}
-	t.Start, t.Failed = s.Start, s.Failed
+	t.Start, t.Failed, t.Row, t.Begun = s.Start, s.Failed, s.Row, s.Begun
 	var errs [4]error
 	t.ended, errs[0] = manifest.ParseIndexes(s.Ended, never)
 	t.lost, errs[1] = manifest.ParseIndexes(s.Lost, never)
@@ -144,7 +150,7 @@ func readLong(text string) (t tally, passed map[int]int, err error) {
 	if err := json.Unmarshal(unpacked, &l); err != nil {
 		return t, nil, err
 	}
-	t.Start, t.Failed, t.ended, t.lost = l.Start, l.Failed, fromBits(l.Ended), fromBits(l.Lost)
+	t.Start, t.Failed, t.Row, t.Begun, t.ended, t.lost = l.Start, l.Failed, l.Row, l.Begun, fromBits(l.Ended), fromBits(l.Lost)
 	var err2 error
 	t.Failures, err = fromVarints(l.Failures)
 	passed, err2 = fromVarints(l.Uncounted)

@@ -14,6 +14,7 @@ import (
 	"github.com/podkeep/podkeep/reconciler/health"
 	"github.com/podkeep/podkeep/reconciler/job"
 	"github.com/podkeep/podkeep/reconciler/rollout"
+	"github.com/podkeep/podkeep/reconciler/schedule"
 )
 
 // job plans one Job that HEAD asks for.
@@ -25,6 +26,7 @@ func (w *world) job(wl *manifest.Workload) {
 	k.barrier = w.gateOf(wl)
 	ledger := job.Ledger{
 		Receipts: w.receipts[wl.ID], Retries: w.retriesOf(wl), Suspended: wl.Suspended, Hidden: cmp.Or(k.unread(), k.doubtJob()), Pending: w.pending[wl.ID], Gate: k.barrier.why,
+		Imposed: k.unsized(), Trouble: k.whyNot(), Watched: w.watched,
 	}
 	step := job.Next(*wl, pods, ledger, w.now)
 	k.app.Job = &step.Status
@@ -64,6 +66,35 @@ func (k *work) unread() string {
 	return ""
 }
 
+// unsized is a node that is about to say how big it is, so that a pod which asks for room may find a place there.
+func (k *work) unsized() string {
+	for _, h := range k.hosts {
+		if h.Awaited && requests(k.wl.Revision.Spec) != (manifest.Resources{}) {
+			return h.Name + " is about to say how big it is"
+		}
+	}
+	return ""
+}
+
+// whyNot is why the Job's pods do not begin: what went wrong with one, or why none has a place.
+func (k *work) whyNot() string {
+	timed := k.wl.Job.Hook != nil || k.wl.Job.Spec.ActiveDeadlineSeconds != nil
+	if done, failed := k.finished(k.wl.ID); done || failed || !timed {
+		return ""
+	}
+	if why := k.trouble(); why != "" || len(k.kept) > 0 {
+		return why
+	}
+	f := formOf(*k.wl)
+	for _, c := range k.claimsOf(f) {
+		if c.why != "" {
+			return c.why
+		}
+	}
+	_, why := schedule.Fits(k.request(f, 0), k.hosts)
+	return why
+}
+
 // attempts are the Job's pods as package job sees them, in the order of k.kept.
 func (k *work) attempts() []job.Pod {
 	pods := make([]job.Pod, 0, len(k.kept))
@@ -80,7 +111,10 @@ func (k *work) attempts() []job.Pod {
 		case health.Failed:
 			j.State = job.Broke
 		}
+		j.Off = p.verdict.State == health.Crashed
 		for _, c := range p.Containers {
+			j.Begun = j.Begun || c.State == live.Running || c.State == live.Paused || c.Ended() || c.Felled()
+			j.Off = j.Off || c.Felled()
 			j.Restarts += live.Restarts(c.Attempt)
 			if c.Exit != 0 && c.Ended() {
 				j.Exits[c.Name] = c.Exit

@@ -112,7 +112,10 @@ func lesser(a, b *pod, besideA, besideB int) bool {
 }
 
 func (k *work) whyStop(p *pod) string {
-	if p.Rev == k.step.Target {
+	switch {
+	case p.Rev == k.step.Target && k.step.Want[p.Rev] == 0 && k.wl.Replicas > 0:
+		return k.step.Why
+	case p.Rev == k.step.Target:
 		return fmt.Sprintf("%d of %d asked for", k.step.Want[p.Rev], k.wl.Replicas)
 	}
 	return fmt.Sprintf("%s gives way to %s", live.ShortRev(p.Rev), live.ShortRev(k.step.Target))

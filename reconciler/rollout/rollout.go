@@ -4,6 +4,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/podkeep/podkeep/live"
@@ -149,6 +150,9 @@ func (s state) rejected() Step {
 
 // roll goes on towards HEAD's revision, promotes it when it is there, and rejects it at the deadline.
 func (s state) roll() Step {
+	if slices.ContainsFunc(s.pods, s.outlived) {
+		return s.again()
+	}
 	head, n := s.w.Revision.Rev, s.w.Replicas
 	step := s.toward(Rolling, head, "")
 	have, others := s.count(head), len(s.pods)-s.count(head)

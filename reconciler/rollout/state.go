@@ -112,14 +112,17 @@ func (s state) finished() bool {
 	return s.runsOnce() && (s.in(live.Done) != nil || s.in(live.Failed) != nil)
 }
 
-// ended is the verdict on run-to-completion pods that have all ended, or "".
+// ended is the verdict on run-to-completion pods that have all ended, or "". What an earlier rollout of the revision left does not count.
 func (s state) ended() string {
 	head, done := s.w.Revision.Rev, 0
 	for _, p := range s.pods {
-		if p.Rev == head && p.Failed {
+		if p.Rev != head || s.outlived(p) {
+			continue
+		}
+		if p.Failed {
 			return live.Failed
 		}
-		if p.Rev == head && p.Done {
+		if p.Done {
 			done++
 		}
 	}
@@ -127,6 +130,20 @@ func (s state) ended() string {
 		return live.Done
 	}
 	return ""
+}
+
+// outlived says whether a run-to-completion pod of HEAD's revision is of an earlier rollout, which is over: it is no part of this one.
+func (s state) outlived(p Pod) bool {
+	book := s.ledger.Receipts
+	return s.runsOnce() && s.top != nil && p.Rev == s.top.Rev && p.Gen < s.top.Gen &&
+		(book.In(p.Gen, p.Rev, live.Done) != nil || book.In(p.Gen, p.Rev, live.Failed) != nil)
+}
+
+// again stops what an earlier rollout of HEAD's revision left, whose name the new pod will have, and begins nothing before it is gone.
+func (s state) again() Step {
+	head := s.w.Revision.Rev
+	why := "it runs anew, and the pod of the last time goes first"
+	return Step{Phase: Rolling, Target: head, Gen: s.top.Gen, Want: map[string]int{head: 0}, Why: why}
 }
 
 func (s state) endWhy() string {
