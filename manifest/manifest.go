@@ -336,7 +336,7 @@ type History struct {
 	// Root says that it reaches as far back as there is.
 	Line []Set
 	Root bool
-	// At holds commits that live pods name, where Git still has them.
+	// At holds commits that live pods and receipts name, where Git still has them: of each no more than plan.Lacks asked for (Set.Excerpt).
 	At map[string]Set
 	// Ancestor says of each commit that live pods and receipts name whether HEAD descends from it (or is it).
 	Ancestor map[string]bool

@@ -76,6 +76,25 @@ func (h History) Unsure() bool {
 	return false
 }
 
+// Excerpt is what a commit says of some workloads and files, and nothing else: the whole Set may be let go.
+func (s Set) Excerpt(apps map[ID]bool, files []string) Set {
+	part := Set{Commit: s.Commit, Parent: s.Parent, Time: s.Time, held: map[string][]ID{}}
+	for _, wl := range s.Workloads {
+		if apps[wl.ID] {
+			part.Workloads = append(part.Workloads, wl)
+		}
+	}
+	for _, file := range files {
+		if ids, there := s.held[file]; there {
+			part.held[file] = ids
+		}
+	}
+	return part
+}
+
+// Void are the files in which no object stands, sorted. What each held in the commits of History.At is asked by Unsure.
+func (s Set) Void() []string { return sorted(s.foreign) }
+
 // Hollow is a file of HEAD that nobody can have meant to be what it is, neither a manifest nor any other YAML, and of which Line has no
 // other form; or nil. What such a file held is not known.
 func (h History) Hollow() *Problem {

@@ -102,6 +102,12 @@ func TestThePastIsReadWhereSomethingLiveSpeaksOfDamage(t *testing.T) {
 		if got := c.h.Unsure(); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
+		for commit, set := range c.h.At {
+			c.h.At = map[string]Set{commit: set.Excerpt(nil, c.h.Head.Void())}
+		}
+		if got := c.h.Unsure(); got != c.want {
+			t.Errorf("%s: of an excerpt %v", name, got)
+		}
 	}
 }
 

@@ -153,11 +153,25 @@ func TestAFileThatBreaksDoesNotTakeThisMachineAway(t *testing.T) {
 func TestTheHistoryHoldsWhatPodsNameAndThinkingAsksFor(t *testing.T) {
 	b := newBed("n1")
 	b.shelf.head = "c4"
-	b.shelf.sets = map[string]manifest.Set{
-		"c1": {}, "c2": {Parent: "c1"}, "c3": {Parent: "c2"}, "c4": {Parent: "c3", Nodes: fleetOf("n1")}, "other": {},
+	app := func(name string) manifest.ID {
+		return manifest.ID{Kind: "Deployment", Namespace: "default", Name: name}
 	}
-	for name, commit := range map[string]string{"a": "c2", "b": "gone", "c": "other", "d": "c4"} {
-		b.sites["n1"].pods[name] = live.Pod{Name: name, Commit: commit}
+	holding := func(parent string, names ...string) manifest.Set {
+		set := manifest.Set{Parent: parent}
+		for _, name := range names {
+			r := manifest.Revision{App: app(name), Rev: "v1-" + name}
+			set.Workloads = append(set.Workloads, manifest.Workload{Meta: manifest.Meta{ID: r.App}, Revision: r})
+		}
+		return set
+	}
+	b.shelf.sets = map[string]manifest.Set{
+		"c1": {}, "c2": holding("c1", "a", "d", "z"), "c3": holding("c2", "d"), "c4": holding("c3", "d"), "other": holding("", "c", "z"),
+	}
+	head := b.shelf.sets["c4"]
+	head.Nodes = fleetOf("n1")
+	b.shelf.sets["c4"] = head
+	for name, commit := range map[string]string{"a": "c2", "b": "gone", "c": "other", "d": "c3"} {
+		b.sites["n1"].pods[name] = live.Pod{Name: name, App: app(name), Rev: "v1-" + name, Commit: commit}
 	}
 	b.deeper = func(h manifest.History, _ live.Snapshot) bool { return len(h.Line) < 2 }
 	b.Source, b.Serial = past{b.shelf}, true
@@ -166,19 +180,17 @@ func TestTheHistoryHoldsWhatPodsNameAndThinkingAsksFor(t *testing.T) {
 	r.Pass(t.Context())
 	h := r.Pass(t.Context()).History
 
-	if diff := cmp.Diff(map[string]bool{"c2": true, "gone": false, "other": false, "c4": true}, h.Ancestor); diff != "" {
+	if diff := cmp.Diff(map[string]bool{"c2": true, "gone": false, "other": false, "c3": true}, h.Ancestor); diff != "" {
 		t.Error(diff)
 	}
-	at := make([]string, 0, 3)
+	at := map[string]string{}
 	for c, set := range h.At {
-		if set.Commit != c {
-			t.Errorf("At[%s] is %s", c, set.Commit)
+		for _, wl := range set.Workloads {
+			at[c] += wl.Name
 		}
-		at = append(at, c)
 	}
-	slices.Sort(at)
-	if diff := cmp.Diff([]string{"c2", "c4", "other"}, at); diff != "" {
-		t.Error(diff)
+	if diff := cmp.Diff(map[string]string{"c2": "a", "other": "c"}, at); diff != "" {
+		t.Errorf("of commits: what HEAD does not say itself, and nothing else: %s", diff)
 	}
 	if len(h.Line) != 2 || h.Line[0].Commit != "c3" || h.Line[1].Commit != "c2" || h.Root {
 		t.Errorf("line %v, root %v", h.Line, h.Root)
@@ -190,7 +202,7 @@ func TestTheHistoryHoldsWhatPodsNameAndThinkingAsksFor(t *testing.T) {
 	for _, c := range b.shelf.loads {
 		counts[c]++
 	}
-	if diff := cmp.Diff(map[string]int{"c2": 1, "c3": 1, "c4": 1, "other": 1, "gone": 2}, counts); diff != "" {
+	if diff := cmp.Diff(map[string]int{"c2": 2, "c3": 1, "c4": 1, "other": 1, "gone": 2}, counts); diff != "" {
 		t.Errorf("loads, in two passes with a fetch each: %s", diff)
 	}
 }

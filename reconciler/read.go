@@ -11,7 +11,28 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/plan"
 	"github.com/podkeep/podkeep/sources"
+)
+
+// excerpt is what thinking asked of one commit.
+type excerpt struct {
+	manifest.Set
+	apps  map[manifest.ID]bool
+	files []string
+}
+
+// absence is why a commit could not be had. One that is gone stays so until the next fetch; any other reason may pass, and it is asked for
+// again, first after firstRetry and then after twice as long each time, at most lastRetry.
+type absence struct {
+	err   error
+	wait  time.Duration
+	again time.Time
+}
+
+const (
+	firstRetry = time.Second
+	lastRetry  = time.Minute
 )
 
 // mostLine is how many ancestors of HEAD are read at most.
@@ -34,7 +55,8 @@ type reader struct {
 	of        string // the head that ancestors are about
 	ancestors map[string]bool
 	sets      map[string]manifest.Set // commits that the last pass used
-	missing   map[string]error        // commits that could not be had since the last fetch
+	excerpts  map[string]excerpt      // of those that pods and receipts name, what the last pass used
+	missing   map[string]absence      // commits that could not be had since the last fetch
 	asOf      time.Time
 }
 
@@ -176,7 +198,8 @@ func (r *reader) history(ctx context.Context, from reading, f fleet, s live.Snap
 	h.Head, h.Fetched, h.Gone, h.Renamed, h.Decisions = from.head, from.fetched, f.gone, f.renamed, from.decisions
 	h.Head.Nodes, h.Err = f.head, cmp.Or(h.Err, f.why)
 	used := map[string]manifest.Set{}
-	h.At, h.Ancestor = r.named(ctx, &h, s, used)
+	h.Ancestor = r.named(ctx, &h, s)
+	h.At = r.at(ctx, &h, s)
 	h.Renewed = r.renewed(ctx, &h, s)
 	r.deepen(ctx, &h, s, used, deeper)
 	r.sets = used
@@ -189,20 +212,14 @@ func (r *reader) renew(from reading) {
 		r.of, r.ancestors = from.head.Commit, map[string]bool{}
 	}
 	if r.missing == nil || !r.asOf.Equal(from.fetched) {
-		r.missing, r.asOf = map[string]error{}, from.fetched
+		r.missing, r.asOf = map[string]absence{}, from.fetched
 	}
 }
 
-// named reads the commits that live pods and receipts name, and whether HEAD descends from them.
-func (r *reader) named(ctx context.Context, h *manifest.History, s live.Snapshot, used map[string]manifest.Set) (map[string]manifest.Set, map[string]bool) {
-	at, ancestor := map[string]manifest.Set{}, map[string]bool{}
+// named says of each commit that live pods and receipts name whether HEAD descends from it.
+func (r *reader) named(ctx context.Context, h *manifest.History, s live.Snapshot) map[string]bool {
+	ancestor := map[string]bool{}
 	for _, commit := range commits(s) {
-		set, err := r.set(ctx, h.Head, commit, used)
-		if err == nil {
-			at[commit] = set
-		} else if !errors.Is(err, sources.ErrGone) {
-			note(h, fmt.Errorf("load %s: %w", commit, err))
-		}
 		is, err := r.ancestor(ctx, commit)
 		if err != nil {
 			note(h, fmt.Errorf("is %s an ancestor: %w", commit, err))
@@ -210,7 +227,88 @@ func (r *reader) named(ctx context.Context, h *manifest.History, s live.Snapshot
 		}
 		ancestor[commit] = is
 	}
-	return at, ancestor
+	return ancestor
+}
+
+// at reads what thinking lacks of the commits that live pods and receipts name, and lets go of the rest of each: the forms of revisions, each
+// in the first commit that has it, and what the files held that hold nothing now.
+func (r *reader) at(ctx context.Context, h *manifest.History, s live.Snapshot) map[string]manifest.Set {
+	needs, files := plan.Lacks(*h, s), h.Head.Void()
+	apps := byCommit(needs)
+	at, used := map[string]manifest.Set{}, map[string]excerpt{}
+	read := func(commit string) bool {
+		if _, ok := used[commit]; !ok {
+			e, err := r.excerpt(ctx, h.Head, commit, apps[commit], files)
+			if err != nil {
+				if !errors.Is(err, sources.ErrGone) {
+					note(h, fmt.Errorf("load %s: %w", commit, err))
+				}
+				return false
+			}
+			used[commit], at[commit] = e, e.Set
+		}
+		return true
+	}
+	if len(files) > 0 {
+		for _, commit := range commits(s) {
+			if h.Ancestor[commit] {
+				read(commit)
+			}
+		}
+	}
+	for _, need := range needs {
+		for _, commit := range need.Commits {
+			if read(commit) && used[commit].has(need) {
+				break
+			}
+		}
+	}
+	r.excerpts = used
+	return at
+}
+
+// byCommit are the workloads that are sought in each commit, so that it is read once.
+func byCommit(needs []plan.Need) map[string]map[manifest.ID]bool {
+	apps := map[string]map[manifest.ID]bool{}
+	for _, need := range needs {
+		for _, commit := range need.Commits {
+			if apps[commit] == nil {
+				apps[commit] = map[manifest.ID]bool{}
+			}
+			apps[commit][need.App] = true
+		}
+	}
+	return apps
+}
+
+func (e excerpt) has(need plan.Need) bool {
+	return slices.ContainsFunc(e.Workloads, func(wl manifest.Workload) bool {
+		return wl.ID == need.App && wl.Revision.Rev == need.Rev
+	})
+}
+
+// excerpt is what one commit says of some workloads and files, from the last pass if that asked for as much.
+func (r *reader) excerpt(ctx context.Context, head manifest.Set, commit string, apps map[manifest.ID]bool, files []string) (excerpt, error) {
+	if commit == head.Commit {
+		return excerpt{Set: head}, nil
+	}
+	if e, ok := r.excerpts[commit]; ok && e.covers(apps, files) {
+		return e, nil
+	}
+	set, err := r.commit(ctx, commit)
+	if err != nil {
+		return excerpt{}, err
+	}
+	return excerpt{set.Excerpt(apps, files), apps, files}, nil
+}
+
+func (e excerpt) covers(apps map[manifest.ID]bool, files []string) bool {
+	for app := range apps {
+		if !e.apps[app] {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(files, func(f string) bool { return !slices.Contains(e.files, f) })
 }
 
 // commits are what pods and receipts name, sorted.
@@ -228,28 +326,38 @@ func commits(s live.Snapshot) (names []string) {
 	return slices.DeleteFunc(names, func(c string) bool { return c == "" })
 }
 
-// set is one commit's Set, from the last pass if that used it. What could not be had is not asked for again before the next
-// fetch.
+// commit reads one commit whole, unless it could not be had a short while ago.
+func (r *reader) commit(ctx context.Context, commit string) (manifest.Set, error) {
+	if set, ok := r.sets[commit]; ok {
+		return set, nil
+	}
+	last, failed := r.missing[commit]
+	if failed && (errors.Is(last.err, sources.ErrGone) || r.Now().Before(last.again)) {
+		return manifest.Set{}, last.err
+	}
+	set, err := r.Source.Load(ctx, commit)
+	if err != nil {
+		wait := min(max(2*last.wait, firstRetry), lastRetry)
+		r.missing[commit] = absence{err, wait, r.Now().Add(wait)}
+		return manifest.Set{}, err
+	}
+	delete(r.missing, commit)
+	return set, nil
+}
+
+// set is one commit's Set, from the last pass if that used it.
 func (r *reader) set(ctx context.Context, head manifest.Set, commit string, used map[string]manifest.Set) (manifest.Set, error) {
 	if commit == head.Commit {
 		return head, nil
 	}
-	if err := r.missing[commit]; err != nil {
-		return manifest.Set{}, err
+	if set, ok := used[commit]; ok {
+		return set, nil
 	}
-	set, ok := r.sets[commit]
-	if !ok {
-		set, ok = used[commit]
+	set, err := r.commit(ctx, commit)
+	if err == nil {
+		used[commit] = set
 	}
-	if !ok {
-		var err error
-		if set, err = r.Source.Load(ctx, commit); err != nil {
-			r.missing[commit] = err
-			return manifest.Set{}, err
-		}
-	}
-	used[commit] = set
-	return set, nil
+	return set, err
 }
 
 // ancestor says whether the head that is read is the commit or descends from it. A source without a past has one

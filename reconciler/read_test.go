@@ -1,0 +1,160 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/sources"
+)
+
+// failing is a source without any commit, which counts how often it was asked.
+type failing struct {
+	*shelf
+	err   error
+	loads *int
+}
+
+func (f failing) Load(context.Context, string) (manifest.Set, error) {
+	*f.loads++
+	return manifest.Set{}, f.err
+}
+
+func TestACommitThatCouldNotBeReadIsAskedForAgain(t *testing.T) {
+	fetched := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		err   error
+		loads int // in 90 seconds, asked for every second, without a fetch
+	}{
+		"a time-out passes":       {errors.New("i/o timeout"), 7}, // and after 1, 3, 7, 15, 31 and 63 seconds
+		"what is gone stays gone": {sources.ErrGone, 1},
+	} {
+		loads, now := 0, fetched
+		r := reader{Options: Options{Source: failing{&shelf{}, c.err, &loads}, Now: func() time.Time { return now }}}
+		r.renew(reading{fetched: fetched})
+		for range 90 {
+			if _, err := r.commit(t.Context(), "c1"); !errors.Is(err, c.err) {
+				t.Errorf("%s: %v", name, err)
+			}
+			now = now.Add(time.Second)
+		}
+		if loads != c.loads {
+			t.Errorf("%s: %d loads", name, loads)
+		}
+	}
+}
+
+// chronicle makes each commit when it is asked for: c0 has every workload, and each later one changed the next of them.
+type chronicle struct {
+	*shelf
+	workloads int
+	loads     *int
+}
+
+func (c chronicle) Load(_ context.Context, commit string) (manifest.Set, error) {
+	*c.loads++
+	var n int
+	if _, err := fmt.Sscanf(commit, "c%d", &n); err != nil {
+		return manifest.Set{}, err
+	}
+	files := []manifest.Parsed{manifest.Parse("n1.yaml", []byte("apiVersion: v1\nkind: Node\nmetadata: {name: n1}\nspec: {providerID: unix:///n1}\n"))}
+	for i := range c.workloads {
+		last := n - (n-i+c.workloads)%c.workloads // the newest commit up to n that changed it
+		files = append(files, manifest.Parse(fmt.Sprintf("w%03d.yaml", i), fmt.Appendf(nil, `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: w%03d}
+spec:
+  selector: {matchLabels: {app: w%03d}}
+  template:
+    metadata: {labels: {app: w%03d}}
+    spec:
+      containers:
+      - name: main
+        image: registry.example.com/team/w%03d:%d
+        env: [{name: LEVEL, value: info}, {name: LISTEN, value: ":8080"}]
+        resources: {requests: {cpu: 100m, memory: 64Mi}}
+`, i, i, i, i, last)))
+	}
+	return manifest.Assemble(manifest.Info{Commit: commit, Time: time.Unix(0, 0), Message: commit}, files), nil
+}
+
+func (c chronicle) Ancestor(context.Context, string, string) (bool, error) { return true, nil }
+
+func (c chronicle) Nodes(context.Context, string) ([]manifest.Node, error) { return nil, nil }
+
+func (c chronicle) Renewed(context.Context, string, map[manifest.ID][]string) (map[manifest.ID][]string, error) {
+	return nil, nil
+}
+
+func (c chronicle) Decisions(context.Context, string) ([]manifest.Decision, error) { return nil, nil }
+
+// BenchmarkMemoryOfThePast is what a controller holds after it started anew: 300 workloads, each changed once or ten times, and receipts of each
+// change; one pod in thirty is still of the revision before.
+func BenchmarkMemoryOfThePast(b *testing.B) {
+	const workloads = 300
+	for _, changes := range []int{1, 10} {
+		b.Run(fmt.Sprint("changes=", changes), func(b *testing.B) {
+			for range b.N {
+				b.StopTimer()
+				loads := 0
+				source := chronicle{&shelf{}, workloads, &loads}
+				last := workloads*(changes+1) - 1
+				head, _ := source.Load(b.Context(), fmt.Sprint("c", last))
+				have := source.fleet(b, head, last, changes)
+				loads = 0
+				r := reader{Options: Options{Source: source, ReadTimeout: time.Hour, Now: time.Now}}
+				before := heap()
+				b.StartTimer()
+				h := r.history(b.Context(), reading{ok: true, head: head}, fleet{head: head.Nodes}, have,
+					func(manifest.History, live.Snapshot) bool { return false })
+				b.StopTimer()
+				b.ReportMetric(float64(int64(heap())-int64(before))/(1<<20), "MiB")
+				b.ReportMetric(float64(loads), "loads")
+				runtime.KeepAlive(r)
+				runtime.KeepAlive(h)
+				runtime.KeepAlive(have)
+				runtime.KeepAlive(head)
+			}
+		})
+	}
+}
+
+func (c chronicle) fleet(b *testing.B, head manifest.Set, last, changes int) live.Snapshot {
+	workloads, n := c.workloads, live.Node{Name: "n1"}
+	for i, wl := range head.Workloads {
+		newest := last - (last-i+workloads)%workloads
+		for gen := range changes {
+			rev := fmt.Sprintf("v1-%d", gen)
+			if gen == changes-1 {
+				rev = wl.Revision.Rev
+			}
+			n.Receipts = append(n.Receipts, live.Receipt{
+				App: wl.ID, Source: "shelf", Signer: "k", Verb: live.Promoted, Gen: gen + 1, Rev: rev, Commit: fmt.Sprint("c", newest-workloads*(changes-1-gen)),
+			})
+		}
+		p := live.Pod{Name: wl.Name, App: wl.ID, Rev: wl.Revision.Rev, Commit: fmt.Sprint("c", newest)}
+		if i%30 == 0 {
+			p.Commit = fmt.Sprint("c", newest-workloads)
+			old, err := c.Load(b.Context(), p.Commit)
+			if err != nil {
+				b.Fatal(err)
+			}
+			p.Rev = old.Workloads[i].Revision.Rev
+		}
+		n.Pods = append(n.Pods, p)
+	}
+	return live.Snapshot{Nodes: []live.Node{n}}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
