@@ -40,13 +40,27 @@ func (k *work) guard(l ledger.Ledger) string {
 	case same >= loopLimit:
 		return fmt.Sprintf("a redeploy loop: %d rollouts began at commit %s already (do two controllers disagree?); push a commit to go on",
 			same, short(commit))
-	case l.Stable() != nil && k.rolling >= maxRolling && l.Over():
-		return fmt.Sprintf("%d workloads are rolling already", k.rolling)
 	case len(l) == 0 && len(k.pods[k.wl.ID]) > 0 && k.unheard() != "":
 		return k.unheard() + " has not been heard yet, and may know what was written down of it"
 	}
 	k.barrier = k.gate()
+	if !k.barrier.stands() && l.Stable() != nil && k.rolling >= maxRolling && l.Over() {
+		return fmt.Sprintf("%d workloads are rolling already", k.rolling)
+	}
 	return k.barrier.why
+}
+
+// rolls says whether a rollout moves, or is about to: not one that a person stopped, that a claim or another key holds up, or that HEAD has
+// overtaken and that waits for others before it begins anew. Else those would keep all places, and those that they wait for would get none.
+func (w *world) rolls(wl *manifest.Workload) bool {
+	l := w.receipts[wl.ID]
+	switch {
+	case wl.Job != nil || l.Over() || wl.Suspended || wl.Strategy.Paused || w.frozen(wl.ID) != "":
+		return false
+	case l.Top() != nil && l.Top().Rev != wl.Revision.Rev:
+		return !w.gateOf(wl).stands()
+	}
+	return (&work{world: w, wl: wl}).claimed() == ""
 }
 
 // unheard is a node that this controller has not heard yet and whose grace lasts, or "".

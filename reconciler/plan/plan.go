@@ -101,7 +101,7 @@ func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
 	}
 	w.tellGone()
 	for i := range w.want.Workloads {
-		if wl := &w.want.Workloads[i]; wl.Job == nil && !w.receipts[wl.ID].Over() {
+		if w.rolls(&w.want.Workloads[i]) {
 			w.rolling++
 		}
 	}

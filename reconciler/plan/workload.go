@@ -47,7 +47,7 @@ func (w *world) workload(wl *manifest.Workload) {
 	k.hidden = k.hiding()
 	k.takeTurns()
 	k.step = rollout.Next(*wl, k.view(), k.ledger(), w.now)
-	if k.step.Phase == rollout.Starting && k.step.Stable != "" {
+	if k.step.Phase == rollout.Starting && k.step.Stable != "" && !wl.Suspended && w.receipts[wl.ID].Over() {
 		w.rolling++
 	}
 	k.record()
