@@ -300,38 +300,6 @@ func TestAPlanReadsAsLines(t *testing.T) {
 	}
 }
 
-func BenchmarkMake(b *testing.B) {
-	const hosts, apps, each = 100, 200, 10
-	texts := []string{}
-	for i := range apps {
-		texts = append(texts, deployment(fmt.Sprintf("app%d", i), each, ""))
-	}
-	var files []manifest.Parsed
-	var names []string
-	for i := range hosts {
-		names = append(names, fmt.Sprintf("n%03d", i))
-	}
-	for i, text := range append(texts, nodes(names...)) {
-		files = append(files, manifest.Parse(fmt.Sprintf("f%d.yaml", i), []byte(text)))
-	}
-	head := manifest.Assemble(manifest.Info{Commit: "a1", Time: noon}, files)
-	pods, receipts := map[string][]live.Pod{}, []live.Receipt(nil)
-	for i := range apps {
-		name := fmt.Sprintf("app%d", i)
-		receipts = append(receipts, promoted(head, name)...)
-		for slot := range each {
-			node := names[(i*each+slot)%hosts]
-			pods[node] = append(pods[node], running(head, name, slot))
-		}
-	}
-	h, have := history(head), fleet(pods, receipts, names...)
-	for b.Loop() {
-		if plan := Make(h, have, noon); len(plan.Actions) != 0 {
-			b.Fatal(plan)
-		}
-	}
-}
-
 func TestAFileOfSignersThatDoesNotLoadHoldsNothingUp(t *testing.T) {
 	with := func(id, signers string, names ...string) manifest.Set {
 		files := []manifest.Parsed{manifest.Parse("podkeep.signers", []byte(signers)), manifest.Parse("n.yaml", []byte(nodes("n1")))}
