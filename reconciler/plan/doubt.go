@@ -24,8 +24,7 @@ func (k *work) doubt() {
 		return
 	}
 	sort.SliceStable(k.doubts, func(i, j int) bool { return k.missed(k.doubts[i], k.doubts[j]) })
-	first, _ := k.stopsFirst()
-	first = first || k.wl.Strategy.Type == manifest.Recreate
+	first := k.first || k.wl.Strategy.Type == manifest.Recreate
 	need, real := k.floor(), 0
 	if first {
 		need = min(need, k.wl.Replicas-max(1, k.wl.Strategy.MaxUnavailable))
@@ -43,10 +42,10 @@ func (k *work) doubt() {
 		switch {
 		case stays:
 			need--
-			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s stays until others are available: %s", p.Name, p.node.Name, unsigned))
+			k.waits("%s on %s stays until others are available: %s", p.Name, p.node.Name, unsigned)
 		case p.seen():
-			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s goes: %s", p.Name, p.node.Name, unsigned))
-			k.stop(p, unsigned)
+			k.waits("%s on %s goes: %s", p.Name, p.node.Name, unsigned)
+			k.halt(p, unsigned)
 		}
 	}
 	if k.room -= real; first && real > 0 {
@@ -80,13 +79,6 @@ func (k *work) doubtJob() string {
 		}
 	}
 	return ""
-}
-
-// dismiss stops the Job's doubtful pods.
-func (k *work) dismiss() {
-	for _, p := range k.doubts {
-		k.stop(p, unsigned)
-	}
 }
 
 // keepUp is all that is done for a workload while its fleet is held: what runs is restarted, and what HEAD's revision lost comes back

@@ -17,38 +17,33 @@ import (
 	"github.com/podkeep/podkeep/reconciler/schedule"
 )
 
-// job plans one Job that HEAD asks for.
-func (w *world) job(wl *manifest.Workload) {
-	k := &work{world: w, wl: wl, kept: w.pods[wl.ID], app: App{
-		ID: wl.ID, Rev: wl.Revision.Rev, Stable: wl.Revision.Rev, Commit: wl.Commit, Replicas: jobReplicas(wl),
-	}}
+// thinkJob finds out what a Job wants.
+func (k *work) thinkJob() {
+	wl := k.wl
+	k.kept, k.app.Stable, k.app.Replicas = k.pods[wl.ID], wl.Revision.Rev, jobReplicas(wl)
 	pods := k.attempts()
-	k.barrier = w.gateOf(wl)
-	ledger := job.Ledger{
-		Receipts: w.receipts[wl.ID], Retries: w.retriesOf(wl), Suspended: wl.Suspended, Hidden: cmp.Or(k.unread(), k.doubtJob()), Pending: w.pending[wl.ID], Gate: k.barrier.why,
-		Imposed: k.unsized(), Trouble: k.whyNot(), Watched: w.watched,
-	}
-	step := job.Next(*wl, pods, ledger, w.now)
-	k.app.Job = &step.Status
-	if why := w.frozen(wl.ID); why != "" {
-		k.app.State, k.app.Why = Held, why
-		k.countJob(step)
-		w.plan.Apps = append(w.plan.Apps, k.app)
+	k.barrier = k.gateOf(wl)
+	step := job.Next(*wl, pods, job.Ledger{
+		Receipts: k.receipts[wl.ID], Retries: k.retriesOf(wl), Suspended: wl.Suspended, Hidden: cmp.Or(k.unread(), k.doubtJob()), Pending: k.pending[wl.ID],
+		Gate: k.barrier.why, Imposed: k.unsized(), Trouble: k.whyNot(), Watched: k.watched,
+	}, k.now)
+	k.job = &step
+	if k.frozen != "" {
 		return
 	}
 	k.step = rollout.Step{Receipts: step.Receipts, Target: wl.Revision.Rev, Gen: step.Gen, Why: step.Why}
-	k.record()
 	for _, s := range step.Stop {
-		k.stop(k.kept[s.Pod], s.Why)
+		k.halt(k.kept[s.Pod], s.Why)
 	}
-	k.dismiss()
-	k.mendJob(step)
+	for _, p := range k.doubts {
+		k.halt(p, unsigned)
+	}
+	k.mendJob()
+	row := fill{rev: wl.Revision.Rev, gen: step.Gen}
 	for _, s := range step.Start {
-		if !k.attempt(s, step.Gen) {
-			break
-		}
+		row.starts = append(row.starts, start{s.Slot, s.Try, s.Why})
 	}
-	k.reportJob(step)
+	k.fills, k.room = []fill{row}, len(row.starts)
 }
 
 func jobReplicas(wl *manifest.Workload) int {
@@ -91,7 +86,7 @@ func (k *work) whyNot() string {
 			return c.why
 		}
 	}
-	_, why := schedule.Fits(k.request(f, 0), k.hosts)
+	_, why := schedule.Fits(k.request(f, 0, 0), k.hosts)
 	return why
 }
 
@@ -128,45 +123,21 @@ func (k *work) attempts() []job.Pod {
 	return pods
 }
 
-// mendJob makes whole what is half made, starts again what exited under OnFailure, and stops sidecars of what has ended.
-func (k *work) mendJob(step job.Step) {
+// mendJob wants whole what is half made, started again what exited under OnFailure, and sidecars of what has ended stopped.
+func (k *work) mendJob() {
 	leaving, stays := map[int]bool{}, map[int]bool{}
-	for _, s := range step.Stop {
+	for _, s := range k.job.Stop {
 		leaving[s.Pod] = true
 	}
-	for _, i := range step.Keep {
+	for _, i := range k.job.Keep {
 		stays[i] = true
 	}
 	for i, p := range k.kept {
 		over := p.verdict.State == health.Done || p.verdict.State == health.Failed
-		if leaving[i] || !over && !stays[i] {
-			continue
-		}
-		k.wake(p.verdict.Wake)
-		if !p.seen() || !p.verdict.Run || p.node.host == nil {
-			continue
-		}
-		if f, ok := k.form(p.App, p.Rev); ok {
-			k.run(p.node, p.Pod, f, p.verdict.Attempt, p.verdict.Why)
+		if !leaving[i] && (over || stays[i]) {
+			k.restart(p)
 		}
 	}
-}
-
-// attempt places the pod of one attempt and runs it. It says why it cannot in the Job's waits.
-func (k *work) attempt(s job.Start, gen int) bool {
-	f := formOf(*k.wl)
-	r := k.request(f, s.Slot)
-	r.Name = fmt.Sprintf("%s-%d", r.Name, s.Try)
-	host, refusal := k.place(f, r)
-	if host == nil {
-		k.app.Waits = append(k.app.Waits, fmt.Sprintf("attempt %d of slot %d: %s", s.Try, s.Slot, refusal))
-		return false
-	}
-	p := k.birth(f, gen, s.Slot, r)
-	p.Try = s.Try
-	p.Birth = live.BirthOf(jobForm(f.Revision, p, k.wl.Job.Indexed()))
-	k.run(k.node(host.Name), p, f, nil, s.Why)
-	return true
 }
 
 // The names by which a Job's pod knows which it is. The first is ours.
@@ -175,12 +146,12 @@ const (
 	envIndex   = "JOB_COMPLETION_INDEX"
 )
 
-// podOf is the pod that the driver is told to run. A Job's pods know which attempt they are and of which index.
-func (k *work) podOf(p live.Pod, f form, attempt map[string]int) manifest.Pod {
+// formFor is what one pod of the revision is made of. A Job's pods know which attempt they are and of which index.
+func (k *work) formFor(r manifest.Revision, p live.Pod) manifest.Revision {
 	if k.wl.Job == nil {
-		return f.Pod(p.Name, live.PodLabels(p), attempt)
+		return r
 	}
-	return jobForm(f.Revision, p, k.wl.Job.Indexed()).Pod(p.Name, live.PodLabels(p), attempt)
+	return jobForm(r, p, k.wl.Job.Indexed())
 }
 
 // jobForm is the revision with what Kubernetes adds to each of a Job's pods.
@@ -214,7 +185,9 @@ func jobForm(r manifest.Revision, p live.Pod, indexed bool) manifest.Revision {
 }
 
 // countJob fills in the figures that all workloads have.
-func (k *work) countJob(step job.Step) {
+func (k *work) countJob() {
+	step := k.job
+	k.app.Job = &step.Status
 	k.app.Total, k.app.Ready = len(k.kept)+len(k.doubts), step.Status.Ready
 	k.app.Available = step.Status.Succeeded
 	for _, p := range k.kept {
@@ -224,14 +197,19 @@ func (k *work) countJob(step job.Step) {
 	}
 }
 
-// reportJob says what the plan thinks of the Job, and what it waits for.
-func (k *work) reportJob(step job.Step) {
-	k.countJob(step)
+// tellJob says what the plan thinks of the Job, and what it waits for.
+func (k *work) tellJob() {
+	k.countJob()
+	if k.frozen != "" {
+		k.app.State, k.app.Why = Held, k.frozen
+		return
+	}
+	step := k.job
 	k.app.Why = step.Why
 	k.app.State = jobState(step)
 	k.app.Waits = append(step.Waits, k.app.Waits...)
 	if k.app.State != Converged && k.app.State != Failed {
-		k.jobWaits(step)
+		k.jobWaits()
 	}
 	if step.Phase == job.Waiting && step.Why == k.barrier.why {
 		k.waiting()
@@ -243,10 +221,9 @@ func (k *work) reportJob(step job.Step) {
 	if k.wl.Held != "" {
 		k.app.Why = k.wl.Held + "; " + k.app.Why
 	}
-	k.plan.Apps = append(k.plan.Apps, k.app)
 }
 
-func jobState(step job.Step) State {
+func jobState(step *job.Step) State {
 	switch step.Phase {
 	case job.Complete:
 		return Converged
@@ -259,15 +236,15 @@ func jobState(step job.Step) State {
 }
 
 // jobWaits has a line for every active pod that is not well, and for those on silent nodes.
-func (k *work) jobWaits(step job.Step) {
-	for _, i := range step.Keep {
+func (k *work) jobWaits() {
+	for _, i := range k.job.Keep {
 		if p := k.kept[i]; !p.verdict.Ready() {
-			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s: %s%s", p.Name, p.node.Name, p.verdict.Why, p.trouble()))
+			k.waits("%s on %s: %s%s", p.Name, p.node.Name, p.verdict.Why, p.trouble())
 		}
 	}
 	for _, p := range k.kept {
 		if !p.seen() {
-			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s: the node is silent for %s", p.Name, p.node.Name, round(p.node.Silent)))
+			k.waits("%s on %s: the node is silent for %s", p.Name, p.node.Name, round(p.node.Silent))
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -11,15 +12,15 @@ import (
 )
 
 // ledger is what is written down about the workload, and what holds it up.
-func (k *work) ledger() rollout.Ledger {
+func (k *work) ledger(refused string) rollout.Ledger {
 	l := rollout.Ledger{
 		Receipts: k.receipts[k.wl.ID], Retries: k.retriesOf(k.wl), Suspended: k.wl.Suspended, Moved: k.moved(k.wl), Imposed: k.imposed(),
 		Trouble: k.trouble(), Watched: k.watched, Pending: k.pending[k.wl.ID],
+		StopOld: k.first, StopWhy: k.whyFirst,
 	}
-	if l.Guard = k.guard(l.Receipts); l.Guard == "" && l.Receipts.Stable() != nil && k.begins() {
+	if l.Guard = cmp.Or(k.guard(l.Receipts), refused); l.Guard == "" && l.Receipts.Stable() != nil && k.begins() {
 		l.Guard = k.crowded()
 	}
-	l.StopOld, l.StopWhy = k.stopsFirst()
 	return l
 }
 
@@ -44,23 +45,7 @@ func (k *work) guard(l ledger.Ledger) string {
 		return k.unheard() + " has not been heard yet, and may know what was written down of it"
 	}
 	k.barrier = k.gate()
-	if !k.barrier.stands() && l.Stable() != nil && k.rolling >= maxRolling && l.Over() {
-		return fmt.Sprintf("%d workloads are rolling already", k.rolling)
-	}
 	return k.barrier.why
-}
-
-// rolls says whether a rollout moves, or is about to: not one that a person stopped, that a claim or another key holds up, or that HEAD has
-// overtaken and that waits for others before it begins anew. Else those would keep all places, and those that they wait for would get none.
-func (w *world) rolls(wl *manifest.Workload) bool {
-	l := w.receipts[wl.ID]
-	switch {
-	case wl.Job != nil || l.Over() || wl.Suspended || wl.Strategy.Paused || w.frozen(wl.ID) != "":
-		return false
-	case l.Top() != nil && l.Top().Rev != wl.Revision.Rev:
-		return !w.gateOf(wl).stands()
-	}
-	return (&work{world: w, wl: wl}).claimed() == ""
 }
 
 // unheard is a node that this controller has not heard yet and whose grace lasts, or "".
@@ -152,7 +137,7 @@ func (k *work) crowded() string {
 
 // portsFor says whether the host ports of HEAD's revision leave room for so many pods in all, and why not.
 func (k *work) portsFor(pods int) (bool, string) {
-	r := k.request(formOf(*k.wl), 0)
+	r := k.request(formOf(*k.wl), 0, 0)
 	if len(r.Ports) == 0 || k.wl.Strategy.Type == manifest.Recreate {
 		return true, ""
 	}

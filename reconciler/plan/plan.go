@@ -100,17 +100,10 @@ func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
 		return w.plan
 	}
 	w.tellGone()
-	for i := range w.want.Workloads {
-		if w.rolls(&w.want.Workloads[i]) {
-			w.rolling++
-		}
-	}
-	for i := range w.want.Workloads {
-		if wl := &w.want.Workloads[i]; wl.Job != nil {
-			w.job(wl)
-		} else {
-			w.workload(wl)
-		}
+	works := w.intend()
+	w.admit(works)
+	for _, k := range works {
+		k.tell()
 	}
 	w.prune()
 	w.tellClaims()

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -53,39 +52,32 @@ func succeed(pods []*pod, replicas int) {
 	}
 }
 
-// renew replaces unfit pods as if their node were drained, once the workload is at rest: a successor comes first, unless there is no place
-// for one beside them.
-func (k *work) renew(moving int) {
-	if !slices.ContainsFunc(k.kept, func(p *pod) bool { return p.unfit != "" }) {
-		return
+// renew wants unfit pods replaced as if their node were drained, once the workload is at rest: a successor comes first, unless there is no place
+// for one beside them. One may always be away then, as in a rollout that stops first; with Recreate no more than one, for nobody asked for
+// another revision.
+func (k *work) renew() {
+	away := max(1, k.wl.Strategy.MaxUnavailable)
+	if k.wl.Strategy.Type == manifest.Recreate {
+		away = 1
 	}
-	first, _ := k.stopsFirst()
-	first = first || k.stopsBeforeMove()
 	used := k.slots()
-	begun := moving > 0 || slices.ContainsFunc(k.kept, func(p *pod) bool { return p.unfit != "" && p.Stopping })
 	for _, p := range k.kept {
-		if p.unfit == "" || p.Stopping || !p.seen() || !k.rests(p.Rev) {
+		if p.unfit == "" || !k.rests(p.Rev) {
 			continue
 		}
+		k.calm = k.calm || p.Stopping || len(k.extra) > 0
 		why := p.Name + " " + p.unfit
-		if k.twinned(p) {
-			k.app.Waits = append(k.app.Waits, why+", and goes once its successor is available")
-			continue
+		switch {
+		case p.Stopping || !p.seen():
+		case k.twinned(p):
+			k.waits("%s, and goes once its successor is available", why)
+		default:
+			slot := lowest(used[p.Rev])
+			used[p.Rev][slot] = true
+			k.leaves = append(k.leaves, leave{
+				pod: p, slot: slot, why: why, first: k.first || k.stopsBeforeMove(), either: true, least: k.wl.Replicas - away, calm: true,
+			})
 		}
-		if !begun && k.rolling+k.renewing >= maxRolling {
-			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s, and stays until fewer than %d workloads are changing", why, maxRolling))
-			return
-		}
-		switch slot := lowest(used[p.Rev]); {
-		case first || k.spare() > 0 && !k.fitsBeside(p, slot):
-			begun = k.makeWay(p, why) || begun
-		case moving < max(1, k.wl.Strategy.MaxSurge) && k.room > 0 && k.create(p.Rev, p.Gen, slot, why):
-			used[p.Rev][slot], begun = true, true
-			moving++
-		}
-	}
-	if begun {
-		k.renewing++
 	}
 }
 
@@ -117,66 +109,26 @@ func lowest(used map[int]bool) (slot int) {
 	return slot
 }
 
-// makeWay stops an unfit pod if it can be spared, and its successor will have a place. One may always be away, as in a rollout that stops
-// first; with Recreate no more than one, for nobody asked for another revision.
-func (k *work) makeWay(p *pod, why string) bool {
-	away := max(1, k.wl.Strategy.MaxUnavailable)
-	if k.wl.Strategy.Type == manifest.Recreate {
-		away = 1
-	}
-	spare := k.spare() + k.floor() - (k.wl.Replicas - away)
-	if p.available && spare <= 0 || !k.fitsAfter(p, why) {
-		return false
-	}
-	k.giveUp(p, why)
-	return true
-}
-
 // leavesFirst is the pod of the revision that has to be gone before another may take its place.
 func (k *work) leavesFirst(rev string) *pod {
 	for _, p := range k.kept {
 		if p.unfit == "" || !p.Stopping || p.Rev != rev {
 			continue
 		}
-		if first, _ := k.stopsFirst(); first || k.stopsBeforeMove() {
+		if k.first || k.stopsBeforeMove() {
 			return p
 		}
 	}
 	return nil
 }
 
-// fitsBeside says whether a successor has a place while the pod is still there.
-func (k *work) fitsBeside(p *pod, slot int) bool {
-	f, ok := k.form(p.App, p.Rev)
-	if !ok {
-		return false
+// hostsWithout are hosts as they are once a pod is gone from its own.
+func hostsWithout(hosts []*schedule.Host, p *pod) []*schedule.Host {
+	hosts = slices.Clone(hosts)
+	if i := slices.Index(hosts, p.node.host); i >= 0 {
+		hosts[i] = without(hosts[i], p)
 	}
-	fits, _ := schedule.Fits(k.request(f, slot), k.hosts)
-	return fits
-}
-
-// fitsAfter says whether a successor has a place once the pod is gone, and adds to the waits why not.
-func (k *work) fitsAfter(p *pod, why string) bool {
-	f, ok := k.form(p.App, p.Rev)
-	if !ok {
-		return false
-	}
-	hosts := slices.Clone(k.hosts)
-	for i, h := range hosts {
-		if h == p.node.host {
-			hosts[i] = without(h, p)
-		}
-	}
-	fits, refusal := schedule.Fits(k.request(f, p.Slot), hosts)
-	for _, c := range k.claimsOf(f) {
-		if c.why != "" {
-			fits, refusal = false, c.why
-		}
-	}
-	if !fits {
-		k.app.Waits = append(k.app.Waits, why+", and stays: "+refusal)
-	}
-	return fits
+	return hosts
 }
 
 // without is the host as it is once those pods are gone from it.

@@ -28,7 +28,20 @@ func (k *work) count() {
 	k.app.Total += len(k.doubts)
 }
 
-// report says what the plan thinks of the workload, and what it waits for.
+// tell says what the plan thinks of the workload, and what it waits for.
+func (k *work) tell() {
+	switch {
+	case k.job != nil:
+		k.tellJob()
+	case k.frozen != "":
+		k.count()
+		k.app.State, k.app.Why = Held, k.frozen
+	default:
+		k.report()
+	}
+	k.plan.Apps = append(k.plan.Apps, k.app)
+}
+
 func (k *work) report() {
 	k.count()
 	k.app.Stable, k.app.Why = k.step.Stable, k.step.Why
@@ -42,7 +55,7 @@ func (k *work) report() {
 	if k.turns.stuck != "" && k.step.Phase == rollout.Rolling {
 		k.app.State, k.app.Why = Held, k.turns.stuck
 	}
-	k.waits()
+	k.awaited()
 	k.wake(k.step.Wake)
 	if k.step.Phase == rollout.Waiting && k.barrier.stands() {
 		k.waiting()
@@ -59,7 +72,6 @@ func (k *work) report() {
 	if k.wl.Held != "" {
 		k.app.Why = k.wl.Held + "; " + k.app.Why
 	}
-	k.plan.Apps = append(k.plan.Apps, k.app)
 }
 
 func (k *work) state() State {
@@ -108,16 +120,16 @@ func (k *work) ranOnce() bool {
 	return done != nil && done.Rev == k.wl.Revision.Rev
 }
 
-// waits has a line for every pod that is not available yet.
-func (k *work) waits() {
+// awaited has a line for every pod that is not available yet.
+func (k *work) awaited() {
 	for _, p := range k.kept {
 		switch {
 		case !p.seen():
-			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s: the node is silent for %s", p.Name, p.node.Name, round(p.node.Silent)))
+			k.waits("%s on %s: the node is silent for %s", p.Name, p.node.Name, round(p.node.Silent))
 		case p.verdict.Ready() && !p.available:
-			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s: is ready, counts as available %s after", p.Name, p.node.Name, k.wl.Strategy.MinReady))
+			k.waits("%s on %s: is ready, counts as available %s after", p.Name, p.node.Name, k.wl.Strategy.MinReady)
 		case !p.verdict.Ready() && p.verdict.State != "Done":
-			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s: %s%s", p.Name, p.node.Name, p.verdict.Why, p.trouble()))
+			k.waits("%s on %s: %s%s", p.Name, p.node.Name, p.verdict.Why, p.trouble())
 		}
 	}
 	if k.app.State == Converged {

@@ -8,7 +8,7 @@ import (
 	"github.com/podkeep/podkeep/live"
 )
 
-// shrink stops what each revision has too much.
+// shrink wants stopped what each revision has too much. Where another is to have a place then, that is said with it.
 func (k *work) shrink() {
 	byRev := map[string][]*pod{}
 	for _, p := range k.kept {
@@ -21,13 +21,13 @@ func (k *work) shrink() {
 		surplus := len(byRev[rev]) - k.step.Want[rev]
 		for _, p := range victims(byRev[rev], surplus) {
 			gone[p] = true
-			k.stop(p, k.whyStop(p))
+			k.stops = append(k.stops, stop{p, k.whyStop(p), k.after(p)})
 		}
 	}
 	for _, p := range k.extra { // a twin goes with the pod it was to replace
 		for _, q := range k.kept {
 			if gone[q] && q.Rev == p.Rev && q.stands == p.stands {
-				k.stop(p, k.whyStop(p))
+				k.halt(p, k.whyStop(p))
 			}
 		}
 	}
@@ -121,8 +121,10 @@ func (k *work) whyStop(p *pod) string {
 	return fmt.Sprintf("%s gives way to %s", live.ShortRev(p.Rev), live.ShortRev(k.step.Target))
 }
 
-func (k *work) stop(p *pod, why string) {
-	if p.seen() && !p.Stopping {
-		k.do(Action{Node: p.node.Name, Verb: Stop, Name: p.Name, App: k.wl.ID, Why: why})
+// after is the form of the pod that is to have a place once p is gone; nil where none has to.
+func (k *work) after(p *pod) *form {
+	if !k.first && !k.stopsBeforeMove() || !p.available || p.Rev == k.step.Target || k.step.Target != k.turns.goal.Rev {
+		return nil
 	}
+	return &k.turns.goal
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/rollout"
 	"github.com/podkeep/podkeep/reconciler/schedule"
@@ -34,7 +35,7 @@ func (k *work) takeTurns() {
 		return
 	}
 	old := k.old()
-	if first, _ := k.stopsFirst(); len(old) == 0 || !first && !k.stopsBeforeMove() {
+	if len(old) == 0 || !k.first && !k.stopsBeforeMove() {
 		return
 	}
 	if k.wl.Strategy.Type == manifest.Recreate {
@@ -128,7 +129,7 @@ func (t *trial) place() (host *schedule.Host, why string) {
 			return nil, c.why
 		}
 	}
-	return schedule.Place(t.k.request(t.k.turns.goal, t.slot), t.hosts)
+	return schedule.Place(t.k.request(t.k.turns.goal, t.slot, 0), t.hosts)
 }
 
 // leave takes a pod from its node.
@@ -192,7 +193,7 @@ func (k *work) stuckOn(old []*pod) string {
 	return fmt.Sprintf("%s would have no successor: %s", old[0].Name, old[0].stays)
 }
 
-// fetch has images pulled that are to be there before old pods go, for as many as may go at once, and says which pods stay.
+// fetch wants images pulled that are to be there before old pods go, for as many as may go at once, and says which pods stay.
 func (k *work) fetch() {
 	switch k.step.Phase {
 	case rollout.Starting, rollout.Paused, rollout.Waiting:
@@ -201,16 +202,20 @@ func (k *work) fetch() {
 	if k.step.Target != k.turns.goal.Rev {
 		return
 	}
-	f, most := k.turns.goal, max(1, k.wl.Strategy.MaxUnavailable)
-	for _, l := range k.turns.lacks[:min(most, len(k.turns.lacks))] {
-		r := k.request(f, l.slot)
-		pod := k.podOf(k.birth(f, k.genOf(f.Rev), l.slot, r), f, nil)
-		pod.Auth = f.auth()
-		k.do(Action{Node: l.on.Name, Verb: Pull, Name: r.Name, App: k.wl.ID, Pod: &pod, Why: l.image + " is to be there before an old pod goes"})
-	}
+	k.pulls = k.turns.lacks[:min(max(1, k.wl.Strategy.MaxUnavailable), len(k.turns.lacks))]
 	for _, p := range k.kept {
 		if p.stays != "" && p.Rev != k.step.Target {
-			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s stays: %s", p.Name, p.node.Name, p.stays))
+			k.waits("%s on %s stays: %s", p.Name, p.node.Name, p.stays)
 		}
+	}
+}
+
+func (k *work) pullAll() {
+	f := k.turns.goal
+	for _, l := range k.pulls {
+		r := k.request(f, l.slot, 0)
+		pod := f.Pod(r.Name, live.PodLabels(k.birth(f, k.genOf(f.Rev), start{slot: l.slot}, r)), nil)
+		pod.Auth = f.auth()
+		k.do(Action{Node: l.on.Name, Verb: Pull, Name: r.Name, App: k.wl.ID, Pod: &pod, Why: l.image + " is to be there before an old pod goes"})
 	}
 }

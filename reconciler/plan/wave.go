@@ -48,7 +48,7 @@ func (k *work) begins() bool {
 	return l.InTop(live.Failed) != nil
 }
 
-// gateOf is what a workload waits for. It is found out once, until another pod is given up: a chain of workloads is walked once.
+// gateOf is what a workload waits for. It is found out once: a chain of workloads is walked once.
 func (w *world) gateOf(wl *manifest.Workload) barrier {
 	gate, ok := w.gates[wl.ID]
 	if !ok {
@@ -217,6 +217,6 @@ func (k *work) waiting() {
 		k.app.State, k.app.Why = Held, why+": "+k.barrier.why
 	default:
 		k.app.State, k.app.Why = Progressing, why
-		k.app.Waits = append(k.app.Waits, k.barrier.why)
+		k.waits("%s", k.barrier.why)
 	}
 }

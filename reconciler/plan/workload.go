@@ -7,73 +7,71 @@ import (
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/health"
+	"github.com/podkeep/podkeep/reconciler/job"
 	"github.com/podkeep/podkeep/reconciler/rollout"
 )
 
-// work is one workload being thought about.
+// work is one workload being thought about: what there is of it, and what it wants.
 type work struct {
 	*world
-	wl      *manifest.Workload
-	kept    []*pod // one for each slot of each revision
-	extra   []*pod // twins that may go, and twins that are on their way in
-	doubts  []*pod // doubtful ones, which are neither
-	room    int    // how many pods may be started now: what is told to stop takes room until it is seen gone
-	step    rollout.Step
-	hidden  string // why pods may be where nobody can look
-	barrier        // what is waited for before HEAD's revision is begun
+	wl       *manifest.Workload
+	kept     []*pod // one for each cell
+	extra    []*pod // twins that may go, and twins that are on their way in
+	doubts   []*pod // doubtful ones, which are neither
+	step     rollout.Step
+	job      *job.Step // of a Job
+	frozen   string    // why nothing may be done with it
+	hidden   string    // why pods may be where nobody can look
+	barrier            // what is waited for before HEAD's revision is begun
+	first    bool      // old pods go before new ones come, and whyFirst says why
+	whyFirst string
+	turns    turns // who goes first, where old pods go before new ones come
+	intent
+	limits
 	blocked *claim // whose data cannot be had, so that a pod does not start
 	peril   peril  // why a pod does not start
-	turns   turns  // who goes first, where old pods go before new ones come
 	app     App
 }
 
-// workload plans one workload that HEAD asks for.
-func (w *world) workload(wl *manifest.Workload) {
-	k := &work{world: w, wl: wl, app: App{
-		ID: wl.ID, Rev: wl.Revision.Rev, Commit: wl.Commit, Replicas: wl.Replicas,
-	}}
-	if why := w.frozen(wl.ID); why != "" {
+// think finds out what a workload wants. It is told why it may not begin HEAD's revision, if that was refused.
+func (w *world) think(wl *manifest.Workload, refused string) *work {
+	k := &work{world: w, wl: wl, app: App{ID: wl.ID, Rev: wl.Revision.Rev, Commit: wl.Commit, Replicas: wl.Replicas}}
+	k.frozen = w.frozen(wl.ID)
+	switch {
+	case wl.Job != nil:
+		k.thinkJob()
+	case k.frozen != "":
 		k.kept = w.pods[wl.ID]
-		k.count()
-		k.app.State, k.app.Why = Held, why
-		if why == w.hold {
+		if k.frozen == w.hold {
 			k.keepUp()
 		}
-		w.plan.Apps = append(w.plan.Apps, k.app)
-		return
+	default:
+		k.pair()
+		k.first, k.whyFirst = k.stopsFirst()
+		k.doubt()
+		k.hidden = k.hiding()
+		k.takeTurns()
+		k.step = rollout.Next(*wl, k.view(), k.ledger(refused), w.now)
+		k.fetch()
+		k.shrink()
+		k.leave()
+		k.mend()
+		k.grow()
 	}
-	k.pair()
-	k.doubt()
-	k.hidden = k.hiding()
-	k.takeTurns()
-	k.step = rollout.Next(*wl, k.view(), k.ledger(), w.now)
-	if k.step.Phase == rollout.Starting && k.step.Stable != "" && !wl.Suspended && w.receipts[wl.ID].Over() {
-		w.rolling++
-	}
-	k.record()
-	k.fetch()
-	k.shrink()
-	k.move()
-	k.mend()
-	k.grow()
-	k.report()
+	return k
 }
 
-// pair sorts the pods into one for each slot, and twins: what a moved or a returned pod leaves twice in the fleet. The available one
+// pair sorts the pods into one for each cell, and twins: what a moved or a returned pod leaves twice in the fleet. The available one
 // counts, then the one that need not move, then the older, then the lower node name. A pod that succeeds an unfit one is its twin. What was
 // begun in a pod's place while its node was silent goes on until the node has been heard for a while.
 func (k *work) pair() {
-	type slot struct {
-		rev string
-		n   int
-	}
-	seen := map[slot]*pod{}
+	seen := map[cell]*pod{}
 	pods := append([]*pod(nil), k.pods[k.wl.ID]...)
 	sort.SliceStable(pods, func(i, j int) bool { return before(pods[i], pods[j]) })
 	spare := k.tally(pods)
 	succeed(pods, k.wl.Replicas)
 	for _, p := range pods {
-		key := slot{p.Rev, p.stands}
+		key := cell{rev: p.Rev, slot: p.stands}
 		switch twin := seen[key]; {
 		case p.Stopping:
 			k.kept = append(k.kept, p)
@@ -87,12 +85,12 @@ func (k *work) pair() {
 			k.tellReturning(p, twin.node)
 		case p.available && spare <= 0:
 			k.extra = append(k.extra, p)
-			k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s is one too many for its slot, and stays until others are available", p.Name, p.node.Name))
+			k.waits("%s on %s is one too many for its slot, and stays until others are available", p.Name, p.node.Name)
 		default:
 			if p.available {
 				spare--
 			}
-			k.stop(p, whyTwin(p, twin))
+			k.halt(p, whyTwin(p, twin))
 		}
 	}
 }
@@ -100,10 +98,10 @@ func (k *work) pair() {
 // tellReturning says that a pod stays though its twin counts, and for how long.
 func (k *work) tellReturning(p *pod, n *node) {
 	if n.reach != answers {
-		k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s stays, because %s is silent", p.Name, p.node.Name, n.Name))
+		k.waits("%s on %s stays, because %s is silent", p.Name, p.node.Name, n.Name)
 		return
 	}
-	k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s stays until %s has answered for %s again", p.Name, p.node.Name, n.Name, returning))
+	k.waits("%s on %s stays until %s has answered for %s again", p.Name, p.node.Name, n.Name, returning)
 	k.wake(k.now.Add(returning - n.Back))
 }
 
@@ -161,17 +159,6 @@ func (k *work) view() []rollout.Pod {
 		})
 	}
 	return pods
-}
-
-// record writes the step's receipts down on every node that answers.
-func (k *work) record() {
-	for _, r := range k.step.Receipts {
-		if k.wl.Suspended && r.Verb != live.Halted {
-			k.app.Suspended = append(k.app.Suspended, Action{Verb: Put, Name: k.receiptFile(r).Name, App: r.App, Why: r.Why})
-			continue
-		}
-		k.putReceipt(r)
-	}
 }
 
 func (w *world) transition(r live.Receipt) live.Transition {

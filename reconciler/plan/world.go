@@ -97,7 +97,7 @@ type world struct {
 	rolling  int // workloads between two revisions
 	renewing int // workloads of which an unfit pod is being replaced
 	lowest   *lateWave
-	gates    map[manifest.ID]barrier // as far as they were asked for since a pod was given up
+	gates    map[manifest.ID]barrier // as far as they were asked for
 	pre      *barrier                // the PreSync hooks that are not done
 }
 

@@ -40,6 +40,28 @@ func (q *Queue) Place(r Request) (*Host, string) {
 	return host, why
 }
 
+// Reserve keeps a place for a pod that comes once others have left: later are the queue's hosts as they are then, the same ones where nothing
+// changes. Until then what is there now and what comes both take room. It says why there is no place.
+func (q *Queue) Reserve(r Request, later []*Host) (why string) {
+	q.like = nil
+	host, why := Place(r, later)
+	for i, now := range q.hosts {
+		if later[i] == host && host != now {
+			now.cover(host)
+		}
+	}
+	return why
+}
+
+// cover makes a host take as much as another state of it, where that takes more.
+func (h *Host) cover(other *Host) {
+	h.Used.MilliCPU, h.Used.Memory = max(h.Used.MilliCPU, other.Used.MilliCPU), max(h.Used.Memory, other.Used.Memory)
+	h.Pods = max(h.Pods, other.Pods)
+	for port, n := range other.Ports {
+		h.Ports[port] = max(h.Ports[port], n)
+	}
+}
+
 // take books the pod on the first host, and puts that one where it belongs then.
 func (q *Queue) take(r Request) (*Host, string) {
 	if len(q.order) == 0 || q.order[0].Awaited && r.asks() {

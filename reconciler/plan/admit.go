@@ -1,0 +1,217 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/schedule"
+)
+
+// admit turns intents into actions, step by step for all workloads, those of one step by precedence: what is written down; what goes with
+// nothing to follow it; what is missed; what goes so that another may follow, whose place is kept; what has to leave its node; what comes back
+// where it is; and at last what changes. So nothing that changes takes the room of what heals. What is not admitted has its reason among
+// the workload's waits.
+func (w *world) admit(works []*work) {
+	order := inOrder(works)
+	asleep := slices.IndexFunc(order, func(k *work) bool { return k.wl.Suspended })
+	if asleep < 0 {
+		asleep = len(order)
+	}
+	for _, works := range [][]*work{order[:asleep], order[asleep:]} {
+		for _, step := range []func(*work){
+			(*work).record, (*work).stopAll, (*work).fillUrgent, (*work).followAll, (*work).pullAll, (*work).leaveAll, (*work).restartAll, (*work).fillRest,
+		} {
+			for _, k := range works {
+				step(k)
+			}
+		}
+	}
+}
+
+// do is the one place where an action of a workload is added, or listed where the workload is suspended.
+func (k *work) do(a Action) {
+	if k.wl.Suspended {
+		k.app.Suspended = append(k.app.Suspended, a)
+		return
+	}
+	k.plan.Actions = append(k.plan.Actions, a)
+}
+
+func (k *work) waits(format string, args ...any) {
+	k.app.Waits = append(k.app.Waits, fmt.Sprintf(format, args...))
+}
+
+// record writes the step's receipts down on every node that answers.
+func (k *work) record() {
+	for _, r := range k.step.Receipts {
+		if k.wl.Suspended && r.Verb != live.Halted {
+			k.app.Suspended = append(k.app.Suspended, Action{Verb: Put, Name: k.receiptFile(r).Name, App: r.App, Why: r.Why})
+			continue
+		}
+		k.putReceipt(r)
+	}
+}
+
+func (k *work) stopAll() {
+	for _, s := range k.stops {
+		if s.after == nil {
+			k.stop(s.pod, s.why)
+		}
+	}
+}
+
+// stop is the one place where a pod that HEAD asks for, or asked for, is told to stop.
+func (k *work) stop(p *pod, why string) {
+	if p.seen() && !p.Stopping {
+		k.do(Action{Node: p.node.Name, Verb: Stop, Name: p.Name, App: k.wl.ID, Why: why})
+	}
+}
+
+// restartAll starts again what was not given up.
+func (k *work) restartAll() {
+	for _, p := range k.again {
+		if slices.Contains(k.given, p) {
+			continue
+		}
+		if f, ok := k.form(p.App, p.Rev); ok {
+			k.run(p.node, p.Pod, f, p.verdict.Attempt, p.verdict.Why)
+		} else {
+			k.waits("%s on %s %s; its form is neither in Git nor on a node", p.Name, p.node.Name, p.verdict.Why)
+		}
+	}
+}
+
+func (k *work) fillUrgent() { k.fillAll(true) }
+func (k *work) fillRest()   { k.fillAll(false) }
+
+func (k *work) fillAll(urgent bool) {
+	for _, row := range k.fills {
+		if row.urgent == urgent {
+			k.fill(row)
+		}
+	}
+}
+
+// fill starts the pods of a row, as far as there are places and room.
+func (k *work) fill(row fill) {
+	for i, s := range row.starts {
+		if k.room <= 0 {
+			k.waits("%d of %s wait until others are gone", len(row.starts)-i, live.ShortRev(row.rev))
+			k.keepPlaces(row, len(row.starts)-i)
+			return
+		}
+		if !k.create(row.rev, row.gen, s) {
+			return
+		}
+	}
+}
+
+// keepPlaces keeps those of pods that come once others are gone: no other workload is to take them meanwhile.
+func (k *work) keepPlaces(row fill, lack int) {
+	f, ok := k.form(k.wl.ID, row.rev)
+	if !ok || !row.urgent {
+		return
+	}
+	var going []*pod
+	for _, p := range k.kept {
+		if p.Stopping && p.seen() {
+			going = append(going, p)
+		}
+	}
+	for _, p := range going[:min(lack, len(going))] {
+		k.follows(f, p)
+	}
+}
+
+// followAll stops what goes so that another may follow, if that one has a place then. With Recreate all go, whatever follows.
+func (k *work) followAll() {
+	for _, s := range k.stops {
+		if s.after == nil {
+			continue
+		}
+		if why := k.follows(*s.after, s.pod); why != "" && k.wl.Strategy.Type != manifest.Recreate {
+			k.waits("%s on %s stays: %s", s.Name, s.node.Name, why)
+		} else {
+			k.stop(s.pod, s.why)
+		}
+	}
+}
+
+// follows keeps a place for the pod that comes once p is gone from its node, or says why there is none.
+func (k *work) follows(f form, p *pod) string {
+	for _, c := range k.claimsOf(f) {
+		if c.why != "" {
+			return c.why
+		}
+	}
+	r := k.request(f, 0, 0)
+	r.Name = "" // its slot is not known yet
+	return k.queue.Reserve(r, hostsWithout(k.hosts, p))
+}
+
+// leaveAll replaces pods that have to leave their nodes, as many as may be on their way at once.
+func (k *work) leaveAll() {
+	for _, l := range k.leaves {
+		switch {
+		case l.calm && !k.calm && k.rolling+k.renewing >= maxRolling:
+			k.waits("%s, and stays until fewer than %d workloads are changing", l.why, maxRolling)
+			return
+		case l.first, l.either && k.spare(l.least) > 0 && !k.fitsBeside(l):
+			if k.giveUp(l) {
+				k.changes(l)
+			}
+		case k.twins > 0 && k.room > 0 && k.create(l.Rev, l.Gen, start{slot: l.slot, why: l.why}):
+			k.twins--
+			k.changes(l)
+		}
+	}
+}
+
+// changes counts the workload among those that change though nothing presses, once.
+func (k *work) changes(l leave) {
+	if l.calm && !k.calm {
+		k.calm = true
+		k.renewing++
+	}
+}
+
+// giveUp stops a pod before there is another for its slot, if it can be spared or is down, and that one will have a place.
+func (k *work) giveUp(l leave) bool {
+	if l.available && k.spare(l.least) <= 0 {
+		return false
+	}
+	f, ok := k.form(l.App, l.Rev)
+	if !ok {
+		return false
+	}
+	if why := k.follows(f, l.pod); why != "" {
+		k.waits("%s has to leave %s: %s", l.Name, l.node.Name, why)
+		return false
+	}
+	k.given = append(k.given, l.pod)
+	k.stop(l.pod, l.why)
+	return true
+}
+
+// spare is how many available pods may be given up now if so many are to be left.
+func (k *work) spare(least int) int {
+	n := -least
+	for _, p := range k.kept {
+		if p.available && !p.Stopping && !slices.Contains(k.given, p) {
+			n++
+		}
+	}
+	return n
+}
+
+// fitsBeside says whether the one that follows has a place while the pod is still there.
+func (k *work) fitsBeside(l leave) bool {
+	f, ok := k.form(l.App, l.Rev)
+	if !ok {
+		return false
+	}
+	fits, _ := schedule.Fits(k.request(f, l.slot, 0), k.hosts)
+	return fits
+}
