@@ -97,31 +97,27 @@ func (k *work) fillAll(urgent bool) {
 // fill starts the pods of a row, as far as there are places and room.
 func (k *work) fill(row fill) {
 	for i, s := range row.starts {
+		if k.room > 0 && k.create(row.rev, row.gen, s) {
+			continue
+		}
 		if k.room <= 0 {
 			k.waits("%d of %s wait until others are gone", len(row.starts)-i, live.ShortRev(row.rev))
-			k.keepPlaces(row, len(row.starts)-i)
-			return
 		}
-		if !k.create(row.rev, row.gen, s) {
-			return
+		if row.urgent {
+			k.keepPlaces(row.rev, len(row.starts)-i)
 		}
+		return
 	}
 }
 
 // keepPlaces keeps those of pods that come once others are gone: no other workload is to take them meanwhile.
-func (k *work) keepPlaces(row fill, lack int) {
-	f, ok := k.form(k.wl.ID, row.rev)
-	if !ok || !row.urgent {
-		return
-	}
-	var going []*pod
+func (k *work) keepPlaces(rev string, lack int) {
+	f, ok := k.form(k.wl.ID, rev)
 	for _, p := range k.kept {
-		if p.Stopping && p.seen() {
-			going = append(going, p)
+		if ok && lack > 0 && p.Stopping && p.seen() {
+			k.follows(f, p)
+			lack--
 		}
-	}
-	for _, p := range going[:min(lack, len(going))] {
-		k.follows(f, p)
 	}
 }
 

@@ -27,6 +27,7 @@ func (w *world) judgeSilence() {
 		since, grace := n.silentSince(w.now), w.patience(n, quiet)
 		switch {
 		case w.inMass(n, quiet):
+			n.massed = true
 			held = append(held, n.Name)
 			w.note(fmt.Sprintf("%s silent for %s: %s", n.Name, round(n.Silent), n.why()))
 		case n.Silent >= grace:

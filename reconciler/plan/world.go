@@ -38,6 +38,7 @@ type node struct {
 	// records are what says so, the newest first.
 	records []live.Host
 	reach   reach
+	massed  bool           // it fell silent together with others, so that only its return or a person ends that
 	host    *schedule.Host // nil unless it answers and is in HEAD
 	begun   []begun
 	seed    uint64 // by which it is chosen to keep receipts

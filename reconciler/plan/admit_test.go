@@ -1,0 +1,81 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// sized is a Deployment that asks for so many cores, of an image with that tag.
+func sized(name, tag string, cores int, strategy string) string {
+	text := strings.Replace(deployment(name, 1, ""), ":1\"", fmt.Sprintf(":%s\", resources: {requests: {cpu: %d}}", tag, cores), 1)
+	return strings.Replace(text, "spec:\n  replicas", "spec:\n  strategy: "+strategy+"\n  replicas", 1)
+}
+
+// begunAt is the beginning of a generation of HEAD's revision.
+func begunAt(set manifest.Set, name string, gen int) live.Receipt {
+	r := promoted(set, name)[0]
+	r.Gen = gen
+	return r
+}
+
+const (
+	beside  = "{rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}"
+	stopOld = "{rollingUpdate: {maxSurge: 0, maxUnavailable: 1}}"
+)
+
+// A node of four cores, a workload web of which one pod of two cores runs there, and a new workload whose name comes first and that
+// has begun: it asks for two cores as well.
+func TestWhatIsNewTakesNoRoomThatAnotherWorkloadNeedsToServeOn(t *testing.T) {
+	for _, c := range []struct {
+		claim    string
+		strategy string
+		cores    int  // that HEAD's web asks for
+		there    bool // the pod of web
+		ends     bool // it was told to stop
+		want     []string
+	}{
+		{"a pod that is missed comes first", beside, 3, false, false, []string{"run web-0"}},
+		{"one that has to go first has the place of its successor kept", stopOld, 3, true, false, []string{"stop web-0"}},
+		{"and so while it takes its time to end", stopOld, 3, true, true, nil},
+		{"a place that is not needed is given away", stopOld, 2, true, false, []string{"run aaa-0", "stop web-0"}},
+		{"what only changes waits for its turn", beside, 2, true, false, []string{"run aaa-0"}},
+	} {
+		t.Run(c.claim, func(t *testing.T) {
+			before := commit(t, "a1", nodes("n1"), sized("web", "1", 2, c.strategy))
+			head := commit(t, "b2", nodes("n1"), sized("aaa", "1", 2, beside), sized("web", "2", c.cores, c.strategy))
+			if !c.there {
+				head = commit(t, "b2", nodes("n1"), sized("aaa", "1", 2, beside), sized("web", "1", c.cores, c.strategy))
+			}
+			if !c.there {
+				before = head
+			}
+			receipts := append(promoted(before, "web"), begunAt(head, "aaa", 1))
+			pods := map[string][]live.Pod{}
+			if c.there {
+				receipts = append(receipts, begunAt(head, "web", 2))
+				p := running(before, "web", 0)
+				p.Stopping, p.Room.MilliCPU = c.ends, 2000
+				pods["n1"] = []live.Pod{p}
+			}
+			h := history(head)
+			h.Ancestor["a1"], h.At = true, map[string]manifest.Set{"a1": before}
+			have := fleet(pods, receipts, "n1")
+			have.Watched = time.Hour
+			p := Make(h, have, noon)
+			var got []string
+			for _, a := range p.Actions {
+				if a.Verb == Run || a.Verb == Stop {
+					got = append(got, fmt.Sprintf("%s %s-%s", a.Verb, a.App.Name, a.Name[strings.LastIndex(a.Name, "-")+1:]))
+				}
+			}
+			if fmt.Sprint(got) != fmt.Sprint(c.want) {
+				t.Errorf("did %v, want %v:\n%s", got, c.want, p)
+			}
+		})
+	}
+}
