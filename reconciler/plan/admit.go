@@ -36,6 +36,9 @@ func (k *work) do(a Action) {
 		k.app.Suspended = append(k.app.Suspended, a)
 		return
 	}
+	if a.Verb != Put {
+		k.app.Admitted++
+	}
 	k.plan.Actions = append(k.plan.Actions, a)
 }
 
@@ -64,9 +67,7 @@ func (k *work) stopAll() {
 
 // stop is the one place where a pod that HEAD asks for, or asked for, is told to stop.
 func (k *work) stop(p *pod, why string) {
-	if p.seen() && !p.Stopping {
-		k.do(Action{Node: p.node.Name, Verb: Stop, Name: p.Name, App: k.wl.ID, Why: why})
-	}
+	k.do(Action{Node: p.node.Name, Verb: Stop, Name: p.Name, App: k.wl.ID, Why: why})
 }
 
 // restartAll starts again what was not given up.
@@ -151,14 +152,13 @@ func (k *work) follows(f form, p *pod) string {
 func (k *work) leaveAll() {
 	for _, l := range k.leaves {
 		switch {
-		case l.calm && !k.calm && k.rolling+k.renewing >= maxRolling:
-			k.waits("%s, and stays until fewer than %d workloads are changing", l.why, maxRolling)
-			return
+		case l.calm && !k.changing && k.rolling+k.renewing >= maxRolling:
+			k.waits("%s on %s stays until fewer than %d workloads are changing: %s", l.Name, l.node.Name, maxRolling, l.why)
 		case l.first, l.either && k.spare(l.least) > 0 && !k.fitsBeside(l):
-			if k.giveUp(l) {
-				k.changes(l)
-			}
-		case k.twins > 0 && k.room > 0 && k.create(l.Rev, l.Gen, start{slot: l.slot, why: l.why}):
+			k.giveUp(l)
+		case k.twins <= 0 || k.room <= 0:
+			k.waits("%s on %s goes after others: %s", l.Name, l.node.Name, l.why)
+		case k.create(l.Rev, l.Gen, start{slot: l.slot, why: l.why}):
 			k.twins--
 			k.changes(l)
 		}
@@ -167,28 +167,30 @@ func (k *work) leaveAll() {
 
 // changes counts the workload among those that change though nothing presses, once.
 func (k *work) changes(l leave) {
-	if l.calm && !k.calm {
-		k.calm = true
+	if l.calm && !k.changing {
+		k.changing = true
 		k.renewing++
 	}
 }
 
 // giveUp stops a pod before there is another for its slot, if it can be spared or is down, and that one will have a place.
-func (k *work) giveUp(l leave) bool {
+func (k *work) giveUp(l leave) {
 	if l.available && k.spare(l.least) <= 0 {
-		return false
+		k.waits("%s on %s stays until others are available: %s", l.Name, l.node.Name, l.why)
+		return
 	}
+	why := "its form is neither in Git nor on a node"
 	f, ok := k.form(l.App, l.Rev)
-	if !ok {
-		return false
+	if ok {
+		why = k.follows(f, l.pod)
 	}
-	if why := k.follows(f, l.pod); why != "" {
+	if why != "" {
 		k.waits("%s has to leave %s: %s", l.Name, l.node.Name, why)
-		return false
+		return
 	}
 	k.given = append(k.given, l.pod)
 	k.stop(l.pod, l.why)
-	return true
+	k.changes(l)
 }
 
 // spare is how many available pods may be given up now if so many are to be left.

@@ -19,6 +19,15 @@ type intent struct {
 	pulls  []lack
 }
 
+// size is how many starts, stops and pulls are wanted.
+func (i *intent) size() int {
+	n := len(i.stops) + len(i.again) + len(i.leaves) + len(i.pulls)
+	for _, row := range i.fills {
+		n += len(row.starts)
+	}
+	return n
+}
+
 // stop is a pod that is to go.
 type stop struct {
 	*pod
@@ -59,10 +68,10 @@ type leave struct {
 
 // limits are how many pods a workload may still start and give up in this plan.
 type limits struct {
-	room  int    // to start: what is told to stop takes room until it is seen gone
-	twins int    // of them, beside pods that have to leave
-	given []*pod // that were given up before others came
-	calm  bool   // one of its pods is being replaced though nothing presses
+	room     int    // to start: what is told to stop takes room until it is seen gone
+	twins    int    // of them, beside pods that have to leave
+	given    []*pod // that were given up before others came
+	changing bool   // one of its pods is being replaced though nothing presses
 }
 
 // intend has every workload say what it wants. Those that begin another revision do so as far as the cap lets them, in the order of
@@ -75,7 +84,7 @@ func (w *world) intend() []*work {
 		if k.rolls() {
 			w.rolling++
 		}
-		if k.calm {
+		if k.changing {
 			w.renewing++
 		}
 	}
@@ -130,7 +139,11 @@ func (k *work) rolls() bool {
 }
 
 // halt wants a pod stopped.
-func (k *work) halt(p *pod, why string) { k.stops = append(k.stops, stop{pod: p, why: why}) }
+func (k *work) halt(p *pod, why string) {
+	if p.seen() && !p.Stopping {
+		k.stops = append(k.stops, stop{pod: p, why: why})
+	}
+}
 
 // restart wants a pod started again where it is, if its verdict says so.
 func (k *work) restart(p *pod) {

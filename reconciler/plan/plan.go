@@ -67,6 +67,8 @@ type App struct {
 	Ready     int
 	Available int
 	Total     int
+	Intended  int         // starts, stops and pulls that it wants, as if it were alone
+	Admitted  int         // of them, those that this plan has; Waits say what stands in the way of the others
 	Suspended []Action    // what would be done were it not suspended
 	Job       *job.Status `json:",omitempty"` // of a Job: how far it is. Its Available are the completions that succeeded
 	Waits     []string    // one line for each slot or pod that is waited for

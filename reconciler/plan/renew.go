@@ -65,7 +65,7 @@ func (k *work) renew() {
 		if p.unfit == "" || !k.rests(p.Rev) {
 			continue
 		}
-		k.calm = k.calm || p.Stopping || len(k.extra) > 0
+		k.changing = k.changing || p.Stopping || len(k.extra) > 0
 		why := p.Name + " " + p.unfit
 		switch {
 		case p.Stopping || !p.seen():

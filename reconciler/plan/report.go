@@ -30,6 +30,7 @@ func (k *work) count() {
 
 // tell says what the plan thinks of the workload, and what it waits for.
 func (k *work) tell() {
+	k.app.Intended = k.size()
 	switch {
 	case k.job != nil:
 		k.tellJob()

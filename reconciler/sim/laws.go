@@ -184,6 +184,9 @@ func (j judge) reasoned() error {
 		if a.State != plan.Converged && a.Why == "" {
 			return fmt.Errorf("law 5, reasoned: %s is %s without a reason", a.ID, a.State)
 		}
+		if a.Admitted < a.Intended && len(a.Waits)+len(a.Suspended) == 0 && a.State != plan.Held {
+			return fmt.Errorf("law 5, reasoned: %s wants %d things, gets %d, and nothing says why", a.ID, a.Intended, a.Admitted)
+		}
 		if slices.Contains(a.Waits, "") {
 			return fmt.Errorf("law 5, reasoned: %s waits without a reason", a.ID)
 		}
