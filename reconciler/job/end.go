@@ -32,12 +32,12 @@ func (s *state) end() (verb, reason, why string) {
 	return "", "", ""
 }
 
-// reached says whether all is done. A work queue is done when one of its workers succeeded and the others have ended.
+// reached says whether all is done. A work queue is done when one of its workers succeeded and the others have ended, wherever they may be.
 func (s *state) reached() bool {
 	if !s.isQueue() {
 		return len(s.tally.ended) >= s.slots()
 	}
-	return len(s.tally.ended) > 0 && s.occupied() == 0
+	return len(s.tally.ended) > 0 && s.occupied() == 0 && s.ledger.Hidden == ""
 }
 
 // suffices says which rule of successPolicy is met, or nothing.

@@ -65,9 +65,11 @@ func (k *work) stopAll() {
 	}
 }
 
-// stop is the one place where a pod that HEAD asks for, or asked for, is told to stop.
-func (k *work) stop(p *pod, why string) {
-	k.do(Action{Node: p.node.Name, Verb: Stop, Name: p.Name, App: k.wl.ID, Why: why})
+func (k *work) stop(p *pod, why string) { k.do(p.stop(why)) }
+
+// stop is the one place where a pod is told to stop.
+func (p *pod) stop(why string) Action {
+	return Action{Node: p.node.Name, Verb: Stop, Name: p.Name, App: p.App, Why: why}
 }
 
 // restartAll starts again what was not given up.
@@ -98,7 +100,7 @@ func (k *work) fillAll(urgent bool) {
 // fill starts the pods of a row, as far as there are places and room.
 func (k *work) fill(row fill) {
 	for i, s := range row.starts {
-		if k.room > 0 && k.create(row.rev, row.gen, s) {
+		if k.room > 0 && k.create(row.gen, s) {
 			continue
 		}
 		if k.room <= 0 {
@@ -143,7 +145,7 @@ func (k *work) follows(f form, p *pod) string {
 			return c.why
 		}
 	}
-	r := k.request(f, 0, 0)
+	r := k.request(f, cell{})
 	r.Name = "" // its slot is not known yet
 	return k.queue.Reserve(r, hostsWithout(k.hosts, p))
 }
@@ -158,7 +160,7 @@ func (k *work) leaveAll() {
 			k.giveUp(l)
 		case k.twins <= 0 || k.room <= 0:
 			k.waits("%s on %s goes after others: %s", l.Name, l.node.Name, l.why)
-		case k.create(l.Rev, l.Gen, start{slot: l.slot, why: l.why}):
+		case k.create(l.Gen, start{cell{l.Rev, l.slot, 0}, l.why}):
 			k.twins--
 			k.changes(l)
 		}
@@ -210,6 +212,6 @@ func (k *work) fitsBeside(l leave) bool {
 	if !ok {
 		return false
 	}
-	fits, _ := schedule.Fits(k.request(f, l.slot, 0), k.hosts)
+	fits, _ := schedule.Fits(k.request(f, cell{slot: l.slot}), k.hosts)
 	return fits
 }

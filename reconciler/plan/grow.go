@@ -64,7 +64,7 @@ func (k *work) grow() {
 		row := fill{rev: rev, gen: k.genOf(rev), urgent: rev == k.step.Stable || k.first || k.stopsBeforeMove()}
 		for slot := 0; len(row.starts) < lack; slot++ {
 			if !used[slot] {
-				row.starts = append(row.starts, start{slot: slot, why: k.whyRun(rev)})
+				row.starts = append(row.starts, start{cell{rev, slot, 0}, k.whyRun(rev)})
 			}
 		}
 		k.fills = append(k.fills, row)

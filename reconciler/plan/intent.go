@@ -35,11 +35,15 @@ type stop struct {
 	after *form // what is to have a place once it is gone; nil where nothing has to
 }
 
-// cell is a place that one pod of a workload fills. A Deployment has one for each revision and ordinal, a Job for each index and attempt.
+// cell is a place that one pod of a workload fills. Which cells there are is the kind's: a Deployment has one for each revision and ordinal, a
+// Job one for each index and attempt. One pod an ordinal, whatever the revision, or one a host are others; how cells are filled and emptied
+// is the same for all.
 type cell struct {
 	rev       string
 	slot, try int
 }
+
+func (p *pod) cell() cell { return cell{p.Rev, p.stands, p.Try} }
 
 // fill is a row of new pods that are one like another: the first that finds no place ends it.
 type fill struct {
@@ -49,10 +53,10 @@ type fill struct {
 	urgent bool // it heals: they are missed, or others have gone for them
 }
 
-// start is a new pod of a row.
+// start is a new pod for a cell.
 type start struct {
-	slot, try int
-	why       string
+	cell
+	why string
 }
 
 // leave is a pod that has to go from where it is, and is to be followed by one in slot.

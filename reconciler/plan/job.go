@@ -41,7 +41,7 @@ func (k *work) thinkJob() {
 	k.mendJob()
 	row := fill{rev: wl.Revision.Rev, gen: step.Gen}
 	for _, s := range step.Start {
-		row.starts = append(row.starts, start{s.Slot, s.Try, s.Why})
+		row.starts = append(row.starts, start{cell{row.rev, s.Slot, s.Try}, s.Why})
 	}
 	k.fills, k.room = []fill{row}, len(row.starts)
 }
@@ -86,7 +86,7 @@ func (k *work) whyNot() string {
 			return c.why
 		}
 	}
-	_, why := schedule.Fits(k.request(f, 0, 0), k.hosts)
+	_, why := schedule.Fits(k.request(f, cell{}), k.hosts)
 	return why
 }
 

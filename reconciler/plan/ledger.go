@@ -137,7 +137,7 @@ func (k *work) crowded() string {
 
 // portsFor says whether the host ports of HEAD's revision leave room for so many pods in all, and why not.
 func (k *work) portsFor(pods int) (bool, string) {
-	r := k.request(formOf(*k.wl), 0, 0)
+	r := k.request(formOf(*k.wl), cell{})
 	if len(r.Ports) == 0 || k.wl.Strategy.Type == manifest.Recreate {
 		return true, ""
 	}

@@ -67,6 +67,7 @@ type App struct {
 	Ready     int
 	Available int
 	Total     int
+	Lost      int         // on nodes that were silent for longer than their grace: they count for nothing
 	Intended  int         // starts, stops and pulls that it wants, as if it were alone
 	Admitted  int         // of them, those that this plan has; Waits say what stands in the way of the others
 	Suspended []Action    // what would be done were it not suspended

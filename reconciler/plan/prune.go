@@ -137,9 +137,7 @@ func (w *world) pruneOne(app manifest.ID, held string) {
 			a.Available++
 		}
 		if a.State == Pruning && p.seen() && !p.Stopping {
-			w.plan.Actions = append(w.plan.Actions, Action{
-				Node: p.node.Name, Verb: Stop, Name: p.Name, App: app, Why: "pruned: " + app.Short() + " left Git",
-			})
+			w.plan.Actions = append(w.plan.Actions, p.stop("pruned: "+app.Short()+" left Git"))
 		}
 	}
 	w.plan.Apps = append(w.plan.Apps, a)

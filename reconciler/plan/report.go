@@ -30,7 +30,7 @@ func (k *work) count() {
 
 // tell says what the plan thinks of the workload, and what it waits for.
 func (k *work) tell() {
-	k.app.Intended = k.size()
+	k.app.Intended, k.app.Lost = k.size(), len(k.lost[k.wl.ID])
 	switch {
 	case k.job != nil:
 		k.tellJob()

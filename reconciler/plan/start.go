@@ -15,36 +15,36 @@ import (
 )
 
 // create places a new pod and runs it. It says why it cannot in the workload's waits.
-func (k *work) create(rev string, gen int, s start) bool {
-	cell := fmt.Sprintf("slot %d of %s", s.slot, live.ShortRev(rev))
+func (k *work) create(gen int, s start) bool {
+	where := fmt.Sprintf("slot %d of %s", s.slot, live.ShortRev(s.rev))
 	if k.wl.Job != nil {
-		cell = fmt.Sprintf("attempt %d of slot %d", s.try, s.slot)
+		where = fmt.Sprintf("attempt %d of slot %d", s.try, s.slot)
 	}
-	f, ok := k.form(k.wl.ID, rev)
+	f, ok := k.form(k.wl.ID, s.rev)
 	if !ok {
-		k.waits("%s: its form is neither in Git nor on a node", cell)
+		k.waits("%s: its form is neither in Git nor on a node", where)
 		return false
 	}
-	r := k.request(f, s.slot, s.try)
+	r := k.request(f, s.cell)
 	host, refusal := k.place(f, r)
 	if host == nil {
-		k.waits("%s: %s", cell, refusal)
+		k.waits("%s: %s", where, refusal)
 		return false
 	}
 	k.room--
-	k.run(k.node(host.Name), k.birth(f, gen, s, r), f, nil, s.why)
+	k.run(k.node(host.Name), k.birth(f, gen, s.cell, r), f, nil, s.why)
 	return true
 }
 
 // birth is the pod that is to be born.
-func (k *work) birth(f form, gen int, s start, r schedule.Request) live.Pod {
+func (k *work) birth(f form, gen int, c cell, r schedule.Request) live.Pod {
 	var names []string
 	for _, c := range slices.Concat(f.Spec.InitContainers, f.Spec.Containers) {
 		names = append(names, c.Name)
 	}
 	sort.Strings(names)
 	p := live.Pod{
-		Name: r.Name, Cluster: k.h.Cluster, Source: k.h.Source, App: f.App, Slot: s.slot, Try: s.try, Rev: f.Rev, Gen: gen,
+		Name: r.Name, Cluster: k.h.Cluster, Source: k.h.Source, App: f.App, Slot: c.slot, Try: c.try, Rev: f.Rev, Gen: gen,
 		Commit: f.Commit, Expect: names, Init: live.InitOf(f.Spec), Restart: string(f.Spec.RestartPolicy), Room: r.Room, Ports: r.Ports,
 		Keep: k.wl.PruneDisabled,
 	}
@@ -52,10 +52,10 @@ func (k *work) birth(f form, gen int, s start, r schedule.Request) live.Pod {
 	return p
 }
 
-func (k *work) request(f form, slot, try int) schedule.Request {
-	name := live.PodName(k.h.Cluster, f.App, f.Rev, slot)
+func (k *work) request(f form, c cell) schedule.Request {
+	name := live.PodName(k.h.Cluster, f.App, f.Rev, c.slot)
 	if k.wl.Job != nil {
-		name = fmt.Sprintf("%s-%d", name, try)
+		name = fmt.Sprintf("%s-%d", name, c.try)
 	}
 	return schedule.Request{
 		App: f.App, Name: name, Room: requests(f.Spec),

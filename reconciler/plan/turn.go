@@ -129,7 +129,7 @@ func (t *trial) place() (host *schedule.Host, why string) {
 			return nil, c.why
 		}
 	}
-	return schedule.Place(t.k.request(t.k.turns.goal, t.slot, 0), t.hosts)
+	return schedule.Place(t.k.request(t.k.turns.goal, cell{slot: t.slot}), t.hosts)
 }
 
 // leave takes a pod from its node.
@@ -213,8 +213,9 @@ func (k *work) fetch() {
 func (k *work) pullAll() {
 	f := k.turns.goal
 	for _, l := range k.pulls {
-		r := k.request(f, l.slot, 0)
-		pod := f.Pod(r.Name, live.PodLabels(k.birth(f, k.genOf(f.Rev), start{slot: l.slot}, r)), nil)
+		at := cell{slot: l.slot}
+		r := k.request(f, at)
+		pod := f.Pod(r.Name, live.PodLabels(k.birth(f, k.genOf(f.Rev), at, r)), nil)
 		pod.Auth = f.auth()
 		k.do(Action{Node: l.on.Name, Verb: Pull, Name: r.Name, App: k.wl.ID, Pod: &pod, Why: l.image + " is to be there before an old pod goes"})
 	}

@@ -71,7 +71,7 @@ func (k *work) pair() {
 	spare := k.tally(pods)
 	succeed(pods, k.wl.Replicas)
 	for _, p := range pods {
-		key := cell{rev: p.Rev, slot: p.stands}
+		key := p.cell()
 		switch twin := seen[key]; {
 		case p.Stopping:
 			k.kept = append(k.kept, p)

@@ -79,6 +79,7 @@ type world struct {
 	hosts   []*schedule.Host
 	queue   *schedule.Queue        // of hosts
 	pods    map[manifest.ID][]*pod // of our source, on nodes that are not lost
+	lost    map[manifest.ID][]*pod // of our source, on nodes that are lost: for those who count them
 	doubts  map[manifest.ID][]*pod // doubtful ones of our source, on nodes that are not lost; they are not among pods
 	alien   map[manifest.ID]string // workloads that another source keeps under our cluster's name
 	hearsay map[manifest.ID]string // those of which only keys that are not trusted say so
@@ -108,7 +109,7 @@ func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 		alien: map[manifest.ID]string{}, receipts: map[manifest.ID]ledger.Ledger{}, pending: map[manifest.ID]string{},
 		noted: map[live.Transition]*noted{}, notedOf: map[manifest.ID][]*noted{}, claims: map[manifest.ID]*claim{},
 		retries: map[manifest.ID][]manifest.Decision{},
-		called:  map[string]string{}, doubts: map[manifest.ID][]*pod{}, hearsay: map[manifest.ID]string{},
+		called:  map[string]string{}, doubts: map[manifest.ID][]*pod{}, lost: map[manifest.ID][]*pod{}, hearsay: map[manifest.ID]string{},
 		forms: map[string]manifest.File{}, gates: map[manifest.ID]barrier{},
 	}
 	w.addNodes(have)
@@ -234,6 +235,7 @@ func (w *world) addPods() {
 			case !w.ours(p.Source):
 				w.isAlien(p.App, p.Source, p.Signer)
 			case n.reach == lost:
+				w.lost[p.App] = append(w.lost[p.App], w.judge(n, p, wanted[p.App]))
 			case w.sure(n, p):
 				w.pods[p.App] = append(w.pods[p.App], w.judge(n, p, wanted[p.App]))
 			default:
