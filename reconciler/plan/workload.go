@@ -155,7 +155,7 @@ func (k *work) view() []rollout.Pod {
 		pods = append(pods, rollout.Pod{
 			Rev: p.Rev, Slot: p.Slot, Gen: p.Gen, Ready: p.seen() && p.verdict.Ready(), Available: p.available,
 			Since: p.verdict.Since, Stopping: p.Stopping, Unseen: !p.seen(), Stays: p.stays != "",
-			Done: p.seen() && p.verdict.State == health.Done, Failed: p.seen() && p.verdict.State == health.Failed,
+			Done: p.seen() && p.verdict.State == health.Done, Failed: p.seen() && p.verdict.State == health.Failed && !p.moving, // else podkeep may have stopped it
 		})
 	}
 	return pods
