@@ -154,7 +154,7 @@ func (k *work) follows(f form, p *pod) string {
 func (k *work) leaveAll() {
 	for _, l := range k.leaves {
 		switch {
-		case l.calm && !k.changing && k.rolling+k.renewing >= maxRolling:
+		case l.calm && !k.changing && len(k.rolling)+k.renewing >= maxRolling:
 			k.waits("%s on %s stays until fewer than %d workloads are changing: %s", l.Name, l.node.Name, maxRolling, l.why)
 		case l.first, l.either && k.spare(l.least) > 0 && !k.fitsBeside(l):
 			k.giveUp(l)

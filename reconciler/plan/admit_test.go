@@ -79,3 +79,36 @@ func TestWhatIsNewTakesNoRoomThatAnotherWorkloadNeedsToServeOn(t *testing.T) {
 		})
 	}
 }
+
+func TestTenRolloutsOfAHigherWaveDoNotHoldUpALowerOne(t *testing.T) {
+	for wave, verb := range map[string]string{"1": live.Began, "0": ""} {
+		texts, olds := []string{nodes("n1")}, []string{nodes("n1")}
+		var names []string
+		for i := range maxRolling {
+			names = append(names, fmt.Sprintf("w%d", i))
+			at := fmt.Sprintf("argocd.argoproj.io/sync-wave: %q", wave)
+			olds = append(olds, deployment(names[i], 1, at))
+			texts = append(texts, strings.Replace(deployment(names[i], 1, at), ":1\"", ":2\"", 1))
+		}
+		olds, texts = append(olds, deployment("web", 1, "")), append(texts, strings.Replace(deployment("web", 1, ""), ":1\"", ":2\"", 1))
+		before, head := commit(t, "a1", olds...), commit(t, "b2", texts...)
+		receipts := promoted(before, "web")
+		pods := []live.Pod{running(before, "web", 0)}
+		for _, name := range names {
+			receipts = append(append(receipts, promoted(before, name)...), begunAt(head, name, 2))
+			pods = append(pods, running(before, name, 0))
+		}
+		h := history(head)
+		h.Ancestor["a1"], h.At = true, map[string]manifest.Set{"a1": before}
+		p := Make(h, fleet(map[string][]live.Pod{"n1": pods}, receipts, "n1"), noon)
+		got := ""
+		for _, a := range p.Actions {
+			if a.App.Name == "web" && a.Verb == Put {
+				got = a.File.Labels[live.LabelReceipt]
+			}
+		}
+		if got != verb {
+			t.Errorf("with ten of wave %s in mid-rollout web of wave 0 writes down %q, want %q: %s", wave, got, verb, app(p, "web").Why)
+		}
+	}
+}

@@ -79,29 +79,40 @@ type limits struct {
 }
 
 // intend has every workload say what it wants. Those that begin another revision do so as far as the cap lets them, in the order of
-// precedence; those that may not say what they want instead.
+// precedence; those that may not say what they want instead. What is of a higher wave takes no place from a lower one.
 func (w *world) intend() []*work {
 	works := make([]*work, 0, len(w.want.Workloads))
 	for i := range w.want.Workloads {
 		k := w.think(&w.want.Workloads[i], "")
 		works = append(works, k)
 		if k.rolls() {
-			w.rolling++
+			w.rolling = append(w.rolling, k.wl.Wave)
 		}
 		if k.changing {
 			w.renewing++
 		}
 	}
 	for _, k := range inOrder(works) {
-		switch {
-		case !k.enters():
-		case w.rolling >= maxRolling:
-			*k = *w.think(k.wl, fmt.Sprintf("%d workloads are rolling already", w.rolling))
-		default:
-			w.rolling++
+		if !k.enters() {
+			continue
+		}
+		if n := upTo(w.rolling, k.wl.Wave); n >= maxRolling {
+			*k = *w.think(k.wl, fmt.Sprintf("%d workloads are rolling already", n))
+		} else {
+			w.rolling = append(w.rolling, k.wl.Wave)
 		}
 	}
 	return works
+}
+
+// upTo is how many waves are no higher than one.
+func upTo(waves []int, most int) (n int) {
+	for _, wave := range waves {
+		if wave <= most {
+			n++
+		}
+	}
+	return n
 }
 
 // inOrder are the workloads by precedence: what is suspended last, for it takes nothing; then a lower wave before a higher one; then by ID.

@@ -96,8 +96,8 @@ type world struct {
 	claims   map[manifest.ID]*claim
 	forms    map[string]manifest.File // those packed so far, by name: they are alike on every node
 	trust
-	rolling  int // workloads between two revisions
-	renewing int // workloads of which an unfit pod is being replaced
+	rolling  []int // the waves of the workloads between two revisions
+	renewing int   // workloads of which an unfit pod is being replaced
 	lowest   *lateWave
 	gates    map[manifest.ID]barrier // as far as they were asked for
 	pre      *barrier                // the PreSync hooks that are not done
