@@ -385,7 +385,8 @@ func forged(p live.Pod) bool {
 }
 
 // hidden counts a workload's pods on frozen nodes: of a node that this controller knows, those whose slot nobody else
-// has taken; of nodes that it has never heard, as many as are missing elsewhere.
+// has taken; of nodes that it has never heard, as many as are missing elsewhere. What another controller began there after this one's last look
+// nobody could tell it.
 func (j judge) hidden(app manifest.Workload) (n int) {
 	taken := map[string]bool{}
 	for _, host := range j.before.hosts {
@@ -400,7 +401,7 @@ func (j judge) hidden(app manifest.Workload) (n int) {
 		for _, p := range host.Pods {
 			slot := fmt.Sprint(p.Rev, " ", p.Slot)
 			switch {
-			case !j.frozen[j.seen(host.Name).Name] || !j.of(app, p) || taken[slot]:
+			case !j.frozen[j.seen(host.Name).Name] || !j.of(app, p) || taken[slot] || j.beganBehind(host.Name, p):
 			case j.seen(host.Name).Known:
 				n++
 				taken[slot] = true
@@ -412,6 +413,12 @@ func (j judge) hidden(app manifest.Workload) (n int) {
 	}
 	missing := max(0, app.Replicas-n-j.tally(j.before, app).total)
 	return n + min(unknown, missing)
+}
+
+// beganBehind says whether another controller may have begun a pod on a host since this one's last look.
+func (j judge) beganBehind(host string, p live.Pod) bool {
+	last := j.seen(host)
+	return len(j.s.controllers) > 1 && last.Known && !slices.ContainsFunc(last.Pods, func(q live.Pod) bool { return q.Name == p.Name })
 }
 
 // ready: every container that the label names exists and has been up for 2 s.
