@@ -51,7 +51,6 @@ func (w *world) recognise() {
 		if n.records = w.recordsOn(n.Node); len(n.records) > 0 {
 			n.id = n.records[0].ID
 		}
-		n.seed = hash(cmp.Or(n.id, n.want.Name))
 		if n.gone {
 			gone = append(gone, n)
 		} else {

@@ -25,7 +25,7 @@ func (w *world) job(wl *manifest.Workload) {
 	pods := k.attempts()
 	k.barrier = w.gateOf(wl)
 	ledger := job.Ledger{
-		Receipts: w.receipts[wl.ID], Retries: w.retriesOf(wl), Suspended: wl.Suspended, Hidden: cmp.Or(k.unread(), k.doubtJob()), Pending: w.pending[wl.ID], Gate: k.barrier.why,
+		Receipts: w.receipts.Of(wl.ID), Retries: w.retriesOf(wl), Suspended: wl.Suspended, Hidden: cmp.Or(k.unread(), k.doubtJob()), Pending: w.receipts.Pending(wl.ID), Gate: k.barrier.why,
 		Imposed: k.unsized(), Trouble: k.whyNot(), Watched: w.watched,
 	}
 	step := job.Next(*wl, pods, ledger, w.now)
@@ -279,7 +279,7 @@ func (w *world) finished(app manifest.ID) (done, failed bool) {
 	if wl == nil || wl.Job == nil {
 		return false, false
 	}
-	l := w.receipts[app]
+	l := w.receipts.Of(app)
 	gen := l.Gen()
 	for _, p := range w.pods[app] {
 		gen = max(gen, p.Gen)

@@ -13,8 +13,8 @@ import (
 // ledger is what is written down about the workload, and what holds it up.
 func (k *work) ledger() rollout.Ledger {
 	l := rollout.Ledger{
-		Receipts: k.receipts[k.wl.ID], Retries: k.retriesOf(k.wl), Suspended: k.wl.Suspended, Moved: k.moved(k.wl), Imposed: k.imposed(),
-		Trouble: k.trouble(), Watched: k.watched, Pending: k.pending[k.wl.ID],
+		Receipts: k.receipts.Of(k.wl.ID), Retries: k.retriesOf(k.wl), Suspended: k.wl.Suspended, Moved: k.moved(k.wl), Imposed: k.imposed(),
+		Trouble: k.trouble(), Watched: k.watched, Pending: k.receipts.Pending(k.wl.ID),
 	}
 	if l.Guard = k.guard(l.Receipts); l.Guard == "" && l.Receipts.Stable() != nil && k.begins() {
 		l.Guard = k.crowded()
@@ -53,7 +53,7 @@ func (k *work) guard(l ledger.Ledger) string {
 // rolls says whether a rollout moves, or is about to: not one that a person stopped, that a claim or another key holds up, or that HEAD has
 // overtaken and that waits for others before it begins anew. Else those would keep all places, and those that they wait for would get none.
 func (w *world) rolls(wl *manifest.Workload) bool {
-	l := w.receipts[wl.ID]
+	l := w.receipts.Of(wl.ID)
 	switch {
 	case wl.Job != nil || l.Over() || wl.Suspended || wl.Strategy.Paused || w.frozen(wl.ID) != "":
 		return false
@@ -100,7 +100,7 @@ func (k *work) hiding() string {
 	if k.total() >= k.wl.Replicas {
 		return ""
 	}
-	began := k.receipts[k.wl.ID].Since(k.now)
+	began := k.receipts.Of(k.wl.ID).Since(k.now)
 	for _, n := range k.nodes {
 		if !n.Known && n.reach == silent && began.Before(n.silentSince(k.now).Add(clockSlack)) {
 			return n.Name + " has not been heard yet and may run some of them"

@@ -48,15 +48,6 @@ func (w *world) trusts(signer string) bool { return signer != "" && (w.anyone ||
 // ours says whether a source is this one, or one that it has taken over.
 func (w *world) ours(source string) bool { return source == w.h.Source || w.adopted[source] }
 
-// believes says whether a receipt that a node shows is taken for true. That another source speaks of its workload is kept in mind.
-func (w *world) believes(_ *node, r live.Receipt) bool {
-	if !w.ours(r.Source) {
-		w.isAlien(r.App, r.Source, r.Signer)
-		return false
-	}
-	return w.trusts(r.Signer)
-}
-
 // sure says whether a pod is what its labels say. Under a hold the word of whoever signed it does, for nothing is stopped then.
 func (w *world) sure(n *node, p live.Pod) bool {
 	return (w.trusts(p.Signer) || w.hold != "" && p.Signer != "") && !n.borrowed(p)
@@ -80,7 +71,7 @@ func (w *world) isAlien(app manifest.ID, source, signer string) {
 // one host could freeze them all.
 func (w *world) hearAliens() {
 	for app, source := range w.hearsay {
-		if _, ok := w.alien[app]; !ok && len(w.receipts[app]) == 0 {
+		if _, ok := w.alien[app]; !ok && len(w.receipts.Of(app)) == 0 {
 			w.alien[app] = source
 		}
 	}

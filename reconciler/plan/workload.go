@@ -47,7 +47,7 @@ func (w *world) workload(wl *manifest.Workload) {
 	k.hidden = k.hiding()
 	k.takeTurns()
 	k.step = rollout.Next(*wl, k.view(), k.ledger(), w.now)
-	if k.step.Phase == rollout.Starting && k.step.Stable != "" && !wl.Suspended && w.receipts[wl.ID].Over() {
+	if k.step.Phase == rollout.Starting && k.step.Stable != "" && !wl.Suspended && w.receipts.Of(wl.ID).Over() {
 		w.rolling++
 	}
 	k.record()
@@ -167,14 +167,9 @@ func (k *work) view() []rollout.Pod {
 func (k *work) record() {
 	for _, r := range k.step.Receipts {
 		if k.wl.Suspended && r.Verb != live.Halted {
-			k.app.Suspended = append(k.app.Suspended, Action{Verb: Put, Name: k.receiptFile(r).Name, App: r.App, Why: r.Why})
+			k.app.Suspended = append(k.app.Suspended, Action{Verb: Put, Name: k.receipts.File(r).Name, App: r.App, Why: r.Why})
 			continue
 		}
 		k.putReceipt(r)
 	}
-}
-
-func (w *world) transition(r live.Receipt) live.Transition {
-	r.Source = w.h.Source
-	return r.Transition()
 }
