@@ -330,7 +330,8 @@ func TestANodeThatLeftKeepsWhatOthersLack(t *testing.T) {
 	nodes, reach := crowd(3)
 	began, halted := of(1, "a", live.Began, 1), of(1, "a", live.Halted, 1)
 	forged, theirs := by("forged", "fleet", of(2, "b", live.Began, 1)), by("key", "theirs", began)
-	nodes[2].Receipts = []live.Receipt{by("former", "old", began), by("former", "fleet", halted), forged, theirs}
+	// What a source wrote that was taken over is needed as much.
+	nodes[2].Receipts = []live.Receipt{by("former", "old", began), by("former", "old", halted), forged, theirs}
 	reach["n3"] = Gone
 	for _, c := range []struct {
 		shown [2][]live.Receipt

@@ -192,7 +192,7 @@ func (b *Book) Clear(node string, needed func(manifest.ID) func(live.Receipt) bo
 				continue
 			}
 			left++
-			if e := b.entry(r); e == nil || !needed(r.App)(r) || e.seen() > 0 && e.seen() >= b.quorum {
+			if e := b.entry(r); e == nil || !needed(r.App)(e.Receipt) || e.seen() > 0 && e.seen() >= b.quorum {
 				edits = append(edits, Edit{Node: node, Name: r.File, App: r.App, Why: node + " left Git, and other nodes have what is needed of it"})
 			}
 		}
