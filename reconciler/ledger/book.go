@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/podkeep/podkeep/live"
@@ -47,14 +46,15 @@ const (
 // for; until then it is pending.
 type Book struct {
 	Rules
+	Ledgers map[manifest.ID]Ledger
+	Foreign []live.Receipt // of sources that are not ours, whoever signed them: they count for nothing and are left alone
 	nodes   []*Node
 	keepers []*Node // of HEAD, and not lost
 	fleet   int     // how many nodes HEAD has
 	quorum  int     // on how many nodes a receipt has to be seen
-	ledgers map[manifest.ID]Ledger
 	entries map[manifest.ID][]*entry
-	byName  map[live.Transition]*entry
-	foreign []live.Receipt
+	noted   map[live.Transition]*entry
+	refused map[string]string // which node would not take or give up a File, and why, by name
 }
 
 // entry is a transition that is written down, and where. Of several copies the earlier counts.
@@ -68,7 +68,7 @@ type entry struct {
 type note struct {
 	node *Node
 	file string
-	ours bool // it is of our key and our source
+	ours bool // it is of our key and our source; for those who have no key, any is
 }
 
 // Edit is one change on a node that answers: File is put there, or, if there is none, the File of that Name is deleted.
@@ -81,7 +81,9 @@ type Edit struct {
 
 // Read joins what all nodes show. No two of them have one name.
 func Read(nodes []Node, rules Rules) *Book {
-	b := &Book{Rules: rules, ledgers: map[manifest.ID]Ledger{}, entries: map[manifest.ID][]*entry{}, byName: map[live.Transition]*entry{}}
+	b := &Book{
+		Rules: rules, Ledgers: map[manifest.ID]Ledger{}, entries: map[manifest.ID][]*entry{}, noted: map[live.Transition]*entry{}, refused: map[string]string{},
+	}
 	for i := range nodes {
 		n := nodes[i]
 		n.seed = hash(n.Host)
@@ -89,32 +91,35 @@ func Read(nodes []Node, rules Rules) *Book {
 		for _, r := range n.Receipts {
 			switch {
 			case !b.Ours(r.Source):
-				b.foreign = append(b.foreign, r)
+				b.Foreign = append(b.Foreign, r)
 			case b.Trusts(r.Signer) && !b.Void(r):
 				b.add(&n, r)
 			}
+		}
+		for _, t := range n.Troubles {
+			b.refused[t.Name] = cmp.Or(b.refused[t.Name], "; "+n.Name+": "+t.Why)
 		}
 	}
 	for app, all := range b.entries {
 		slices.SortFunc(all, inOrder)
 		for _, e := range all {
-			b.ledgers[app] = append(b.ledgers[app], e.Receipt)
+			b.Ledgers[app] = append(b.Ledgers[app], e.Receipt)
 		}
 	}
 	return b
 }
 
 func (b *Book) add(n *Node, r live.Receipt) {
-	c := note{node: n, file: r.File, ours: r.Signer == b.Key && r.Source == b.Source}
+	c := note{node: n, file: r.File, ours: b.Key == "" || r.Signer == b.Key && r.Source == b.Source}
 	r.Source = b.Source
 	if r.App.Kind != "Node" {
 		r.Node = b.Called(r.Node)
 	}
-	e := b.byName[r.Transition()]
+	e := b.noted[r.Transition()]
 	switch {
 	case e == nil:
 		e = &entry{Receipt: r}
-		b.byName[r.Transition()] = e
+		b.noted[r.Transition()] = e
 		b.entries[r.App] = append(b.entries[r.App], e)
 	case r.Time.Before(e.Time) || r.Time.Equal(e.Time) && r.Why < e.Why:
 		e.Receipt = r
@@ -128,43 +133,20 @@ func inOrder(a, b *entry) int {
 }
 
 // Of is what is written down of an object.
-func (b *Book) Of(app manifest.ID) Ledger { return b.ledgers[app] }
-
-// Ledgers are those of all objects of which anything is.
-func (b *Book) Ledgers() map[manifest.ID]Ledger { return b.ledgers }
-
-// Foreign are the receipts of sources that are not ours, whoever signed them. They count for nothing and are left alone.
-func (b *Book) Foreign() []live.Receipt { return b.foreign }
+func (b *Book) Of(app manifest.ID) Ledger { return b.Ledgers[app] }
 
 // Pending says which receipt of an object is needed and was not seen on enough nodes, and what is in its way; empty for none.
 func (b *Book) Pending(app manifest.ID) string {
 	for _, e := range b.entries[app] {
 		if e.seen() < b.quorum && b.Of(app).Needed()(e.Receipt) {
-			return fmt.Sprintf("%s is written down on one node, and waits to be on a second%s", e.says(), b.whyNot(e))
-		}
-	}
-	return ""
-}
-
-// whyNot says which node would not take a copy.
-func (b *Book) whyNot(e *entry) string {
-	name := e.Name(b.Key)
-	for _, n := range b.nodes {
-		for _, trouble := range n.Troubles {
-			if trouble.Name == name && n.reach != Gone {
-				return "; " + n.Name + ": " + trouble.Why
+			said := e.Verb
+			if e.Rev != "" {
+				said += " of " + live.ShortRev(e.Rev)
 			}
+			return said + " is written down on one node, and waits to be on a second" + b.refused[e.Name(b.Key)]
 		}
 	}
 	return ""
-}
-
-// says is the receipt in a sentence.
-func (e *entry) says() string {
-	if e.Rev == "" {
-		return e.Verb
-	}
-	return e.Verb + " of " + live.ShortRev(e.Rev)
 }
 
 // seen is on how many nodes of HEAD it was seen.
@@ -177,13 +159,13 @@ func (e *entry) seen() (nodes int) {
 	return nodes
 }
 
-// on says whether a node has a copy that suffices there: one of our own key, or, for those who have none, any.
-func (e *entry) on(n *Node, anyone bool) bool {
-	return e != nil && slices.ContainsFunc(e.copies, func(c note) bool { return c.node == n && (c.ours || anyone) })
+// on says whether a node has a copy that suffices there.
+func (e *entry) on(n *Node) bool {
+	return e != nil && slices.ContainsFunc(e.copies, func(c note) bool { return c.node == n && c.ours })
 }
 
 // entry is what is written down of the same transition, or nil.
 func (b *Book) entry(r live.Receipt) *entry {
 	r.Source = b.Source
-	return b.byName[r.Transition()]
+	return b.noted[r.Transition()]
 }

@@ -48,7 +48,7 @@ func crowd(n int) (nodes []Node, reach map[string]Reach) {
 
 func read(nodes []Node, reach map[string]Reach) *Book {
 	b := Read(nodes, rules)
-	b.Share(reach)
+	b.Share(func(name string) Reach { return reach[name] })
 	return b
 }
 
@@ -86,16 +86,15 @@ func TestAReceiptIsPendingUntilTwoNodesShowIt(t *testing.T) {
 		full  int // the node that takes none, from 1
 		want  string
 	}{
-		"nothing is written down":              {reach: [3]Reach{Here, Here, Here}},
-		"on one of three":                      {shown: [3][]live.Receipt{began}, reach: [3]Reach{Here, Here, Here}, want: waits},
-		"on two of three":                      {shown: [3][]live.Receipt{began, nil, began}, reach: [3]Reach{Here, Here, Here}},
-		"on the only one that answers":         {shown: [3][]live.Receipt{began}, reach: [3]Reach{Here, Silent, Lost}},
-		"on one that is silent, and another":   {shown: [3][]live.Receipt{began, began}, reach: [3]Reach{Silent, Here, Here}},
-		"one that left HEAD does not count":    {shown: [3][]live.Receipt{began, began}, reach: [3]Reach{Gone, Here, Here}, want: waits},
-		"two copies on one node are one":       {shown: [3][]live.Receipt{{began[0], by("former", "fleet", began[0])}}, reach: [3]Reach{Here, Here, Here}, want: waits},
-		"copies by two keys are copies":        {shown: [3][]live.Receipt{began, {by("former", "old", began[0])}}, reach: [3]Reach{Here, Here, Here}},
-		"the node that takes none is named":    {shown: [3][]live.Receipt{began}, reach: [3]Reach{Here, Here, Here}, full: 2, want: waits + "; n2: disk full"},
-		"one that left HEAD need not take any": {shown: [3][]live.Receipt{began}, reach: [3]Reach{Here, Here, Gone}, full: 3, want: waits},
+		"nothing is written down":            {reach: [3]Reach{Here, Here, Here}},
+		"on one of three":                    {shown: [3][]live.Receipt{began}, reach: [3]Reach{Here, Here, Here}, want: waits},
+		"on two of three":                    {shown: [3][]live.Receipt{began, nil, began}, reach: [3]Reach{Here, Here, Here}},
+		"on the only one that answers":       {shown: [3][]live.Receipt{began}, reach: [3]Reach{Here, Silent, Lost}},
+		"on one that is silent, and another": {shown: [3][]live.Receipt{began, began}, reach: [3]Reach{Silent, Here, Here}},
+		"one that left HEAD does not count":  {shown: [3][]live.Receipt{began, began}, reach: [3]Reach{Gone, Here, Here}, want: waits},
+		"two copies on one node are one":     {shown: [3][]live.Receipt{{began[0], by("former", "fleet", began[0])}}, reach: [3]Reach{Here, Here, Here}, want: waits},
+		"copies by two keys are copies":      {shown: [3][]live.Receipt{began, {by("former", "old", began[0])}}, reach: [3]Reach{Here, Here, Here}},
+		"the node that takes none is named":  {shown: [3][]live.Receipt{began}, reach: [3]Reach{Here, Here, Here}, full: 2, want: waits + "; n2: disk full"},
 	} {
 		nodes, reach := crowd(3)
 		for i := range nodes {
@@ -176,7 +175,7 @@ func TestAllNodesOfASmallFleetAreHolders(t *testing.T) {
 		t.Error("silence does not end it, a loss and leaving HEAD do:", got)
 	}
 	reach["n7"] = Here
-	b.Share(reach)
+	b.Share(func(name string) Reach { return reach[name] })
 	if got := b.holders(web); len(got) != keptCopies {
 		t.Error("a lost node makes the fleet no smaller:", names(got))
 	}
@@ -214,7 +213,7 @@ func TestFewHoldersChangeWhenANodeLeavesALargeFleet(t *testing.T) {
 		}
 	}
 	reach["n7"] = Lost
-	b.Share(reach)
+	b.Share(func(name string) Reach { return reach[name] })
 	for i := range apps {
 		stay := slices.DeleteFunc(before[i], func(name string) bool { return name == "n7" })
 		now := strings.Fields(names(b.holders(app(i))))
@@ -267,7 +266,7 @@ func TestWhoHasNoKeyCopiesNothingThatIsThere(t *testing.T) {
 	reader := rules
 	reader.Key = ""
 	b := Read(nodes, reader)
-	b.Share(reach)
+	b.Share(func(name string) Reach { return reach[name] })
 	expect(t, "a reader", b.Tidy(all(b)))
 }
 
@@ -289,10 +288,10 @@ func TestWhatIsForeignOrUntrustedIsUntouched(t *testing.T) {
 	began := of(1, "a", live.Began, 1)
 	nodes[0].Receipts = []live.Receipt{by("key", "theirs", began), by("forged", "fleet", began), by("", "fleet", began)}
 	b := read(nodes, reach)
-	if len(b.Of(web)) != 0 || len(b.Ledgers()) != 0 || b.Pending(web) != "" {
+	if len(b.Of(web)) != 0 || len(b.Ledgers) != 0 || b.Pending(web) != "" {
 		t.Error("it is believed", b.Of(web))
 	}
-	if f := b.Foreign(); len(f) != 1 || f[0].Source != "theirs" {
+	if f := b.Foreign; len(f) != 1 || f[0].Source != "theirs" {
 		t.Error("foreign", f)
 	}
 	expect(t, "it stays", b.Tidy(all(b)))

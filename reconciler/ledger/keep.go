@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"hash/fnv"
 	"slices"
 	"sort"
 
@@ -14,12 +15,11 @@ const (
 	keptCopies = 5 // copies of a receipt in a larger fleet
 )
 
-// Share says how each node is reached, by name, and with that who keeps the book. Those that it does not name are Gone. Until then nobody
-// keeps it, and nothing is pending.
-func (b *Book) Share(reach map[string]Reach) {
+// Share is told how each node is reached, and with that who keeps the book. Until then nobody does, and nothing is pending.
+func (b *Book) Share(reach func(name string) Reach) {
 	b.keepers, b.fleet, b.quorum = nil, 0, 0
 	for _, n := range b.nodes {
-		n.reach = reach[n.Name]
+		n.reach = reach(n.Name)
 		if n.reach != Gone {
 			b.fleet++
 		}
@@ -38,35 +38,25 @@ func (b *Book) holders(app manifest.ID) []*Node {
 	if b.fleet <= smallFleet {
 		return b.keepers
 	}
-	type scored struct {
-		*Node
-		score uint64
-	}
-	var best []scored
-	seed := hash(app.String())
+	seed, best := hash(app.String()), make([]*Node, 0, keptCopies+1)
 	for _, n := range b.keepers {
-		s := scored{n, mix(seed ^ n.seed)}
-		at := sort.Search(len(best), func(i int) bool { return best[i].score < s.score })
+		score := mix(seed ^ n.seed)
+		at := sort.Search(len(best), func(i int) bool { return mix(seed^best[i].seed) < score })
 		if at < keptCopies {
-			best = slices.Insert(best, at, s)[:min(len(best)+1, keptCopies)]
+			best = slices.Insert(best, at, n)[:min(len(best)+1, keptCopies)]
 		}
 	}
-	nodes := make([]*Node, 0, keptCopies)
-	for _, s := range best {
-		nodes = append(nodes, s.Node)
-	}
-	return nodes
+	return best
 }
 
-// hash is FNV-1a, and mix is the finalizer of SplitMix64: neither guards anything.
+// hash spreads names, and guards nothing.
 func hash(s string) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
-	}
-	return h
+	h := fnv.New64a()
+	h.Write([]byte(s))
+	return h.Sum64()
 }
 
+// mix is the finalizer of SplitMix64.
 func mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
@@ -92,7 +82,7 @@ func (b *Book) Put(r live.Receipt) []Edit {
 func (b *Book) spread(r live.Receipt, e *entry, holders []*Node, why string) (edits []Edit) {
 	var file *manifest.File
 	for _, n := range holders {
-		if n.reach != Here || e.on(n, b.Key == "") {
+		if n.reach != Here || e.on(n) {
 			continue
 		}
 		if file == nil {
@@ -144,10 +134,8 @@ func (b *Book) Tidy(needed func(manifest.ID) func(live.Receipt) bool) (edits []E
 
 // thin collects the copies on nodes that are no holders, once all holders have one.
 func (b *Book) thin(e *entry, holders []*Node) []Edit {
-	for _, n := range holders {
-		if n.reach != Here || !e.on(n, b.Key == "") {
-			return nil
-		}
+	if slices.ContainsFunc(holders, func(n *Node) bool { return n.reach != Here || !e.on(n) }) {
+		return nil
 	}
 	return e.collect(holders, "other nodes keep the receipt")
 }
@@ -171,7 +159,7 @@ func (b *Book) sweep(n *Node) (edits []Edit) {
 		case !b.Ours(r.Source):
 		case trusted && b.Void(r):
 			why = "the receipt is void: its object was taken out of Git since, and came anew"
-		case !trusted && b.entry(r).on(n, false):
+		case !trusted && b.Key != "" && b.entry(r).on(n):
 			why = "says the same as one that a trusted key signed"
 		}
 		if why != "" {
@@ -183,18 +171,14 @@ func (b *Book) sweep(n *Node) (edits []Edit) {
 
 // Clear deletes what a node that left HEAD has and other nodes were seen to have, or nobody needs. left is how many receipts of ours are there yet.
 func (b *Book) Clear(node string, needed func(manifest.ID) func(live.Receipt) bool) (edits []Edit, left int) {
-	for _, n := range b.nodes {
-		if n.Name != node {
+	at := slices.IndexFunc(b.nodes, func(n *Node) bool { return n.Name == node })
+	for _, r := range b.nodes[at].Receipts {
+		if !b.Ours(r.Source) {
 			continue
 		}
-		for _, r := range n.Receipts {
-			if !b.Ours(r.Source) {
-				continue
-			}
-			left++
-			if e := b.entry(r); e == nil || !needed(r.App)(e.Receipt) || e.seen() > 0 && e.seen() >= b.quorum {
-				edits = append(edits, Edit{Node: node, Name: r.File, App: r.App, Why: node + " left Git, and other nodes have what is needed of it"})
-			}
+		left++
+		if e := b.entry(r); e == nil || !needed(r.App)(e.Receipt) || e.seen() > 0 && e.seen() >= b.quorum {
+			edits = append(edits, Edit{Node: node, Name: r.File, App: r.App, Why: node + " left Git, and other nodes have what is needed of it"})
 		}
 	}
 	return edits, left

@@ -280,7 +280,7 @@ func (w *world) tellClaims() {
 		wanted[c.ID] = true
 		w.claim(c.ID)
 	}
-	for id := range w.receipts.Ledgers() {
+	for id := range w.receipts.Ledgers {
 		if id.Kind == claimKind {
 			w.claim(id)
 		}

@@ -103,7 +103,7 @@ func (w *world) occupied(n *node) bool {
 }
 
 func (w *world) clearOne(n *node) {
-	edits, left := w.receipts.Clear(n.Name, w.keeps)
+	edits, left := w.receipts.Clear(n.Name, w.needs)
 	w.edit(edits)
 	for _, f := range n.Files {
 		if _, is := live.ParseHost(f); !is && w.ours(f.Labels[live.LabelSource]) {
@@ -131,8 +131,8 @@ func (w *world) before(n *node) (places []manifest.Node) {
 	return places
 }
 
-// keepsDone says whether it need be known still that a Node was done: HEAD does not hold it again, and no later receipt says the same.
-func (w *world) keepsDone(r live.Receipt) bool {
+// needsDone says whether it need be known still that a Node was done: HEAD does not hold it again, and no later receipt says the same.
+func (w *world) needsDone(r live.Receipt) bool {
 	back := slices.ContainsFunc(w.want.Nodes, func(n manifest.Node) bool { return n.FormerName() == r.Node })
 	return !back && !slices.ContainsFunc(w.receipts.Of(r.App), func(later live.Receipt) bool {
 		return later.Node == r.Node && later.Gen > r.Gen

@@ -116,7 +116,7 @@ func (w *world) neededRevs() map[revision]bool {
 	for _, wl := range w.want.Workloads {
 		needed[revision{wl.ID.String(), wl.Revision.Rev}] = true
 	}
-	for app, l := range w.receipts.Ledgers() {
+	for app, l := range w.receipts.Ledgers {
 		if find(w.want, app) == nil {
 			continue
 		}

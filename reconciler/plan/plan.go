@@ -94,7 +94,7 @@ type Plan struct {
 // what is started, then what is stopped, then what is pruned and collected.
 func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
 	w := newWorld(want, have, now)
-	w.plan.Commit, w.plan.Ledgers = want.Head.Commit, w.receipts.Ledgers()
+	w.plan.Commit, w.plan.Ledgers = want.Head.Commit, w.receipts.Ledgers
 	if want.Head.Commit == "" {
 		w.note("nothing has been read from Git yet, so nothing is done")
 		return w.plan

@@ -27,20 +27,17 @@ func (w *world) readReceipts() {
 	w.receipts = ledger.Read(nodes, ledger.Rules{
 		Cluster: w.h.Cluster, Source: w.h.Source, Key: w.h.Key, Ours: w.ours, Trusts: w.trusts, Void: w.void, Called: w.nowCalled,
 	})
-	for _, r := range w.receipts.Foreign() {
+	for _, r := range w.receipts.Foreign {
 		w.isAlien(r.App, r.Source, r.Signer)
 	}
 }
 
-// shareReceipts has them kept by the nodes of HEAD.
-func (w *world) shareReceipts() {
-	now := make(map[string]ledger.Reach, len(w.nodes))
-	for _, n := range w.nodes {
-		if !n.gone {
-			now[n.Name] = [...]ledger.Reach{answers: ledger.Here, silent: ledger.Silent, lost: ledger.Lost}[n.reach]
-		}
+// keeps says whether a node, by name, is one of HEAD, and may keep receipts.
+func (w *world) keeps(name string) ledger.Reach {
+	if n := w.lookup(name); n != nil && !n.gone {
+		return [...]ledger.Reach{answers: ledger.Here, silent: ledger.Silent, lost: ledger.Lost}[n.reach]
 	}
-	w.receipts.Share(now)
+	return ledger.Gone
 }
 
 // void says whether a receipt is of an earlier life of its object: Git took the object out since, and it came anew. A host that was away
@@ -70,7 +67,7 @@ func (w *world) tidyReceipts() {
 		if w.alien[app] != "" {
 			return nil
 		}
-		return w.keeps(app)
+		return w.needs(app)
 	}))
 }
 
@@ -88,14 +85,14 @@ func (w *world) put(n *node, app manifest.ID, file *manifest.File, why string) {
 	w.plan.Actions = append(w.plan.Actions, Action{Node: n.Name, Verb: Put, Name: file.Name, App: app, Why: why, File: file})
 }
 
-// keeps says which receipts of an object are still needed: none, when it left HEAD and has no pods, and no silent node can have any.
-func (w *world) keeps(app manifest.ID) func(live.Receipt) bool {
+// needs says which receipts of an object are still needed: none, when it left HEAD and has no pods, and no silent node can have any.
+func (w *world) needs(app manifest.ID) func(live.Receipt) bool {
 	none := func(live.Receipt) bool { return false }
 	switch {
 	case app == SourceID:
 		return func(live.Receipt) bool { return true }
 	case app.Kind == nodeKind:
-		return w.keepsDone
+		return w.needsDone
 	case app.Kind == claimKind && w.forgets(app):
 		return none
 	case app.Kind != claimKind && find(w.want, app) == nil && len(w.everyPod(app)) == 0 && !w.anySilent() && w.mayPrune() == "":
@@ -118,15 +115,10 @@ func (w *world) moved(wl *manifest.Workload) bool {
 		then := find(set, wl.ID)
 		refused, _ := manifest.Refusals(set.Problems)
 		if then == nil && len(refused) == 0 && set.Foreign(wl.File) == nil || then != nil && then.Revision.Rev != wl.Revision.Rev {
-			return w.descends(failed.Commit)
+			return w.h.Ancestor[failed.Commit] || w.descendsInLine(failed.Commit)
 		}
 	}
 	return false
-}
-
-// descends says whether commit is among the ancestors at hand, or known to be one.
-func (w *world) descends(commit string) bool {
-	return w.h.Ancestor[commit] || w.descendsInLine(commit)
 }
 
 // rejection is the failed receipt that holds HEAD's revision of a workload since an earlier commit, or nil.

@@ -111,7 +111,7 @@ func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w.judgeSilence()
 	w.doubtGone()
 	w.addHosts()
-	w.shareReceipts()
+	w.receipts.Share(w.keeps)
 	for _, d := range h.Decisions {
 		if d.Verb == "retry" {
 			w.retries[d.App] = append(w.retries[d.App], d)
