@@ -44,10 +44,7 @@ func (w *world) keeps(name string) ledger.Reach {
 // for long, or one that shows old Files again, brings back no generation, no end of a Job and no rejection from then. What speaks of a volume or
 // of a host outlives the object on purpose. What names the form in force is never void, wherever that form is from.
 func (w *world) void(r live.Receipt) bool {
-	switch {
-	case r.App.Kind == claimKind, r.App.Kind == nodeKind, r.Verb == live.Adopted:
-		return false
-	case !slices.Contains(w.h.Renewed[r.App], r.Commit):
+	if r.App.Kind == claimKind || r.App.Kind == nodeKind || r.Verb == live.Adopted || !slices.Contains(w.h.Renewed[r.App], r.Commit) {
 		return false
 	}
 	wl := find(w.want, r.App)
