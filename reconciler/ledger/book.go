@@ -8,9 +8,6 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 )
 
-// enough is the number of nodes on which a receipt has to be seen, as far as so many answer.
-const enough = 2
-
 // Rules say what counts of what nodes show, and under which names.
 type Rules struct {
 	Cluster, Source string
@@ -34,12 +31,12 @@ type Node struct {
 // Reach is what can be known of a node now.
 type Reach int
 
-// A node that is silent stays among those that keep receipts. In the place of a lost one others do.
+// From those that count for nothing to those that can be written on.
 const (
-	Gone Reach = iota // it left HEAD, or is done
-	Lost
-	Silent
-	Here // it answers
+	Gone   Reach = iota // it left HEAD
+	Lost                // others keep receipts in its place
+	Silent              // it stays among those that keep them
+	Here                // it answers
 )
 
 // Book is what is written down of all objects, and where. What a receipt announces is done once it was seen on as many nodes as can be asked
@@ -101,7 +98,10 @@ func Read(nodes []Node, rules Rules) *Book {
 		}
 	}
 	for app, all := range b.entries {
-		slices.SortFunc(all, inOrder)
+		slices.SortFunc(all, func(a, b *entry) int {
+			return cmp.Or(cmp.Compare(a.Gen, b.Gen), cmp.Compare(a.Rev, b.Rev), cmp.Compare(a.Verb, b.Verb), cmp.Compare(a.Step, b.Step),
+				cmp.Compare(a.Host, b.Host), cmp.Compare(a.Of, b.Of))
+		})
 		for _, e := range all {
 			b.Ledgers[app] = append(b.Ledgers[app], e.Receipt)
 		}
@@ -125,11 +125,6 @@ func (b *Book) add(n *Node, r live.Receipt) {
 		e.Receipt = r
 	}
 	e.copies = append(e.copies, c)
-}
-
-func inOrder(a, b *entry) int {
-	return cmp.Or(cmp.Compare(a.Gen, b.Gen), cmp.Compare(a.Rev, b.Rev), cmp.Compare(a.Verb, b.Verb), cmp.Compare(a.Step, b.Step),
-		cmp.Compare(a.Host, b.Host), cmp.Compare(a.Of, b.Of))
 }
 
 // Of is what is written down of an object.

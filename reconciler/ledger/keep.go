@@ -11,6 +11,7 @@ import (
 
 // Limits of who keeps what.
 const (
+	enough     = 2 // nodes on which a receipt has to be seen, as far as so many answer
 	smallFleet = 7 // nodes that all keep all receipts
 	keptCopies = 5 // copies of a receipt in a larger fleet
 )
@@ -88,16 +89,12 @@ func (b *Book) spread(r live.Receipt, e *entry, holders []*Node, why string) (ed
 		if file == nil {
 			file = b.File(r)
 		}
-		if !n.taken(file.Name) {
+		taken := func(other live.Receipt) bool { return other.File == file.Name } // by one that does not count: putting ours would change nothing
+		if !slices.ContainsFunc(n.Receipts, taken) {
 			edits = append(edits, Edit{Node: n.Name, Name: file.Name, App: r.App, Why: why, File: file})
 		}
 	}
 	return edits
-}
-
-// taken says whether a receipt that does not count has the name: putting ours would change nothing.
-func (n *Node) taken(name string) bool {
-	return slices.ContainsFunc(n.Receipts, func(r live.Receipt) bool { return r.File == name })
 }
 
 // Tidy brings every receipt that is still needed, and was not Put, to its holders, and deletes what is not needed any more: needed says what is of
@@ -109,13 +106,10 @@ func (b *Book) Tidy(needed func(manifest.ID) func(live.Receipt) bool) (edits []E
 	}
 	sort.Slice(apps, func(i, j int) bool { return apps[i].Less(apps[j]) })
 	for _, app := range apps {
-		keep := needed(app)
-		if keep == nil {
-			continue
-		}
-		holders := b.holders(app)
+		keep, holders := needed(app), b.holders(app)
 		for _, e := range b.entries[app] {
 			switch {
+			case keep == nil:
 			case !keep(e.Receipt):
 				edits = append(edits, e.collect(nil, "the receipt is not needed any more")...)
 			case !e.put:
