@@ -98,8 +98,8 @@ type signed struct {
 func (w *world) signed() (all []*signed) {
 	for _, n := range w.nodes {
 		by := map[string]*signed{}
-		w.eachSigned(n, func(kind, key string, at time.Time, what any) {
-			if r, is := what.(*live.Receipt); is && r.Verb == live.Adopted {
+		w.eachSigned(n, func(kind, key string, at time.Time, thing any) {
+			if r, is := thing.(*live.Receipt); is && r.Verb == live.Adopted {
 				return
 			}
 			s := by[key]
@@ -121,7 +121,7 @@ func (w *world) signed() (all []*signed) {
 
 // eachSigned tells of each receipt, form and pod of our source on a node by which key it is, and since when, as far as it says. Identities
 // are not among them.
-func (w *world) eachSigned(n *node, tell func(kind, key string, at time.Time, what any)) {
+func (w *world) eachSigned(n *node, tell func(kind, key string, at time.Time, thing any)) {
 	for i := range n.Receipts {
 		if r := &n.Receipts[i]; w.ours(r.Source) {
 			tell(ofReceipts, r.Signer, r.Time, r)
@@ -261,9 +261,7 @@ func Believed(want manifest.History, have live.Snapshot) live.Snapshot {
 	for i := range out.Nodes {
 		n := &out.Nodes[i]
 		n.Receipts = slices.DeleteFunc(slices.Clone(n.Receipts), func(r live.Receipt) bool { return !w.ours(r.Source) || unsure(r.Signer) })
-		n.Files = slices.DeleteFunc(slices.Clone(n.Files), func(f live.File) bool {
-			return isForm(f) && unsure(f.Signer)
-		})
+		n.Files = slices.DeleteFunc(slices.Clone(n.Files), func(f live.File) bool { return isForm(f) && unsure(f.Signer) })
 	}
 	return out
 }
