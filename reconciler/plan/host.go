@@ -63,7 +63,10 @@ func (w *world) recognise() {
 	}
 	for _, n := range gone {
 		if as := sameHost(n, hosts); as != nil && as != n {
-			w.joins(n, as)
+			w.called[n.Name] = as.Name
+			if n.Known || n.Silent >= n.grace() { // else its way may lead to another host by now
+				w.departs(n.Name)
+			}
 		}
 		n.unsure = w.unsure(n, head)
 	}
@@ -133,15 +136,6 @@ func sameHost(n *node, hosts []*node) *node {
 	return nil
 }
 
-// joins takes a node that left HEAD for another one. It need not be looked at any more, unless its way leads to a host that has not
-// answered and may be another one by now.
-func (w *world) joins(n, as *node) {
-	w.called[n.Name] = as.Name
-	if n.Known || n.Silent >= n.grace() {
-		w.departs(n.Name)
-	}
-}
-
 // settling is how long ago an identity was written at least if every look that was answered has seen it.
 const settling = time.Minute
 
@@ -195,7 +189,7 @@ func (w *world) writeRecords() {
 			continue
 		}
 		name := live.FurtherHostFile(way, w.h.Key)
-		if slices.ContainsFunc(n.Files, func(f live.File) bool { return f.Name == name }) {
+		if n.has(name) {
 			w.drop(n, name, "an older record of the same way, which is to be the newest")
 			continue
 		}
