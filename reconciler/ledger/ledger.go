@@ -1,6 +1,6 @@
-// Package ledger reads what is written down about one object: the receipts of its generations, in which a transition stands before it is
-// acted upon. It is the only reader of receipts: everything that decides asks it questions. What it answers hangs on generations,
-// verbs and steps, and never on whose clock was ahead.
+// Package ledger is what is written down: receipts, in which a transition stands before it is acted upon. A Book joins those that all nodes
+// show, and says which are to be written, copied to the few nodes that keep them, and collected. A Ledger is those of one object, which
+// everything that decides asks questions: what it answers hangs on generations, verbs and steps, and never on whose clock was ahead.
 package ledger
 
 import (

@@ -50,7 +50,7 @@ func (k *work) waits(format string, args ...any) {
 func (k *work) record() {
 	for _, r := range k.step.Receipts {
 		if k.wl.Suspended && r.Verb != live.Halted {
-			k.app.Suspended = append(k.app.Suspended, Action{Verb: Put, Name: k.receiptFile(r).Name, App: r.App, Why: r.Why})
+			k.app.Suspended = append(k.app.Suspended, Action{Verb: Put, Name: k.receipts.File(r).Name, App: r.App, Why: r.Why})
 			continue
 		}
 		k.putReceipt(r)

@@ -44,10 +44,10 @@ func (w *world) claim(id manifest.ID) *claim {
 	}
 	c := &claim{ID: id}
 	w.claims[id] = c
-	c.gen = w.receipts[id].Gen()
+	c.gen = w.receipts.Of(id).Gen()
 	var newest []*live.Receipt
-	for i := range w.receipts[id] {
-		if r := &w.receipts[id][i]; r.Gen == c.gen {
+	for i := range w.receipts.Of(id) {
+		if r := &w.receipts.Of(id)[i]; r.Gen == c.gen {
 			c.reads(*r)
 			newest = append(newest, r)
 		}
@@ -57,8 +57,8 @@ func (w *world) claim(id manifest.ID) *claim {
 	if w.judgeClaim(c); c.node != "" && c.open && w.astray(c) {
 		c.node, c.host, c.home, c.made, c.why, c.stuck = "", "", nil, false, "", false
 	}
-	if c.why == "" && !c.made && w.pending[id] != "" {
-		c.why = "claim " + c.Name + ": " + w.pending[id]
+	if c.why == "" && !c.made && w.receipts.Pending(id) != "" {
+		c.why = "claim " + c.Name + ": " + w.receipts.Pending(id)
 	}
 	return c
 }
@@ -195,7 +195,7 @@ func (k *work) bind(c *claim, node string) {
 		Why: fmt.Sprintf("to %s, by %s", node, k.wl.ID.Short()),
 	}
 	if k.wl.Suspended {
-		k.app.Suspended = append(k.app.Suspended, Action{Verb: Put, Name: k.receiptFile(r).Name, App: r.App, Why: r.Why})
+		k.app.Suspended = append(k.app.Suspended, Action{Verb: Put, Name: k.receipts.File(r).Name, App: r.App, Why: r.Why})
 		return
 	}
 	c.gen++
@@ -280,7 +280,7 @@ func (w *world) tellClaims() {
 		wanted[c.ID] = true
 		w.claim(c.ID)
 	}
-	for id := range w.receipts {
+	for id := range w.receipts.Ledgers {
 		if id.Kind == claimKind {
 			w.claim(id)
 		}

@@ -45,9 +45,9 @@ func (w *world) departs(name string) { w.plan.Departed = append(w.plan.Departed,
 
 // done is where it is written down that the Node's host was seen empty after the last commit that held it, or nil.
 func (w *world) done(n manifest.Node) *live.Receipt {
-	for i, r := range w.receipts[nodeID(n)] {
+	for i, r := range w.receipts.Of(nodeID(n)) {
 		if r.Verb == live.Done && r.Node == n.FormerName() && r.Steps == n.Commit {
-			return &w.receipts[nodeID(n)][i]
+			return &w.receipts.Of(nodeID(n))[i]
 		}
 	}
 	return nil
@@ -90,7 +90,7 @@ func (w *world) settleWays(n *node) {
 		if id := nodeID(g); n.wasReached(g.Way()) && n.want.Way() != g.Way() && w.done(g) == nil {
 			written[id]++
 			w.putReceipt(live.Receipt{
-				App: id, Verb: live.Done, Gen: w.receipts[id].Gen() + written[id], Host: n.id, Node: g.FormerName(), Steps: g.Commit, Time: w.now,
+				App: id, Verb: live.Done, Gen: w.receipts.Of(id).Gen() + written[id], Host: n.id, Node: g.FormerName(), Steps: g.Commit, Time: w.now,
 				Why: g.Name + " was a way to " + n.Name,
 			})
 		}
@@ -103,18 +103,8 @@ func (w *world) occupied(n *node) bool {
 }
 
 func (w *world) clearOne(n *node) {
-	left := 0
-	for _, r := range n.Receipts {
-		if !w.ours(r.Source) {
-			continue
-		}
-		left++
-		if !w.keeps(r.App)(r) || w.elsewhere(r) {
-			w.plan.Actions = append(w.plan.Actions, Action{
-				Node: n.Name, Verb: Delete, Name: r.File, App: r.App, Why: n.Name + " left Git, and other nodes have what is needed of it",
-			})
-		}
-	}
+	edits, left := w.receipts.Clear(n.Name, w.needs)
+	w.edit(edits)
 	for _, f := range n.Files {
 		if _, is := live.ParseHost(f); !is && w.ours(f.Labels[live.LabelSource]) {
 			w.drop(n, f.Name, n.Name+" left Git and runs no pod any more")
@@ -124,7 +114,7 @@ func (w *world) clearOne(n *node) {
 	if left == 0 {
 		for i, place := range append([]manifest.Node{n.want}, w.before(n)...) {
 			w.putReceipt(live.Receipt{
-				App: nodeID(n.want), Verb: live.Done, Gen: w.receipts[nodeID(n.want)].Gen() + 1 + i, Host: n.id, Node: place.FormerName(), Steps: place.Commit,
+				App: nodeID(n.want), Verb: live.Done, Gen: w.receipts.Of(nodeID(n.want)).Gen() + 1 + i, Host: n.id, Node: place.FormerName(), Steps: place.Commit,
 				Time: w.now, Why: place.Name + " left Git and was seen empty",
 			})
 		}
@@ -141,16 +131,10 @@ func (w *world) before(n *node) (places []manifest.Node) {
 	return places
 }
 
-// elsewhere says whether a receipt was seen on two nodes of HEAD, or on the only one, or says nothing that counts.
-func (w *world) elsewhere(r live.Receipt) bool {
-	t := w.noted[w.transition(r)]
-	return t == nil || t.seen() > 0 && t.seen() >= min(enough, len(w.answering()))
-}
-
-// keepsDone says whether it need be known still that a Node was done: HEAD does not hold it again, and no later receipt says the same.
-func (w *world) keepsDone(r live.Receipt) bool {
+// needsDone says whether it need be known still that a Node was done: HEAD does not hold it again, and no later receipt says the same.
+func (w *world) needsDone(r live.Receipt) bool {
 	back := slices.ContainsFunc(w.want.Nodes, func(n manifest.Node) bool { return n.FormerName() == r.Node })
-	return !back && !slices.ContainsFunc(w.receipts[r.App], func(later live.Receipt) bool {
+	return !back && !slices.ContainsFunc(w.receipts.Of(r.App), func(later live.Receipt) bool {
 		return later.Node == r.Node && later.Gen > r.Gen
 	})
 }

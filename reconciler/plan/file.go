@@ -20,7 +20,6 @@ func (w *world) collectFiles() {
 		if len(n.Files) > 0 {
 			w.collectOn(n, needed, planned[n.Name])
 		}
-		w.collectRedundant(n)
 	}
 }
 
@@ -67,18 +66,6 @@ func (w *world) collectOn(n *node, needed map[revision]bool, planned []Action) {
 			continue
 		}
 		w.plan.Actions = append(w.plan.Actions, Action{Node: n.Name, Verb: Delete, Name: f.Name, Why: why})
-	}
-}
-
-// collectRedundant deletes the receipts that are not believed and say the same as one of the controller's own on the node: what is left when a
-// key is trusted no more.
-func (w *world) collectRedundant(n *node) {
-	for _, r := range n.Receipts {
-		if !w.trusts(r.Signer) && w.ours(r.Source) && w.noted[w.transition(r)].on(n, false) != nil {
-			w.plan.Actions = append(w.plan.Actions, Action{
-				Node: n.Name, Verb: Delete, Name: r.File, App: r.App, Why: "says the same as one that a trusted key signed",
-			})
-		}
 	}
 }
 
@@ -129,7 +116,7 @@ func (w *world) neededRevs() map[revision]bool {
 	for _, wl := range w.want.Workloads {
 		needed[revision{wl.ID.String(), wl.Revision.Rev}] = true
 	}
-	for app, l := range w.receipts {
+	for app, l := range w.receipts.Ledgers {
 		if find(w.want, app) == nil {
 			continue
 		}

@@ -28,7 +28,7 @@ func (w *world) frozen(app manifest.ID) string {
 				p.Name, p.node.Name, short(p.Commit), short(w.h.Head.Commit))
 		}
 	}
-	for _, r := range w.receipts[app] {
+	for _, r := range w.receipts.Of(app) {
 		if w.unknown(r.Commit) && w.mustFetch(r.Time) {
 			return fmt.Sprintf("a receipt (%s) names %s, which is no ancestor of HEAD %s; waiting for a fetch that begins after it",
 				r.Verb, short(r.Commit), short(w.h.Head.Commit))

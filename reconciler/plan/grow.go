@@ -75,7 +75,7 @@ func (k *work) genOf(rev string) int {
 	if rev == k.step.Target {
 		return k.step.Gen
 	}
-	return max(1, k.receipts[k.wl.ID].GenOf(rev))
+	return max(1, k.receipts.Of(k.wl.ID).GenOf(rev))
 }
 
 func (k *work) whyRun(rev string) string {

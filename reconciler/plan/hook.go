@@ -74,7 +74,7 @@ func (w *world) failure() string {
 
 // failed says why a workload's revision was rejected, or its Job failed, if so.
 func (w *world) failed(wl *manifest.Workload) string {
-	l := w.receipts[wl.ID]
+	l := w.receipts.Of(wl.ID)
 	r := l.Failed()
 	if wl.Job != nil {
 		r = l.Newest(live.Failed)

@@ -51,7 +51,6 @@ func (w *world) recognise() {
 		if n.records = w.recordsOn(n.Node); len(n.records) > 0 {
 			n.id = n.records[0].ID
 		}
-		n.seed = hash(cmp.Or(n.id, n.want.Name))
 		if n.gone {
 			gone = append(gone, n)
 		} else {
@@ -64,7 +63,10 @@ func (w *world) recognise() {
 	}
 	for _, n := range gone {
 		if as := sameHost(n, hosts); as != nil && as != n {
-			w.joins(n, as)
+			w.called[n.Name] = as.Name
+			if n.Known || n.Silent >= n.grace() { // else its way may lead to another host by now
+				w.departs(n.Name)
+			}
 		}
 		n.unsure = w.unsure(n, head)
 	}
@@ -88,12 +90,7 @@ func byIdentity(nodes []*node) (groups [][]*node) {
 // keeper is which of the nodes with one identity has it: the one that is reached as the newest record says, even if it was not heard yet;
 // if there is none, the first of them.
 func keeper(holders, all []*node) *node {
-	newest := holders[0].records[0]
-	for _, n := range holders[1:] {
-		if n.records[0].Time.After(newest.Time) {
-			newest = n.records[0]
-		}
-	}
+	newest := slices.MaxFunc(holders, func(a, b *node) int { return a.records[0].Time.Compare(b.records[0].Time) }).records[0]
 	for _, n := range all {
 		if n.want.Way() == newest.Way && (n.id == newest.ID || !n.Known) {
 			return n
@@ -104,23 +101,17 @@ func keeper(holders, all []*node) *node {
 
 // holdCopies holds all but one of the Nodes of HEAD that show one identity, and gives the others.
 func (w *world) holdCopies(head []*node) (kept []*node) {
+	w.plan.Held = map[string]string{}
 	for _, holders := range byIdentity(head) {
 		by := keeper(holders, head)
 		for _, n := range holders {
 			if n != by {
-				w.holdNode(n, w.whyHeld(n, by))
+				w.plan.Held[n.Name] = w.whyHeld(n, by)
+				w.note(n.Name + " is held: " + w.plan.Held[n.Name])
 			}
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(head), func(n *node) bool { return w.plan.Held[n.Name] != "" })
-}
-
-func (w *world) holdNode(n *node, why string) {
-	if w.plan.Held == nil {
-		w.plan.Held = map[string]string{}
-	}
-	w.plan.Held[n.Name] = why
-	w.note(n.Name + " is held: " + why)
 }
 
 // whyHeld says what a person is to do about two Nodes with one identity.
@@ -145,15 +136,6 @@ func sameHost(n *node, hosts []*node) *node {
 	return nil
 }
 
-// joins takes a node that left HEAD for another one. It need not be looked at any more, unless its way leads to a host that has not
-// answered and may be another one by now.
-func (w *world) joins(n, as *node) {
-	w.called[n.Name] = as.Name
-	if n.Known || n.Silent >= n.grace() {
-		w.departs(n.Name)
-	}
-}
-
 // settling is how long ago an identity was written at least if every look that was answered has seen it.
 const settling = time.Minute
 
@@ -176,20 +158,14 @@ func (w *world) unsure(n *node, head []*node) string {
 	return ""
 }
 
-// mayBe says which node of HEAD a node that left it may be: one that has not answered yet.
-func (w *world) mayBe(n *node) string {
-	for _, h := range w.nodes {
-		if n.gone && n.id != "" && !h.gone && !h.Known && h.reach == silent {
-			return h.Name
-		}
-	}
-	return ""
-}
-
-// doubtGone leaves alone what left HEAD and may be in it.
+// doubtGone leaves alone what left HEAD and may be in it: as a node that has not answered yet.
 func (w *world) doubtGone() {
+	unheard := slices.IndexFunc(w.nodes, func(h *node) bool { return !h.gone && !h.Known && h.reach == silent })
 	for _, n := range w.nodes {
-		if n.maybe = w.mayBe(n); n.unsure != "" && n.reach == answers {
+		if n.gone && n.id != "" && unheard >= 0 {
+			n.maybe = w.nodes[unheard].Name
+		}
+		if n.unsure != "" && n.reach == answers {
 			n.reach = silent
 		}
 	}
@@ -213,7 +189,7 @@ func (w *world) writeRecords() {
 			continue
 		}
 		name := live.FurtherHostFile(way, w.h.Key)
-		if slices.ContainsFunc(n.Files, func(f live.File) bool { return f.Name == name }) {
+		if n.has(name) {
 			w.drop(n, name, "an older record of the same way, which is to be the newest")
 			continue
 		}

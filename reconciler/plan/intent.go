@@ -134,7 +134,7 @@ func last(a, b bool) int {
 
 // enters says whether the workload begins to roll from what was promoted to another revision.
 func (k *work) enters() bool {
-	l := k.receipts[k.wl.ID]
+	l := k.receipts.Of(k.wl.ID)
 	return !k.wl.Suspended && k.wl.Job == nil && l.Stable() != nil && l.Over() && k.step.Phase == rollout.Starting &&
 		slices.ContainsFunc(k.step.Receipts, func(r live.Receipt) bool { return r.Verb == live.Began })
 }
@@ -143,7 +143,7 @@ func (k *work) enters() bool {
 // together hold up, or that HEAD has overtaken and that waits for others before it begins anew. Else those would keep all places, and those that
 // they wait for would get none.
 func (k *work) rolls() bool {
-	l := k.receipts[k.wl.ID]
+	l := k.receipts.Of(k.wl.ID)
 	switch {
 	case k.wl.Job != nil || l.Over() || k.wl.Suspended || k.wl.Strategy.Paused || k.frozen != "":
 		return false

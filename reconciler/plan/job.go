@@ -24,7 +24,7 @@ func (k *work) thinkJob() {
 	pods := k.attempts()
 	k.barrier = k.gateOf(wl)
 	step := job.Next(*wl, pods, job.Ledger{
-		Receipts: k.receipts[wl.ID], Retries: k.retriesOf(wl), Suspended: wl.Suspended, Hidden: cmp.Or(k.unread(), k.doubtJob()), Pending: k.pending[wl.ID],
+		Receipts: k.receipts.Of(wl.ID), Retries: k.retriesOf(wl), Suspended: wl.Suspended, Hidden: cmp.Or(k.unread(), k.doubtJob()), Pending: k.receipts.Pending(wl.ID),
 		Gate: k.barrier.why, Imposed: k.unsized(), Trouble: k.whyNot(), Watched: k.watched,
 	}, k.now)
 	k.job = &step
@@ -256,7 +256,7 @@ func (w *world) finished(app manifest.ID) (done, failed bool) {
 	if wl == nil || wl.Job == nil {
 		return false, false
 	}
-	l := w.receipts[app]
+	l := w.receipts.Of(app)
 	gen := l.Gen()
 	for _, p := range w.pods[app] {
 		gen = max(gen, p.Gen)

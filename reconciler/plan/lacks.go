@@ -54,7 +54,7 @@ func (w *world) named(have live.Snapshot) map[manifest.ID]map[string]map[string]
 			use(p.App, p.Rev)
 		}
 	}
-	for app, l := range w.receipts {
+	for app, l := range w.receipts.Ledgers {
 		for _, r := range []*live.Receipt{l.Top(), l.Stable(), l.Newest(live.Done)} {
 			if r != nil {
 				use(app, r.Rev)

@@ -14,8 +14,8 @@ import (
 // ledger is what is written down about the workload, and what holds it up.
 func (k *work) ledger(refused string) rollout.Ledger {
 	l := rollout.Ledger{
-		Receipts: k.receipts[k.wl.ID], Retries: k.retriesOf(k.wl), Suspended: k.wl.Suspended, Moved: k.moved(k.wl), Imposed: k.imposed(),
-		Trouble: k.trouble(), Watched: k.watched, Pending: k.pending[k.wl.ID],
+		Receipts: k.receipts.Of(k.wl.ID), Retries: k.retriesOf(k.wl), Suspended: k.wl.Suspended, Moved: k.moved(k.wl), Imposed: k.imposed(),
+		Trouble: k.trouble(), Watched: k.watched, Pending: k.receipts.Pending(k.wl.ID),
 		StopOld: k.first, StopWhy: k.whyFirst,
 	}
 	if l.Guard = cmp.Or(k.guard(l.Receipts), refused); l.Guard == "" && l.Receipts.Stable() != nil && k.begins() {
@@ -85,7 +85,7 @@ func (k *work) hiding() string {
 	if k.total() >= k.wl.Replicas {
 		return ""
 	}
-	began := k.receipts[k.wl.ID].Since(k.now)
+	began := k.receipts.Of(k.wl.ID).Since(k.now)
 	for _, n := range k.nodes {
 		if !n.Known && n.reach == silent && began.Before(n.silentSince(k.now).Add(clockSlack)) {
 			return n.Name + " has not been heard yet and may run some of them"

@@ -97,7 +97,7 @@ type Plan struct {
 // what is started, then what is stopped, then what is pruned and collected.
 func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
 	w := newWorld(want, have, now)
-	w.plan.Commit, w.plan.Ledgers = want.Head.Commit, w.receipts
+	w.plan.Commit, w.plan.Ledgers = want.Head.Commit, w.receipts.Ledgers
 	if want.Head.Commit == "" {
 		w.note("nothing has been read from Git yet, so nothing is done")
 		return w.plan
@@ -113,8 +113,7 @@ func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
 	if w.hold == "" {
 		w.clearGone()
 		w.writeRecords()
-		w.copyReceipts()
-		w.collectVoid()
+		w.tidyReceipts()
 		w.collectFiles()
 	}
 	w.plan.sort()

@@ -117,7 +117,7 @@ func (k *work) settled() bool {
 
 // ranOnce says whether the pods end by themselves and have.
 func (k *work) ranOnce() bool {
-	done := k.receipts[k.wl.ID].Newest(live.Done)
+	done := k.receipts.Of(k.wl.ID).Newest(live.Done)
 	return done != nil && done.Rev == k.wl.Revision.Rev
 }
 

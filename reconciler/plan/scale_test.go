@@ -54,8 +54,8 @@ func multitude(t testing.TB, nodeCount, workloads, replicas int) (manifest.Histo
 			for _, r := range promoted(set, wl.Name) {
 				r.Gen, r.Source, r.Signer = gen, source, key
 				r.File = r.Name(key)
-				for _, n := range w.holders(wl.ID) {
-					at[n.Name].Receipts = append(at[n.Name].Receipts, r)
+				for _, put := range w.receipts.Put(r) {
+					at[put.Node].Receipts = append(at[put.Node].Receipts, r)
 				}
 			}
 		}

@@ -48,15 +48,6 @@ func (w *world) trusts(signer string) bool { return signer != "" && (w.anyone ||
 // ours says whether a source is this one, or one that it has taken over.
 func (w *world) ours(source string) bool { return source == w.h.Source || w.adopted[source] }
 
-// believes says whether a receipt that a node shows is taken for true. That another source speaks of its workload is kept in mind.
-func (w *world) believes(_ *node, r live.Receipt) bool {
-	if !w.ours(r.Source) {
-		w.isAlien(r.App, r.Source, r.Signer)
-		return false
-	}
-	return w.trusts(r.Signer)
-}
-
 // sure says whether a pod is what its labels say. Under a hold the word of whoever signed it does, for nothing is stopped then.
 func (w *world) sure(n *node, p live.Pod) bool {
 	return (w.trusts(p.Signer) || w.hold != "" && p.Signer != "") && !n.borrowed(p)
@@ -80,7 +71,7 @@ func (w *world) isAlien(app manifest.ID, source, signer string) {
 // one host could freeze them all.
 func (w *world) hearAliens() {
 	for app, source := range w.hearsay {
-		if _, ok := w.alien[app]; !ok && len(w.receipts[app]) == 0 {
+		if _, ok := w.alien[app]; !ok && len(w.receipts.Of(app)) == 0 {
 			w.alien[app] = source
 		}
 	}
@@ -103,43 +94,49 @@ type signed struct {
 	since     map[string]time.Time // of the oldest of that kind, as far as it says
 }
 
-func (s *signed) add(kind string, at time.Time) {
-	s.count[kind]++
-	if old := s.since[kind]; !at.IsZero() && (old.IsZero() || at.Before(old)) {
-		s.since[kind] = at
-	}
-}
-
-// signed lists what is on the nodes by node and key, both sorted. Identities are not among it, nor are adoptions.
+// signed lists what is on the nodes by node and key, both sorted. Adoptions are not among it.
 func (w *world) signed() (all []*signed) {
 	for _, n := range w.nodes {
 		by := map[string]*signed{}
-		of := func(key string) *signed {
-			if by[key] == nil {
-				by[key] = &signed{node: n.Name, key: key, count: map[string]int{}, since: map[string]time.Time{}}
+		w.eachSigned(n, func(kind, key string, at time.Time, thing any) {
+			if r, is := thing.(*live.Receipt); is && r.Verb == live.Adopted {
+				return
 			}
-			return by[key]
-		}
-		for _, r := range n.Receipts {
-			if w.ours(r.Source) && r.Verb != live.Adopted {
-				of(r.Signer).add(ofReceipts, r.Time)
+			s := by[key]
+			if s == nil {
+				s = &signed{node: n.Name, key: key, count: map[string]int{}, since: map[string]time.Time{}}
+				by[key] = s
 			}
-		}
-		for _, f := range n.Files {
-			if w.ours(f.Labels[live.LabelSource]) && isForm(f) {
-				of(f.Signer).add(ofForms, time.Time{})
+			s.count[kind]++
+			if old := s.since[kind]; !at.IsZero() && (old.IsZero() || at.Before(old)) {
+				s.since[kind] = at
 			}
-		}
-		for _, p := range n.Pods {
-			if w.ours(p.Source) {
-				of(p.Signer).add(ofPods, p.Created)
-			}
-		}
+		})
 		for _, key := range sorted(by) {
 			all = append(all, by[key])
 		}
 	}
 	return all
+}
+
+// eachSigned tells of each receipt, form and pod of our source on a node by which key it is, and since when, as far as it says. Identities
+// are not among them.
+func (w *world) eachSigned(n *node, tell func(kind, key string, at time.Time, thing any)) {
+	for i := range n.Receipts {
+		if r := &n.Receipts[i]; w.ours(r.Source) {
+			tell(ofReceipts, r.Signer, r.Time, r)
+		}
+	}
+	for i := range n.Files {
+		if f := &n.Files[i]; w.ours(f.Labels[live.LabelSource]) && isForm(*f) {
+			tell(ofForms, f.Signer, time.Time{}, f)
+		}
+	}
+	for i := range n.Pods {
+		if p := &n.Pods[i]; w.ours(p.Source) {
+			tell(ofPods, p.Signer, p.Created, p)
+		}
+	}
 }
 
 // alarm says what is not believed, and who is believed for want of anything better. When nothing is written down under a trusted key, and
@@ -154,8 +151,7 @@ func (w *world) alarm(shown []*signed) {
 		}
 	}
 	switch names := keyNames(sorted(others)); {
-	case len(others) == 0 && w.anyone:
-	case w.anyone:
+	case len(others) > 0 && w.anyone:
 		w.note("no key was given and " + manifest.SignersFile + " names none, so whoever signed what is on the hosts is believed: " + names)
 	case len(others) > 0 && !mine:
 		w.holdFor(shown, sorted(others))
@@ -265,9 +261,7 @@ func Believed(want manifest.History, have live.Snapshot) live.Snapshot {
 	for i := range out.Nodes {
 		n := &out.Nodes[i]
 		n.Receipts = slices.DeleteFunc(slices.Clone(n.Receipts), func(r live.Receipt) bool { return !w.ours(r.Source) || unsure(r.Signer) })
-		n.Files = slices.DeleteFunc(slices.Clone(n.Files), func(f live.File) bool {
-			return isForm(f) && unsure(f.Signer)
-		})
+		n.Files = slices.DeleteFunc(slices.Clone(n.Files), func(f live.File) bool { return isForm(f) && unsure(f.Signer) })
 	}
 	return out
 }

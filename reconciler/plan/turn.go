@@ -76,7 +76,7 @@ func (k *work) goTogether(old []*pod) {
 
 // goal is the form that the workload's pods are to have next: HEAD's, or, when that was rejected, the stable one's.
 func (k *work) goal() (form, bool) {
-	l := k.receipts[k.wl.ID]
+	l := k.receipts.Of(k.wl.ID)
 	stable := l.Stable()
 	if stable != nil && l.Failed() != nil && stable.Rev != k.wl.Revision.Rev && k.wl.Strategy.OnFailure != manifest.OnFailureHold {
 		return k.form(k.wl.ID, stable.Rev)

@@ -38,7 +38,7 @@ func (k *work) gate() barrier {
 
 // begins says whether HEAD's revision is yet to be begun, or to be begun again, and is not the one to fall back to.
 func (k *work) begins() bool {
-	l, head := k.receipts[k.wl.ID], k.wl.Revision.Rev
+	l, head := k.receipts.Of(k.wl.ID), k.wl.Revision.Rev
 	switch top, stable := l.Top(), l.Stable(); {
 	case top == nil:
 		return true
@@ -119,8 +119,8 @@ func (w *world) lateFor(wl *manifest.Workload) barrier {
 	switch b := w.stuck(wl); {
 	case b.stands():
 		return b
-	case w.pending[wl.ID] != "":
-		return barrier{why: w.pending[wl.ID]}
+	case w.receipts.Pending(wl.ID) != "":
+		return barrier{why: w.receipts.Pending(wl.ID)}
 	case wl.Job != nil:
 		return w.unfinished(wl)
 	default:
@@ -149,7 +149,7 @@ func (w *world) stuck(wl *manifest.Workload) barrier {
 }
 
 func (w *world) stuckWhy(wl *manifest.Workload) string {
-	l := w.receipts[wl.ID]
+	l := w.receipts.Of(wl.ID)
 	if wl.Held != "" {
 		return "is held: " + wl.Held
 	}
@@ -189,7 +189,7 @@ func (w *world) unfinished(wl *manifest.Workload) barrier {
 
 // unavailable is how many pods of HEAD's revision are available, where that is too few. What was to run once has to have ended.
 func (w *world) unavailable(wl *manifest.Workload) barrier {
-	l := w.receipts[wl.ID]
+	l := w.receipts.Of(wl.ID)
 	if l.Reached(wl.Revision.Rev) && l.InTop(live.Done) != nil {
 		return barrier{}
 	}

@@ -160,8 +160,3 @@ func (k *work) view() []rollout.Pod {
 	}
 	return pods
 }
-
-func (w *world) transition(r live.Receipt) live.Transition {
-	r.Source = w.h.Source
-	return r.Transition()
-}

@@ -41,7 +41,6 @@ type node struct {
 	massed  bool           // it fell silent together with others, so that only its return or a person ends that
 	host    *schedule.Host // nil unless it answers and is in HEAD
 	begun   []begun
-	seed    uint64 // by which it is chosen to keep receipts
 }
 
 // returning is how long a node answers again before what was started in place of its pods is stopped.
@@ -83,13 +82,8 @@ type world struct {
 	doubts  map[manifest.ID][]*pod // doubtful ones of our source, on nodes that are not lost; they are not among pods
 	alien   map[manifest.ID]string // workloads that another source keeps under our cluster's name
 	hearsay map[manifest.ID]string // those of which only keys that are not trusted say so
-	// receipts are each object's. pending says of which one it is that was not seen on enough nodes yet.
-	receipts map[manifest.ID]ledger.Ledger
-	pending  map[manifest.ID]string
-	noted    map[live.Transition]*noted
-	notedOf  map[manifest.ID][]*noted
-	keepers  []*node // that may keep receipts
-	fleet    int     // how many nodes HEAD has
+	// receipts are what is written down of each object, and where.
+	receipts *ledger.Book
 	retries  map[manifest.ID][]manifest.Decision
 	called   map[string]string // nodes that left HEAD and are one that is here, by the name that they had
 	plan     Plan
@@ -106,22 +100,20 @@ type world struct {
 func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w := &world{
 		h: h, want: h.Want(), now: now, watched: have.Watched, pods: map[manifest.ID][]*pod{},
-		alien: map[manifest.ID]string{}, receipts: map[manifest.ID]ledger.Ledger{}, pending: map[manifest.ID]string{},
-		noted: map[live.Transition]*noted{}, notedOf: map[manifest.ID][]*noted{}, claims: map[manifest.ID]*claim{},
-		retries: map[manifest.ID][]manifest.Decision{},
-		called:  map[string]string{}, doubts: map[manifest.ID][]*pod{}, lost: map[manifest.ID][]*pod{}, hearsay: map[manifest.ID]string{},
+		alien: map[manifest.ID]string{}, claims: map[manifest.ID]*claim{}, retries: map[manifest.ID][]manifest.Decision{},
+		called: map[string]string{}, doubts: map[manifest.ID][]*pod{}, lost: map[manifest.ID][]*pod{}, hearsay: map[manifest.ID]string{},
 		forms: map[string]manifest.File{}, gates: map[manifest.ID]barrier{},
 	}
 	w.addNodes(have)
 	w.addTrust()
 	w.recognise()
-	w.addReceipts()
+	w.readReceipts()
 	w.depart()
 	w.stayAway(have)
 	w.judgeSilence()
 	w.doubtGone()
 	w.addHosts()
-	w.judgeReceipts()
+	w.receipts.Share(w.keeps)
 	for _, d := range h.Decisions {
 		if d.Verb == "retry" {
 			w.retries[d.App] = append(w.retries[d.App], d)
