@@ -30,11 +30,14 @@ type lack struct {
 // takeTurns finds out which old pods stay for now, and why.
 func (k *work) takeTurns() {
 	var ok bool
+	if first, _ := k.stopsFirst(); !first && !k.stopsBeforeMove() {
+		return
+	}
 	if k.turns.goal, ok = k.goal(); !ok {
 		return
 	}
 	old := k.old()
-	if first, _ := k.stopsFirst(); len(old) == 0 || !first && !k.stopsBeforeMove() {
+	if len(old) == 0 {
 		return
 	}
 	if k.wl.Strategy.Type == manifest.Recreate {
@@ -73,12 +76,10 @@ func (k *work) goTogether(old []*pod) {
 	}
 }
 
-// goal is the form that the workload's pods are to have next: HEAD's, or, when that was rejected, the stable one's.
+// goal is the form that the workload's pods are to have next.
 func (k *work) goal() (form, bool) {
-	l := k.receipts[k.wl.ID]
-	stable := l.Stable()
-	if stable != nil && l.Failed() != nil && stable.Rev != k.wl.Revision.Rev && k.wl.Strategy.OnFailure != manifest.OnFailureHold {
-		return k.form(k.wl.ID, stable.Rev)
+	if rev := rollout.Goal(*k.wl, k.view(), k.ledger()); rev != k.wl.Revision.Rev {
+		return k.form(k.wl.ID, rev)
 	}
 	return formOf(*k.wl), true
 }
@@ -195,7 +196,7 @@ func (k *work) stuckOn(old []*pod) string {
 // fetch has images pulled that are to be there before old pods go, for as many as may go at once, and says which pods stay.
 func (k *work) fetch() {
 	switch k.step.Phase {
-	case rollout.Starting, rollout.Paused, rollout.Waiting:
+	case rollout.Starting, rollout.Paused:
 		return
 	}
 	if k.step.Target != k.turns.goal.Rev {

@@ -82,12 +82,23 @@ func Next(w manifest.Workload, pods []Pod, l Ledger, now time.Time) Step {
 	return step
 }
 
+// Goal is the revision that the pods are to have next: HEAD's, or the one in force where HEAD's was rejected or may not begin.
+func Goal(w manifest.Workload, pods []Pod, l Ledger) string {
+	s := read(w, pods, l, time.Time{})
+	switch force := s.inForce(); {
+	case force == "" || s.w.Strategy.OnFailure == manifest.OnFailureHold && s.failed():
+	case s.unbegun() && l.Guard != "", !s.unbegun() && s.failed():
+		return force
+	}
+	return w.Revision.Rev
+}
+
 func (s state) next() Step {
 	head := s.w.Revision.Rev
 	switch {
 	case s.ledger.Pending != "":
 		return s.hold(Starting, s.ledger.Pending)
-	case s.top == nil || s.top.Rev != head || s.restarts():
+	case s.unbegun():
 		return s.begin()
 	case s.finished():
 		return s.completed()
@@ -116,7 +127,7 @@ func (s state) begin() Step {
 	case s.w.Strategy.Paused && s.stable != "":
 		return s.hold(Paused, "spec.paused is set: "+why+" is not begun")
 	case s.ledger.Guard != "":
-		return s.hold(Waiting, why+" is not begun: "+s.ledger.Guard)
+		return s.wait(why + " is not begun: " + s.ledger.Guard)
 	}
 	if s.stable != "" {
 		why += ", stable is " + live.ShortRev(s.stable)
@@ -129,6 +140,15 @@ func (s state) begin() Step {
 	}
 	step.Receipts = []live.Receipt{began}
 	return step
+}
+
+// wait goes toward the revision in force: only to begin HEAD's is withheld.
+func (s state) wait(why string) Step {
+	target := s.inForce()
+	if target == "" || s.spent(target) || s.failed() && s.w.Strategy.OnFailure == manifest.OnFailureHold {
+		return s.hold(Waiting, why)
+	}
+	return s.toward(Waiting, target, why)
 }
 
 // rejected holds a failed revision: back to stable, or as it is.
@@ -231,10 +251,11 @@ func (s state) hold(phase Phase, why string) Step {
 		}
 	}
 	switch others := len(s.pods) - s.count(s.stable); {
-	case s.promoted && others == 0:
+	case !s.promoted || s.spent(s.stable):
+	case others == 0:
 		want = map[string]int{s.stable: s.w.Replicas}
 		s.keepFloor(want)
-	case s.promoted:
+	default:
 		want[s.stable] += s.lostStable()
 	}
 	return Step{Phase: phase, Target: s.stable, Want: want, Gen: s.genOf(s.stable), Why: why}
