@@ -50,12 +50,13 @@ func (k *work) guard(l ledger.Ledger) string {
 	return k.barrier.why
 }
 
-// rolls says whether a rollout moves, or is about to: not one that a person stopped, that a claim or another key holds up, or that HEAD has
-// overtaken and that waits for others before it begins anew. Else those would keep all places, and those that they wait for would get none.
+// rolls says whether a rollout moves, or is about to: not one that a person stopped or left without replicas, that a claim or another key
+// holds up, or that HEAD has overtaken and that waits for others before it begins anew. Else those would keep all places, and those that they
+// wait for would get none.
 func (w *world) rolls(wl *manifest.Workload) bool {
 	l := w.receipts[wl.ID]
 	switch {
-	case wl.Job != nil || l.Over() || wl.Suspended || wl.Strategy.Paused || w.frozen(wl.ID) != "":
+	case wl.Job != nil || wl.Replicas == 0 || l.Over() || wl.Suspended || wl.Strategy.Paused || w.frozen(wl.ID) != "":
 		return false
 	case l.Top() != nil && l.Top().Rev != wl.Revision.Rev:
 		return !w.gateOf(wl).stands()

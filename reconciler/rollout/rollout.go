@@ -112,6 +112,8 @@ func (s state) next() Step {
 		return s.note(live.Halted, "podkeep.io/suspend is set", s.hold(Paused, "podkeep.io/suspend is set"))
 	case s.ledger.Suspended:
 		return s.hold(Paused, "podkeep.io/suspend is set")
+	case s.w.Replicas == 0:
+		return s.empty()
 	case s.w.Strategy.Paused:
 		return s.pause()
 	case s.halted():
@@ -182,6 +184,14 @@ func (s state) roll() Step {
 	return s.deadline(step)
 }
 
+// empty leaves HEAD's revision begun: at no replicas there is nothing to try it with, and no deadline counts that.
+func (s state) empty() Step {
+	if !s.halted() {
+		return s.note(live.Halted, "replicas is 0, so it is not tried", s.toward(Rolling, s.w.Revision.Rev, ""))
+	}
+	return s.toward(Steady, s.w.Revision.Rev, "")
+}
+
 // chance is how long a controller watches before it rejects anything: a deadline may have passed while none ran, and with
 // a pod that only waited to be started.
 const chance = 10 * time.Second
@@ -242,7 +252,8 @@ func (s state) completed() Step {
 	return step
 }
 
-// hold keeps every revision at what it has; a workload of one revision is kept at its full count.
+// hold keeps every revision at what it has; a workload of one revision is kept at its full count. Where nothing runs, what is about to begin
+// is not preceded by anything.
 func (s state) hold(phase Phase, why string) Step {
 	want := map[string]int{}
 	for _, p := range s.pods {
@@ -252,6 +263,7 @@ func (s state) hold(phase Phase, why string) Step {
 	}
 	switch others := len(s.pods) - s.count(s.stable); {
 	case !s.promoted || s.spent(s.stable):
+	case phase == Starting && len(s.pods) == 0 && s.stable != s.w.Revision.Rev: // HEAD's comes first
 	case others == 0:
 		want = map[string]int{s.stable: s.w.Replicas}
 		s.keepFloor(want)

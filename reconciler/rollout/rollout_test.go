@@ -89,6 +89,11 @@ func TestNext(t *testing.T) {
 	bare := workload("b", 1, 0, 1)
 	bare.ID.Kind = "Pod"
 	begun := []live.Receipt{receipt(live.Began, "a", 1, noon), receipt(live.Began, "b", 2, noon)}
+	halt := receipt(live.Halted, "b", 2, noon)
+	halt.Step = 1
+	untriedB := append(begunB[:3:3], halt)
+	resumedB := receipt(live.Resumed, "b", 2, noon)
+	resumedB.Step = 2
 	rows := []row{
 		{
 			claim: "a first deployment is written down before a pod is asked for",
@@ -313,6 +318,32 @@ func TestNext(t *testing.T) {
 			claim: "nor while it begins",
 			w:     bare, ledger: Ledger{Receipts: append(promotedA[:2:2], receipt(live.Done, "a", 1, noon))},
 			phase: Starting, want: map[string]int{}, receipts: []string{live.Began},
+		},
+		{
+			claim: "without replicas a revision is not promoted, and that it is not tried is written down",
+			w:     workload("b", 0, 0, 0), ledger: Ledger{Receipts: begunB}, after: time.Hour,
+			phase: Rolling, want: map[string]int{"a": 0, "b": 0}, receipts: []string{live.Halted},
+		},
+		{
+			claim: "the first one neither",
+			w:     workload("a", 0, 0, 0), ledger: Ledger{Receipts: promotedA[:1]}, phase: Rolling, want: map[string]int{"a": 0}, receipts: []string{live.Halted},
+		},
+		{
+			claim: "then there is nothing to do, and no deadline",
+			w:     workload("b", 0, 0, 0), ledger: Ledger{Receipts: untriedB}, after: time.Hour, phase: Steady, want: map[string]int{"a": 0, "b": 0},
+		},
+		{
+			claim: "what runs still goes",
+			w:     workload("b", 0, 0, 0), pods: pods("a", "b"), ledger: Ledger{Receipts: untriedB}, phase: Steady, want: map[string]int{"a": 0, "b": 0},
+		},
+		{
+			claim: "with replicas its time begins, and the old one is not started before it",
+			w:     workload("b", 3, 1, 0), ledger: Ledger{Receipts: untriedB}, after: time.Hour,
+			phase: Starting, want: map[string]int{}, receipts: []string{live.Resumed},
+		},
+		{
+			claim: "nor beside it",
+			w:     workload("b", 3, 1, 0), ledger: Ledger{Receipts: append(untriedB[:4:4], resumedB)}, phase: Rolling, want: map[string]int{"a": 0, "b": 3},
 		},
 		{
 			claim: "where old pods must stop first there is no surge",
