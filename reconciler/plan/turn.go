@@ -29,13 +29,16 @@ type lack struct {
 }
 
 // takeTurns finds out which old pods stay for now, and why.
-func (k *work) takeTurns() {
+func (k *work) takeTurns(refused string) {
 	var ok bool
-	if k.turns.goal, ok = k.goal(); !ok {
+	if !k.first && !k.stopsBeforeMove() {
+		return
+	}
+	if k.turns.goal, ok = k.goal(refused); !ok {
 		return
 	}
 	old := k.old()
-	if len(old) == 0 || !k.first && !k.stopsBeforeMove() {
+	if len(old) == 0 {
 		return
 	}
 	if k.wl.Strategy.Type == manifest.Recreate {
@@ -74,12 +77,10 @@ func (k *work) goTogether(old []*pod) {
 	}
 }
 
-// goal is the form that the workload's pods are to have next: HEAD's, or, when that was rejected, the stable one's.
-func (k *work) goal() (form, bool) {
-	l := k.receipts.Of(k.wl.ID)
-	stable := l.Stable()
-	if stable != nil && l.Failed() != nil && stable.Rev != k.wl.Revision.Rev && k.wl.Strategy.OnFailure != manifest.OnFailureHold {
-		return k.form(k.wl.ID, stable.Rev)
+// goal is the form that the workload's pods are to have next.
+func (k *work) goal(refused string) (form, bool) {
+	if rev := rollout.Goal(*k.wl, k.view(), k.ledger(refused)); rev != k.wl.Revision.Rev {
+		return k.form(k.wl.ID, rev)
 	}
 	return formOf(*k.wl), true
 }
@@ -196,7 +197,7 @@ func (k *work) stuckOn(old []*pod) string {
 // fetch wants images pulled that are to be there before old pods go, for as many as may go at once, and says which pods stay.
 func (k *work) fetch() {
 	switch k.step.Phase {
-	case rollout.Starting, rollout.Paused, rollout.Waiting:
+	case rollout.Starting, rollout.Paused:
 		return
 	}
 	if k.step.Target != k.turns.goal.Rev {

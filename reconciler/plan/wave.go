@@ -149,7 +149,6 @@ func (w *world) stuck(wl *manifest.Workload) barrier {
 }
 
 func (w *world) stuckWhy(wl *manifest.Workload) string {
-	l := w.receipts.Of(wl.ID)
 	if wl.Held != "" {
 		return "is held: " + wl.Held
 	}
@@ -159,10 +158,10 @@ func (w *world) stuckWhy(wl *manifest.Workload) string {
 	if why := w.failed(wl); why != "" {
 		return "failed: " + why
 	}
-	if done, _ := w.finished(wl.ID); done || l.Reached(wl.Revision.Rev) {
+	if done, _ := w.finished(wl.ID); done || w.reached(wl) {
 		return ""
 	}
-	switch {
+	switch l := w.receipts.Of(wl.ID); {
 	case wl.Suspended:
 		return "is suspended"
 	case wl.Job != nil && *wl.Job.Spec.Suspend:
@@ -199,10 +198,17 @@ func (w *world) unavailable(wl *manifest.Workload) barrier {
 			available++
 		}
 	}
-	if available >= wl.Replicas && l.Reached(wl.Revision.Rev) {
+	if available >= wl.Replicas && w.reached(wl) {
 		return barrier{}
 	}
 	return barrier{why: fmt.Sprintf("is at %d of %d", available, wl.Replicas)}
+}
+
+// reached says whether a workload has come to HEAD's revision. Without replicas it has when that is begun and nothing runs any more.
+func (w *world) reached(wl *manifest.Workload) bool {
+	l := w.receipts.Of(wl.ID)
+	begun := l.Top() != nil && l.Top().Rev == wl.Revision.Rev
+	return l.Reached(wl.Revision.Rev) || begun && wl.Replicas == 0 && len(w.pods[wl.ID]) == 0
 }
 
 // waiting reports a workload that may not begin: it is on its way while what it waits for is, and held when that is stuck.

@@ -39,11 +39,13 @@ func TestALowerWaveThatIsIllHoldsUpWhatIsToBeginAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestAWaveOfNoPodsIsInPlaceOnceItsRevisionIsPromoted(t *testing.T) {
+func TestAWaveOfNoPodsIsInPlaceOnceItsRevisionIsBegun(t *testing.T) {
 	head := commit(t, "a1", nodes("n1"), deployment("db", 0, lower), deployment("web", 1, higher))
-	plan := Make(history(head), fleet(nil, promoted(head, "db"), "n1"), noon)
-	if a := app(plan, "web"); len(a.Waits) != 0 {
-		t.Errorf("%s: %s %v", a.State, a.Why, a.Waits)
+	for _, ledger := range [][]live.Receipt{promoted(head, "db"), promoted(head, "db")[:1]} {
+		plan := Make(history(head), fleet(nil, ledger, "n1"), noon)
+		if a := app(plan, "web"); len(a.Waits) != 0 {
+			t.Errorf("%s: %s %v", a.State, a.Why, a.Waits)
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ func (w *world) think(wl *manifest.Workload, refused string) *work {
 		k.first, k.whyFirst = k.stopsFirst()
 		k.doubt()
 		k.hidden = k.hiding()
-		k.takeTurns()
+		k.takeTurns(refused)
 		k.step = rollout.Next(*wl, k.view(), k.ledger(refused), w.now)
 		k.fetch()
 		k.shrink()

@@ -43,7 +43,7 @@ func (s state) recreate(target string) map[string]int {
 
 // rolling is Kubernetes' rolling update. New pods come while the sum is under Replicas + MaxSurge; old ones go while Replicas −
 // MaxUnavailable others are available. Ours: a pod that the stable revision lost comes back when the floor needs
-// it, and a revision that was never promoted gives up its unavailable pods at once.
+// it, unless nothing runs, and a revision that was never promoted gives up its unavailable pods at once.
 func (s state) rolling(target string) map[string]int {
 	surge, unavailable := s.limits()
 	n := s.w.Replicas
@@ -54,7 +54,7 @@ func (s state) rolling(target string) map[string]int {
 
 	grow := min(s.holes(target), room, max(0, n-have))
 	heal := 0
-	if s.promoted && s.stable != target && have+grow < n {
+	if s.promoted && s.stable != target && have+grow < n && total > 0 {
 		heal = max(0, min(floor-s.pending(), room-grow))
 	}
 	grow += max(0, min(n-have-grow, room-grow-heal))

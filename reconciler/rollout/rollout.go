@@ -82,12 +82,23 @@ func Next(w manifest.Workload, pods []Pod, l Ledger, now time.Time) Step {
 	return step
 }
 
+// Goal is the revision that the pods are to have next: HEAD's, or the one in force where HEAD's was rejected or may not begin.
+func Goal(w manifest.Workload, pods []Pod, l Ledger) string {
+	s := read(w, pods, l, time.Time{})
+	switch force := s.inForce(); {
+	case force == "" || s.w.Strategy.OnFailure == manifest.OnFailureHold && s.failed():
+	case s.unbegun() && l.Guard != "", !s.unbegun() && s.failed():
+		return force
+	}
+	return w.Revision.Rev
+}
+
 func (s state) next() Step {
 	head := s.w.Revision.Rev
 	switch {
 	case s.ledger.Pending != "":
 		return s.hold(Starting, s.ledger.Pending)
-	case s.top == nil || s.top.Rev != head || s.restarts():
+	case s.unbegun():
 		return s.begin()
 	case s.finished():
 		return s.completed()
@@ -101,6 +112,8 @@ func (s state) next() Step {
 		return s.note(live.Halted, "podkeep.io/suspend is set", s.hold(Paused, "podkeep.io/suspend is set"))
 	case s.ledger.Suspended:
 		return s.hold(Paused, "podkeep.io/suspend is set")
+	case s.w.Replicas == 0:
+		return s.empty()
 	case s.w.Strategy.Paused:
 		return s.pause()
 	case s.halted():
@@ -116,7 +129,7 @@ func (s state) begin() Step {
 	case s.w.Strategy.Paused && s.stable != "":
 		return s.hold(Paused, "spec.paused is set: "+why+" is not begun")
 	case s.ledger.Guard != "":
-		return s.hold(Waiting, why+" is not begun: "+s.ledger.Guard)
+		return s.wait(why + " is not begun: " + s.ledger.Guard)
 	}
 	if s.stable != "" {
 		why += ", stable is " + live.ShortRev(s.stable)
@@ -129,6 +142,15 @@ func (s state) begin() Step {
 	}
 	step.Receipts = []live.Receipt{began}
 	return step
+}
+
+// wait goes toward the revision in force: only to begin HEAD's is withheld.
+func (s state) wait(why string) Step {
+	target := s.inForce()
+	if target == "" || s.spent(target) || s.failed() && s.w.Strategy.OnFailure == manifest.OnFailureHold {
+		return s.hold(Waiting, why)
+	}
+	return s.toward(Waiting, target, why)
 }
 
 // rejected holds a failed revision: back to stable, or as it is.
@@ -160,6 +182,14 @@ func (s state) roll() Step {
 		return s.note(live.Promoted, fmt.Sprintf("%d of %d available", s.available(head), n), step)
 	}
 	return s.deadline(step)
+}
+
+// empty leaves HEAD's revision begun: at no replicas there is nothing to try it with, and no deadline counts that.
+func (s state) empty() Step {
+	if !s.halted() {
+		return s.note(live.Halted, "replicas is 0, so it is not tried", s.toward(Rolling, s.w.Revision.Rev, ""))
+	}
+	return s.toward(Steady, s.w.Revision.Rev, "")
 }
 
 // chance is how long a controller watches before it rejects anything: a deadline may have passed while none ran, and with
@@ -222,7 +252,8 @@ func (s state) completed() Step {
 	return step
 }
 
-// hold keeps every revision at what it has; a workload of one revision is kept at its full count.
+// hold keeps every revision at what it has; a workload of one revision is kept at its full count. Where nothing runs, what is about to begin
+// is not preceded by anything.
 func (s state) hold(phase Phase, why string) Step {
 	want := map[string]int{}
 	for _, p := range s.pods {
@@ -231,10 +262,12 @@ func (s state) hold(phase Phase, why string) Step {
 		}
 	}
 	switch others := len(s.pods) - s.count(s.stable); {
-	case s.promoted && others == 0:
+	case !s.promoted || s.spent(s.stable):
+	case phase == Starting && len(s.pods) == 0 && s.stable != s.w.Revision.Rev: // HEAD's comes first
+	case others == 0:
 		want = map[string]int{s.stable: s.w.Replicas}
 		s.keepFloor(want)
-	case s.promoted:
+	default:
 		want[s.stable] += s.lostStable()
 	}
 	return Step{Phase: phase, Target: s.stable, Want: want, Gen: s.genOf(s.stable), Why: why}

@@ -84,6 +84,16 @@ func TestNext(t *testing.T) {
 	paused.Strategy.Paused = true
 	halted := workload("b", 2, 1, 0)
 	halted.Strategy.Paused = true
+	held := workload("c", 3, 1, 0)
+	held.Strategy.OnFailure = manifest.OnFailureHold
+	bare := workload("b", 1, 0, 1)
+	bare.ID.Kind = "Pod"
+	begun := []live.Receipt{receipt(live.Began, "a", 1, noon), receipt(live.Began, "b", 2, noon)}
+	halt := receipt(live.Halted, "b", 2, noon)
+	halt.Step = 1
+	untriedB := append(begunB[:3:3], halt)
+	resumedB := receipt(live.Resumed, "b", 2, noon)
+	resumedB.Step = 2
 	rows := []row{
 		{
 			claim: "a first deployment is written down before a pod is asked for",
@@ -255,6 +265,87 @@ func TestNext(t *testing.T) {
 			phase: Waiting, want: map[string]int{"a": 3},
 		},
 		{
+			claim: "what waits follows replicas down",
+			w:     workload("b", 1, 1, 0), pods: pods("a", "a", "a"), ledger: Ledger{Receipts: promotedA, Guard: "10 are rolling"},
+			phase: Waiting, want: map[string]int{"a": 1},
+		},
+		{
+			claim: "what waits in mid-rollout goes back to what was promoted",
+			w:     workload("c", 4, 1, 1), pods: pods("a", "a", "a", "b", "b?"), ledger: Ledger{Receipts: begunB, Guard: "wave 1 waits"},
+			phase: Waiting, want: map[string]int{"a": 3, "b": 0},
+		},
+		{
+			claim: "and then has as many as are asked for",
+			w:     workload("c", 4, 1, 1), pods: pods("a", "a", "a"), ledger: Ledger{Receipts: begunB, Guard: "wave 1 waits"},
+			phase: Waiting, want: map[string]int{"a": 4},
+		},
+		{
+			claim: "a bad one that was overtaken is not gone toward",
+			w:     workload("c", 3, 1, 0), pods: pods("a", "a", "b?"), ledger: Ledger{Receipts: begunB, Guard: "wave 1 waits"},
+			phase: Waiting, want: map[string]int{"a": 3, "b": 0},
+		},
+		{
+			claim: "where nothing was promoted, the one that was begun last is in force",
+			w:     workload("c", 3, 1, 0), pods: pods("a", "a", "b"), ledger: Ledger{Receipts: begun, Guard: "wave 1 waits"},
+			phase: Waiting, want: map[string]int{"a": 2, "b": 2},
+		},
+		{
+			claim: "a lost pod of it comes back",
+			w:     workload("c", 3, 1, 0), pods: pods("b", "b"), ledger: Ledger{Receipts: begun, Guard: "wave 1 waits"},
+			phase: Waiting, want: map[string]int{"b": 3},
+		},
+		{
+			claim: "but if it was rejected, what is beside it",
+			w:     workload("c", 3, 1, 0), pods: pods("a", "a", "b?"), ledger: Ledger{Receipts: append(begun[:2:2], receipt(live.Failed, "b", 2, noon)), Guard: "wave 1 waits"},
+			phase: Waiting, want: map[string]int{"a": 3, "b": 0},
+		},
+		{
+			claim: "one that somebody wants held after a rejection stays as it is",
+			w:     held, pods: pods("a", "a", "b"), ledger: Ledger{Receipts: failedB, Guard: "wave 1 waits"},
+			phase: Waiting, want: map[string]int{"a": 2, "b": 1},
+		},
+		{
+			claim: "under Recreate too the others go first",
+			w:     func() manifest.Workload { w := recreate; w.Revision.Rev = "c"; return w }(), pods: pods("b", "b"), ledger: Ledger{Receipts: begunB, Guard: "wave 1 waits"},
+			phase: Waiting, want: map[string]int{"a": 0},
+		},
+		{
+			claim: "a bare Pod that ran to its end is not run again while the next one waits",
+			w:     bare, ledger: Ledger{Receipts: append(promotedA[:2:2], receipt(live.Done, "a", 1, noon)), Guard: "wave 1 waits"},
+			phase: Waiting, want: map[string]int{},
+		},
+		{
+			claim: "nor while it begins",
+			w:     bare, ledger: Ledger{Receipts: append(promotedA[:2:2], receipt(live.Done, "a", 1, noon))},
+			phase: Starting, want: map[string]int{}, receipts: []string{live.Began},
+		},
+		{
+			claim: "without replicas a revision is not promoted, and that it is not tried is written down",
+			w:     workload("b", 0, 0, 0), ledger: Ledger{Receipts: begunB}, after: time.Hour,
+			phase: Rolling, want: map[string]int{"a": 0, "b": 0}, receipts: []string{live.Halted},
+		},
+		{
+			claim: "the first one neither",
+			w:     workload("a", 0, 0, 0), ledger: Ledger{Receipts: promotedA[:1]}, phase: Rolling, want: map[string]int{"a": 0}, receipts: []string{live.Halted},
+		},
+		{
+			claim: "then there is nothing to do, and no deadline",
+			w:     workload("b", 0, 0, 0), ledger: Ledger{Receipts: untriedB}, after: time.Hour, phase: Steady, want: map[string]int{"a": 0, "b": 0},
+		},
+		{
+			claim: "what runs still goes",
+			w:     workload("b", 0, 0, 0), pods: pods("a", "b"), ledger: Ledger{Receipts: untriedB}, phase: Steady, want: map[string]int{"a": 0, "b": 0},
+		},
+		{
+			claim: "with replicas its time begins, and the old one is not started before it",
+			w:     workload("b", 3, 1, 0), ledger: Ledger{Receipts: untriedB}, after: time.Hour,
+			phase: Starting, want: map[string]int{}, receipts: []string{live.Resumed},
+		},
+		{
+			claim: "nor beside it",
+			w:     workload("b", 3, 1, 0), ledger: Ledger{Receipts: append(untriedB[:4:4], resumedB)}, phase: Rolling, want: map[string]int{"a": 0, "b": 3},
+		},
+		{
 			claim: "where old pods must stop first there is no surge",
 			w:     workload("b", 1, 1, 0), pods: pods("a"), ledger: Ledger{Receipts: begunB, StopOld: true, StopWhy: "host port 80"},
 			phase: Rolling, want: map[string]int{"a": 0, "b": 0},
@@ -302,8 +393,9 @@ func TestNext(t *testing.T) {
 	}
 }
 
-// TestRollingKeepsItsPromises runs random rolling updates with pods that come up, crash and vanish, and checks after every step that
-// the sum stays under the ceiling and that no available pod is given up below the floor; left alone, it converges.
+// TestRollingKeepsItsPromises runs random rolling updates with pods that come up, crash and vanish, and now and then a next revision that
+// has to wait, and checks after every step that the sum stays under the ceiling and that no available pod is given up below the
+// floor; left alone, it converges.
 func TestRollingKeepsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(0, 8).Draw(t, "replicas")
@@ -321,7 +413,11 @@ func TestRollingKeepsItsPromises(t *testing.T) {
 		receipts := append([]live.Receipt(nil), promotedA...)
 		for i := range 60 {
 			now := noon.Add(time.Duration(i) * time.Second)
-			step := Next(w, fleet, Ledger{Receipts: receipts}, now)
+			asked, l := w, Ledger{Receipts: receipts}
+			if i > 0 && i < 30 && rapid.IntRange(0, 3).Draw(t, "waits") == 0 {
+				asked.Revision.Rev, l.Guard = "c", "wave 1 waits"
+			}
+			step := Next(asked, fleet, l, now)
 			fleet = apply(t, w, fleet, step)
 			receipts = append(receipts, step.Receipts...)
 			fleet = nature(t, fleet, now, i < 30)

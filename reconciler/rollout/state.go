@@ -40,6 +40,30 @@ func read(w manifest.Workload, pods []Pod, l Ledger, now time.Time) state {
 	return s
 }
 
+// unbegun says whether a rollout to HEAD's revision is yet to begin, or to begin again.
+func (s state) unbegun() bool {
+	return s.top == nil || s.top.Rev != s.w.Revision.Rev || s.restarts()
+}
+
+// inForce is the revision that pods are to have while HEAD's is not begun: the one that was promoted last; with none, the one that was begun
+// last, or, if it was rejected, what there is beside it. It is empty while nothing is known to have begun.
+func (s state) inForce() string {
+	switch {
+	case s.promoted || s.top != nil && s.failed() && s.stable != "":
+		return s.stable
+	case s.top == nil:
+		return ""
+	}
+	return s.top.Rev
+}
+
+// spent says whether a bare Pod's revision ran to its end, so that it is not run again.
+func (s state) spent(rev string) bool {
+	book := s.ledger.Receipts
+	gen := book.GenOf(rev)
+	return s.w.ID.Kind == "Pod" && (book.In(gen, rev, live.Done) != nil || book.In(gen, rev, live.Failed) != nil)
+}
+
 // restarts says whether a rejected revision gets another chance: by decision, or because Git went elsewhere and came back.
 func (s state) restarts() bool {
 	return s.failed() && (s.retried() || s.ledger.Moved)
