@@ -317,17 +317,39 @@ func (d driver) Stop(ctx context.Context, name string) error {
 		if p.labels[live.LabelCluster] != d.cluster {
 			return fmt.Errorf("stop %s: not ours", name)
 		}
+		lingers, told := false, false
 		for _, c := range p.containers {
-			if c.state == live.Running {
-				c.end(h.stamp(d.world.now()), 143)
-			}
+			told = told || !c.stopping
+			lingers = d.stop(h, c) || lingers
+		}
+		if lingers && !told {
+			return ErrTimeout
 		}
 		if err := d.write(h); err != nil {
 			return err
 		}
+		if lingers {
+			return ErrTimeout
+		}
 		delete(h.pods, name)
 		return d.write(h)
 	})
+}
+
+// stop ends a container that runs, or begins to and says so.
+func (d driver) stop(h *host, c *container) (lingers bool) {
+	now := d.world.now()
+	switch stops := d.world.image(c.image).Stops; {
+	case c.state != live.Running:
+	case c.stopping:
+		return true
+	case stops > 0:
+		c.stopping, c.ends, c.code = true, now.Add(stops), 143
+		return true
+	default:
+		c.end(h.stamp(now), 143)
+	}
+	return false
 }
 
 // Put is two writes here, though a Podman secret is one: between them the File is on the host and not whole.

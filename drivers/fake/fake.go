@@ -75,6 +75,7 @@ type container struct {
 	state                     string
 	created, started, stopped time.Time // by the host's clock
 	begins, ends              time.Time // by the world's clock; zero means never
+	stopping                  bool      // it was told to stop, and ends
 }
 
 type file struct {
@@ -248,7 +249,7 @@ func (c *container) settle(now time.Time, skew time.Duration) {
 // end makes the container exited at a time of the host's clock.
 func (c *container) end(at time.Time, exit int) {
 	c.state, c.stopped, c.exit = live.Exited, at, exit
-	c.begins, c.ends = time.Time{}, time.Time{}
+	c.begins, c.ends, c.stopping = time.Time{}, time.Time{}, false
 }
 
 // node is the host as its lists show it, with times corrected to the world's clock.
@@ -299,6 +300,7 @@ func (p *pod) seen(hosts []string, skew time.Duration) (live.Pod, bool) {
 	out := *p.read
 	out.Signer, out.Host = p.signer, p.host
 	out.Created, out.Containers = seconds(p.created, skew), p.list(skew)
+	out.Stopping = slices.ContainsFunc(p.containers, func(c *container) bool { return c.stopping })
 	return out, true
 }
 

@@ -190,3 +190,29 @@ func TestWhatIsThereAlreadyIsNotWrittenAgain(t *testing.T) {
 		t.Errorf("%d writes", n)
 	}
 }
+
+func TestAContainerThatIsSlowToStopIsStoppingUntilItHasEnded(t *testing.T) {
+	s := newStage()
+	if err := s.start(nil, onePod("stubborn")); err != nil {
+		t.Fatal(err)
+	}
+	d := s.Open("n1", "c", nil)
+	for range 2 {
+		if err := d.Stop(context.Background(), "web-abc123-0"); !errors.Is(err, ErrTimeout) {
+			t.Fatalf("stop: %v", err)
+		}
+		if p := s.look(t).Pods[0]; !p.Stopping || p.Containers[0].State != live.Running {
+			t.Errorf("stopping %v, %s", p.Stopping, p.Containers[0].State)
+		}
+	}
+	if s.Writes() != 5 {
+		t.Errorf("%d writes, want pull, pod, container, start and one stop", s.Writes())
+	}
+	s.now = s.now.Add(25 * time.Second)
+	if p := s.look(t).Pods[0]; p.Stopping || p.Containers[0].State != live.Exited {
+		t.Errorf("stopping %v, %s", p.Stopping, p.Containers[0].State)
+	}
+	if err := d.Stop(context.Background(), "web-abc123-0"); err != nil || len(s.look(t).Pods) > 0 {
+		t.Errorf("stop: %v, %d pods", err, len(s.look(t).Pods))
+	}
+}

@@ -115,7 +115,7 @@ func (h *host) halt(podman int) {
 			} else {
 				c.state = live.Created
 			}
-			c.begins, c.ends = time.Time{}, time.Time{}
+			c.begins, c.ends, c.stopping = time.Time{}, time.Time{}, false
 		}
 	}
 }

@@ -14,25 +14,27 @@ type Image struct {
 	Starts time.Duration // from the start call to running
 	Ends   time.Duration // from running to exited; 0 means never
 	Exit   int
-	Works  int    // from this attempt of a Job's pod on it exits with 0; 0 means never
-	Index  string // at other completion indexes than this it exits with 0
-	Heals  int    // after so many restarts it runs for ever; 0 means never
-	Ended  bool   // healed, it ends as before, but with 0
+	Works  int           // from this attempt of a Job's pod on it exits with 0; 0 means never
+	Index  string        // at other completion indexes than this it exits with 0
+	Heals  int           // after so many restarts it runs for ever; 0 means never
+	Ended  bool          // healed, it ends as before, but with 0
+	Stops  time.Duration // from the stop call, which times out meanwhile, to exited
 }
 
 // Tags are how images behave whose tag, up to the first "-", is one of these. A tag 5s ends after five seconds, 5s.3 with exit code 3,
 // and 5s.3.2 does so until it was restarted twice and then ends with 0. Others run for ever.
 var Tags = map[string]Image{
-	"bad":     {Ends: time.Second, Exit: 1},
-	"fade":    {Ends: 30 * time.Second, Exit: 1},
-	"flaky":   {Ends: time.Second, Exit: 1, Heals: 2},
-	"missing": {Denied: "manifest unknown"},
-	"once":    {Ends: 10 * time.Second},
-	"third":   {Ends: 10 * time.Second, Exit: 3, Works: 2},
-	"odd":     {Ends: 10 * time.Second, Exit: 3, Index: "1"},
-	"hour":    {Ends: time.Hour},
-	"fail":    {Ends: 10 * time.Second, Exit: 3},
-	"slow":    {Starts: 20 * time.Second},
+	"bad":      {Ends: time.Second, Exit: 1},
+	"fade":     {Ends: 30 * time.Second, Exit: 1},
+	"flaky":    {Ends: time.Second, Exit: 1, Heals: 2},
+	"missing":  {Denied: "manifest unknown"},
+	"once":     {Ends: 10 * time.Second},
+	"third":    {Ends: 10 * time.Second, Exit: 3, Works: 2},
+	"odd":      {Ends: 10 * time.Second, Exit: 3, Index: "1"},
+	"hour":     {Ends: time.Hour},
+	"fail":     {Ends: 10 * time.Second, Exit: 3},
+	"slow":     {Starts: 20 * time.Second},
+	"stubborn": {Stops: 25 * time.Second},
 }
 
 // Image sets how containers of an image behave that start from now on.

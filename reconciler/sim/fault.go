@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,6 +12,9 @@ import (
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 )
+
+// errNothing is what comes of a command whose object is not there.
+var errNothing = errors.New("nothing is done")
 
 // fault are the commands by which things go wrong.
 func (s *Sim) fault(verb string, args []string) (bool, error) {
@@ -86,8 +90,10 @@ func (s *Sim) byHand(verb string, args []string) (bool, error) {
 		if err != nil {
 			return true, err
 		}
-		if verb == "crash" {
-			return true, s.world.Crash(name)
+		if verb == "crash" && s.world.Crash(name) != nil {
+			return true, fmt.Errorf("%w: nothing of %s runs", errNothing, name)
+		} else if verb == "crash" {
+			return true, nil
 		}
 		return true, s.world.Remove(name)
 	case "erase":
@@ -114,7 +120,7 @@ func (s *Sim) podOf(args []string) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("no pod of %s has slot %s", args[0], args[1])
+	return "", fmt.Errorf("%w: no pod of %s has slot %s", errNothing, args[0], args[1])
 }
 
 func (s *Sim) erase(prefix string, from []string) error {

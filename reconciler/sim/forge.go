@@ -25,6 +25,9 @@ func (s *Sim) forge(args []string) error {
 	if len(args) < 3 {
 		return fmt.Errorf("forge NODE receipt|form|pod NAME [WORD=..]")
 	}
+	if !s.world.Answers(args[0]) {
+		return fmt.Errorf("%w: %s does not answer", errNothing, args[0])
+	}
 	set, err := s.repo.load(s.repo.head)
 	if err != nil {
 		return err

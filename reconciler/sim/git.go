@@ -20,6 +20,9 @@ func (s *Sim) git(verb string, args []string) (bool, error) {
 	case "force-push":
 		return true, s.repo.force(one(args))
 	case "checkout":
+		if s.repo.commits[one(args)] == nil {
+			return true, fmt.Errorf("%w: no commit %s", errNothing, one(args))
+		}
 		s.repo.head = one(args)
 		return true, nil
 	case "fetch":
@@ -83,7 +86,7 @@ func (s *Sim) item(c *commit, words []string) error {
 		return nil
 	case "remove":
 		if _, ok := c.objects[arg]; !ok {
-			return fmt.Errorf("no %s", arg)
+			return fmt.Errorf("%w: no %s", errNothing, arg)
 		}
 		delete(c.objects, arg)
 		return nil
@@ -144,7 +147,7 @@ func (s *Sim) decide(args []string) error {
 	}
 	i := slices.IndexFunc(set.Workloads, func(w manifest.Workload) bool { return w.Name == args[1] })
 	if i < 0 {
-		return fmt.Errorf("no workload %s", args[1])
+		return fmt.Errorf("%w: no workload %s", errNothing, args[1])
 	}
 	w := set.Workloads[i]
 	s.repo.decisions = append(s.repo.decisions, manifest.Decision{

@@ -3,6 +3,10 @@ package sim
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
+
+	batchv1 "k8s.io/api/batch/v1"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -28,6 +32,16 @@ func (o object) job() m {
 	if o.words["halt"] != "" {
 		spec["suspend"] = true
 	}
+	if action, code, ok := strings.Cut(o.words["policy"], ":"); ok {
+		exit, _ := strconv.Atoi(code)
+		spec["podFailurePolicy"] = m{"rules": []m{{"action": action, "onExitCodes": m{"operator": "In", "values": []int{exit}}}}}
+	}
+	if o.words["replace"] != "" {
+		spec["podReplacementPolicy"] = o.words["replace"]
+	}
+	if o.words["success"] != "" {
+		spec["successPolicy"] = m{"rules": []m{{"succeededIndexes": o.words["success"]}}}
+	}
 	return spec
 }
 
@@ -43,14 +57,15 @@ func (j judge) jobBounds(w manifest.Workload, after view, when string) error {
 	return nil
 }
 
-// active counts the Job's pods that have not ended, on nodes that answer.
+// active counts the Job's pods that have not ended, on nodes that answer. One that is told to stop may have a successor at once, unless
+// podReplacementPolicy says otherwise.
 func (j judge) active(w view, app manifest.Workload) (n int) {
 	for _, host := range w.hosts {
 		if !w.Answers(host.Name) || silent(j.seen(host.Name)) {
 			continue
 		}
 		for _, p := range host.Pods {
-			if j.of(app, p) && !over(p) {
+			if j.of(app, p) && !over(p) && (!p.Stopping || *app.Job.Spec.PodReplacementPolicy == batchv1.Failed) {
 				n++
 			}
 		}
@@ -75,7 +90,7 @@ func (j judge) once() error {
 		for _, n := range j.p.Snapshot.Nodes {
 			ended := slices.ContainsFunc(n.Receipts, func(r live.Receipt) bool {
 				return r.App == p.App && r.Rev == p.Rev && r.Gen >= p.Gen && (r.Verb == live.Done || r.Verb == live.Failed) &&
-					!j.s.repo.void(r, j.p.History.Head.Commit)
+					!j.c.source.repo.void(r, j.p.History.Head.Commit)
 			})
 			if ended {
 				return fmt.Errorf("once: %s is run, and a receipt on %s says that it has ended", a.Name, n.Name)
@@ -83,16 +98,4 @@ func (j judge) once() error {
 		}
 	}
 	return nil
-}
-
-// arrivedJob: a Job of the head is written down as done at its revision (failed was asked for before).
-func (s *Sim) arrivedJob(w manifest.Workload) error {
-	for _, host := range s.world.Hosts() {
-		for _, r := range s.world.Truth(host, cluster).Receipts {
-			if r.App == w.ID && r.Verb == live.Done && r.Rev == w.Revision.Rev {
-				return nil
-			}
-		}
-	}
-	return fmt.Errorf("%s has not finished", w.ID.Short())
 }

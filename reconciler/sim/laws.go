@@ -235,14 +235,17 @@ func node(s live.Snapshot, name string) live.Node {
 	return live.Node{}
 }
 
-// absence is law 8: what the last known head asks for is never pruned, whatever failed.
+// absence is law 8: what the last known head asks for, and does not pass over, is never pruned, whatever failed.
 func (j judge) absence() error {
-	c := j.s.repo.commits[j.c.source.known]
+	c := j.c.source.repo.commits[j.c.source.known]
 	if c == nil {
 		return nil
 	}
 	asked := map[string]bool{}
 	for _, o := range c.objects {
+		if o.words["hook"] == "Skip" {
+			continue
+		}
 		ns := o.words["ns"]
 		if ns == "" {
 			ns = "default"
@@ -356,14 +359,15 @@ func hasHostPort(spec corev1.PodSpec) bool {
 
 type tally struct{ total, available int }
 
-// tally counts a workload's pods on nodes that answer.
+// tally counts a workload's pods on nodes that answer and are not another's copy. One that is told to stop makes way already, but with Recreate, where all are gone
+// before a new one comes.
 func (j judge) tally(w view, app manifest.Workload) (t tally) {
 	for _, n := range w.hosts {
-		if !w.Answers(n.Name) || silent(j.seen(n.Name)) {
+		if seen := j.seen(n.Name); !w.Answers(n.Name) || silent(seen) || j.p.Plan.Held[seen.Name] != "" {
 			continue
 		}
 		for _, p := range n.Pods {
-			if !j.of(app, p) {
+			if !j.of(app, p) || p.Stopping && app.Strategy.Type != manifest.Recreate {
 				continue
 			}
 			t.total++
@@ -379,9 +383,9 @@ func (j judge) of(app manifest.Workload, p live.Pod) bool {
 	return p.App == app.ID && p.Source == j.c.source.Name() && !forged(p)
 }
 
-// forged says whether a pod serves nobody: no controller made it.
+// forged says whether a pod counts for nothing: no controller made it, or not for the host that it is on.
 func forged(p live.Pod) bool {
-	return slices.ContainsFunc(p.Containers, func(c live.Container) bool { return c.Image == "foreign" })
+	return p.Signer == "" || slices.ContainsFunc(p.Containers, func(c live.Container) bool { return c.Image == "foreign" })
 }
 
 // hidden counts a workload's pods on frozen nodes: of a node that this controller knows, those whose slot nobody else
@@ -424,9 +428,9 @@ func (j judge) beganBehind(host string, p live.Pod) bool {
 // ready: every container that the label names exists and has been up for 2 s.
 func ready(p live.Pod, now time.Time) bool { return available(p, 0, now) }
 
-// available: ready for so long. What began in the future began before its host's clock was set back.
+// available: ready for so long, and not told to stop. What began in the future began before its host's clock was set back.
 func available(p live.Pod, minReady time.Duration, now time.Time) bool {
-	if len(p.Containers) < len(p.Expect) || len(p.Containers) == 0 {
+	if len(p.Containers) < len(p.Expect) || len(p.Containers) == 0 || p.Stopping {
 		return false
 	}
 	for _, c := range p.Containers {

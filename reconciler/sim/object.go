@@ -33,7 +33,8 @@ var kinds = map[string]string{
 // words are all that can be said of an object. A flag alone means "true"; "=" with nothing after takes it back.
 var words = strings.Fields(`image replicas surge unavail strategy deadline min-ready suspend paused config secret env
 	completions parallel indexed backoff per-index max-failed ttl active-deadline halt
-	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain at silence capacity init wave needs hook hook-delete claim mode`)
+	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain at silence capacity init wave needs hook hook-delete claim mode
+	policy replace success taint pull`)
 
 // say reads words on top of what the object says already.
 func (o object) say(tokens []string) (object, error) {
@@ -161,8 +162,15 @@ func (o object) node() m {
 	if o.words["cordon"] != "" {
 		spec["unschedulable"] = true
 	}
+	var taints []m
 	if o.words["drain"] != "" {
-		spec["taints"] = []m{{"key": "podkeep.io/drain", "effect": "NoExecute"}}
+		taints = append(taints, m{"key": "podkeep.io/drain", "effect": "NoExecute"})
+	}
+	if key := o.words["taint"]; key != "" {
+		taints = append(taints, m{"key": key, "effect": "NoSchedule"})
+	}
+	if len(taints) > 0 {
+		spec["taints"] = taints
 	}
 	return m{"apiVersion": "v1", "kind": "Node", "metadata": o.meta(), "spec": spec}
 }
@@ -261,6 +269,9 @@ func (o object) container(i int, tag string) m {
 		if v := o.words[word]; v != "" {
 			requests[field] = v
 		}
+	}
+	if policy := o.words["pull"]; policy != "" {
+		c["imagePullPolicy"] = policy
 	}
 	if len(requests) > 0 {
 		c["resources"] = m{"requests": requests}

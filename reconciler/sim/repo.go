@@ -16,6 +16,7 @@ import (
 
 // repo is a Git repository in memory with one branch. Commits have short names that the story chooses.
 type repo struct {
+	name      string // of the source
 	now       func() time.Time
 	commits   map[string]*commit
 	head      string
@@ -33,8 +34,8 @@ type commit struct {
 	signers             []string          // keys that are trusted
 }
 
-func newRepo(now func() time.Time) *repo {
-	return &repo{now: now, commits: map[string]*commit{}, sets: map[string]manifest.Set{}}
+func newRepo(name string, now func() time.Time) *repo {
+	return &repo{name: name, now: now, commits: map[string]*commit{}, sets: map[string]manifest.Set{}}
 }
 
 // draft is a copy of the head, to be changed and added.
@@ -59,7 +60,7 @@ func (r *repo) add(c *commit) error {
 func (r *repo) revert(c *commit, id string) error {
 	bad := r.commits[id]
 	if bad == nil {
-		return fmt.Errorf("no commit %s", id)
+		return fmt.Errorf("%w: no commit %s", errNothing, id)
 	}
 	before := &commit{objects: map[string]object{}, broken: map[string]string{}}
 	if p := r.commits[bad.parent]; p != nil {
@@ -86,7 +87,7 @@ func (r *repo) revert(c *commit, id string) error {
 // force moves the branch to an older commit and forgets all that is not behind it.
 func (r *repo) force(id string) error {
 	if r.commits[id] == nil {
-		return fmt.Errorf("no commit %s", id)
+		return fmt.Errorf("%w: no commit %s", errNothing, id)
 	}
 	r.head = id
 	line := r.line(id)
@@ -180,7 +181,7 @@ func (c *clone) Head(context.Context) (string, time.Time, error) {
 }
 
 func (c *clone) Load(_ context.Context, id string) (manifest.Set, error) { return c.repo.load(id) }
-func (c *clone) Name() string                                            { return "sim" }
+func (c *clone) Name() string                                            { return c.repo.name }
 func (c *clone) Close() error                                            { return nil }
 
 func (c *clone) Watch(ctx context.Context, _ chan<- struct{}) error {

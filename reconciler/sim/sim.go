@@ -21,6 +21,8 @@
 //	as KEY                       the controller signs with this key from here on; the first one is called own
 //	kill [after N]               the controller dies, now or right after its N-th write from here, and another starts
 //	on NAME COMMAND              pass, settle, kill, as, stale, fresh by another controller of the same cluster
+//	in SOURCE COMMAND            the same in another repository on the same hosts, with commits and names of its own, and by
+//	                             the controller that follows it, which has a key of its own
 //	partition|heal NODE          the network goes, comes back
 //	die|return|wipe NODE         the power goes, comes back; the disk is emptied
 //	reboot NODE [podman=5]       the power goes and comes back at once; Podman 5 shows what ran as exited
@@ -80,6 +82,7 @@ type Sim struct {
 	now         time.Time
 	world       *fake.World
 	repo        *repo
+	others      map[string]*repo // other sources, by name
 	controllers map[string]*controller
 	keys        map[string]ed25519.PrivateKey
 	random      io.Reader
@@ -113,7 +116,8 @@ func New() *Sim {
 	s := &Sim{now: epoch, controllers: map[string]*controller{}, dice: rand.New(rand.NewPCG(1, 2)), random: rand.NewChaCha8([32]byte{1})}
 	s.keys = map[string]ed25519.PrivateKey{}
 	clock := func() time.Time { return s.now }
-	s.world, s.repo, s.fuse = fake.New(clock), newRepo(clock), &fake.Fuse{Left: never}
+	s.world, s.repo, s.fuse = fake.New(clock), newRepo("sim", clock), &fake.Fuse{Left: never}
+	s.others = map[string]*repo{}
 	return s
 }
 
@@ -138,6 +142,9 @@ func (s *Sim) controller(name string) *controller {
 	c := s.controllers[name]
 	if c == nil {
 		c = &controller{source: &clone{repo: s.repo}, world: s.world, fuse: s.fuse}
+		if s.others[name] != nil {
+			c.key = name
+		}
 		s.controllers[name] = c
 		s.start(c)
 	}
@@ -193,8 +200,11 @@ func (s *Sim) command(who string, words []string) (string, error) {
 		return "", nil
 	}
 	verb, args := words[0], words[1:]
-	if verb == "repeat" {
+	switch verb {
+	case "repeat":
 		return s.repeat(args)
+	case "in":
+		return s.in(one(args), args[min(1, len(args)):])
 	}
 	for _, group := range []func(string, []string) (bool, error){s.git, s.fault, s.byHand} {
 		if done, err := group(verb, args); done || err != nil {
@@ -202,6 +212,17 @@ func (s *Sim) command(who string, words []string) (string, error) {
 		}
 	}
 	return s.act(who, verb, args)
+}
+
+// in does a command in another repository.
+func (s *Sim) in(source string, words []string) (string, error) {
+	home := s.repo
+	defer func() { s.repo = home }()
+	if s.others[source] == nil {
+		s.others[source] = newRepo(source, home.now)
+	}
+	s.repo = s.others[source]
+	return s.command(source, words)
 }
 
 // act is what controllers do, and what prints.
@@ -216,7 +237,7 @@ func (s *Sim) act(who, verb string, args []string) (string, error) {
 	case "settle":
 		return s.settle(c, args)
 	case "as":
-		c.key = one(args)
+		c.key = strings.TrimPrefix(one(args), "own")
 		s.key(c.key)
 		s.start(c)
 	case "stale", "fresh", "pin":

@@ -122,21 +122,9 @@ func TestRandomStoriesKeepTheLawsAndEndAsGitSays(t *testing.T) {
 			t.Parallel()
 			story, end := Random(n)
 			if err := TellRandom(slices.Concat(story, end)); err != nil {
-				story = shrink(story, end)
-				lines := slices.Concat(story, end)
+				lines := reduce(story, end, TellRandom)
 				t.Fatalf("seed %d: %v\nreduced to:\n%s\n%v", n, err, strings.Join(lines, "\n"), TellRandom(lines))
 			}
 		})
 	}
-}
-
-// shrink leaves out lines as long as the story still breaks a law.
-func shrink(story, end []string) []string {
-	for i := len(story) - 1; i > 1; i-- {
-		fewer := slices.Delete(slices.Clone(story), i, i+1)
-		if TellRandom(slices.Concat(fewer, end)) != nil {
-			story = fewer
-		}
-	}
-	return story
 }
