@@ -93,6 +93,7 @@ type world struct {
 	plan     Plan
 	claims   map[manifest.ID]*claim
 	forms    map[string]manifest.File // those packed so far, by name: they are alike on every node
+	onNodes  map[revision][]live.File // forms under a trusted key, once one was asked for
 	trust
 	rolling  int // workloads between two revisions
 	renewing int // workloads of which an unfit pod is being replaced
@@ -102,6 +103,13 @@ type world struct {
 }
 
 func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
+	w := facts(h, have, now)
+	w.addPods()
+	return w
+}
+
+// facts are a world without pods: all that is known without their forms.
+func facts(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w := &world{
 		h: h, want: h.Want(), now: now, watched: have.Watched, pods: map[manifest.ID][]*pod{},
 		alien: map[manifest.ID]string{}, receipts: map[manifest.ID]ledger.Ledger{}, pending: map[manifest.ID]string{},
@@ -125,8 +133,6 @@ func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 			w.retries[d.App] = append(w.retries[d.App], d)
 		}
 	}
-	w.addPods()
-	w.hearAliens()
 	return w
 }
 
@@ -245,6 +251,7 @@ func (w *world) addPods() {
 			sortPods(pods)
 		}
 	}
+	w.hearAliens()
 }
 
 func sortPods(pods []*pod) {
