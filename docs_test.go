@@ -74,7 +74,7 @@ func TestEveryExampleIsPlannedOnABareHost(t *testing.T) {
 		for _, n := range set.Nodes {
 			have.Nodes = append(have.Nodes, live.Node{Name: n.Name, Known: true, Room: manifest.Resources{MilliCPU: 4000, Memory: 8 << 30}})
 		}
-		p := plan.Make(manifest.History{Cluster: "c", Source: "s", Head: set, Root: true, Fetched: now}, have, now)
+		p := plan.Make(manifest.History{Cluster: "c", Source: "s", Head: set, Fetched: now}, have, now)
 		for _, w := range set.Workloads {
 			acts := slices.ContainsFunc(p.Actions, func(a plan.Action) bool { return a.App == w.ID && a.Why != "" })
 			waits := slices.ContainsFunc(p.Apps, func(a plan.App) bool { return a.ID == w.ID && (len(a.Waits) > 0 || a.State == plan.Suspended) })

@@ -60,7 +60,7 @@ func sizes(s live.Snapshot) (pods, receipts int) {
 // multitude is a fleet at rest. It came to be by plans that were carried out at once and without a fault.
 func multitude() (want manifest.History, have live.Snapshot, now time.Time) {
 	now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	want = manifest.History{Cluster: "bench", Source: "bench", Key: benchKey, Head: manySet(now), Root: true, Fetched: now}
+	want = manifest.History{Cluster: "bench", Source: "bench", Key: benchKey, Head: manySet(now), Fetched: now}
 	want.Ancestor = map[string]bool{want.Head.Commit: true}
 	for _, n := range want.Head.Nodes {
 		is := live.Host{ID: n.Name, Way: n.Way(), Time: now, Source: want.Source}

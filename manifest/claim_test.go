@@ -91,7 +91,7 @@ func TestWhatStandsInForAKindOfStorageIsSaid(t *testing.T) {
 func TestAClaimWhoseFileBreaksIsHeld(t *testing.T) {
 	before := set("a1", "x.yaml", dataClaim)
 	head := set("b2", "x.yaml", "apiVersion: [")
-	want := History{Head: head, Line: []Set{before}, Root: true}.Want()
+	want := head.After(before).Want()
 	if len(want.Claims) != 1 || want.Claims[0].Held == "" {
 		t.Errorf("got %v", want.Claims)
 	}

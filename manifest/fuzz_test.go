@@ -41,6 +41,6 @@ func FuzzParse(f *testing.F) {
 		for _, w := range s.Workloads {
 			w.Revision.Pod("a-1", nil, nil)
 		}
-		History{Head: set("d", "x.yaml", text), Line: []Set{s}}.Want()
+		set("d", "x.yaml", text).After(s).Want()
 	})
 }

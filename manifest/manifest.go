@@ -332,11 +332,10 @@ type History struct {
 	Proposal        bool   // Head is not in force: what would be done is asked, as if it were newer than all that runs
 
 	Head Set
-	// Line is HEAD's first-parent ancestors, nearest first, as deep as plan.Deeper asked for.
-	// Root says that it reaches as far back as there is.
-	Line []Set
-	Root bool
-	// At holds commits that live pods and receipts name, where Git still has them: of each no more than plan.Lacks asked for (Set.Excerpt).
+	// Past has what HEAD's first-parent line said to the questions that thinking has (plan.Asks): of the commit that answers one no more than
+	// was asked for, and an empty Set where none does. A question that could not be answered yet is missing.
+	Past map[Question]Set
+	// At holds commits that live pods and receipts name, where Git still has them: of each no more than was asked for (Set.Excerpt, plan.Thought.Lacks).
 	At map[string]Set
 	// Ancestor says of each commit that live pods and receipts name whether HEAD descends from it (or is it).
 	Ancestor map[string]bool

@@ -44,7 +44,7 @@ func compareID(a, b ID) int {
 // Removed says whether at, a later commit than before, takes out for certain a workload that before named: it names it nowhere, and what
 // does not load there, or was damaged, does not keep it.
 func Removed(id ID, before, at Set) bool {
-	h := History{Head: at, Line: []Set{before}}
+	h := at.After(before)
 	if at.Has(id) || len(h.Broken()) > 0 {
 		return false
 	}

@@ -160,11 +160,7 @@ func (h History) signed() *Set {
 	if !h.Head.signersLost {
 		return &h.Head
 	}
-	i := slices.IndexFunc(h.Line, func(s Set) bool { return !s.signersLost })
-	if i < 0 {
-		return nil
-	}
-	return &h.Line[i]
+	return h.answer(Question{about: signers})
 }
 
 // Trusted are the keys of which what they have signed is believed: the controller's own, and those that Git names.

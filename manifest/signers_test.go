@@ -93,16 +93,16 @@ func TestSignersThatDoNotLoadKeepTheirLastGoodForm(t *testing.T) {
 		unsure bool
 		says   string
 	}{
-		{"as HEAD says", History{Head: other, Line: []Set{good}}, []string{b}, false, ""},
-		{"removed", History{Head: none, Line: []Set{good}}, nil, false, ""},
-		{"the nearest that loaded", History{Head: lost, Line: []Set{lost, good, other}}, []string{a}, false, "; the keys of g1 stay trusted"},
-		{"where it was not there", History{Head: lost, Line: []Set{none, good}}, nil, false, "; the keys of n1 stay trusted"},
-		{"not known yet", History{Head: lost, Line: []Set{lost}}, nil, true, "; until it loads no key but this controller's own is trusted"},
+		{"as HEAD says", other.After(good), []string{b}, false, ""},
+		{"removed", none.After(good), nil, false, ""},
+		{"the nearest that loaded", lost.After(lost, good, other), []string{a}, false, "; the keys of g1 stay trusted"},
+		{"where it was not there", lost.After(none, good), nil, false, "; the keys of n1 stay trusted"},
+		{"not known yet", lost.After(lost), nil, true, "; until it loads no key but this controller's own is trusted"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := c.h.Want()
-			if !slices.Equal(want.Signers, c.want) || !slices.Equal(c.h.Signers(), c.want) || c.h.Unsure() != c.unsure {
-				t.Errorf("%q, unsure %v", want.Signers, c.h.Unsure())
+			if !slices.Equal(want.Signers, c.want) || !slices.Equal(c.h.Signers(), c.want) || c.h.unsure() != c.unsure {
+				t.Errorf("%q, unsure %v", want.Signers, c.h.unsure())
 			}
 			if len(c.h.Broken()) > 0 || len(want.Workloads) != 1 || want.Workloads[0].Held != "" {
 				t.Errorf("a file without objects holds something up: %q", c.h.Broken())

@@ -10,11 +10,10 @@ import (
 //
 // What a broken file may hold is not known, so three things are kept that HEAD lacks: what the same file held in that
 // ancestor; if the file is new since, what stood in files that are gone since, for it may be one of those under another name; and
-// every object that the file names and does not load, wherever it stood. A file that never loaded in all of Line holds nothing.
+// every object that the file names and does not load, wherever it stood. A file that never loaded on all of the line holds nothing.
 //
 // A file that held objects and in which none stands now, nor only comments, was damaged: a Git LFS pointer, encrypted text, an HTML
-// page, half a file. It is treated alike, as far as Line reaches; Unsure says how far it has to. A file that never held an object holds
-// nothing.
+// page, half a file. It is treated alike. A file that never held an object holds nothing. Asks says what the line is asked for.
 func (h History) Want() Set {
 	want, _ := h.want()
 	return want
@@ -56,26 +55,6 @@ func (h History) want() (want Set, damaged []Problem) {
 	return want, damaged
 }
 
-// Unsure says whether a file in which no object stands at HEAD held one in a commit that something live was born of, while Line
-// does not reach back to what the file was before; or whether it does not reach back to where the file of signers loaded. Until it does, or
-// ends at the root, it is not known what was damaged.
-func (h History) Unsure() bool {
-	if h.signed() == nil {
-		return true
-	}
-	for file := range h.Head.foreign {
-		if h.whole(file) != nil {
-			continue
-		}
-		for commit, set := range h.At {
-			if h.Ancestor[commit] && set.holdsMore(file, h.Head) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // Excerpt is what a commit says of some workloads and files, and nothing else: the whole Set may be let go.
 func (s Set) Excerpt(apps map[ID]bool, files []string) Set {
 	part := Set{Commit: s.Commit, Parent: s.Parent, Time: s.Time, held: map[string][]ID{}}
@@ -92,11 +71,11 @@ func (s Set) Excerpt(apps map[ID]bool, files []string) Set {
 	return part
 }
 
-// Void are the files in which no object stands, sorted. What each held in the commits of History.At is asked by Unsure.
+// Void are the files in which no object stands, sorted. What each held in the commits of History.At is asked by Asks.
 func (s Set) Void() []string { return sorted(s.foreign) }
 
-// Hollow is a file of HEAD that nobody can have meant to be what it is, neither a manifest nor any other YAML, and of which Line has no
-// other form; or nil. What such a file held is not known.
+// Hollow is a file of HEAD that nobody can have meant to be what it is, neither a manifest nor any other YAML, and of which no other
+// form is known; or nil. What such a file held is not known.
 func (h History) Hollow() *Problem {
 	for _, file := range sorted(h.Head.foreign) {
 		if h.Head.foreign[file].hollow && h.whole(file) == nil {
@@ -127,8 +106,7 @@ func (s Set) Has(id ID) bool {
 	return failed || held
 }
 
-// Broken are the files that do not load at HEAD, and of which Line does not reach back to a form that did. Until it does, or
-// ends at the root, it is not known what they held.
+// Broken are the files that do not load at HEAD, and of which no form is known that did. It is not known what they held.
 func (h History) Broken() []string {
 	return slices.DeleteFunc(h.Head.broken(), func(file string) bool { return h.whole(file) != nil })
 }
@@ -156,15 +134,8 @@ type keeper struct {
 	renamed    bool // the file is new, and may be another one under a new name
 }
 
-// whole is the nearest ancestor where the file was neither foreign nor broken. It may not have been there.
-func (h History) whole(file string) *Set {
-	for i := range h.Line {
-		if s := &h.Line[i]; s.Foreign(file) == nil && !slices.Contains(s.broken(), file) {
-			return s
-		}
-	}
-	return nil
-}
+// whole is the nearest ancestor where the file was neither foreign nor broken, as far as that is known. It may not have been there.
+func (h History) whole(file string) *Set { return h.answer(WholeFile(file)) }
 
 // whyBroken is the first problem that the file has.
 func (s Set) whyBroken(file string) string {
@@ -173,9 +144,13 @@ func (s Set) whyBroken(file string) string {
 	return fmt.Sprintf("%s does not load at %s (%s)", first.Origin, short(s.Commit), first.brief())
 }
 
+func newKeeper(past, head *Set, file string) keeper {
+	return keeper{past: past, head: head, file: file, renamed: !slices.Contains(past.Files, file)}
+}
+
 // holding is the set with the objects that past has and the file, of which why says what is wrong, may have had.
 func (s Set) holding(past *Set, head Set, file, why string) Set {
-	k := keeper{past: past, head: &head, file: file, renamed: !slices.Contains(past.Files, file)}
+	k := newKeeper(past, &head, file)
 	k.why = fmt.Sprintf("%s, so its form of %s stays", why, short(past.Commit))
 	s.Namespaces = hold(k, s.Namespaces, past.Namespaces, func(x *Namespace) *Meta { return &x.Meta })
 	s.Nodes = hold(k, s.Nodes, past.Nodes, func(x *Node) *Meta { return &x.Meta })
@@ -190,15 +165,19 @@ func (s Set) holding(past *Set, head Set, file, why string) Set {
 // complete puts the form of the past in place of each workload that does without an optional ConfigMap or Secret which the file held.
 func (k keeper) complete(have []Workload) {
 	for i := range have {
-		if !slices.ContainsFunc(have[i].without, func(id ID) bool { return slices.Contains(k.past.held[k.file], id) }) {
+		if !k.lacks(&have[i]) {
 			continue
 		}
-		old := slices.IndexFunc(k.past.Workloads, func(w Workload) bool { return w.ID == have[i].ID })
-		if old >= 0 {
-			have[i] = k.past.Workloads[old]
+		if old := k.past.workload(have[i].ID); old != nil {
+			have[i] = *old
 			have[i].Held = k.why
 		}
 	}
+}
+
+// lacks says whether a workload does without something optional that the file held.
+func (k keeper) lacks(wl *Workload) bool {
+	return slices.ContainsFunc(wl.without, func(id ID) bool { return slices.Contains(k.past.held[k.file], id) })
 }
 
 // hold adds to have those of past that it lacks and that the keeper keeps. have is not changed.

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -74,7 +75,7 @@ func TestWhatADamagedFileHeldStaysAsItWas(t *testing.T) {
 		{"a new one does", set("h", "x.yaml", pointer, "y.yaml", maybe), []Set{set("p1", "x.yaml", cfg)},
 			"ConfigMap/default/cfg of p1: " + fmt.Sprintf(held, "p1") + "\nDeployment/default/web of h nginx:2", fmt.Sprintf(said, "p1")},
 	} {
-		h := History{Head: c.head, Line: c.line}
+		h := c.head.After(c.line...)
 		if got := shown(h.Want()); got != c.want {
 			t.Errorf("%s: got\n%s\nwant\n%s", c.name, got, c.want)
 		}
@@ -82,6 +83,11 @@ func TestWhatADamagedFileHeldStaysAsItWas(t *testing.T) {
 			t.Errorf("%s: said is\n%s\nwant\n%s", c.name, got, c.said)
 		}
 	}
+}
+
+// unsure says whether a question has no answer.
+func (h History) unsure() bool {
+	return slices.ContainsFunc(h.Asks(), func(q Question) bool { return h.answer(q) == nil })
 }
 
 func TestThePastIsReadWhereSomethingLiveSpeaksOfDamage(t *testing.T) {
@@ -92,20 +98,20 @@ func TestThePastIsReadWhereSomethingLiveSpeaksOfDamage(t *testing.T) {
 		want bool
 	}{
 		"an ancestor that something lives of held it": {History{Head: pointer, At: map[string]Set{"b": born}, Ancestor: map[string]bool{"b": true}}, true},
-		"so it does while the line has the damage":    {History{Head: pointer, Line: []Set{pointer}, At: map[string]Set{"b": born}, Ancestor: map[string]bool{"b": true}}, true},
-		"the line reaches back":                       {History{Head: pointer, Line: []Set{born}, At: map[string]Set{"b": born}, Ancestor: map[string]bool{"b": true}}, false},
+		"so it does while the line has the damage":    {History{Head: pointer, Past: pointer.After(pointer).Past, At: map[string]Set{"b": born}, Ancestor: map[string]bool{"b": true}}, true},
+		"the line reaches back":                       {History{Head: pointer, Past: pointer.After(born).Past, At: map[string]Set{"b": born}, Ancestor: map[string]bool{"b": true}}, false},
 		"it is no ancestor":                           {History{Head: pointer, At: map[string]Set{"b": born}}, false},
 		"it is elsewhere now":                         {History{Head: set("h", "x.yaml", "oid: 1", "y.yaml", web), At: map[string]Set{"b": born}, Ancestor: map[string]bool{"b": true}}, false},
 		"nothing lives":                               {History{Head: pointer}, false},
 		"nothing is foreign":                          {History{Head: born, At: map[string]Set{"b": born}, Ancestor: map[string]bool{"b": true}}, false},
 	} {
-		if got := c.h.Unsure(); got != c.want {
+		if got := c.h.unsure(); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
 		for commit, set := range c.h.At {
 			c.h.At = map[string]Set{commit: set.Excerpt(nil, c.h.Head.Void())}
 		}
-		if got := c.h.Unsure(); got != c.want {
+		if got := c.h.unsure(); got != c.want {
 			t.Errorf("%s: of an excerpt %v", name, got)
 		}
 	}
@@ -154,7 +160,7 @@ func TestWhatDoesNotLoadStaysAsItWas(t *testing.T) {
 			"Deployment/default/web of p1 nginx:1: web.yaml:4 does not load at h (Deployment/web: metadata.name: Deployment/default/web is in a.yaml:1 too, " +
 				"so neither counts; remove one of them), so its form of p1 stays", ""},
 	} {
-		h := History{Head: c.head, Line: c.line}
+		h := c.head.After(c.line...)
 		before := shown(h.Head)
 		if got := shown(h.Want()); got != c.want {
 			t.Errorf("%s: got\n%s\nwant\n%s", c.name, got, c.want)

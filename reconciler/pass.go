@@ -47,17 +47,28 @@ func (r *Reconciler) compose(ctx context.Context, c care) Pass {
 	p := Pass{Time: r.Now()}
 	r.awake.tick(p.Time)
 	p.Snapshot = r.views(p.Time)
-	p.History = r.reader.history(ctx, r.reading, f, p.Snapshot, r.deeper)
-	if p.Err = ctx.Err(); p.Err != nil {
+	if p.Err = r.ponder(ctx, f, &p); p.Err != nil {
 		return p
 	}
-	p.Plan = r.think(p.History, p.Snapshot, p.Time)
 	r.letGo(f.gone, p.Plan.Departed)
 	p.Snapshot.Nodes = slices.DeleteFunc(p.Snapshot.Nodes, func(n live.Node) bool { return slices.Contains(p.Plan.Departed, n.Name) })
 	if !r.DryRun {
 		p.Doing = r.act(ctx, p.Plan.Actions)
 	}
 	return p
+}
+
+// ponder reads what is wanted of the past, and thinks.
+func (r *Reconciler) ponder(ctx context.Context, f fleet, p *Pass) error {
+	read, cancel := context.WithTimeout(ctx, r.ReadTimeout)
+	defer cancel()
+	p.History = r.reader.history(read, r.reading, f, p.Snapshot)
+	thought := r.think(p.History, p.Snapshot, p.Time)
+	p.History = r.reader.forms(read, p.History, thought.Lacks())
+	if ctx.Err() == nil {
+		p.Plan = thought.Plan(p.History)
+	}
+	return ctx.Err()
 }
 
 // letGo remembers which of the Nodes that left HEAD need not be looked at in the next pass.

@@ -3,7 +3,6 @@ package reconciler
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -171,9 +170,8 @@ func TestTheHistoryHoldsWhatPodsNameAndThinkingAsksFor(t *testing.T) {
 	head.Nodes = fleetOf("n1")
 	b.shelf.sets["c4"] = head
 	for name, commit := range map[string]string{"a": "c2", "b": "gone", "c": "other", "d": "c3"} {
-		b.sites["n1"].pods[name] = live.Pod{Name: name, App: app(name), Rev: "v1-" + name, Commit: commit}
+		b.sites["n1"].pods[name] = live.Pod{Name: name, App: app(name), Source: "shelf", Rev: "v1-" + name, Commit: commit}
 	}
-	b.deeper = func(h manifest.History, _ live.Snapshot) bool { return len(h.Line) < 2 }
 	b.Source, b.Serial = past{b.shelf}, true
 	r := b.new()
 	defer r.Close()
@@ -192,17 +190,17 @@ func TestTheHistoryHoldsWhatPodsNameAndThinkingAsksFor(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"c2": "a", "other": "c"}, at); diff != "" {
 		t.Errorf("of commits: what HEAD does not say itself, and nothing else: %s", diff)
 	}
-	if len(h.Line) != 2 || h.Line[0].Commit != "c3" || h.Line[1].Commit != "c2" || h.Root {
-		t.Errorf("line %v, root %v", h.Line, h.Root)
-	}
-	if slices.Sort(b.shelf.loads); slices.Compact(slices.Clone(b.shelf.loads))[0] != "c2" {
-		t.Errorf("loads %q", b.shelf.loads)
+	for name, commit := range map[string]string{"a": "c2", "b": "", "c": "", "d": ""} {
+		set, asked := h.Past[manifest.LastStood(app(name))]
+		if set.Commit != commit || asked != (name != "d") || len(set.Workloads) != len(commit)/2 {
+			t.Errorf("%s: stood in %v", name, set)
+		}
 	}
 	counts := map[string]int{}
 	for _, c := range b.shelf.loads {
 		counts[c]++
 	}
-	if diff := cmp.Diff(map[string]int{"c2": 2, "c3": 1, "c4": 1, "other": 1, "gone": 2}, counts); diff != "" {
+	if diff := cmp.Diff(map[string]int{"c1": 1, "c2": 2, "c3": 1, "c4": 1, "other": 1, "gone": 2}, counts); diff != "" {
 		t.Errorf("loads, in two passes with a fetch each: %s", diff)
 	}
 }
@@ -211,15 +209,15 @@ func TestTheLineEndsAtTheRoot(t *testing.T) {
 	b := newBed("n1")
 	b.shelf.head = "c2"
 	b.shelf.sets["c2"] = manifest.Set{Parent: "c1", Nodes: fleetOf("n1")}
-	b.deeper = func(manifest.History, live.Snapshot) bool { return true }
-	for first, line := range map[string]int{"": 1, "gone": 1} {
+	b.sites["n1"].pods["web"] = live.Pod{Name: "web", App: web, Source: "shelf"}
+	for _, first := range []string{"", "gone"} {
 		b.shelf.sets["c1"] = manifest.Set{Parent: first}
 		b.Source, b.Serial = past{b.shelf}, true
 		r := b.new()
 		h := r.Pass(t.Context()).History
 		r.Close()
-		if len(h.Line) != line || !h.Root {
-			t.Errorf("parent %q: %d ancestors, root %v", first, len(h.Line), h.Root)
+		if set, asked := h.Past[manifest.LastStood(web)]; !asked || set.Commit != "" || h.Err != "" {
+			t.Errorf("parent %q: stood in %q, asked %v, %s", first, set.Commit, asked, h.Err)
 		}
 	}
 }

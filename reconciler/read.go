@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -35,9 +36,6 @@ const (
 	lastRetry  = time.Minute
 )
 
-// mostLine is how many ancestors of HEAD are read at most.
-const mostLine = 1000
-
 // reading is what the newest good fetch brought, and why a newer one brought nothing. It is replaced, never edited.
 type reading struct {
 	ok        bool // there is a head
@@ -54,9 +52,10 @@ type reader struct {
 	local     bool   // the fleet is this machine: it was so when everything could be read
 	of        string // the head that ancestors are about
 	ancestors map[string]bool
-	sets      map[string]manifest.Set // commits that the last pass used
-	excerpts  map[string]excerpt      // of those that pods and receipts name, what the last pass used
-	missing   map[string]absence      // commits that could not be had since the last fetch
+	searches  map[manifest.Question]*search // what the last pass asked of the line
+	excerpts  map[string]excerpt            // of commits that pods and receipts name, what this pass uses
+	before    map[string]excerpt            // what the last one did
+	missing   map[string]absence            // commits that could not be had since the last fetch
 	asOf      time.Time
 }
 
@@ -188,21 +187,16 @@ func (r *reader) here(commit string) manifest.Node {
 	return n
 }
 
-// history is all that thinking is given of the past, as deep as deeper asks for.
-func (r *reader) history(ctx context.Context, from reading, f fleet, s live.Snapshot,
-	deeper func(manifest.History, live.Snapshot) bool) manifest.History {
-	ctx, cancel := context.WithTimeout(ctx, r.ReadTimeout)
-	defer cancel()
+// history is what thinking is given of the past, but for the forms that it lacks then.
+func (r *reader) history(ctx context.Context, from reading, f fleet, s live.Snapshot) manifest.History {
 	r.renew(from)
 	h := r.blank(from)
 	h.Head, h.Fetched, h.Gone, h.Renamed, h.Decisions = from.head, from.fetched, f.gone, f.renamed, from.decisions
 	h.Head.Nodes, h.Err = f.head, cmp.Or(h.Err, f.why)
-	used := map[string]manifest.Set{}
 	h.Ancestor = r.named(ctx, &h, s)
-	h.At = r.at(ctx, &h, s)
+	h.At = r.held(ctx, &h, s)
 	h.Renewed = r.renewed(ctx, &h, s)
-	r.deepen(ctx, &h, s, used, deeper)
-	r.sets = used
+	h.Past = r.past(ctx, &h, s)
 	return h
 }
 
@@ -214,6 +208,7 @@ func (r *reader) renew(from reading) {
 	if r.missing == nil || !r.asOf.Equal(from.fetched) {
 		r.missing, r.asOf = map[string]absence{}, from.fetched
 	}
+	r.before, r.excerpts = r.excerpts, map[string]excerpt{}
 }
 
 // named says of each commit that live pods and receipts name whether HEAD descends from it.
@@ -230,41 +225,44 @@ func (r *reader) named(ctx context.Context, h *manifest.History, s live.Snapshot
 	return ancestor
 }
 
-// at reads what thinking lacks of the commits that live pods and receipts name, and lets go of the rest of each: the forms of revisions, each
-// in the first commit that has it, and what the files held that hold nothing now.
-func (r *reader) at(ctx context.Context, h *manifest.History, s live.Snapshot) map[string]manifest.Set {
-	needs, files := plan.Lacks(*h, s), h.Head.Void()
-	apps := byCommit(needs)
-	at, used := map[string]manifest.Set{}, map[string]excerpt{}
-	read := func(commit string) bool {
-		if _, ok := used[commit]; !ok {
-			e, err := r.excerpt(ctx, h.Head, commit, apps[commit], files)
-			if err != nil {
-				if !errors.Is(err, sources.ErrGone) {
-					note(h, fmt.Errorf("load %s: %w", commit, err))
-				}
-				return false
-			}
-			used[commit], at[commit] = e, e.Set
-		}
-		return true
-	}
-	if len(files) > 0 {
+// held reads, of the commits that live pods and receipts name and HEAD descends from, what the files held that hold nothing now.
+func (r *reader) held(ctx context.Context, h *manifest.History, s live.Snapshot) map[string]manifest.Set {
+	at := map[string]manifest.Set{}
+	if files := h.Head.Void(); len(files) > 0 {
 		for _, commit := range commits(s) {
 			if h.Ancestor[commit] {
-				read(commit)
+				r.take(ctx, h, at, commit, nil, files)
 			}
 		}
 	}
+	return at
+}
+
+// forms is the history with those that thinking lacks, each of the first commit that has it. The rest of each commit is let go.
+func (r *reader) forms(ctx context.Context, h manifest.History, needs []plan.Need) manifest.History {
+	apps, files := byCommit(needs), h.Head.Void()
+	h.At = maps.Clone(h.At)
 	for _, need := range needs {
 		for _, commit := range need.Commits {
-			if read(commit) && used[commit].has(need) {
+			if r.take(ctx, &h, h.At, commit, apps[commit], files) && r.excerpts[commit].has(need) {
 				break
 			}
 		}
 	}
-	r.excerpts = used
-	return at
+	return h
+}
+
+// take puts what one commit says of some workloads and files among what thinking is given.
+func (r *reader) take(ctx context.Context, h *manifest.History, at map[string]manifest.Set, commit string, apps map[manifest.ID]bool, files []string) bool {
+	e, err := r.excerpt(ctx, h.Head, commit, apps, files)
+	if err != nil {
+		if !errors.Is(err, sources.ErrGone) {
+			note(h, fmt.Errorf("load %s: %w", commit, err))
+		}
+		return false
+	}
+	r.excerpts[commit], at[commit] = e, e.Set
+	return true
 }
 
 // byCommit are the workloads that are sought in each commit, so that it is read once.
@@ -287,13 +285,15 @@ func (e excerpt) has(need plan.Need) bool {
 	})
 }
 
-// excerpt is what one commit says of some workloads and files, from the last pass if that asked for as much.
+// excerpt is what one commit says of some workloads and files, as it is at hand if as much was asked for before.
 func (r *reader) excerpt(ctx context.Context, head manifest.Set, commit string, apps map[manifest.ID]bool, files []string) (excerpt, error) {
 	if commit == head.Commit {
 		return excerpt{Set: head}, nil
 	}
-	if e, ok := r.excerpts[commit]; ok && e.covers(apps, files) {
-		return e, nil
+	for _, known := range []map[string]excerpt{r.excerpts, r.before} {
+		if e, ok := known[commit]; ok && e.covers(apps, files) {
+			return e, nil
+		}
 	}
 	set, err := r.commit(ctx, commit)
 	if err != nil {
@@ -328,9 +328,6 @@ func commits(s live.Snapshot) (names []string) {
 
 // commit reads one commit whole, unless it could not be had a short while ago.
 func (r *reader) commit(ctx context.Context, commit string) (manifest.Set, error) {
-	if set, ok := r.sets[commit]; ok {
-		return set, nil
-	}
 	last, failed := r.missing[commit]
 	if failed && (errors.Is(last.err, sources.ErrGone) || r.Now().Before(last.again)) {
 		return manifest.Set{}, last.err
@@ -343,21 +340,6 @@ func (r *reader) commit(ctx context.Context, commit string) (manifest.Set, error
 	}
 	delete(r.missing, commit)
 	return set, nil
-}
-
-// set is one commit's Set, from the last pass if that used it.
-func (r *reader) set(ctx context.Context, head manifest.Set, commit string, used map[string]manifest.Set) (manifest.Set, error) {
-	if commit == head.Commit {
-		return head, nil
-	}
-	if set, ok := used[commit]; ok {
-		return set, nil
-	}
-	set, err := r.commit(ctx, commit)
-	if err == nil {
-		used[commit] = set
-	}
-	return set, err
 }
 
 // ancestor says whether the head that is read is the commit or descends from it. A source without a past has one
@@ -375,27 +357,6 @@ func (r *reader) ancestor(ctx context.Context, commit string) (bool, error) {
 		r.ancestors[commit] = is
 	}
 	return is, err
-}
-
-// deepen reads HEAD's first-parent ancestors while thinking asks for one more.
-func (r *reader) deepen(ctx context.Context, h *manifest.History, s live.Snapshot, used map[string]manifest.Set,
-	deeper func(manifest.History, live.Snapshot) bool) {
-	parent := h.Head.Parent
-	h.Root = parent == ""
-	for !h.Root && len(h.Line) < mostLine && deeper(*h, s) {
-		set, err := r.set(ctx, h.Head, parent, used)
-		if errors.Is(err, sources.ErrGone) {
-			h.Root = true
-			return
-		}
-		if err != nil {
-			note(h, fmt.Errorf("load %s: %w", parent, err))
-			return
-		}
-		h.Line = append(h.Line, set)
-		parent = set.Parent
-		h.Root = parent == ""
-	}
 }
 
 // note adds a reason why the history may be incomplete.

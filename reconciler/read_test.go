@@ -110,8 +110,7 @@ func BenchmarkMemoryOfThePast(b *testing.B) {
 				r := reader{Options: Options{Source: source, ReadTimeout: time.Hour, Now: time.Now}}
 				before := heap()
 				b.StartTimer()
-				h := r.history(b.Context(), reading{ok: true, head: head}, fleet{head: head.Nodes}, have,
-					func(manifest.History, live.Snapshot) bool { return false })
+				h := r.history(b.Context(), reading{ok: true, head: head}, fleet{head: head.Nodes}, have)
 				b.StopTimer()
 				b.ReportMetric(float64(int64(heap())-int64(before))/(1<<20), "MiB")
 				b.ReportMetric(float64(loads), "loads")

@@ -102,9 +102,14 @@ type Reconciler struct {
 	join   sync.WaitGroup
 	nudge  chan struct{} // a worker says that its node is worth a look
 
-	// think and deeper are package plan's; tests put their own.
-	think  func(manifest.History, live.Snapshot, time.Time) plan.Plan
-	deeper func(manifest.History, live.Snapshot) bool
+	// think is package plan's; tests put their own.
+	think func(manifest.History, live.Snapshot, time.Time) thought
+}
+
+// thought is a plan.Thought.
+type thought interface {
+	Lacks() []plan.Need
+	Plan(want manifest.History) plan.Plan
 }
 
 // New is a Reconciler that has not looked at anything yet. Whoever calls Pass and not Run calls Close.
@@ -112,7 +117,9 @@ func New(o Options) *Reconciler {
 	o = o.withDefaults()
 	r := &Reconciler{
 		Options: o, hosts: map[string]*worker{}, gone: map[string]string{}, nudge: make(chan struct{}, 1),
-		reader: reader{Options: o}, think: plan.Make, deeper: plan.Deeper,
+		reader: reader{Options: o}, think: func(want manifest.History, have live.Snapshot, now time.Time) thought {
+			return plan.Think(want, have, now)
+		},
 		awake: stopwatch{most: o.Resync + lagSlack},
 		voice: voice{log: o.Log},
 	}

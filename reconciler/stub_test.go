@@ -302,12 +302,11 @@ func (s past) Decisions(context.Context, string) ([]manifest.Decision, error) { 
 // bed is a Reconciler over sites, with a plan that a test writes.
 type bed struct {
 	Options
-	sites  map[string]*site
-	shelf  *shelf
-	think  func(manifest.History, live.Snapshot, time.Time) plan.Plan
-	deeper func(manifest.History, live.Snapshot) bool
-	mu     sync.Mutex
-	told   []Pass
+	sites map[string]*site
+	shelf *shelf
+	think func(manifest.History, live.Snapshot, time.Time) plan.Plan
+	mu    sync.Mutex
+	told  []Pass
 }
 
 func newBed(nodes ...string) *bed {
@@ -321,7 +320,6 @@ func newBed(nodes ...string) *bed {
 		},
 		Tell: func(p Pass) { b.mu.Lock(); b.told = append(b.told, p); b.mu.Unlock() },
 	}
-	b.deeper = func(manifest.History, live.Snapshot) bool { return false }
 	b.think = func(manifest.History, live.Snapshot, time.Time) plan.Plan { return plan.Plan{} }
 	for _, n := range fleetOf(nodes...) {
 		b.sites[n.Name] = newSite()
@@ -332,7 +330,7 @@ func newBed(nodes ...string) *bed {
 
 // by is a Reconciler of another key on the same sites.
 func (b *bed) by(key byte) *bed {
-	other := &bed{Options: b.Options, sites: b.sites, shelf: b.shelf, think: b.think, deeper: b.deeper}
+	other := &bed{Options: b.Options, sites: b.sites, shelf: b.shelf, think: b.think}
 	other.Key = testKey(key)
 	return other
 }
@@ -358,9 +356,19 @@ func fleetOf(names ...string) (nodes []manifest.Node) {
 
 func (b *bed) new() *Reconciler {
 	r := New(b.Options)
-	r.think, r.deeper = b.think, b.deeper
+	r.think = func(h manifest.History, s live.Snapshot, now time.Time) thought {
+		return scripted{plan.Think(h, s, now), func(h manifest.History) plan.Plan { return b.think(h, s, now) }}
+	}
 	return r
 }
+
+// scripted is a thought that ends in the plan that a test wrote.
+type scripted struct {
+	plan.Thought
+	plan func(manifest.History) plan.Plan
+}
+
+func (s scripted) Plan(h manifest.History) plan.Plan { return s.plan(h) }
 
 func (b *bed) passes() []Pass {
 	b.mu.Lock()

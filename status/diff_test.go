@@ -36,7 +36,7 @@ func running(name string, r manifest.Revision, pods int) live.Node {
 func asking(r manifest.Revision, replicas int, nodes ...live.Node) World {
 	w := World{Now: noon, Snapshot: live.Snapshot{Nodes: nodes}}
 	w.Plan.Ledgers = ledgers(w.Snapshot)
-	w.History.Source, w.History.Root = "fleet", true
+	w.History.Source = "fleet"
 	w.History.Head = manifest.Set{Commit: "c2", Workloads: []manifest.Workload{{Meta: manifest.Meta{ID: webID}, Replicas: replicas, Revision: r}}}
 	return w
 }

@@ -23,19 +23,14 @@ func formOf(wl manifest.Workload) form {
 	return f
 }
 
-// form finds a revision: in HEAD, in those commits that live pods and receipts name from which HEAD descends, in the ancestors at hand, and
-// at last in what was put on the nodes, under a trusted key, with the revision's first pod.
+// form finds a revision: in HEAD, in those commits that live pods and receipts name from which HEAD descends, and at last in what was put on
+// the nodes, under a trusted key, with the revision's first pod.
 func (w *world) form(app manifest.ID, rev string) (form, bool) {
 	if f, ok := formIn(w.want, app, rev); ok {
 		return f, true
 	}
 	for _, commit := range sorted(w.h.At) {
 		if f, ok := formIn(w.h.At[commit], app, rev); ok && w.h.Ancestor[commit] {
-			return f, true
-		}
-	}
-	for _, set := range w.h.Line {
-		if f, ok := formIn(set, app, rev); ok {
 			return f, true
 		}
 	}
@@ -59,14 +54,19 @@ func find(set manifest.Set, app manifest.ID) *manifest.Workload {
 }
 
 func (w *world) formOnNode(app manifest.ID, rev string) (form, bool) {
-	for _, n := range w.nodes {
-		for _, file := range n.Files {
-			if revisionOf(file) != (revision{app.String(), rev}) || !w.trusts(file.Signer) {
-				continue
+	if w.onNodes == nil {
+		w.onNodes = map[revision][]live.File{}
+		for _, n := range w.nodes {
+			for _, file := range n.Files {
+				if isForm(file) && w.trusts(file.Signer) {
+					w.onNodes[revisionOf(file)] = append(w.onNodes[revisionOf(file)], file)
+				}
 			}
-			if r, ok := live.ParseForm(file.Labels); ok {
-				return form{Revision: r}, true
-			}
+		}
+	}
+	for _, file := range w.onNodes[revision{app.String(), rev}] {
+		if r, ok := live.ParseForm(file.Labels); ok {
+			return form{Revision: r}, true
 		}
 	}
 	return form{}, false

@@ -6,10 +6,10 @@ import (
 )
 
 // Forms finds what pods of a revision are made of, for those who show it: in the commits that live pods and receipts name, those too from which
-// HEAD does not descend, in HEAD and its ancestors, and at last in what lies on the nodes. With it comes as much of the content of its config as
+// HEAD does not descend, in HEAD, and at last in what lies on the nodes. With it comes as much of the content of its config as
 // Git still has. ok is false when the revision is nowhere to be found.
 func Forms(want manifest.History, have live.Snapshot) func(app manifest.ID, rev string) (r manifest.Revision, config []manifest.File, ok bool) {
-	w := newWorld(want, have, want.Head.Time)
+	w := facts(want, have, want.Head.Time)
 	return func(app manifest.ID, rev string) (manifest.Revision, []manifest.File, bool) {
 		f, ok := form{}, false
 		for _, commit := range sorted(w.h.At) {

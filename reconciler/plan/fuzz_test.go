@@ -27,8 +27,9 @@ func FuzzMake(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d := &dice{data: data}
-		h := d.history()
-		have := d.snapshot(h)
+		h, line := d.history()
+		have := d.snapshot(h, line)
+		h = along(h, have, line...)
 		now := noon.Add(d.moment())
 		first := Make(h, have, now)
 		if err := lawful(h, have, first); err != nil {
@@ -37,7 +38,13 @@ func FuzzMake(f *testing.F) {
 		if again := Make(h, mirrored(have), now); whole(again) != whole(first) {
 			t.Fatalf("the same in another order gave\n%s\nand\n%s", whole(first), whole(again))
 		}
-		Deeper(h, have)
+		before := h
+		before.At = nil
+		thought := Think(before, have, now)
+		thought.Lacks()
+		if ended := thought.Plan(h); whole(ended) != whole(first) {
+			t.Fatalf("what was lacking came in between, and gave\n%s\nand not\n%s", whole(ended), whole(first))
+		}
 		done := have
 		for range 3 {
 			p := Make(h, done, now)
@@ -291,16 +298,15 @@ func (d *dice) commit(id, parent string) manifest.Set {
 
 var commits = []string{"c9", "c8", "c7", "c6", "zz"}
 
-func (d *dice) history() manifest.History {
-	h := manifest.History{
-		Cluster: "default", Source: source, Key: key, Fetched: d.past(), Ancestor: map[string]bool{}, At: map[string]manifest.Set{},
+func (d *dice) history() (h manifest.History, line []manifest.Set) {
+	h = manifest.History{
+		Cluster: "default", Source: source, Key: key, Fetched: d.past(), Ancestor: map[string]bool{}, At: map[string]manifest.Set{}, Past: map[manifest.Question]manifest.Set{},
 		AllowPrune: d.rarely(), Proposal: d.rarely(),
 	}
 	h.Head = d.commit("c9", "c8")
 	for i := range d.of(4) {
-		h.Line = append(h.Line, d.commit(commits[i+1], commits[i+2]))
+		line = append(line, d.commit(commits[i+1], commits[i+2]))
 	}
-	h.Root = d.of(2) == 0
 	for _, c := range commits {
 		h.Ancestor[c] = c == "c9" || !d.rarely()
 		if d.of(3) == 0 {
@@ -310,7 +316,7 @@ func (d *dice) history() manifest.History {
 	if d.rarely() {
 		h.Err = "the forge is away"
 	}
-	for _, past := range h.Line {
+	for _, past := range line {
 		for _, n := range past.Nodes {
 			named := func(o manifest.Node) bool { return o.Name == n.Name }
 			if !slices.ContainsFunc(h.Head.Nodes, named) && !slices.ContainsFunc(h.Gone, named) {
@@ -318,12 +324,12 @@ func (d *dice) history() manifest.History {
 			}
 		}
 	}
-	return h
+	return h, line
 }
 
 // revisions are those that the history knows, and one that it does not.
-func revisions(h manifest.History) (all []manifest.Revision) {
-	known := append([]manifest.Set{h.Head}, h.Line...)
+func revisions(h manifest.History, line []manifest.Set) (all []manifest.Revision) {
+	known := append([]manifest.Set{h.Head}, line...)
 	for _, c := range commits {
 		known = append(known, h.At[c])
 	}
@@ -336,8 +342,8 @@ func revisions(h manifest.History) (all []manifest.Revision) {
 	return append(all, lost)
 }
 
-func (d *dice) snapshot(h manifest.History) (s live.Snapshot) {
-	revs := revisions(h)
+func (d *dice) snapshot(h manifest.History, line []manifest.Set) (s live.Snapshot) {
+	revs := revisions(h, line)
 	s.Watched = pick(d, []time.Duration{time.Hour, 0, 5 * time.Second, 40 * time.Second})
 	for _, name := range []string{"n1", "n2", "n3"} {
 		n := live.Node{Name: name, Known: !d.rarely(), Room: manifest.Resources{MilliCPU: 4000, Memory: 4 << 30}}

@@ -3,10 +3,29 @@ package plan
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 )
+
+// Thought is one pass of thinking, from what was read and seen to the plan. Its facts are put together once.
+type Thought struct {
+	w    *world
+	have live.Snapshot
+}
+
+// Think begins a thought. What is still to be read for it Lacks says; Plan ends it.
+func Think(want manifest.History, have live.Snapshot, now time.Time) Thought {
+	return Thought{facts(want, have, now), have}
+}
+
+// Plan is what Make makes of the same snapshot and time, and of the history: the one that the thought began with, and in At what it lacked.
+func (t Thought) Plan(want manifest.History) Plan {
+	t.w.h = want
+	t.w.addPods()
+	return t.w.make()
+}
 
 // Need is a revision whose form thinking lacks, and the commits that may have it: those first from which HEAD descends.
 type Need struct {
@@ -18,8 +37,8 @@ type Need struct {
 // Lacks says which revisions are in use whose form, with the content of its config, is neither HEAD's nor on a node under a trusted key:
 // those of pods, and those that a rollout was last begun to and that were last promoted or done. Of what left HEAD it asks too where it stood.
 // What is asked for and found belongs in want.At.
-func Lacks(want manifest.History, have live.Snapshot) []Need {
-	w := newWorld(want, have, want.Head.Time)
+func (t Thought) Lacks() []Need {
+	w, have := t.w, t.have
 	named := w.named(have)
 	var needs []Need
 	for app, revs := range named {

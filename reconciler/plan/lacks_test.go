@@ -33,7 +33,7 @@ func TestOnlyAFormThatIsNotAtHandIsLacking(t *testing.T) {
 		h.Ancestor["c1"] = true
 		have := fleet(map[string][]live.Pod{"n1": c.pods}, nil, "n1")
 		have.Nodes[0].Files = c.files
-		if diff := cmp.Diff(c.want, Lacks(h, have)); diff != "" {
+		if diff := cmp.Diff(c.want, Think(h, have, noon).Lacks()); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}

@@ -96,9 +96,12 @@ type Plan struct {
 // Make thinks. The answer's actions are in the order in which they are to be begun on each node: what is written down, then
 // what is started, then what is stopped, then what is pruned and collected.
 func Make(want manifest.History, have live.Snapshot, now time.Time) Plan {
-	w := newWorld(want, have, now)
-	w.plan.Commit, w.plan.Ledgers = want.Head.Commit, w.receipts.Ledgers
-	if want.Head.Commit == "" {
+	return newWorld(want, have, now).make()
+}
+
+func (w *world) make() Plan {
+	w.plan.Commit, w.plan.Ledgers = w.h.Head.Commit, w.receipts.Ledgers
+	if w.h.Head.Commit == "" {
 		w.note("nothing has been read from Git yet, so nothing is done")
 		return w.plan
 	}

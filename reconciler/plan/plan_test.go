@@ -59,9 +59,26 @@ func commit(t *testing.T, id string, texts ...string) manifest.Set {
 
 func history(head manifest.Set) manifest.History {
 	return manifest.History{
-		Cluster: "default", Source: source, Key: key, Head: head, Root: true, Fetched: noon,
-		Ancestor: map[string]bool{head.Commit: true},
+		Cluster: "default", Source: source, Key: key, Head: head, Fetched: noon,
+		Ancestor: map[string]bool{head.Commit: true}, Past: map[manifest.Question]manifest.Set{},
 	}
+}
+
+// along is the history with what a line of commits, nearest first, says to all that thinking asks of it.
+func along(h manifest.History, have live.Snapshot, line ...manifest.Set) manifest.History {
+	for more := true; more; {
+		more = false
+		for _, q := range Asks(h, have) {
+			if _, asked := h.Past[q]; asked {
+				continue
+			}
+			h.Past[q], more = manifest.Set{}, true
+			for i, done := 0, false; i < len(line) && !done; i++ {
+				h.Past[q], done = q.Of(line[i], h.Head)
+			}
+		}
+	}
+	return h
 }
 
 // fleet is a node for each name, which answers and runs the pods given for it.
@@ -175,11 +192,11 @@ func TestWhatLeftGitIsPrunedWithinTheBudget(t *testing.T) {
 		receipts = append(receipts, promoted(before, name)...)
 	}
 	have := fleet(pods, receipts, "n1")
-	stops := func(change func(*manifest.History), gone int) (stopped []string, notes string) {
-		h := history(commit(t, "b2", append([]string{texts[0]}, texts[1+gone:]...)...))
-		h.Line, h.Ancestor["a1"] = []manifest.Set{before}, true
-		change(&h)
-		plan := Make(h, have, noon)
+	stops := func(change func(h *manifest.History, before *manifest.Set), gone int) (stopped []string, notes string) {
+		h, before := history(commit(t, "b2", append([]string{texts[0]}, texts[1+gone:]...)...)), before
+		h.Ancestor["a1"] = true
+		change(&h, &before)
+		plan := Make(along(h, have, before), have, noon)
 		for _, a := range plan.Actions {
 			if a.Verb == Stop {
 				stopped = append(stopped, a.App.Name)
@@ -190,16 +207,19 @@ func TestWhatLeftGitIsPrunedWithinTheBudget(t *testing.T) {
 	rows := []struct {
 		claim  string
 		gone   int
-		change func(*manifest.History)
+		change func(h *manifest.History, before *manifest.Set)
 		want   []string
 		note   string
 	}{
-		{"three may always go, beside those with prune: disabled, which stay", 4, func(*manifest.History) {}, []string{"b", "c", "d"}, ""},
-		{"more than half hold", 5, func(*manifest.History) {}, nil, "4 of 7 workloads left Git"},
-		{"until the commit allows it", 5, func(h *manifest.History) { h.Head.AllowPrune = true }, []string{"b", "c", "d", "e"}, ""},
-		{"or the flag does", 5, func(h *manifest.History) { h.AllowPrune = true }, []string{"b", "c", "d", "e"}, ""},
-		{"a trailer from before they left does not", 5, func(h *manifest.History) { h.Line[0].AllowPrune = true }, nil, "4 of 7"},
-		{"nothing goes because HEAD is empty", 7, func(h *manifest.History) { h.Head.Nodes = h.Head.Nodes[:0]; h.Gone = before.Nodes }, nil, "holds no object"},
+		{"three may always go, beside those with prune: disabled, which stay", 4, func(*manifest.History, *manifest.Set) {}, []string{"b", "c", "d"}, ""},
+		{"more than half hold", 5, func(*manifest.History, *manifest.Set) {}, nil, "4 of 7 workloads left Git"},
+		{"until the commit allows it", 5, func(h *manifest.History, _ *manifest.Set) { h.Head.AllowPrune = true }, []string{"b", "c", "d", "e"}, ""},
+		{"or the flag does", 5, func(h *manifest.History, _ *manifest.Set) { h.AllowPrune = true }, []string{"b", "c", "d", "e"}, ""},
+		{"a trailer from before they left does not", 5, func(_ *manifest.History, before *manifest.Set) { before.AllowPrune = true }, nil, "4 of 7"},
+		{"nothing goes because HEAD is empty", 7, func(h *manifest.History, before *manifest.Set) {
+			h.Head.Nodes = h.Head.Nodes[:0]
+			h.Gone = before.Nodes
+		}, nil, "holds no object"},
 	}
 	for _, r := range rows {
 		t.Run(r.claim, func(t *testing.T) {
@@ -250,7 +270,7 @@ func TestANodeIsNotDrainedWhileItMayBeInAFileThatDoesNotLoad(t *testing.T) {
 			manifest.Parse("f0.yaml", []byte(c.file)), manifest.Parse("f1.yaml", []byte(nodes("n2"))), manifest.Parse("f2.yaml", []byte(deployment("web", 1, ""))),
 		})
 		h := history(head)
-		h.Root, h.Gone, h.Ancestor["a1"] = false, before.Nodes[:1], true
+		h.Gone, h.Ancestor["a1"] = before.Nodes[:1], true
 		p := Make(h, fleet(map[string][]live.Pod{"n1": {running(before, "web", 0)}}, promoted(before, "web"), "n1", "n2"), noon)
 		if notes := strings.Join(p.Notes, "\n"); !strings.Contains(notes, c.says) || len(p.Actions) > 0 != (c.does != "") || !strings.Contains(p.String(), c.does) {
 			t.Errorf("%s: want %q and %q:\n%s", c.file, c.does, c.says, p)
@@ -310,17 +330,14 @@ func TestAFileOfSignersThatDoesNotLoadHoldsNothingUp(t *testing.T) {
 	}
 	was, head := with("a1", "", "web", "api"), with("b2", "nobody", "web")
 	h := history(head)
-	h.Line, h.Ancestor["a1"], h.Root = []manifest.Set{was}, true, false
+	h.Ancestor["a1"] = true
 	have := fleet(map[string][]live.Pod{"n1": {running(was, "api", 0), running(was, "web", 0)}}, append(promoted(was, "web"), promoted(was, "api")...), "n1")
-	plan := Make(h, have, noon)
+	plan := Make(along(h, have, was), have, noon)
 	if !strings.Contains(plan.String(), "pruned: api left Git") || app(plan, "web").State != Converged {
 		t.Errorf("%s", plan)
 	}
-	if Deeper(h, have) {
-		t.Error("a deeper line is asked for, though the file is known")
-	}
-	h.Head, h.Line = with("b2", "nobody", "web", "api"), nil
-	if !Deeper(h, have) {
-		t.Error("no deeper line is asked for")
+	h.Head = with("b2", "nobody", "web", "api")
+	if asks := Asks(h, have); len(asks) != 1 {
+		t.Errorf("who was trusted is not asked, or more is: %v", asks)
 	}
 }

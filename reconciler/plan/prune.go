@@ -97,26 +97,11 @@ func (w *world) overBudget(left []manifest.ID, doubtful bool) string {
 			}
 		}
 	}
-	if len(left) <= pruneAtLeast || len(left)*2 <= total || w.h.AllowPrune || w.allowedSince(left) {
+	if len(left) <= pruneAtLeast || len(left)*2 <= total || w.h.AllowPrune || !slices.ContainsFunc(left, func(app manifest.ID) bool { return !w.h.Allowed(app) }) {
 		return ""
 	}
 	return fmt.Sprintf("%d of %d workloads left Git, more than half; if that is meant, commit with the trailer Allow-Prune: yes, or sync --allow-prune",
 		len(left), total)
-}
-
-// allowedSince says whether the commit that removed the workloads, or a later one, allows it.
-func (w *world) allowedSince(left []manifest.ID) bool {
-	for _, set := range append([]manifest.Set{w.h.Head}, w.h.Line...) {
-		for _, app := range left {
-			if find(set, app) != nil {
-				return false
-			}
-		}
-		if set.AllowPrune {
-			return true
-		}
-	}
-	return false
 }
 
 func (w *world) pruneOne(app manifest.ID, held string) {
@@ -153,13 +138,14 @@ func (w *world) keepsPods(app manifest.ID) string {
 			return "its namespace is suspended"
 		}
 	}
-	for _, set := range w.h.Line {
-		if wl := find(set, app); wl != nil {
-			if wl.PruneDisabled {
-				return "podkeep.io/prune: disabled"
-			}
-			return ""
+	if wl := w.h.Stood(app); wl != nil {
+		switch {
+		case wl.PruneDisabled:
+			return "podkeep.io/prune: disabled"
+		case w.h.Unread(wl.File):
+			return fmt.Sprintf("%s, and what it was before could not be read yet", w.h.Head.Foreign(wl.File).Error())
 		}
+		return ""
 	}
 	for _, p := range w.everyPod(app) {
 		if p.Keep {
@@ -188,55 +174,52 @@ func (w *world) mayBeDamaged(app manifest.ID) string {
 	return fmt.Sprintf("%s, and it is not known what that file held; restore it or delete it, or sync --allow-prune", p.Error())
 }
 
-// Deeper says whether thinking needs one more of HEAD's first-parent ancestors than want.Line holds: to find the form of
-// a file that does not load, the commit that removed a workload, or what Git asked for since a revision was rejected.
-func Deeper(want manifest.History, have live.Snapshot) bool {
-	if want.Root || want.Head.Commit == "" {
-		return false
+// Asks are the questions that thinking has for HEAD's first-parent line, in order: what files were that do not load or were damaged, where
+// that stood of which there are pods and which HEAD lacks, and what was asked for since HEAD's revision of a workload was rejected. An
+// answer may raise more of them. They are asked before it is known whom to believe, so a few may be among them that need not be.
+func Asks(want manifest.History, have live.Snapshot) []manifest.Question {
+	if want.Head.Commit == "" {
+		return nil
 	}
-	w := newWorld(want, have, want.Head.Time)
-	return len(want.Broken()) > 0 || want.Unsure() || w.seeksRemoval() || w.seeksRejection()
-}
-
-func (w *world) seeksRemoval() bool {
-	for _, app := range w.left() {
-		found := false
-		for _, set := range w.h.Line {
-			found = found || find(set, app) != nil
-		}
-		if !found {
-			return true
-		}
+	all := want.Asks()
+	for _, gone := range want.Gone {
+		all = append(all, want.AsksIfDamaged(gone.File)...)
 	}
-	return w.seeksNode()
-}
-
-// seeksNode says whether a Node left HEAD, though its file is there, and the line does not reach back to where it stood.
-func (w *world) seeksNode() bool {
-	for _, gone := range w.h.Gone {
-		found := w.h.Head.Foreign(gone.File) == nil || slices.ContainsFunc(w.h.Line, func(s manifest.Set) bool {
-			return slices.ContainsFunc(s.Nodes, func(n manifest.Node) bool { return n.Name == gone.Name || n.Way() == gone.Way() })
-		})
-		if !found {
-			return true
+	set, met, sources := want.Want(), map[manifest.ID]bool{}, map[string]bool{want.Source: true}
+	for _, n := range have.Nodes {
+		for _, r := range n.Receipts {
+			switch {
+			case r.Verb == live.Adopted:
+				sources[r.Of] = true
+			case r.Verb == live.Failed && want.Ancestor[r.Commit]:
+				if wl := find(set, r.App); wl != nil && rejects(wl, r) {
+					all = append(all, manifest.ChangedSince(*wl, r.Commit))
+				}
+			}
 		}
 	}
-	return false
-}
-
-func (w *world) seeksRejection() bool {
-	for i := range w.want.Workloads {
-		if w.want.Workloads[i].Job != nil { // it has nothing to go back to
-			continue
-		}
-		failed := w.rejection(&w.want.Workloads[i])
-		if failed != nil && w.h.Ancestor[failed.Commit] && !w.descendsInLine(failed.Commit) {
-			return true
+	for _, n := range have.Nodes {
+		for _, p := range n.Pods {
+			if !met[p.App] && sources[p.Source] && find(set, p.App) == nil {
+				all = append(all, want.AsksOf(p.App)...)
+			}
+			met[p.App] = met[p.App] || sources[p.Source]
 		}
 	}
-	return false
+	slices.SortFunc(all, manifest.Question.Compare)
+	return slices.Compact(all)
 }
 
-func (w *world) descendsInLine(commit string) bool {
-	return slices.ContainsFunc(w.h.Line, func(s manifest.Set) bool { return s.Commit == commit })
+// rejects says whether a failed receipt holds the revision of a workload that is asked for since an earlier commit. A Job has nothing to
+// go back to.
+func rejects(wl *manifest.Workload, failed live.Receipt) bool {
+	return wl.Job == nil && failed.Rev == wl.Revision.Rev && failed.Commit != wl.Revision.Commit
+}
+
+// moved says whether, since HEAD's revision of a workload was rejected, a commit asked for another one and a later one came
+// back to it. Then it gets another chance.
+func (w *world) moved(wl *manifest.Workload) bool {
+	l := w.receipts.Of(wl.ID)
+	failed := l.Newest(live.Failed)
+	return failed != nil && rejects(wl, *failed) && failed.Gen >= l.Gen() && w.h.Changed(*wl, failed.Commit)
 }

@@ -97,33 +97,3 @@ func (w *world) needs(app manifest.ID) func(live.Receipt) bool {
 	}
 	return w.receipts.Of(app).Needed()
 }
-
-// moved says whether, since HEAD's revision of a workload was rejected, a commit asked for another one and a later one came
-// back to it. Then it gets another chance.
-func (w *world) moved(wl *manifest.Workload) bool {
-	failed := w.rejection(wl)
-	if failed == nil {
-		return false
-	}
-	for _, set := range w.h.Line {
-		if set.Commit == failed.Commit {
-			return false
-		}
-		then := find(set, wl.ID)
-		refused, _ := manifest.Refusals(set.Problems)
-		if then == nil && len(refused) == 0 && set.Foreign(wl.File) == nil || then != nil && then.Revision.Rev != wl.Revision.Rev {
-			return w.h.Ancestor[failed.Commit] || w.descendsInLine(failed.Commit)
-		}
-	}
-	return false
-}
-
-// rejection is the failed receipt that holds HEAD's revision of a workload since an earlier commit, or nil.
-func (w *world) rejection(wl *manifest.Workload) *live.Receipt {
-	l := w.receipts.Of(wl.ID)
-	failed := l.Newest(live.Failed)
-	if failed == nil || failed.Rev != wl.Revision.Rev || failed.Gen < l.Gen() || failed.Commit == wl.Revision.Commit {
-		return nil
-	}
-	return failed
-}

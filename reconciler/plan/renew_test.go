@@ -178,7 +178,7 @@ func TestAPodOfAnOlderNetworkWaitsForTheRolloutUnderWay(t *testing.T) {
 	one := commit(t, "a1", nodes("n1"), deployment("web", 2, ""))
 	two := commit(t, "b2", nodes("n1"), strings.Replace(deployment("web", 2, ""), "web:1", "web:2", 1))
 	h := history(two)
-	h.Ancestor["a1"], h.Line, h.At = true, []manifest.Set{one}, map[string]manifest.Set{"a1": one}
+	h.Ancestor["a1"], h.At = true, map[string]manifest.Set{"a1": one}
 	have, plan := watch(t, h, older(one, "n1"), 2, 3)
 	if old, fresh := ages(have); old != 0 || fresh != 2 || app(plan, "web").State != Converged {
 		t.Errorf("%d old pods and %d new ones\n%s", old, fresh, plan)

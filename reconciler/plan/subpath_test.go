@@ -41,11 +41,15 @@ func onDisk(receipts []live.Receipt, pods ...live.Pod) live.Snapshot {
 	return s
 }
 
-// since is a history in which old came before head.
+// since is a history in which old came before head, and pods are of it.
 func since(old, head manifest.Set) manifest.History {
 	h := history(head)
-	h.Line, h.Ancestor[old.Commit] = []manifest.Set{old}, true
-	return h
+	h.At, h.Ancestor[old.Commit] = map[string]manifest.Set{old.Commit: old}, true
+	var n live.Node
+	for _, wl := range old.Workloads {
+		n.Pods = append(n.Pods, live.Pod{App: wl.ID, Source: source})
+	}
+	return along(h, live.Snapshot{Nodes: []live.Node{n}}, old)
 }
 
 func runs(p Plan, name string) bool {

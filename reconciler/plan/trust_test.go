@@ -142,7 +142,7 @@ func TestAForgedPodCountsForNothingAndStopsNobody(t *testing.T) {
 		have.Nodes[0].Files = was("i1", "n1")
 		next := commit(t, "c3", nodes("n1", "n2", "n3"), strings.Replace(deployment("web", 2, ""), "web:1", "web:2", 1))
 		h := history(next)
-		h.Line, h.Ancestor["c2"] = []manifest.Set{set}, true
+		h.At, h.Ancestor["c2"] = map[string]manifest.Set{"c2": set}, true
 		stopped := map[string]int{}
 		lived(h, have, 14, func(round int, before live.Snapshot, p Plan) {
 			for _, a := range p.Actions {
@@ -327,9 +327,10 @@ func TestDoubtfulPodsThatLeftGitArePrunedAndUseUpNobodysBudget(t *testing.T) {
 	}
 	receipts := slices.Concat(promoted(before, "app0"), promoted(before, "app1"), promoted(before, "app2"))
 	h := history(head)
-	h.Line, h.Ancestor["a1"] = []manifest.Set{before}, true
+	h.Ancestor["a1"] = true
 	stops := func() (all []string) {
-		for _, a := range Make(h, fleet(pods, receipts, "n1", "n2"), noon).Actions {
+		have := fleet(pods, receipts, "n1", "n2")
+		for _, a := range Make(along(h, have, before), have, noon).Actions {
 			if a.Verb == Stop {
 				all = append(all, a.App.Name)
 			}
@@ -353,7 +354,8 @@ func TestAnotherKeyEverywhereHoldsTheFleet(t *testing.T) {
 	have := by(otherKey, fleet(pods, append(promoted(set, "web"), promoted(set, "gone")...), "n1", "n2"))
 	next := commit(t, "c3", nodes("n1", "n2"), deployment("web", 3, ""), jobNamed("migrate"))
 	h := history(next)
-	h.Line, h.Ancestor["c2"] = []manifest.Set{set}, true
+	h.Ancestor["c2"] = true
+	h = along(h, have, set)
 	count := func(p Plan) string {
 		verbs := map[Verb]int{}
 		for _, a := range p.Actions {

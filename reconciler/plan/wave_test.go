@@ -29,7 +29,7 @@ func TestALowerWaveThatIsIllHoldsUpWhatIsToBeginAndNothingElse(t *testing.T) {
 	have.Nodes[0].Pods[0].Containers[0].State = live.Exited
 	next := commit(t, "b2", nodes("n1"), deployment("db", 1, lower), strings.Replace(deployment("web", 2, higher), ":1\"", ":2\"", 1))
 	h := history(next)
-	h.Line, h.Ancestor = []manifest.Set{was}, map[string]bool{"a1": true, "b2": true}
+	h.At, h.Ancestor = map[string]manifest.Set{"a1": was}, map[string]bool{"a1": true, "b2": true}
 	plan := Make(h, have, noon)
 	if a := app(plan, "web"); a.State != Progressing || !slices.Contains(a.Waits, "wave 1 waits for wave -1: db is at 0 of 1") {
 		t.Errorf("%s: %s %v", a.State, a.Why, a.Waits)

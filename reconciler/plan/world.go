@@ -89,6 +89,7 @@ type world struct {
 	plan     Plan
 	claims   map[manifest.ID]*claim
 	forms    map[string]manifest.File // those packed so far, by name: they are alike on every node
+	onNodes  map[revision][]live.File // forms under a trusted key, once one was asked for
 	trust
 	rolling  []int // the waves of the workloads between two revisions
 	renewing int   // workloads of which an unfit pod is being replaced
@@ -98,6 +99,13 @@ type world struct {
 }
 
 func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
+	w := facts(h, have, now)
+	w.addPods()
+	return w
+}
+
+// facts are a world without pods: all that is known without their forms.
+func facts(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w := &world{
 		h: h, want: h.Want(), now: now, watched: have.Watched, pods: map[manifest.ID][]*pod{},
 		alien: map[manifest.ID]string{}, claims: map[manifest.ID]*claim{}, retries: map[manifest.ID][]manifest.Decision{},
@@ -119,8 +127,6 @@ func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 			w.retries[d.App] = append(w.retries[d.App], d)
 		}
 	}
-	w.addPods()
-	w.hearAliens()
 	return w
 }
 
@@ -240,6 +246,7 @@ func (w *world) addPods() {
 			sortPods(pods)
 		}
 	}
+	w.hearAliens()
 }
 
 func sortPods(pods []*pod) {

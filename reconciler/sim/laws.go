@@ -138,9 +138,13 @@ func (j judge) freeze() map[string]bool {
 	return frozen
 }
 
-// deterministic is law 1: the same inputs in any order give the same bytes.
+// deterministic is law 1: the same inputs in any order give the same bytes, and the pass had no other. A Node that departs with the plan is
+// not in the snapshot any more.
 func (j judge) deterministic() error {
 	first := bytesOf(plan.Make(j.p.History, j.p.Snapshot, j.p.Time))
+	if had := bytesOf(j.p.Plan); j.p.Err == nil && len(j.p.Plan.Departed) == 0 && had != first {
+		return fmt.Errorf("law 1, deterministic: the pass made\n%s\nand what it had read and seen gives\n%s", had, first)
+	}
 	if again := bytesOf(plan.Make(j.p.History, j.p.Snapshot, j.p.Time)); again != first {
 		return fmt.Errorf("law 1, deterministic: the same inputs gave\n%s\nand\n%s", first, again)
 	}

@@ -209,7 +209,7 @@ func signers(t *testing.T, f Fixture) {
 		set = Load(t, s, Head(t, s))
 		equal(t, []string{"podkeep.signers"}, problemFiles(set))
 		equal(t, []string{"a=1"}, Values(set))
-		h := manifest.History{Head: set, Line: []manifest.Set{Load(t, s, set.Parent)}}
+		h := set.After(Load(t, s, set.Parent))
 		equal(t, []string{key}, h.Signers())
 		f.Write(t, map[string]string{"a.yaml": ConfigMap("a", "1"), "podkeep.signers": "-> keys.yaml", "keys.yaml": signer})
 		equal(t, []string{key}, Load(t, s, Head(t, s)).Signers)
