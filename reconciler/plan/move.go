@@ -82,6 +82,7 @@ func (k *work) fits(p *pod) bool {
 	}
 	fits, why := schedule.Fits(k.request(f, p.Slot), k.hosts)
 	if !fits {
+		k.refusal = why
 		k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s has to leave %s: %s", p.Name, p.node.Name, why))
 	}
 	return fits

@@ -174,6 +174,7 @@ func (k *work) fitsAfter(p *pod, why string) bool {
 		}
 	}
 	if !fits {
+		k.refusal = refusal
 		k.app.Waits = append(k.app.Waits, why+", and stays: "+refusal)
 	}
 	return fits

@@ -23,6 +23,7 @@ type work struct {
 	barrier        // what is waited for before HEAD's revision is begun
 	blocked *claim // whose data cannot be had, so that a pod does not start
 	peril   peril  // why a pod does not start
+	refusal string // why a pod has no place
 	turns   turns  // who goes first, where old pods go before new ones come
 	app     App
 }

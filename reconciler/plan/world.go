@@ -99,6 +99,8 @@ type world struct {
 	lowest   *lateWave
 	gates    map[manifest.ID]barrier // as far as they were asked for since a pod was given up
 	pre      *barrier                // the PreSync hooks that are not done
+	together []string                // nodes that fell silent together
+	resting  map[manifest.ID]string  // workloads that wait for a place or for others, and why
 }
 
 func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
@@ -108,7 +110,7 @@ func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 		noted: map[live.Transition]*noted{}, notedOf: map[manifest.ID][]*noted{}, claims: map[manifest.ID]*claim{},
 		retries: map[manifest.ID][]manifest.Decision{},
 		called:  map[string]string{}, doubts: map[manifest.ID][]*pod{}, hearsay: map[manifest.ID]string{},
-		forms: map[string]manifest.File{}, gates: map[manifest.ID]barrier{},
+		forms: map[string]manifest.File{}, gates: map[manifest.ID]barrier{}, resting: map[manifest.ID]string{},
 	}
 	w.addNodes(have)
 	w.addTrust()
