@@ -70,8 +70,8 @@ func moving(w status.World) []string {
 	return lines
 }
 
-// moves says whether a workload goes on without a person. A rejected revision does while its pods give way
-// to the stable ones; without a stable one it has ended where it is.
+// moves says whether a workload goes on without a person, or may: hosts that fell silent may come back. A rejected revision does
+// while its pods give way to the stable ones; without a stable one it has ended where it is.
 func moves(app plan.App, w status.World) bool {
 	switch app.State {
 	case plan.Progressing, plan.Pruning:
@@ -81,7 +81,7 @@ func moves(app plan.App, w status.World) bool {
 	case plan.Paused:
 		return acted(app, w.Plan)
 	case plan.Held:
-		return acted(app, w.Plan) || !w.Plan.Wake.IsZero() || !w.Plan.Fetch.IsZero()
+		return len(app.Awaits) > 0 || acted(app, w.Plan) || !w.Plan.Wake.IsZero() || !w.Plan.Fetch.IsZero()
 	default:
 		return false
 	}

@@ -78,6 +78,8 @@ func TestSyncEndsWhenNothingMovesAnyMore(t *testing.T) {
 			false, 0, "api: api has a reason"},
 		{"held until a time", with(seen(app("api", plan.Held)), func(w *status.World) { w.Plan.Wake = began.Add(time.Minute) }),
 			false, 0, "api: api has a reason"},
+		{"held until hosts are back that fell silent", with(seen(app("api", plan.Held)), func(w *status.World) { w.Plan.Apps[0].Awaits = []string{"n2", "n3"} }),
+			false, 0, "api: api has a reason"},
 		{"one reason is told once", seen(same("a"), same("b"), app("c", plan.Held)), true, 4,
 			"a decision is awaited: a, b: nothing is pruned; c: c has a reason"},
 		{"failed beats paused", seen(rejected, app("web", plan.Paused)), true, 1, "failed: api: api has a reason"},

@@ -38,7 +38,7 @@ Exit codes
   1  refused or failed: a revision was rejected and the one before it is kept, a Job failed, manifests do not
      load (once the rest has converged), or the source or every node is out of reach
   3  timed out: --timeout passed first
-  4  only a person's decision is awaited; what decides is printed`),
+  4  only a person's decision is awaited; what decides is printed. Hosts that fell silent together are waited for`),
 		Example: examples(`
 podkeep sync
 # in a pipeline, after a push

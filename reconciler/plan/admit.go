@@ -187,6 +187,7 @@ func (k *work) giveUp(l leave) {
 		why = k.follows(f, l.pod)
 	}
 	if why != "" {
+		k.refusal = why
 		k.waits("%s has to leave %s: %s", l.Name, l.node.Name, why)
 		return
 	}

@@ -179,6 +179,7 @@ func (k *work) place(f form, r schedule.Request) (*schedule.Host, string) {
 		}
 	}
 	host, why := k.queue.Place(r)
+	k.refusal = why
 	if host == nil || len(free) == 0 {
 		return host, why
 	}

@@ -150,7 +150,7 @@ func (k *work) rolls() bool {
 	case l.Top() != nil && l.Top().Rev != k.wl.Revision.Rev:
 		return !k.gateOf(k.wl).stands()
 	}
-	return k.claimed() == "" && !slices.ContainsFunc(k.kept, func(p *pod) bool { return p.node.massed })
+	return k.claimed() == "" && !slices.ContainsFunc(k.kept, func(p *pod) bool { return k.blackedOut(p.node) })
 }
 
 // halt wants a pod stopped.

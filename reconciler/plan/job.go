@@ -207,6 +207,9 @@ func (k *work) tellJob() {
 	step := k.job
 	k.app.Why = step.Why
 	k.app.State = jobState(step)
+	if k.app.State == Progressing && step.Wake.IsZero() && len(step.Keep) == 0 {
+		k.resting[k.wl.ID] = k.refusal
+	}
 	k.app.Waits = append(step.Waits, k.app.Waits...)
 	if k.app.State != Converged && k.app.State != Failed {
 		k.jobWaits()

@@ -22,13 +22,11 @@ func (w *world) judgeSilence() {
 			quiet = append(quiet, n)
 		}
 	}
-	var held []string
 	for _, n := range quiet {
 		since, grace := n.silentSince(w.now), w.patience(n, quiet)
 		switch {
 		case w.inMass(n, quiet):
-			n.massed = true
-			held = append(held, n.Name)
+			w.together = append(w.together, n.Name)
 			w.note(fmt.Sprintf("%s silent for %s: %s", n.Name, round(n.Silent), n.why()))
 		case n.Silent >= grace:
 			n.reach = lost
@@ -39,8 +37,8 @@ func (w *world) judgeSilence() {
 				n.Name, round(n.Silent), since.Add(grace).UTC().Format(time.TimeOnly), n.why()))
 		}
 	}
-	if len(held) > 0 {
-		w.note(fmt.Sprintf("%s fell silent together: nothing is moved until they are back or cordoned", strings.Join(held, ", ")))
+	if len(w.together) > 0 {
+		w.note(fmt.Sprintf("%s fell silent together: nothing is moved until they are back or cordoned", strings.Join(w.together, ", ")))
 	}
 }
 

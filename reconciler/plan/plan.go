@@ -73,6 +73,7 @@ type App struct {
 	Suspended []Action    // what would be done were it not suspended
 	Job       *job.Status `json:",omitempty"` // of a Job: how far it is. Its Available are the completions that succeeded
 	Waits     []string    // one line for each slot or pod that is waited for
+	Awaits    []string    // nodes that fell silent together: if they come back it may go on, though it is held
 }
 
 // Plan is what to do now. Wake is when to think again though nothing happens; zero means never.
@@ -120,6 +121,7 @@ func (w *world) make() Plan {
 		w.collectFiles()
 	}
 	w.plan.sort()
+	w.holdIdle()
 	return w.plan
 }
 

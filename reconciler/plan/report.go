@@ -56,6 +56,9 @@ func (k *work) report() {
 	if k.turns.stuck != "" && k.step.Phase == rollout.Rolling {
 		k.app.State, k.app.Why = Held, k.turns.stuck
 	}
+	if k.app.State == Progressing && k.step.Wake.IsZero() {
+		k.resting[k.wl.ID] = k.unplaced()
+	}
 	k.awaited()
 	k.wake(k.step.Wake)
 	if k.step.Phase == rollout.Waiting && k.barrier.stands() {
@@ -98,6 +101,24 @@ func (k *work) state() State {
 		return Suspended
 	}
 	return Progressing
+}
+
+// unplaced is why a pod has no place, and what somebody may do about that; empty while more of the workload is on its way.
+func (k *work) unplaced() string {
+	if slices.ContainsFunc(k.kept, func(p *pod) bool { return p.Stopping || p.seen() && !p.available }) {
+		return ""
+	}
+	i := slices.IndexFunc(k.kept, func(p *pod) bool { return p.node.evicts(k.wl) })
+	if i < 0 || k.refusal == "" {
+		return k.refusal
+	}
+	why := fmt.Sprintf("%s has to leave %s: %s", k.kept[i].Name, k.kept[i].node.Name, k.refusal)
+	for _, c := range k.claimsOf(formOf(*k.wl)) {
+		if c.home == k.kept[i].node {
+			why += "; end the drain, or do without the data by a retry decision for " + c.ID.String()
+		}
+	}
+	return why
 }
 
 // settled says whether the workload is as HEAD asks: all pods of its revision and available, or ended well, and no others.

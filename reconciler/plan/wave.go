@@ -122,10 +122,18 @@ func (w *world) lateFor(wl *manifest.Workload) barrier {
 	case w.receipts.Pending(wl.ID) != "":
 		return barrier{why: w.receipts.Pending(wl.ID)}
 	case wl.Job != nil:
-		return w.unfinished(wl)
+		return w.quieted(wl, w.unfinished(wl))
 	default:
-		return w.unavailable(wl)
+		return w.quieted(wl, w.unavailable(wl))
 	}
+}
+
+// quieted is stuck where nodes that fell silent together may run what is not in place.
+func (w *world) quieted(wl *manifest.Workload, b barrier) barrier {
+	if names := w.quiet(wl.ID); b.stands() && len(names) > 0 {
+		return barrier{why: b.why + ": " + w.blackout(names), stuck: true}
+	}
+	return b
 }
 
 // late is why a workload is not in place. What holds it up in turn may be stuck, and then so is it.
@@ -223,6 +231,7 @@ func (k *work) waiting() {
 		k.app.State, k.app.Why = Held, why+": "+k.barrier.why
 	default:
 		k.app.State, k.app.Why = Progressing, why
+		k.resting[k.wl.ID] = why + ": " + k.barrier.why
 		k.waits("%s", k.barrier.why)
 	}
 }

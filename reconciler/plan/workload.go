@@ -30,6 +30,7 @@ type work struct {
 	limits
 	blocked *claim // whose data cannot be had, so that a pod does not start
 	peril   peril  // why a pod does not start
+	refusal string // why a pod has no place
 	app     App
 }
 

@@ -38,7 +38,6 @@ type node struct {
 	// records are what says so, the newest first.
 	records []live.Host
 	reach   reach
-	massed  bool           // it fell silent together with others, so that only its return or a person ends that
 	host    *schedule.Host // nil unless it answers and is in HEAD
 	begun   []begun
 }
@@ -96,6 +95,8 @@ type world struct {
 	lowest   *lateWave
 	gates    map[manifest.ID]barrier // as far as they were asked for
 	pre      *barrier                // the PreSync hooks that are not done
+	together []string                // nodes that fell silent together
+	resting  map[manifest.ID]string  // workloads that wait for a place or for others, and why
 }
 
 func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
@@ -110,7 +111,7 @@ func facts(h manifest.History, have live.Snapshot, now time.Time) *world {
 		h: h, want: h.Want(), now: now, watched: have.Watched, pods: map[manifest.ID][]*pod{},
 		alien: map[manifest.ID]string{}, claims: map[manifest.ID]*claim{}, retries: map[manifest.ID][]manifest.Decision{},
 		called: map[string]string{}, doubts: map[manifest.ID][]*pod{}, lost: map[manifest.ID][]*pod{}, hearsay: map[manifest.ID]string{},
-		forms: map[string]manifest.File{}, gates: map[manifest.ID]barrier{},
+		forms: map[string]manifest.File{}, gates: map[manifest.ID]barrier{}, resting: map[manifest.ID]string{},
 	}
 	w.addNodes(have)
 	w.addTrust()

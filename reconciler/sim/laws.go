@@ -519,7 +519,7 @@ func apply(d drivers.Driver, a plan.Action) error {
 }
 
 // still is law 2: when nothing is waited for, nothing is done, now or later; and when all has converged on a fleet that
-// answers, nothing is waited for.
+// answers, nothing is waited for. And law 9: when nothing is done and nothing is timed, nothing is on its way.
 func (s *Sim) still(c *controller, last reconciler.Pass) error {
 	if s.care == none {
 		return nil
@@ -530,11 +530,29 @@ func (s *Sim) still(c *controller, last reconciler.Pass) error {
 	if !last.Plan.Wake.IsZero() {
 		return nil
 	}
+	if err := s.alive(last); err != nil {
+		return err
+	}
 	d := s.dry(c)
 	defer d.rec.Close()
 	writes := d.world.Writes()
 	if p := d.rec.Pass(context.Background()); d.world.Writes() != writes {
 		return fmt.Errorf("law 4, no memory: a new controller finds to do where the old one had settled:\n%s", s.text(p))
+	}
+	return nil
+}
+
+// alive is law 9 of a pass that asks for no other: what has not converged says who has to do what, unless something in the world is on its
+// way, as a Job is that runs.
+func (s *Sim) alive(p reconciler.Pass) error {
+	jobs := slices.ContainsFunc(p.Plan.Apps, func(a plan.App) bool { return a.State == plan.Progressing && a.Job != nil && a.Job.Ready > 0 })
+	if jobs || len(p.Plan.Actions) > 0 || !s.world.Next().IsZero() {
+		return nil
+	}
+	for _, a := range p.Plan.Apps {
+		if a.State == plan.Progressing || a.State == plan.Pruning {
+			return fmt.Errorf("law 9, live: nothing is done, nothing is timed, and %s is on its way:\n%s\n%s", a.ID.Short(), a.Why, s.text(p))
+		}
 	}
 	return nil
 }
