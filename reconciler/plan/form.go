@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"cmp"
+	"slices"
 	"sort"
 
 	corev1 "k8s.io/api/core/v1"
@@ -62,6 +64,11 @@ func (w *world) formOnNode(app manifest.ID, rev string) (form, bool) {
 					w.onNodes[revisionOf(file)] = append(w.onNodes[revisionOf(file)], file)
 				}
 			}
+		}
+		for _, files := range w.onNodes { // of several keys that say what it is our own counts first
+			slices.SortStableFunc(files, func(a, b live.File) int {
+				return cmp.Or(last(a.Signer != w.h.Key, b.Signer != w.h.Key), cmp.Compare(a.Name, b.Name))
+			})
 		}
 	}
 	for _, file := range w.onNodes[revision{app.String(), rev}] {

@@ -50,7 +50,7 @@ const (
 	Suspended   State = "Suspended"   // podkeep.io/suspend; Held lists what is not done
 	Paused      State = "Paused"      // spec.paused, or waiting for a person's decision
 	Held        State = "Held"        // something stands in the way that podkeep will not step over; Why says what
-	Failed      State = "Failed"      // the revision was rejected
+	Failed      State = "Failed"      // the revision was rejected, or its pods fail again and again
 	Pruning     State = "Pruning"     // left HEAD, its pods are being stopped
 )
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/reconciler/health"
 	"github.com/podkeep/podkeep/reconciler/rollout"
 )
 
@@ -53,6 +54,10 @@ func (k *work) report() {
 	if k.peril.stuck && k.app.State == Progressing {
 		k.app.State, k.app.Why = Held, k.peril.why
 	}
+	if p := k.failing(); p != nil && k.app.State == Progressing && k.step.Phase == rollout.Steady {
+		k.app.State = Failed
+		k.app.Why = fmt.Sprintf("%s on %s fails again and again: %s; push a revision that works", p.Name, p.node.Name, p.verdict.Why)
+	}
 	if k.turns.stuck != "" && k.step.Phase == rollout.Rolling {
 		k.app.State, k.app.Why = Held, k.turns.stuck
 	}
@@ -76,6 +81,20 @@ func (k *work) report() {
 	if k.wl.Held != "" {
 		k.app.Why = k.wl.Held + "; " + k.app.Why
 	}
+}
+
+// often is after how many restarts in a row a pod is said to fail again and again: back-off has come to its end then.
+const often = 6
+
+// failing is a pod that does.
+func (k *work) failing() *pod {
+	i := slices.IndexFunc(k.kept, func(p *pod) bool {
+		return p.verdict.State == health.Crashed && slices.ContainsFunc(p.Containers, func(c live.Container) bool { return live.Row(c.Attempt) >= often })
+	})
+	if i < 0 {
+		return nil
+	}
+	return k.kept[i]
 }
 
 func (k *work) state() State {
