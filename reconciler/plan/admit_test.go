@@ -112,3 +112,23 @@ func TestTenRolloutsOfAHigherWaveDoNotHoldUpALowerOne(t *testing.T) {
 		}
 	}
 }
+
+func TestAWorkloadThatIsInNoCommitIsPlannedLikeAnother(t *testing.T) {
+	head, more := commit(t, "a1", nodes("n1")), commit(t, "a1", nodes("n1"), deployment("web", 1, ""))
+	have := fleet(map[string][]live.Pod{"n1": {running(more, "web", 0)}}, promoted(more, "web"), "n1")
+	w := newWorld(history(head), have, noon)
+	w.want.Workloads = more.Workloads
+	if p := w.make(); app(p, "web").State != Converged || len(p.Actions) > 0 {
+		t.Errorf("%s: %s\n%s", app(p, "web").State, app(p, "web").Why, p)
+	}
+}
+
+func TestPodsOnLostNodesAreCountedAndCountForNothing(t *testing.T) {
+	head := commit(t, "a1", nodes("n1"), nodes("n2"), nodes("n3"), deployment("web", 1, ""))
+	have := fleet(map[string][]live.Pod{"n3": {running(head, "web", 0)}}, promoted(head, "web"), "n1", "n2", "n3")
+	have.Nodes[2].Silent = time.Hour
+	p := Make(history(head), have, noon)
+	if a := app(p, "web"); a.Lost != 1 || a.Total != 0 || a.Intended != 1 || a.Admitted != 1 {
+		t.Errorf("%d lost, %d in all, %d of %d admitted, want 1, 0, 1 of 1:\n%s", a.Lost, a.Total, a.Admitted, a.Intended, p)
+	}
+}

@@ -69,7 +69,7 @@ func (p *pod) seen() bool { return p.node.reach == answers }
 // world is everything that Make looks at, indexed once.
 type world struct {
 	h    manifest.History
-	want manifest.Set
+	want manifest.Set // what is asked for, wherever that comes from: nothing but this says which workloads there are to be
 	now  time.Time
 	// watched is how long this controller has been watching.
 	watched time.Duration
