@@ -37,8 +37,14 @@ func Keys(want manifest.History, have live.Snapshot) []Key {
 	for _, key := range sorted(c.keys) {
 		k := c.keys[key]
 		for thing, kind := range c.things[key] {
-			if _, ours := c.things[w.h.Key][thing]; k.Own || !k.Trusted || !ours || !w.trusts(w.h.Key) {
-				*map[string]*int{ofReceipts: &k.Receipts, ofForms: &k.Forms, ofPods: &k.Pods}[kind]++
+			switch _, ours := c.things[w.h.Key][thing]; {
+			case k.Trusted && !k.Own && ours && w.trusts(w.h.Key): // it rests on ours
+			case kind == ofReceipts:
+				k.Receipts++
+			case kind == ofForms:
+				k.Forms++
+			default:
+				k.Pods++
 			}
 		}
 		all = append(all, *k)
