@@ -93,6 +93,7 @@ type world struct {
 	plan     Plan
 	claims   map[manifest.ID]*claim
 	forms    map[string]manifest.File // those packed so far, by name: they are alike on every node
+	packer   manifest.Packer          // of forms
 	trust
 	rolling  int // workloads between two revisions
 	renewing int // workloads of which an unfit pod is being replaced
