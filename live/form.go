@@ -8,13 +8,18 @@ import (
 
 // FormLabels say all of a revision, and which config Files it needs. ParseForm reads them back.
 func FormLabels(r manifest.Revision, cluster, source string) map[string]string {
+	return FormLabelsBy(new(manifest.Packer), r, cluster, source)
+}
+
+// FormLabelsBy are FormLabels for one who packs many forms.
+func FormLabelsBy(packer *manifest.Packer, r manifest.Revision, cluster, source string) map[string]string {
 	object, err := json.Marshal(r)
 	if err != nil { // API types always encode
 		return nil
 	}
 	labels := map[string]string{
 		LabelCluster: cluster, LabelSource: source, LabelApp: r.App.String(),
-		LabelRev: r.Rev, LabelCommit: r.Commit, LabelObject: manifest.Pack(object),
+		LabelRev: r.Rev, LabelCommit: r.Commit, LabelObject: packer.Pack(object),
 	}
 	if len(r.Files) > 0 {
 		labels[LabelFiles] = Join(r.Files)

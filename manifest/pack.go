@@ -21,15 +21,25 @@ const (
 
 // Pack writes a text so that it takes little of a URL: gzip, and base64 without letters that would be escaped. The same text is
 // always packed alike.
-func Pack(text []byte) string {
-	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
-	if err != nil { // the level is one
-		panic(err)
+func Pack(text []byte) string { return new(Packer).Pack(text) }
+
+// Packer packs one text after another, each as Pack does: what it takes to compress is made once, which is most of the work where
+// texts are short. The zero Packer is ready.
+type Packer struct {
+	z *gzip.Writer
+	b bytes.Buffer
+}
+
+// Pack is what Pack is.
+func (p *Packer) Pack(text []byte) string {
+	p.b.Reset()
+	if p.z == nil {
+		p.z, _ = gzip.NewWriterLevel(&p.b, gzip.BestCompression) // the level is one
 	}
-	_, _ = z.Write(text) // a buffer takes everything
-	_ = z.Close()
-	return base64.RawURLEncoding.EncodeToString(b.Bytes())
+	p.z.Reset(&p.b)
+	_, _ = p.z.Write(text) // a buffer takes everything
+	_ = p.z.Close()
+	return base64.RawURLEncoding.EncodeToString(p.b.Bytes())
 }
 
 // Unpack is Pack's inverse. It refuses what is longer than MaxUnpacked, without having unpacked more of it.

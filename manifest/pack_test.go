@@ -33,6 +33,15 @@ func TestWhatIsPackedComesBackAndNeedsNoEscapes(t *testing.T) {
 	}
 }
 
+func TestAPackerPacksEachTextAsIfItWereTheFirst(t *testing.T) {
+	var p Packer
+	for i, text := range []string{noise(1000), "", "{}", strings.Repeat("a", 100_000), noise(1000), "{}"} {
+		if got, want := p.Pack([]byte(text)), Pack([]byte(text)); got != want {
+			t.Errorf("text %d is %.40q, alone %.40q", i, got, want)
+		}
+	}
+}
+
 func TestNoMoreIsUnpackedThanThereMayBe(t *testing.T) {
 	for _, bad := range []string{Pack(make([]byte, MaxUnpacked+1)), Pack(make([]byte, 1<<28)), "x", "!", Pack([]byte("cut off"))[:20], `{"App":{}}`} {
 		if text, err := Unpack(bad); err == nil {

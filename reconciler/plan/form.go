@@ -95,7 +95,7 @@ func (w *world) revFile(f form) manifest.File {
 	name := live.RevFile(f.App, f.Rev, w.h.Key)
 	file, ok := w.forms[name]
 	if !ok {
-		file = manifest.File{Name: name, Labels: live.FormLabels(f.Revision, w.h.Cluster, w.h.Source), Data: manifest.Bytes(name)}
+		file = manifest.File{Name: name, Labels: live.FormLabelsBy(&w.packer, f.Revision, w.h.Cluster, w.h.Source), Data: manifest.Bytes(name)}
 		w.forms[name] = file
 	}
 	return file

@@ -89,6 +89,7 @@ type world struct {
 	claims   map[manifest.ID]*claim
 	forms    map[string]manifest.File // those packed so far, by name: they are alike on every node
 	onNodes  map[revision][]live.File // forms under a trusted key, once one was asked for
+	packer   manifest.Packer          // of forms
 	trust
 	rolling  []int // the waves of the workloads between two revisions
 	renewing int   // workloads of which an unfit pod is being replaced
