@@ -183,7 +183,8 @@ func (c *check) mountPath(at, dir string, taken map[string]bool) {
 	taken[path.Clean(dir)] = true
 }
 
-// capabilities checks their names; Podman takes them with CAP_ or without.
+// capabilities checks their names, and writes them in capitals: Podman takes any case, and with CAP_ or without, and a revision is not
+// another for it.
 func (c *check) capabilities(at string, caps *corev1.Capabilities) {
 	if caps == nil {
 		return
@@ -194,7 +195,8 @@ func (c *check) capabilities(at string, caps *corev1.Capabilities) {
 
 func (c *check) capabilityNames(at string, names []corev1.Capability) {
 	for i, name := range names {
-		if name == "" || strings.Trim(string(name), "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") != "" {
+		names[i] = corev1.Capability(strings.ToUpper(string(name)))
+		if name == "" || strings.Trim(string(names[i]), "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") != "" {
 			c.refuse(item(at, i), "%q is not a capability such as NET_ADMIN or ALL", name)
 		}
 	}
