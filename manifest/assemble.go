@@ -122,7 +122,7 @@ func (a *assembly) register(o *object) {
 // fail leaves the object out.
 func (a *assembly) fail(o *object, c *check) {
 	a.set.failed[o.ID] = o.File
-	a.set.Problems = append(a.set.Problems, c.found...)
+	a.set.Problems = append(a.set.Problems, c.breaking()...)
 }
 
 // workload renders what becomes pods.
@@ -163,6 +163,7 @@ func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy St
 		return
 	}
 	a.set.Workloads = append(a.set.Workloads, w)
+	a.set.Problems = append(a.set.Problems, c.found...)
 }
 
 // together refuses workloads for what stands in other objects: an order in which they would wait for ever, and a subPath that

@@ -39,6 +39,11 @@ func (c *check) notice(path, text string) {
 // broken says whether anything that was found loses the object.
 func (c *check) broken() bool { return slices.ContainsFunc(c.found, Problem.breaks) }
 
+// breaking are the problems that lose the object: of what is lost nothing else is worth saying.
+func (c *check) breaking() []Problem {
+	return slices.DeleteFunc(slices.Clone(c.found), func(p Problem) bool { return !p.breaks() })
+}
+
 // refuseAll notes the messages of a validation function of apimachinery, without their examples and regular expressions.
 func (c *check) refuseAll(path string, texts []string) {
 	for _, text := range texts {

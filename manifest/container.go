@@ -90,16 +90,16 @@ func (c *check) resource(at, name string, in corev1.ResourceList) {
 	switch {
 	case strings.HasPrefix(name, devicePrefix):
 		c.device(at, name, amount)
+	case amount.Sign() < 0:
+		c.refuse(at, "%s is less than 0", amount.String())
 	case name == string(corev1.ResourceEphemeralStorage):
-		c.refuse(at, "%s is not supported yet; remove it: an emptyDir with medium: Memory and a sizeLimit bounds what is written", name)
+		c.notice(at, "what a container writes to the disk is neither counted nor bounded; an emptyDir with medium: Memory and a sizeLimit is")
 	case strings.HasPrefix(name, corev1.ResourceHugePagesPrefix):
 		c.refuse(at, "%s is not supported yet; remove it: huge pages are the host's", name)
 	case strings.Contains(name, "/"):
 		c.refuse(at, "%s is not supported yet; remove it: limit %snet.tun: 1 gives a container the node's /dev/net/tun", name, devicePrefix)
 	case name != string(corev1.ResourceCPU) && name != string(corev1.ResourceMemory):
 		c.refuse(at, "%s is not supported yet; remove it: cpu and memory are%s", name, didYouMean(name, []string{"cpu", "memory"}))
-	case amount.Sign() < 0:
-		c.refuse(at, "%s is less than 0", amount.String())
 	}
 }
 

@@ -118,7 +118,7 @@ func (r Revision) field(path, name string) string {
 	case "metadata.uid":
 		return uid(name, r.Rev)
 	case "spec.serviceAccountName":
-		return "default"
+		return or(r.Spec.ServiceAccountName, "default")
 	}
 	if field, key := mapField(path); field == "metadata.labels" {
 		return r.Labels[key]

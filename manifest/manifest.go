@@ -76,21 +76,6 @@ type Problem struct {
 	Notice bool `json:",omitempty"`
 }
 
-// Refuses says whether something that was asked for is not done: all but a notice about a field.
-func (p Problem) Refuses() bool { return !p.Notice || p.Field == "" }
-
-// Refusals parts problems into those that refuse something and those that only say something.
-func Refusals(all []Problem) (refusals, notices []Problem) {
-	for _, p := range all {
-		if p.Refuses() {
-			refusals = append(refusals, p)
-		} else {
-			notices = append(notices, p)
-		}
-	}
-	return refusals, notices
-}
-
 // Error is FILE:LINE: OBJECT: FIELD: TEXT, leaving out what is not known.
 func (p Problem) Error() string {
 	parts := []string{p.Origin.String()}

@@ -167,6 +167,11 @@ func (f *file) object(doc document, version, name string) {
 	}
 	f.named = f.named || id.Name != ""
 	c := &check{file: f.Path, line: doc.node.Line + doc.offset, object: strings.TrimSuffix(or(name, "?")+"/"+id.Name, "/"), lines: map[string]int{}}
+	if isRights(version, name) {
+		c.rights(doc)
+		f.Problems = append(f.Problems, c.found...)
+		return
+	}
 	k, ok := f.kindOf(c, version, name)
 	switch {
 	case doc.get("sops") != nil:
@@ -177,16 +182,10 @@ func (f *file) object(doc document, version, name string) {
 	}
 	if c.broken() {
 		f.failed = append(f.failed, k.id(id, name))
-		c.found = slices.DeleteFunc(c.found, func(p Problem) bool { return !p.breaks() }) // of what is lost nothing else is worth saying
+		c.found = c.breaking()
 	}
 	f.Problems = append(f.Problems, c.found...)
 }
-
-// breaks says that the object is lost by the problem.
-func (p Problem) breaks() bool { return !p.Notice }
-
-// Hides says whether objects may be lost by the problem, so that what is asked for is not known in full.
-func (p Problem) Hides() bool { return p.breaks() && !isSigners(p.File) }
 
 // kindOf finds the kind, or says why there is none.
 func (f *file) kindOf(c *check, version, name string) (kind, bool) {

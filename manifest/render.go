@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"fmt"
 	"path"
 	"reflect"
 	"slices"
@@ -17,6 +18,8 @@ const (
 // render gives the spec of a Revision: defaults set, images expanded, references to ConfigMaps and Secrets resolved.
 func (s *sources) render(p pods) corev1.PodSpec {
 	spec := *p.spec.DeepCopy()
+	spec.ServiceAccountName = accountOf(spec)
+	s.pod.Spec.ServiceAccountName = spec.ServiceAccountName
 	prune(reflect.ValueOf(&spec))
 	spec.Affinity, spec.TopologySpreadConstraints = nil, nil
 	at := under(p.at, "spec")
@@ -36,7 +39,7 @@ func (s *sources) render(p pods) corev1.PodSpec {
 	eachContainer(at, &spec, func(_ string, k *corev1.Container) { defaults(k, spec) })
 	eachContainer(at, &spec, func(at string, k *corev1.Container) { s.renderEnv(at, k, spec) })
 	s.checkTexts(at, spec)
-	s.renderPullSecrets(under(at, "imagePullSecrets"), spec.ImagePullSecrets)
+	spec.ImagePullSecrets = s.renderPullSecrets(under(at, "imagePullSecrets"), spec.ImagePullSecrets)
 	return spec
 }
 
@@ -46,6 +49,8 @@ func defaults(k *corev1.Container, spec corev1.PodSpec) {
 		k.ImagePullPolicy = pullPolicy(k.Image)
 	}
 	k.Image, _ = ExpandImage(k.Image)
+	delete(k.Resources.Limits, corev1.ResourceEphemeralStorage)
+	delete(k.Resources.Requests, corev1.ResourceEphemeralStorage)
 	for name, limit := range k.Resources.Limits {
 		if _, ok := k.Resources.Requests[name]; ok {
 			continue
@@ -208,20 +213,25 @@ func (s *sources) noTwo(at string, paths []string, taken map[string]bool) {
 	}
 }
 
-// renderPullSecrets turns each name of a Secret into that of the File that holds its .dockerconfigjson.
-func (s *sources) renderPullSecrets(at string, refs []corev1.LocalObjectReference) {
-	for i := range refs {
+// renderPullSecrets turns each name of a Secret into that of the File that holds its .dockerconfigjson. One that is not there is left
+// out, as in Kubernetes: the pull says whether it was needed.
+func (s *sources) renderPullSecrets(at string, refs []corev1.LocalObjectReference) []corev1.LocalObjectReference {
+	var found []corev1.LocalObjectReference
+	optional := true
+	for i, ref := range refs {
 		here := under(item(at, i), "name")
-		cfg, ok := s.config(here, "Secret", refs[i].Name, nil)
-		if !ok {
-			continue
-		}
-		if _, ok := cfg.data[corev1.DockerConfigJsonKey]; !ok {
+		missing := len(s.without)
+		cfg, ok := s.config(here, "Secret", ref.Name, &optional)
+		switch _, has := cfg.data[corev1.DockerConfigJsonKey]; {
+		case ok && has:
+			found = append(found, corev1.LocalObjectReference{Name: s.pullSecret(cfg)})
+		case ok:
 			s.refuse(here, "%s has no key %s; make it with kubectl create secret docker-registry", cfg.ID, corev1.DockerConfigJsonKey)
-			continue
+		case len(s.without) > missing:
+			s.notice(here, fmt.Sprintf("%s is not in the repository, so images are pulled without it", s.without[missing]))
 		}
-		refs[i].Name = s.pullSecret(cfg)
 	}
+	return found
 }
 
 func modeOf(modes ...*int32) *int32 {
