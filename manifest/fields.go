@@ -13,7 +13,7 @@ import (
 // built names, for each type of which podkeep honours a part, the fields that it honours. Every other field of it
 // is refused when it is set. Of a type that is not here all fields are honoured. To build a field is to add its name.
 var built = map[reflect.Type]string{
-	typeOf[metav1.ObjectMeta](): "name namespace labels annotations",
+	typeOf[metav1.ObjectMeta](): "name generateName namespace labels annotations",
 	typeOf[corev1.NodeSpec]():   "podCIDR podCIDRs providerID unschedulable taints",
 	typeOf[corev1.PodSpec](): "volumes initContainers containers restartPolicy terminationGracePeriodSeconds nodeSelector nodeName " +
 		"hostNetwork hostPID hostIPC shareProcessNamespace securityContext imagePullSecrets hostname hostnameOverride subdomain " +
@@ -102,7 +102,6 @@ const (
 
 // instead is what to write in place of fields that are not built, by type.
 var instead = map[reflect.Type]map[string]string{
-	typeOf[metav1.ObjectMeta](): {"generateName": "give it a name"},
 	typeOf[corev1.PodSpec](): {
 		"ephemeralContainers":   "podkeep exec runs a command in a container that is there",
 		"activeDeadlineSeconds": "a Job has one of its own, spec.activeDeadlineSeconds",

@@ -56,6 +56,8 @@ func (c *check) meta(k kind, t typed) Meta {
 
 func (c *check) name(k kind, t typed) {
 	switch name := t.GetName(); {
+	case name == "" && t.GetGenerateName() != "":
+		c.refuse("metadata.generateName", "would be another object with each commit; give it a name")
 	case name == "":
 		c.refuse("metadata.name", "is missing; give the object a name")
 	case k.name == "Namespace":

@@ -159,7 +159,7 @@ func (f *file) object(doc document, version, name string) {
 	meta := doc.get("metadata")
 	id := ID{Kind: name}
 	if meta != nil {
-		id.Namespace, id.Name = textOf(get(meta, "namespace")), textOf(get(meta, "name"))
+		id.Namespace, id.Name = textOf(get(meta, "namespace")), or(textOf(get(meta, "name")), hookName(name, meta))
 	}
 	if f.skim {
 		f.note(id)
@@ -178,7 +178,7 @@ func (f *file) object(doc document, version, name string) {
 		c.found = nil
 		c.refuse("sops", "the object is encrypted with sops, which is not read; write it as it is, or decrypt it before podkeep reads it")
 	case ok:
-		f.typed(doc, c, k)
+		f.typed(doc, c, k, id.Name)
 	}
 	if c.broken() {
 		f.failed = append(f.failed, k.id(id, name))
@@ -233,14 +233,15 @@ func wantVersion(k kind, version string) string {
 	return fmt.Sprintf("%s has no kind %s; write %s", version, k.name, k.version)
 }
 
-// typed decodes and checks the object, and keeps it when nothing is wrong with it.
-func (f *file) typed(doc document, c *check, k kind) {
+// typed decodes and checks the object of that name, and keeps it when nothing is wrong with it.
+func (f *file) typed(doc document, c *check, k kind, name string) {
 	t := k.empty()
 	d := &decoder{check: c, offset: doc.offset, left: &f.left}
 	if doc.node.Kind == yaml.MappingNode && f.left > 0 {
 		d.into(doc.node, reflect.ValueOf(t).Elem(), "", 0)
 	}
 	c.tear()
+	t.SetName(or(t.GetName(), name))
 	t.GetObjectKind().SetGroupVersionKind(schema.FromAPIVersionAndKind(k.version, k.name))
 	o := object{Meta: c.meta(k, t), kind: k, typed: t, lines: c.lines}
 	k.check(c, t)
