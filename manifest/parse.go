@@ -56,8 +56,9 @@ type file struct {
 	null int // the line of a null that is written out, which a tool leaves that found nothing
 	// named says that an object has a name. One of a kind to come that has none, such as a Kustomization, may be the first lines of a
 	// manifest that was cut short.
-	named bool
-	skim  bool // only names are asked for: see Names
+	named  bool
+	skim   bool // only names are asked for: see Names
+	reread int  // bytes that were read again to find where a mistake is
 }
 
 func (f *file) complain(line int, format string, args ...any) {
