@@ -87,6 +87,9 @@ func (f *file) whereOf(err error, data []byte) (line int, text string) {
 	if strings.HasPrefix(text, "unknown anchor") {
 		text = "an alias names an anchor that is not there; put a value that begins with * in quotes"
 	}
+	if f.skim {
+		return max(1, line), text
+	}
 	return f.firstWrong(err, data, line), text
 }
 

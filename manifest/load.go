@@ -10,6 +10,7 @@ type Parsed struct {
 	failed   []ID // objects that did not load, as far as their names could be read
 	foreign  *foreign
 	signers  []string
+	template int // the first line that has {{, or 0
 	Problems []Problem
 }
 
@@ -18,6 +19,7 @@ type Parsed struct {
 type foreign struct {
 	Problem      // as it is if the file held objects
 	hollow  bool // it is not even a mapping or a list, so nobody meant it to be read as YAML
+	whole   bool // it may stand for a directory, and for all that was in it
 }
 
 // object is one that passed the checks of its kind: decoded as written, nothing defaulted but the namespace.

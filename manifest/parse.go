@@ -35,6 +35,9 @@ func Parse(path string, data []byte) Parsed {
 		f.complain(1, "the file has more than %d MiB", maxFile>>20)
 		return f.Parsed
 	}
+	if at := bytes.Index(data, []byte("{{")); at >= 0 {
+		f.template = 1 + bytes.Count(data[:at], []byte("\n"))
+	}
 	docs := f.documents(unescape(path, data))
 	if !slices.ContainsFunc(docs, document.isManifest) {
 		f.forgiveForeign(docs, data)
@@ -88,7 +91,7 @@ func (f *file) forgiveForeign(docs []document, data []byte) {
 		return
 	}
 	hollow := len(docs) == 0 || docs[0].node.Kind == yaml.ScalarNode
-	f.foreign, f.Problems = &foreign{Problem{Origin: Origin{f.Path, line}, Text: text}, hollow}, nil
+	f.foreign, f.Problems = &foreign{Problem: Problem{Origin: Origin{f.Path, line}, Text: text}, hollow: hollow}, nil
 }
 
 // hintOf says what has come in the place of a manifest, as far as its first bytes tell.

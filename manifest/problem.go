@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Refuses says whether something that was asked for is not done: all but a notice about a field.
-func (p Problem) Refuses() bool { return !p.Notice || p.Field == "" }
+// Refuses says whether something that was asked for is not done: all but a notice about a field, or about what holds no object.
+func (p Problem) Refuses() bool { return !p.Notice || p.Field == "" && p.Object != "" }
 
 // breaks says that the object is lost by the problem.
 func (p Problem) breaks() bool { return !p.Notice }

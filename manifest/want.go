@@ -76,7 +76,7 @@ func (h History) Unsure() bool {
 	return false
 }
 
-// Excerpt is what a commit says of some workloads and files, and nothing else: the whole Set may be let go.
+// Excerpt is what a commit says of some workloads and files, those below such a path too, and nothing else: the whole Set may be let go.
 func (s Set) Excerpt(apps map[ID]bool, files []string) Set {
 	part := Set{Commit: s.Commit, Parent: s.Parent, Time: s.Time, held: map[string][]ID{}}
 	for _, wl := range s.Workloads {
@@ -84,8 +84,8 @@ func (s Set) Excerpt(apps map[ID]bool, files []string) Set {
 			part.Workloads = append(part.Workloads, wl)
 		}
 	}
-	for _, file := range files {
-		if ids, there := s.held[file]; there {
+	for file, ids := range s.held {
+		if slices.ContainsFunc(files, func(path string) bool { return within(file, path) }) {
 			part.held[file] = ids
 		}
 	}
@@ -117,7 +117,11 @@ func (s Set) Foreign(file string) *Problem {
 
 // holdsMore says whether the file held an object here that head has nowhere.
 func (s Set) holdsMore(file string, head Set) bool {
-	return slices.ContainsFunc(s.held[file], func(id ID) bool { return !head.Has(id) })
+	held := s.held[file]
+	if head.foreign[file].whole {
+		held = s.below(file)
+	}
+	return slices.ContainsFunc(held, func(id ID) bool { return !head.Has(id) })
 }
 
 // Has says whether the commit names the object, loaded or not.
@@ -175,7 +179,7 @@ func (s Set) whyBroken(file string) string {
 
 // holding is the set with the objects that past has and the file, of which why says what is wrong, may have had.
 func (s Set) holding(past *Set, head Set, file, why string) Set {
-	k := keeper{past: past, head: &head, file: file, renamed: !slices.Contains(past.Files, file)}
+	k := keeper{past: past, head: &head, file: file, renamed: !slices.Contains(past.Files, file) && !head.foreign[file].whole}
 	k.why = fmt.Sprintf("%s, so its form of %s stays", why, short(past.Commit))
 	s.Namespaces = hold(k, s.Namespaces, past.Namespaces, func(x *Namespace) *Meta { return &x.Meta })
 	s.Nodes = hold(k, s.Nodes, past.Nodes, func(x *Node) *Meta { return &x.Meta })
@@ -219,7 +223,7 @@ func hold[T any](k keeper, have, past []T, meta func(*T) *Meta) []T {
 }
 
 func (k keeper) keeps(m *Meta) bool {
-	if m.File == k.file || k.head.failed[m.ID] == k.file {
+	if m.File == k.file || k.head.failed[m.ID] == k.file || k.head.foreign[k.file].whole && within(m.File, k.file) {
 		return true
 	}
 	return k.renamed && !slices.Contains(k.head.Files, m.File)
