@@ -3,6 +3,7 @@ package manifest
 import (
 	"net/netip"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -77,10 +78,16 @@ func (c *check) resources(at string, r corev1.ResourceRequirements) {
 	}
 	for _, name := range amounts(r.Requests) {
 		here := keyed(under(at, "requests"), name)
-		c.resource(here, name, r.Requests)
 		request, limit := r.Requests[corev1.ResourceName(name)], r.Limits[corev1.ResourceName(name)]
-		if _, limited := r.Limits[corev1.ResourceName(name)]; limited && request.Cmp(limit) > 0 {
+		_, limited := r.Limits[corev1.ResourceName(name)]
+		if !limited || !isExtended(name) { // else it is said of the limit
+			c.resource(here, name, r.Requests)
+		}
+		switch {
+		case limited && request.Cmp(limit) > 0:
 			c.refuse(here, "%s is more than the limit, %s", request.String(), limit.String())
+		case !limited && slices.Contains(gpus, name):
+			c.refuse(here, "is for limits; write it there too")
 		}
 	}
 }
@@ -90,17 +97,24 @@ func (c *check) resource(at, name string, in corev1.ResourceList) {
 	switch {
 	case strings.HasPrefix(name, devicePrefix):
 		c.device(at, name, amount)
+	case slices.Contains(gpus, name):
+		c.gpu(at, amount)
 	case amount.Sign() < 0:
 		c.refuse(at, "%s is less than 0", amount.String())
 	case name == string(corev1.ResourceEphemeralStorage):
 		c.notice(at, "what a container writes to the disk is neither counted nor bounded; an emptyDir with medium: Memory and a sizeLimit is")
 	case strings.HasPrefix(name, corev1.ResourceHugePagesPrefix):
 		c.refuse(at, "%s is not supported yet; remove it: huge pages are the host's", name)
-	case strings.Contains(name, "/"):
-		c.refuse(at, "%s is not supported yet; remove it: limit %snet.tun: 1 gives a container the node's /dev/net/tun", name, devicePrefix)
+	case isExtended(name):
+		c.refuse(at, "%s is not supported yet; remove it: limit %snet.tun: 1 gives a container the node's /dev/net/tun, and %s its GPUs", name, devicePrefix, strings.Join(gpus, " or "))
 	case name != string(corev1.ResourceCPU) && name != string(corev1.ResourceMemory):
 		c.refuse(at, "%s is not supported yet; remove it: cpu and memory are%s", name, didYouMean(name, []string{"cpu", "memory"}))
 	}
+}
+
+// isExtended says whether a resource is one that somebody's plugin would hand out.
+func isExtended(name string) bool {
+	return strings.Contains(name, "/") && !strings.HasPrefix(name, devicePrefix) && !slices.Contains(gpus, name)
 }
 
 func (c *check) resizePolicy(at string, policies []corev1.ContainerResizePolicy) {

@@ -132,3 +132,24 @@ func TestAPullSecretThatIsNotThereIsLeftOut(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestAContainerThatAsksForGPUsIsGivenThoseOfItsNode(t *testing.T) {
+	s := set("c", "x.yaml", pod("nodeSelector: {gpu: \"yes\"}", "resources: {limits: {nvidia.com/gpu: 2, cpu: 1}, requests: {nvidia.com/gpu: 2}}"))
+	if got := Devices(s.Workloads[0].Revision.Spec.Containers[0].Resources); len(got) != 1 || got[0] != "nvidia.com/gpu=all" {
+		t.Error(got)
+	}
+	if _, notices := Refusals(s.Problems); len(notices) != 1 {
+		t.Error(notices)
+	}
+	for text, want := range map[string]string{
+		"{requests: {nvidia.com/gpu: 1}}":                              "requests[nvidia.com/gpu]: is for limits; write it there too",
+		"{limits: {amd.com/gpu: 500m}}":                                "limits[amd.com/gpu]: 500m is not a whole number",
+		"{limits: {google.com/tpu: 4}}":                                "limits[google.com/tpu]: google.com/tpu is not supported yet; remove it: limit podkeep.io/dev.net.tun: 1 gives a container the node's /dev/net/tun, and nvidia.com/gpu or amd.com/gpu its GPUs",
+		"{limits: {nvidia.com/gpu: 1}, requests: {nvidia.com/gpu: 2}}": "requests[nvidia.com/gpu]: 2 is more than the limit, 1",
+	} {
+		refused, _ := Refusals(set("c", "x.yaml", pod("restartPolicy: Always", "resources: "+text)).Problems)
+		if len(refused) != 1 || refused[0].Error() != "x.yaml:9: Pod/a: spec.containers[0].resources."+want {
+			t.Errorf("%s: %v", text, refused)
+		}
+	}
+}

@@ -221,7 +221,7 @@ var samples = map[string][]string{
 	"ResourceFieldSelector.containerName":         {`main`},
 	"ResourceFieldSelector.resource":              {`limits.cpu`, `requests.ephemeral-storage`},
 	"ResourceFieldSelector.divisor":               {`1Mi`},
-	"ResourceRequirements.limits":                 {`{cpu: 2}`, `{memory: 2Gi}`, `{ephemeral-storage: 1Gi}`, `{hugepages-2Mi: 2Mi}`, `{podkeep.io/dev.net.tun: 1}`, `{example.com/device: 1}`},
+	"ResourceRequirements.limits":                 {`{cpu: 2}`, `{memory: 2Gi}`, `{ephemeral-storage: 1Gi}`, `{hugepages-2Mi: 2Mi}`, `{podkeep.io/dev.net.tun: 1}`, `{nvidia.com/gpu: 1}`, `{example.com/device: 1}`},
 	"ResourceRequirements.requests":               {`{cpu: 1m}`, `{ephemeral-storage: 1Gi}`},
 	"PodSpec.priorityClassName":                   {`high`},
 	"ResourceRequirements.claims":                 {`[{name: gpu}]`},
