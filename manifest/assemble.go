@@ -25,7 +25,7 @@ func Assemble(info Info, files []Parsed) Set {
 	a.set.AllowPrune = allowsPrune(info.Message)
 	files = slices.Clone(files)
 	slices.SortFunc(files, func(x, y Parsed) int { return cmp.Compare(x.Path, y.Path) })
-	files = untemplated(files)
+	files = untemplated(kustomized(files))
 	objects := a.collect(files)
 	for _, o := range objects {
 		m := o.Meta

@@ -5,13 +5,14 @@ import "time"
 // Parsed is one manifest file, decoded and validated by itself. It depends on path and content alone, so it can
 // be cached by them. Assemble only reads it.
 type Parsed struct {
-	Path     string
-	objects  []object
-	failed   []ID // objects that did not load, as far as their names could be read
-	foreign  *foreign
-	signers  []string
-	template int // the first line that has {{, or 0
-	Problems []Problem
+	Path          string
+	objects       []object
+	failed        []ID // objects that did not load, as far as their names could be read
+	foreign       *foreign
+	signers       []string
+	template      int // the first line that has {{, or 0
+	kustomization *kustomization
+	Problems      []Problem
 }
 
 // foreign is what stands in a file in which no document is a manifest: values of a chart, or what is left of a manifest that was

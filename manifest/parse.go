@@ -39,6 +39,9 @@ func Parse(path string, data []byte) Parsed {
 		f.template = 1 + bytes.Count(data[:at], []byte("\n"))
 	}
 	docs := f.documents(unescape(path, data))
+	if f.kustomization = kustomizationOf(path, docs); f.kustomization != nil {
+		return f.Parsed
+	}
 	if !slices.ContainsFunc(docs, document.isManifest) {
 		f.forgiveForeign(docs, data)
 		return f.Parsed
