@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -50,6 +51,14 @@ func (c *check) refuseAll(path string, texts []string) {
 		text, _, _ = strings.Cut(text, " (e.g. ")
 		c.refuse(path, "%s", text)
 	}
+}
+
+// refuseName does so with the name that is meant.
+func (c *check) refuseName(path, name string, texts []string) {
+	for i := range texts {
+		texts[i] = strconv.Quote(name) + ": " + texts[i]
+	}
+	c.refuseAll(path, texts)
 }
 
 // tear remembers what decoding could not read, so that what follows from it is not said too.

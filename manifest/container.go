@@ -37,6 +37,8 @@ func (c *check) image(at, image string) {
 	switch {
 	case image == "":
 		c.refuse(at, "is missing; write the image to run")
+	case isPlaceholder(image):
+		c.refuse(at, "%q is a placeholder, and nothing fills it in here; write the image to run", image)
 	case strings.TrimSpace(image) != image:
 		c.refuse(at, "begins or ends with a space")
 	default:

@@ -61,6 +61,10 @@ func (f *file) chunk(data []byte, offset int) []document {
 			return docs
 		}
 		if err != nil {
+			if at := bytes.Index(data, []byte("{{")); at >= 0 {
+				f.complainOnce(offset+1+bytes.Count(data[:at], []byte("\n")), isTemplate)
+				return docs
+			}
 			line, text := f.whereOf(err, data)
 			f.complain(offset+line, "is not YAML: %s", text)
 			return docs

@@ -71,6 +71,13 @@ func (f *file) complain(line int, format string, args ...any) {
 	f.Problems = append(f.Problems, Problem{Origin: Origin{f.Path, line}, Text: fmt.Sprintf(format, args...)})
 }
 
+// complainOnce says nothing that was said of the file before.
+func (f *file) complainOnce(line int, text string) {
+	if !slices.ContainsFunc(f.Problems, func(p Problem) bool { return p.Text == text }) {
+		f.complain(line, "%s", text)
+	}
+}
+
 // forgiveForeign drops the complaints about a file that may never have been meant as a manifest, and remembers what it is.
 func (f *file) forgiveForeign(docs []document, data []byte) {
 	if len(f.Problems) > 0 && (bytes.Contains(data, []byte("apiVersion")) || bytes.Contains(data, []byte("kind"))) {
@@ -184,6 +191,11 @@ func (f *file) object(doc document, version, name string) {
 	case doc.get("sops") != nil:
 		c.found = nil
 		c.refuse("sops", "the object is encrypted with sops, which is not read; write it as it is, or decrypt it before podkeep reads it")
+	case ok && f.template > 0 && placeholder(doc.node, 0) != nil:
+		c.line = placeholder(doc.node, 0).Line + doc.offset
+		c.refuse("", isTemplate)
+	case ok && isPatch(name, doc.node):
+		c.refuse("", "is a part of an object, such as a patch of Kustomize: write the whole object, or commit what kustomize build makes of it")
 	case ok:
 		f.typed(doc, c, k, id.Name)
 	}

@@ -84,7 +84,7 @@ func TestABombIsRefusedInGoodTime(t *testing.T) {
 		"a bomb of lists":             {list + "items: [*a30]\n", "too many values"},
 		"a bomb of items":             {"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  tolerations: [&a {key: a, operator: Equal, value: b, effect: NoExecute, tolerationSeconds: 1}" + strings.Repeat(", *a", 60_000) + "]\n", "too many values"},
 		"a list that holds itself":    {"apiVersion: v1\nkind: List\nitems: &a [{apiVersion: v1, kind: List, items: *a}]\n", "deeper than 64"},
-		"a mapping that holds itself": {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: &a {template: {spec: *a}}\n", "unknown field"},
+		"a mapping that holds itself": {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: &a {selector: {}, template: {spec: *a}}\n", "unknown field"},
 		"deep brackets":               {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: " + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + "}\n", "want a string"},
 	} {
 		p := Parse("x.yaml", []byte(c.text))
