@@ -153,3 +153,33 @@ func TestAContainerThatAsksForGPUsIsGivenThoseOfItsNode(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatWillBeRefusedIsKnownBeforeTheKindIsBuilt(t *testing.T) {
+	for kind, template := range map[string]string{
+		"apps/v1 StatefulSet": "spec:\n  template:\n    spec:\n",
+		"apps/v1 DaemonSet":   "spec:\n  template:\n    spec:\n",
+		"batch/v1 CronJob":    "spec:\n  jobTemplate: {spec: {template: {spec: {restartPolicy: Never,\n\n",
+	} {
+		version, name, _ := strings.Cut(kind, " ")
+		text := "apiVersion: " + version + "\nkind: " + name + "\nmetadata: {name: a}\n" + template
+		if name == "CronJob" {
+			text += "      runtimeClassName: fast,\n      containers: [{name: a, image: B}]}}}}\n"
+		} else {
+			text += "      runtimeClassName: fast\n      containers: [{name: a, image: B}]\n"
+		}
+		s := set("c", "x.yaml", text)
+		refused, notices := Refusals(s.Problems)
+		at := map[bool]string{true: "spec.jobTemplate.spec.template.spec", false: "spec.template.spec"}[name == "CronJob"]
+		want := []string{
+			"x.yaml:7: " + name + "/a: " + at + ".runtimeClassName: will be refused when the kind is built: is not supported yet; remove it: set the runtime in the containers.conf of the hosts",
+			"x.yaml:8: " + name + "/a: " + at + `.containers[0].image: will be refused when the kind is built: "B" is not the name of an image; names are lower case, such as registry:5000/team/app:v1`,
+		}
+		var got []string
+		for _, p := range notices {
+			got = append(got, p.Error())
+		}
+		if len(refused) != 1 || strings.Join(got, "\n") != strings.Join(want, "\n") || len(History{Head: s}.Broken()) > 0 {
+			t.Errorf("%s: %v\n%s", kind, refused, strings.Join(got, "\n"))
+		}
+	}
+}

@@ -198,6 +198,8 @@ func (f *file) object(doc document, version, name string) {
 		c.refuse("", "is a part of an object, such as a patch of Kustomize: write the whole object, or commit what kustomize build makes of it")
 	case ok:
 		f.typed(doc, c, k, id.Name)
+	default:
+		f.foresee(doc, c, version, name)
 	}
 	if c.broken() {
 		f.failed = append(f.failed, k.id(id, name))
