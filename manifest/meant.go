@@ -67,4 +67,6 @@ func hasDirective(n *yaml.Node, depth int) bool {
 }
 
 // isPlaceholder says whether a text waits for something else to be put in, as Flux and envsubst do.
-func isPlaceholder(text string) bool { return strings.Contains(text, "${") || strings.Contains(text, "{{") }
+func isPlaceholder(text string) bool {
+	return strings.Contains(text, "${") || strings.Contains(text, "{{")
+}
