@@ -73,10 +73,25 @@ func (c *check) ports(at string, ports []corev1.ContainerPort) {
 	}
 }
 
+// memoryFloor is less than the smallest runtime takes for itself before the program begins.
+const memoryFloor = 512 << 10
+
+// inMebi is what somebody may have meant who wrote thousandths of bytes, or bytes.
+func inMebi(amount string) string {
+	number := strings.TrimRight(amount, "m")
+	if n, err := strconv.Atoi(number); err != nil || n > 1<<16 {
+		return "; write for example 64Mi"
+	}
+	return "; did you mean " + number + "Mi?"
+}
+
 // resources checks that amounts are of what podkeep hands out, and requests within limits.
 func (c *check) resources(at string, r corev1.ResourceRequirements) {
 	for _, name := range amounts(r.Limits) {
 		c.resource(keyed(under(at, "limits"), name), name, r.Limits)
+	}
+	if memory := r.Limits.Memory(); memory.Sign() > 0 && memory.Value() < memoryFloor {
+		c.refuse(keyed(under(at, "limits"), "memory"), "%s is less than any container can start with%s", memory.String(), inMebi(memory.String()))
 	}
 	for _, name := range amounts(r.Requests) {
 		here := keyed(under(at, "requests"), name)
@@ -151,11 +166,25 @@ func (c *check) mounts(at string, k corev1.Container, volumes []corev1.Volume) {
 		}
 		c.mountPath(under(here, "mountPath"), m.MountPath, taken)
 		c.subPath(here, m)
+		if field := partOf(m); field != "" && volume.EmptyDir != nil && volume.EmptyDir.Medium == corev1.StorageMediumMemory {
+			c.refuse(under(here, field), "a part of a volume in memory cannot be mounted yet; mount the volume whole, or leave out its medium")
+		}
 		c.propagation(under(here, "mountPropagation"), m, k, volume)
 		if m.RecursiveReadOnly != nil && *m.RecursiveReadOnly != corev1.RecursiveReadOnlyDisabled && !m.ReadOnly {
 			c.refuse(under(here, "recursiveReadOnly"), "%q needs readOnly: true beside it", *m.RecursiveReadOnly)
 		}
 	}
+}
+
+// partOf is the field by which a mount is of a part of its volume, or "".
+func partOf(m corev1.VolumeMount) string {
+	switch {
+	case m.SubPathExpr != "":
+		return "subPathExpr"
+	case m.SubPath != "":
+		return "subPath"
+	}
+	return ""
 }
 
 func (c *check) subPath(at string, m corev1.VolumeMount) {

@@ -85,7 +85,7 @@ func TestOneCauseIsOneLine(t *testing.T) {
 	service := "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n"
 	refused, notices := Refusals(set("c", "a.yaml", account, "b.yaml", service, "c.yaml", service+"---\n"+service,
 		"d.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: 1}\n", "e.yaml", pod("serviceAccountName: a", ""),
-		"f.yaml", pod("hostname: A", "")+"---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {name: a}\n").Problems)
+		"f.yaml", pod("hostname: A", "")+"---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {name: a}\nspec: {jobTemplate: {spec: {template: {spec: {containers: [{name: a, image: b}]}}}}}\n").Problems)
 	var got []string
 	for _, p := range append(refused, notices...) {
 		got = append(got, p.Error())
@@ -180,6 +180,23 @@ func TestWhatWillBeRefusedIsKnownBeforeTheKindIsBuilt(t *testing.T) {
 		}
 		if len(refused) != 1 || strings.Join(got, "\n") != strings.Join(want, "\n") || len(History{Head: s}.Broken()) > 0 {
 			t.Errorf("%s: %v\n%s", kind, refused, strings.Join(got, "\n"))
+		}
+	}
+}
+
+func TestMemoryThatNothingStartsWithIsRefused(t *testing.T) {
+	for amount, want := range map[string]string{
+		"128m":  "128m is less than any container can start with; did you mean 128Mi?",
+		"64":    "64 is less than any container can start with; did you mean 64Mi?",
+		"100Ki": "100Ki is less than any container can start with; write for example 64Mi",
+		"0":     "",
+		"4Mi":   "",
+	} {
+		if want != "" {
+			want = "x.yaml:9: Pod/a: spec.containers[0].resources.limits[memory]: " + want
+		}
+		if got := wrongs(set("c", "x.yaml", pod("restartPolicy: Always", "resources: {limits: {memory: "+amount+"}}"))); got != want {
+			t.Errorf("%s: %s", amount, got)
 		}
 	}
 }

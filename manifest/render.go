@@ -1,6 +1,8 @@
 package manifest
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"path"
 	"reflect"
@@ -223,6 +225,8 @@ func (s *sources) renderPullSecrets(at string, refs []corev1.LocalObjectReferenc
 		missing := len(s.without)
 		cfg, ok := s.config(here, "Secret", ref.Name, &optional)
 		switch _, has := cfg.data[corev1.DockerConfigJsonKey]; {
+		case ok && has && !isLogins(cfg.data[corev1.DockerConfigJsonKey]):
+			s.refuse(here, "%s has something else than logins in its key %s; make it with kubectl create secret docker-registry", cfg.ID, corev1.DockerConfigJsonKey)
 		case ok && has:
 			found = append(found, corev1.LocalObjectReference{Name: s.pullSecret(cfg)})
 		case ok:
@@ -232,6 +236,23 @@ func (s *sources) renderPullSecrets(at string, refs []corev1.LocalObjectReferenc
 		}
 	}
 	return found
+}
+
+// isLogins says whether a content is what pulls can show to registries.
+func isLogins(content []byte) bool {
+	var config struct {
+		Auths map[string]struct{ Username, Password, Auth string }
+	}
+	if json.Unmarshal(content, &config) != nil {
+		return false
+	}
+	for _, login := range config.Auths {
+		text, err := base64.StdEncoding.DecodeString(login.Auth)
+		if login.Auth != "" && (err != nil || !strings.Contains(string(text), ":")) {
+			return false
+		}
+	}
+	return true
 }
 
 func modeOf(modes ...*int32) *int32 {

@@ -98,7 +98,7 @@ func (b *builder) container(ctx context.Context, c *corev1.Container) (*specgen.
 	if len(c.Command) > 0 && len(c.Args) == 0 {
 		s.Command = []string{}
 	}
-	s.WorkDir = c.WorkingDir
+	s.WorkDir, s.CreateWorkingDir = c.WorkingDir, c.WorkingDir != ""
 	s.Terminal, s.Stdin = c.TTY, c.Stdin
 	s.Labels = b.labels()
 	s.Labels[live.LabelContainer] = c.Name
