@@ -19,6 +19,7 @@ func Assemble(info Info, files []Parsed) Set {
 			failed: map[ID]string{}, held: map[string][]ID{}, foreign: map[string]foreign{},
 		},
 		origins: map[ID]Origin{}, configs: map[ID]config{}, suspended: map[string]bool{}, stems: map[string]Meta{},
+		bound: map[ID]string{}, claimants: map[string][]ID{}, disks: map[string]*corev1.PersistentVolume{},
 		exclusive: map[ID]bool{}, users: map[ID]ID{}, mounted: map[ID]mounted{}, ways: map[string][]Meta{}, room: maxVariables,
 	}
 	a.set.Subject, _, _ = strings.Cut(strings.TrimSpace(info.Message), "\n")
@@ -48,6 +49,9 @@ type assembly struct {
 	suspended  map[string]bool // namespaces
 	stems      map[string]Meta // what pods are called but for rev and slot
 	ranges     []podRange
+	bound      map[ID]string   // the PersistentVolume that a claim names
+	claimants  map[string][]ID // and the claims that name one
+	disks      map[string]*corev1.PersistentVolume
 	exclusive  map[ID]bool    // claims for one pod at a time
 	users      map[ID]ID      // the workload that has such a claim
 	mounted    map[ID]mounted // what others may mount too
@@ -115,8 +119,14 @@ func (a *assembly) register(o *object) {
 	if cfg, ok := configOf(o); ok {
 		a.configs[o.ID] = cfg
 	}
-	if claim, ok := o.typed.(*corev1.PersistentVolumeClaim); ok {
-		a.exclusive[o.ID] = Claim{Object: claim}.Exclusive()
+	switch t := o.typed.(type) {
+	case *corev1.PersistentVolumeClaim:
+		a.exclusive[o.ID] = Claim{Object: t}.Exclusive()
+		if name := t.Spec.VolumeName; name != "" {
+			a.bound[o.ID], a.claimants[name] = name, append(a.claimants[name], o.ID)
+		}
+	case *corev1.PersistentVolume:
+		a.disks[o.Name] = t
 	}
 }
 

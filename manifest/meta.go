@@ -30,7 +30,7 @@ func obeyed(kind string) []string {
 	switch kind {
 	case "Node":
 		return []string{AnnotationSuspend, AnnotationSilenceGrace, AnnotationCapacity, AnnotationAddress}
-	case "Namespace", "ConfigMap", "Secret":
+	case "Namespace", "ConfigMap", "Secret", "PersistentVolume":
 		return []string{AnnotationSuspend, AnnotationPrune}
 	}
 	return []string{AnnotationSuspend, AnnotationPrune, AnnotationOnFailure, AnnotationNeeds}

@@ -32,6 +32,7 @@ func (s *sources) render(p pods) corev1.PodSpec {
 		seconds := int64(defaultGracePeriod)
 		spec.TerminationGracePeriodSeconds = &seconds
 	}
+	s.bind(under(at, "volumes"), &spec)
 	for i := range spec.Volumes {
 		s.renderVolume(item(under(at, "volumes"), i), &spec.Volumes[i])
 		if spec.Volumes[i].EmptyDir != nil && isConfig(p.spec.Volumes[i]) {
