@@ -19,12 +19,14 @@ func Assemble(info Info, files []Parsed) Set {
 			failed: map[ID]string{}, held: map[string][]ID{}, foreign: map[string]foreign{},
 		},
 		origins: map[ID]Origin{}, configs: map[ID]config{}, suspended: map[string]bool{}, stems: map[string]Meta{},
+		bound: map[ID]string{}, claimants: map[string][]ID{}, disks: map[string]*corev1.PersistentVolume{},
 		exclusive: map[ID]bool{}, users: map[ID]ID{}, mounted: map[ID]mounted{}, ways: map[string][]Meta{}, room: maxVariables,
 	}
 	a.set.Subject, _, _ = strings.Cut(strings.TrimSpace(info.Message), "\n")
 	a.set.AllowPrune = allowsPrune(info.Message)
 	files = slices.Clone(files)
 	slices.SortFunc(files, func(x, y Parsed) int { return cmp.Compare(x.Path, y.Path) })
+	files = untemplated(kustomized(files))
 	objects := a.collect(files)
 	for _, o := range objects {
 		m := o.Meta
@@ -47,6 +49,9 @@ type assembly struct {
 	suspended  map[string]bool // namespaces
 	stems      map[string]Meta // what pods are called but for rev and slot
 	ranges     []podRange
+	bound      map[ID]string   // the PersistentVolume that a claim names
+	claimants  map[string][]ID // and the claims that name one
+	disks      map[string]*corev1.PersistentVolume
 	exclusive  map[ID]bool    // claims for one pod at a time
 	users      map[ID]ID      // the workload that has such a claim
 	mounted    map[ID]mounted // what others may mount too
@@ -114,15 +119,21 @@ func (a *assembly) register(o *object) {
 	if cfg, ok := configOf(o); ok {
 		a.configs[o.ID] = cfg
 	}
-	if claim, ok := o.typed.(*corev1.PersistentVolumeClaim); ok {
-		a.exclusive[o.ID] = Claim{Object: claim}.Exclusive()
+	switch t := o.typed.(type) {
+	case *corev1.PersistentVolumeClaim:
+		a.exclusive[o.ID] = Claim{Object: t}.Exclusive()
+		if name := t.Spec.VolumeName; name != "" {
+			a.bound[o.ID], a.claimants[name] = name, append(a.claimants[name], o.ID)
+		}
+	case *corev1.PersistentVolume:
+		a.disks[o.Name] = t
 	}
 }
 
 // fail leaves the object out.
 func (a *assembly) fail(o *object, c *check) {
 	a.set.failed[o.ID] = o.File
-	a.set.Problems = append(a.set.Problems, c.found...)
+	a.set.Problems = append(a.set.Problems, c.breaking()...)
 }
 
 // workload renders what becomes pods.
@@ -163,6 +174,7 @@ func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy St
 		return
 	}
 	a.set.Workloads = append(a.set.Workloads, w)
+	a.set.Problems = append(a.set.Problems, c.found...)
 }
 
 // together refuses workloads for what stands in other objects: an order in which they would wait for ever, and a subPath that

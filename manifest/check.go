@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -39,12 +40,25 @@ func (c *check) notice(path, text string) {
 // broken says whether anything that was found loses the object.
 func (c *check) broken() bool { return slices.ContainsFunc(c.found, Problem.breaks) }
 
+// breaking are the problems that lose the object: of what is lost nothing else is worth saying.
+func (c *check) breaking() []Problem {
+	return slices.DeleteFunc(slices.Clone(c.found), func(p Problem) bool { return !p.breaks() })
+}
+
 // refuseAll notes the messages of a validation function of apimachinery, without their examples and regular expressions.
 func (c *check) refuseAll(path string, texts []string) {
 	for _, text := range texts {
 		text, _, _ = strings.Cut(text, " (e.g. ")
 		c.refuse(path, "%s", text)
 	}
+}
+
+// refuseName does so with the name that is meant.
+func (c *check) refuseName(path, name string, texts []string) {
+	for i := range texts {
+		texts[i] = strconv.Quote(name) + ": " + texts[i]
+	}
+	c.refuseAll(path, texts)
 }
 
 // tear remembers what decoding could not read, so that what follows from it is not said too.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	util "k8s.io/apimachinery/pkg/util/validation"
 )
 
 // A claim becomes a named volume on the node of the first pod that uses it, and stays there.
@@ -14,20 +15,25 @@ var claimKind = kind{
 	empty: func() typed { return &corev1.PersistentVolumeClaim{} },
 	check: func(c *check, t typed) { c.claim(t.(*corev1.PersistentVolumeClaim).Spec) },
 	add: func(a *assembly, m Meta, o *object) {
+		if why := a.lacksVolume(a.bound[o.ID]); why != "" {
+			c := o.check()
+			c.refuse("spec.volumeName", "%s", why)
+			a.fail(o, c)
+			return
+		}
 		a.set.Claims = append(a.set.Claims, Claim{Meta: m, Object: o.typed.(*corev1.PersistentVolumeClaim)})
 	},
 }
 
 func init() {
-	built[typeOf[corev1.PersistentVolumeClaimSpec]()] = "accessModes resources storageClassName"
+	built[typeOf[corev1.PersistentVolumeClaimSpec]()] = "accessModes resources storageClassName volumeName"
 	built[typeOf[corev1.VolumeResourceRequirements]()] = "limits requests"
 	harmless[typeOf[corev1.PersistentVolumeClaimSpec]()] = map[string][]string{"volumeMode": {`"Filesystem"`}}
 	noticed[typeOf[corev1.PersistentVolumeClaimSpec]()] = map[string]string{
-		"storageClassName": "storage classes change nothing here: a claim becomes a named volume on the node of the first pod that uses it",
+		"storageClassName": noClasses,
 	}
 	instead[typeOf[corev1.PersistentVolumeClaimSpec]()] = map[string]string{
 		"volumeMode":                "a claim is a directory; mount a device with a hostPath volume, in a privileged container",
-		"volumeName":                ownDirectory,
 		"selector":                  ownDirectory,
 		"dataSource":                fillIt,
 		"dataSourceRef":             fillIt,
@@ -36,14 +42,13 @@ func init() {
 }
 
 const (
-	ownDirectory = "a claim gets a volume of its own; for a directory that is on the hosts already write a hostPath volume in the pod"
+	noClasses    = "storage classes change nothing here: a claim becomes a named volume on the node of the first pod that uses it, or is the PersistentVolume that it names"
+	ownDirectory = "a claim gets a volume of its own; for a directory that is on the hosts already write volumeName, and a PersistentVolume of that name"
 	fillIt       = "let a Job or an init container fill the volume"
 )
 
 // unbuilt are kinds of which it can be said what stands in for them.
 var unbuilt = map[string]string{
-	"PersistentVolume": "a PersistentVolumeClaim needs none, it becomes a named volume on the node of its first pod; " +
-		"for a directory that is on the hosts already write a hostPath volume in the pod",
 	"StorageClass": "there is one class of storage, named volumes on the nodes; a PersistentVolumeClaim needs no other",
 }
 
@@ -52,6 +57,9 @@ var accessModes = []string{
 }
 
 func (c *check) claim(s corev1.PersistentVolumeClaimSpec) {
+	if s.VolumeName != "" {
+		c.refuseAll("spec.volumeName", util.IsDNS1123Subdomain(s.VolumeName))
+	}
 	const modes, storage = "spec.accessModes", "spec.resources.requests"
 	if len(s.AccessModes) == 0 {
 		c.refuse(modes, "is missing; write [ReadWriteOnce]")
@@ -115,7 +123,7 @@ func (a *assembly) claims(c *check, m Meta, p pods, replicas int) {
 	}
 }
 
-// lacks says why a claim is not there, or "".
+// lacks says why a claim, or a volume that one names, is not there, or "".
 func (a *assembly) lacks(id ID) string {
 	_, there := a.origins[id]
 	file, broken := a.set.failed[id]
@@ -123,9 +131,9 @@ func (a *assembly) lacks(id ID) string {
 	case there:
 		return ""
 	case broken:
-		return fmt.Sprintf("%s does not load, see %s", id, file)
+		return fmt.Sprintf("%s does not load, see %s", id.said(), file)
 	case a.unreadable != "":
-		return fmt.Sprintf("%s is in no file that loads; it may be in %s, which does not", id, a.unreadable)
+		return fmt.Sprintf("%s is in no file that loads; it may be in %s, which does not", id.said(), a.unreadable)
 	}
 	var names []string
 	for other := range a.origins {
@@ -134,7 +142,7 @@ func (a *assembly) lacks(id ID) string {
 		}
 	}
 	slices.Sort(names)
-	return fmt.Sprintf("%s is not in the repository; add it%s", id, didYouMean(id.Name, names))
+	return fmt.Sprintf("%s is not in the repository; add it%s", id.said(), didYouMean(id.Name, names))
 }
 
 // shared refuses a second pod for a claim that is for one.

@@ -57,8 +57,8 @@ func TestClaims(t *testing.T) {
 			"spec.resources.requests: storage is missing; write how much is needed, for example storage: 1Gi"},
 		{"of more than nothing", []string{spec("  accessModes: [ReadWriteOnce]\n  resources: {requests: {storage: 0}}\n")},
 			"spec.resources.requests[storage]: 0 is not more than 0"},
-		{"there are no PersistentVolumes to choose from", []string{spec(good + "  volumeName: pv1\n")},
-			"x.yaml:7: PersistentVolumeClaim/data: spec.volumeName: is not supported yet; remove it: a claim gets a volume of its own; for a directory"},
+		{"the PersistentVolume that it names is there", []string{spec(good + "  volumeName: pv1\n")},
+			"x.yaml:7: PersistentVolumeClaim/data: spec.volumeName: PersistentVolume/pv1 is not in the repository; add it"},
 		{"nor by label", []string{spec(good + "  selector: {matchLabels: {a: b}}\n")}, "spec.selector: is not supported yet; remove it: a claim gets a volume of its own"},
 		{"nothing fills it", []string{spec(good + "  dataSource: {kind: PersistentVolumeClaim, name: other}\n")},
 			"spec.dataSource: is not supported yet; remove it: let a Job or an init container fill the volume"},
@@ -77,7 +77,6 @@ func TestClaims(t *testing.T) {
 
 func TestWhatStandsInForAKindOfStorageIsSaid(t *testing.T) {
 	for kind, want := range map[string]string{
-		"apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: a}\n":               "kind PersistentVolume is not supported, and nothing is done for it: a PersistentVolumeClaim needs none",
 		"apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: a}\n":    "kind StorageClass is not supported, and nothing is done for it: there is one class of storage",
 		strings.Replace(dataClaim, "spec: {", "spec: {storageClassName: manual, ", 1): "spec.storageClassName: storage classes change nothing here",
 	} {

@@ -18,6 +18,7 @@ type config struct {
 	binary map[string]bool // keys that cannot be variables
 	keys   []string        // all, sorted
 	texts  []string        // those that can be variables, sorted
+	token  bool            // it is to hold a service account's token, which nobody fills in
 }
 
 // configOf is what pods can take from the object, if it is one to take from.
@@ -35,6 +36,7 @@ func configOf(o *object) (config, bool) {
 		for key, value := range secretData(t) {
 			cfg.data[key] = value
 		}
+		cfg.token = t.Type == corev1.SecretTypeServiceAccountToken && len(cfg.data[corev1.ServiceAccountTokenKey]) == 0
 	default:
 		return config{}, false
 	}
@@ -131,6 +133,9 @@ func (s *sources) config(at, kind, name string, optional *bool) (config, bool) {
 	cfg, ok := s.configs[id]
 	file, broken := s.set.failed[id]
 	switch {
+	case ok && cfg.token:
+		s.refuse(at, "%s waits for the token of a service account, and there is no API server that would give one; put a token of your own in it, as stringData %s",
+			id, corev1.ServiceAccountTokenKey)
 	case ok:
 		return cfg, true
 	case broken:

@@ -3,6 +3,7 @@ package manifest
 import (
 	"net/netip"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,6 +37,8 @@ func (c *check) image(at, image string) {
 	switch {
 	case image == "":
 		c.refuse(at, "is missing; write the image to run")
+	case isPlaceholder(image):
+		c.refuse(at, "%q is a placeholder, and nothing fills it in here; write the image to run", image)
 	case strings.TrimSpace(image) != image:
 		c.refuse(at, "begins or ends with a space")
 	default:
@@ -70,17 +73,38 @@ func (c *check) ports(at string, ports []corev1.ContainerPort) {
 	}
 }
 
+// memoryFloor is less than the smallest runtime takes for itself before the program begins.
+const memoryFloor = 512 << 10
+
+// inMebi is what somebody may have meant who wrote thousandths of bytes, or bytes.
+func inMebi(amount string) string {
+	number := strings.TrimRight(amount, "m")
+	if n, err := strconv.Atoi(number); err != nil || n > 1<<16 {
+		return "; write for example 64Mi"
+	}
+	return "; did you mean " + number + "Mi?"
+}
+
 // resources checks that amounts are of what podkeep hands out, and requests within limits.
 func (c *check) resources(at string, r corev1.ResourceRequirements) {
 	for _, name := range amounts(r.Limits) {
 		c.resource(keyed(under(at, "limits"), name), name, r.Limits)
 	}
+	if memory := r.Limits.Memory(); memory.Sign() > 0 && memory.Value() < memoryFloor {
+		c.refuse(keyed(under(at, "limits"), "memory"), "%s is less than any container can start with%s", memory.String(), inMebi(memory.String()))
+	}
 	for _, name := range amounts(r.Requests) {
 		here := keyed(under(at, "requests"), name)
-		c.resource(here, name, r.Requests)
 		request, limit := r.Requests[corev1.ResourceName(name)], r.Limits[corev1.ResourceName(name)]
-		if _, limited := r.Limits[corev1.ResourceName(name)]; limited && request.Cmp(limit) > 0 {
+		_, limited := r.Limits[corev1.ResourceName(name)]
+		if !limited || !isExtended(name) { // else it is said of the limit
+			c.resource(here, name, r.Requests)
+		}
+		switch {
+		case limited && request.Cmp(limit) > 0:
 			c.refuse(here, "%s is more than the limit, %s", request.String(), limit.String())
+		case !limited && slices.Contains(gpus, name):
+			c.refuse(here, "is for limits; write it there too")
 		}
 	}
 }
@@ -90,17 +114,24 @@ func (c *check) resource(at, name string, in corev1.ResourceList) {
 	switch {
 	case strings.HasPrefix(name, devicePrefix):
 		c.device(at, name, amount)
-	case name == string(corev1.ResourceEphemeralStorage):
-		c.refuse(at, "%s is not supported yet; remove it: an emptyDir with medium: Memory and a sizeLimit bounds what is written", name)
-	case strings.HasPrefix(name, corev1.ResourceHugePagesPrefix):
-		c.refuse(at, "%s is not supported yet; remove it: huge pages are the host's", name)
-	case strings.Contains(name, "/"):
-		c.refuse(at, "%s is not supported yet; remove it: limit %snet.tun: 1 gives a container the node's /dev/net/tun", name, devicePrefix)
-	case name != string(corev1.ResourceCPU) && name != string(corev1.ResourceMemory):
-		c.refuse(at, "%s is not supported yet; remove it: cpu and memory are%s", name, didYouMean(name, []string{"cpu", "memory"}))
+	case slices.Contains(gpus, name):
+		c.gpu(at, amount)
 	case amount.Sign() < 0:
 		c.refuse(at, "%s is less than 0", amount.String())
+	case name == string(corev1.ResourceEphemeralStorage):
+		c.notice(at, "what a container writes to the disk is neither counted nor bounded; an emptyDir with medium: Memory and a sizeLimit is")
+	case strings.HasPrefix(name, corev1.ResourceHugePagesPrefix):
+		c.refuse(at, "%s is not supported yet; remove it: huge pages are the host's", name)
+	case isExtended(name):
+		c.refuse(at, "%s is not supported yet; remove it: limit %snet.tun: 1 gives a container the node's /dev/net/tun, and %s its GPUs", name, devicePrefix, strings.Join(gpus, " or "))
+	case name != string(corev1.ResourceCPU) && name != string(corev1.ResourceMemory):
+		c.refuse(at, "%s is not supported yet; remove it: cpu and memory are%s", name, didYouMean(name, []string{"cpu", "memory"}))
 	}
+}
+
+// isExtended says whether a resource is one that somebody's plugin would hand out.
+func isExtended(name string) bool {
+	return strings.Contains(name, "/") && !strings.HasPrefix(name, devicePrefix) && !slices.Contains(gpus, name)
 }
 
 func (c *check) resizePolicy(at string, policies []corev1.ContainerResizePolicy) {
@@ -135,11 +166,25 @@ func (c *check) mounts(at string, k corev1.Container, volumes []corev1.Volume) {
 		}
 		c.mountPath(under(here, "mountPath"), m.MountPath, taken)
 		c.subPath(here, m)
+		if field := partOf(m); field != "" && volume.EmptyDir != nil && volume.EmptyDir.Medium == corev1.StorageMediumMemory {
+			c.refuse(under(here, field), "a part of a volume in memory cannot be mounted yet; mount the volume whole, or leave out its medium")
+		}
 		c.propagation(under(here, "mountPropagation"), m, k, volume)
 		if m.RecursiveReadOnly != nil && *m.RecursiveReadOnly != corev1.RecursiveReadOnlyDisabled && !m.ReadOnly {
 			c.refuse(under(here, "recursiveReadOnly"), "%q needs readOnly: true beside it", *m.RecursiveReadOnly)
 		}
 	}
+}
+
+// partOf is the field by which a mount is of a part of its volume, or "".
+func partOf(m corev1.VolumeMount) string {
+	switch {
+	case m.SubPathExpr != "":
+		return "subPathExpr"
+	case m.SubPath != "":
+		return "subPath"
+	}
+	return ""
 }
 
 func (c *check) subPath(at string, m corev1.VolumeMount) {
@@ -183,7 +228,8 @@ func (c *check) mountPath(at, dir string, taken map[string]bool) {
 	taken[path.Clean(dir)] = true
 }
 
-// capabilities checks their names; Podman takes them with CAP_ or without.
+// capabilities checks their names, and writes them in capitals: Podman takes any case, and with CAP_ or without, and a revision is not
+// another for it.
 func (c *check) capabilities(at string, caps *corev1.Capabilities) {
 	if caps == nil {
 		return
@@ -194,7 +240,8 @@ func (c *check) capabilities(at string, caps *corev1.Capabilities) {
 
 func (c *check) capabilityNames(at string, names []corev1.Capability) {
 	for i, name := range names {
-		if name == "" || strings.Trim(string(name), "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") != "" {
+		names[i] = corev1.Capability(strings.ToUpper(string(name)))
+		if name == "" || strings.Trim(string(names[i]), "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") != "" {
 			c.refuse(item(at, i), "%q is not a capability such as NET_ADMIN or ALL", name)
 		}
 	}

@@ -136,7 +136,8 @@ func (d *decoder) leaf(n *yaml.Node, v reflect.Value, path string) {
 	if (n.Tag == "!!int" || n.Tag == "!!float") && json.Valid([]byte(n.Value)) {
 		raw = []byte(n.Value)
 	}
-	if isHuge(n.Value) || json.Unmarshal(raw, v.Addr().Interface()) != nil {
+	huge := v.Type() == typeOf[resource.Quantity]() && isHuge(n.Value)
+	if huge || json.Unmarshal(raw, v.Addr().Interface()) != nil {
 		d.refuse(path, "%q is not %s", n.Value, wants(v))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -60,8 +61,12 @@ func (f *file) chunk(data []byte, offset int) []document {
 			return docs
 		}
 		if err != nil {
-			line, text := whereOf(err)
-			f.complain(offset+max(1, min(line, 1+bytes.Count(data, []byte("\n")))), "is not YAML: %s", text)
+			if at := bytes.Index(data, []byte("{{")); at >= 0 {
+				f.complainOnce(offset+1+bytes.Count(data[:at], []byte("\n")), isTemplate)
+				return docs
+			}
+			line, text := f.whereOf(err, data)
+			f.complain(offset+line, "is not YAML: %s", text)
 			return docs
 		}
 		switch {
@@ -76,20 +81,54 @@ func (f *file) chunk(data []byte, offset int) []document {
 
 var yamlLine = regexp.MustCompile(`^line (\d+): (.*)`)
 
-// whereOf takes the line out of an error of the YAML parser, and what of the content it would repeat.
-func whereOf(err error) (line int, text string) {
+// whereOf says at which line of data the YAML parser ended, and why, without what it would repeat of the content.
+func (f *file) whereOf(err error, data []byte) (line int, text string) {
 	text = strings.TrimPrefix(err.Error(), "yaml: ")
 	if m := yamlLine.FindStringSubmatch(text); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		text = m[2]
 	}
-	if strings.HasPrefix(text, "did not find expected") { // the parser of the library counts from 0, its scanner from 1
-		line++
-	}
 	if strings.HasPrefix(text, "unknown anchor") {
 		text = "an alias names an anchor that is not there; put a value that begins with * in quotes"
 	}
-	return max(1, line), text
+	if f.skim {
+		return max(1, line), text
+	}
+	return f.firstWrong(err, data, line), text
+}
+
+// maxReread is how many bytes of a file may be read again to find the lines of its mistakes.
+const maxReread = 2 << 20
+
+// firstWrong is the line with which data begins to have that mistake, from 1. The parser itself names where the block began that the
+// mistake is in, which may be far above; that line is given when there was too much to read again.
+func (f *file) firstWrong(mistake error, data []byte, above int) int {
+	lines := bytes.SplitAfter(bytes.TrimRight(data, "\n"), []byte("\n"))
+	line := 1 + sort.Search(len(lines)-1, func(n int) bool {
+		beginning := bytes.Join(lines[:n+1], nil)
+		if f.reread += len(beginning); f.reread > maxReread {
+			return false
+		}
+		err := wrongIn(beginning)
+		return err != nil && err.Error() == mistake.Error()
+	})
+	if f.reread > maxReread {
+		line = above
+	}
+	return max(1, min(line, len(lines)))
+}
+
+// wrongIn is the first mistake of the YAML, or nil.
+func wrongIn(data []byte) error {
+	for dec := yaml.NewDecoder(bytes.NewReader(data)); ; {
+		var node yaml.Node
+		switch err := dec.Decode(&node); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
 }
 
 var escapes = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\.`)

@@ -13,11 +13,11 @@ import (
 // built names, for each type of which podkeep honours a part, the fields that it honours. Every other field of it
 // is refused when it is set. Of a type that is not here all fields are honoured. To build a field is to add its name.
 var built = map[reflect.Type]string{
-	typeOf[metav1.ObjectMeta](): "name namespace labels annotations",
+	typeOf[metav1.ObjectMeta](): "name generateName namespace labels annotations",
 	typeOf[corev1.NodeSpec]():   "podCIDR podCIDRs providerID unschedulable taints",
 	typeOf[corev1.PodSpec](): "volumes initContainers containers restartPolicy terminationGracePeriodSeconds nodeSelector nodeName " +
 		"hostNetwork hostPID hostIPC shareProcessNamespace securityContext imagePullSecrets hostname hostnameOverride subdomain " +
-		"setHostnameAsFQDN affinity tolerations hostAliases dnsPolicy dnsConfig topologySpreadConstraints",
+		"setHostnameAsFQDN affinity tolerations hostAliases dnsPolicy dnsConfig topologySpreadConstraints serviceAccountName",
 	typeOf[corev1.Affinity]():        "nodeAffinity podAffinity podAntiAffinity",
 	typeOf[corev1.NodeAffinity]():    "",
 	typeOf[corev1.PodAffinity]():     "",
@@ -55,7 +55,7 @@ var harmless = map[reflect.Type]map[string][]string{
 		"terminationMessagePolicy": {`"File"`},
 	},
 	typeOf[corev1.PodSecurityContext](): {
-		"fsGroupChangePolicy":      {`"OnRootMismatch"`},
+		"fsGroupChangePolicy":      {`"OnRootMismatch"`, `"Always"`},
 		"supplementalGroupsPolicy": {`"Merge"`},
 		"appArmorProfile":          {`{"type":"RuntimeDefault"}`},
 	},
@@ -83,8 +83,10 @@ var idle = map[reflect.Type]map[string]string{
 
 // noticed are fields that are taken and of which a Problem says that they have no effect yet. It breaks nothing.
 var noticed = map[reflect.Type]map[string]string{
+	typeOf[corev1.PodSpec](): {"priorityClassName": equalsWait, "priority": equalsWait},
 	typeOf[corev1.Container](): {
 		"livenessProbe": probesWait, "readinessProbe": probesWait, "startupProbe": probesWait,
+		"terminationMessagePath": lastWords, "terminationMessagePolicy": lastWords,
 	},
 	typeOf[corev1.NodeAffinity]():    {"preferredDuringSchedulingIgnoredDuringExecution": preferencesWait},
 	typeOf[corev1.PodAffinity]():     {"preferredDuringSchedulingIgnoredDuringExecution": preferencesWait},
@@ -93,29 +95,25 @@ var noticed = map[reflect.Type]map[string]string{
 
 const (
 	probesWait      = "probes are not run yet: a pod is ready when its containers have been up for 2s, and what exits is started again"
+	equalsWait      = "priorities are not followed yet: no pod makes way for another"
+	lastWords       = "no last words are taken from a container: podkeep logs shows what it wrote"
 	preferencesWait = "preferences are not followed yet: pods are spread over the nodes that have room"
 )
 
 // instead is what to write in place of fields that are not built, by type.
 var instead = map[reflect.Type]map[string]string{
-	typeOf[metav1.ObjectMeta](): {"generateName": "give it a name"},
 	typeOf[corev1.PodSpec](): {
-		"ephemeralContainers":          "podkeep exec runs a command in a container that is there",
-		"activeDeadlineSeconds":        "a Job has one of its own, spec.activeDeadlineSeconds",
-		"serviceAccountName":           "there is no API server to be known to",
-		"serviceAccount":               "there is no API server to be known to",
-		"automountServiceAccountToken": "there is no API server to be known to",
-		"schedulerName":                "podkeep places the pods",
-		"priorityClassName":            "no pod makes way for another",
-		"priority":                     "no pod makes way for another",
-		"readinessGates":               "nobody sets conditions of pods",
-		"runtimeClassName":             "set the runtime in the containers.conf of the hosts",
-		"overhead":                     "add it to the requests of a container",
-		"os":                           "hosts run Linux",
-		"hostUsers":                    "runAsUser and capabilities limit a container",
-		"schedulingGates":              `annotation podkeep.io/suspend: "true" makes a workload wait`,
-		"resourceClaims":               "a limit such as podkeep.io/dev.net.tun: 1 gives a container a device of the node",
-		"resources":                    "write the resources of each container",
+		"ephemeralContainers":   "podkeep exec runs a command in a container that is there",
+		"activeDeadlineSeconds": "a Job has one of its own, spec.activeDeadlineSeconds",
+		"schedulerName":         "podkeep places the pods",
+		"readinessGates":        "nobody sets conditions of pods",
+		"runtimeClassName":      "set the runtime in the containers.conf of the hosts",
+		"overhead":              "add it to the requests of a container",
+		"os":                    "hosts run Linux",
+		"hostUsers":             "runAsUser and capabilities limit a container",
+		"schedulingGates":       `annotation podkeep.io/suspend: "true" makes a workload wait`,
+		"resourceClaims":        "a limit such as podkeep.io/dev.net.tun: 1 gives a container a device of the node",
+		"resources":             "write the resources of each container",
 	},
 	typeOf[corev1.NodeAffinity](): {
 		"requiredDuringSchedulingIgnoredDuringExecution": "nodeSelector and nodeName say where pods may run",
@@ -127,10 +125,8 @@ var instead = map[reflect.Type]map[string]string{
 		"requiredDuringSchedulingIgnoredDuringExecution": "pods of a workload are spread anyway, and those that want the same hostPort never share a node",
 	},
 	typeOf[corev1.Container](): {
-		"restartPolicyRules":       "restartPolicy of the pod says what is started again",
-		"volumeDevices":            "a limit such as podkeep.io/dev.sdb: 1 gives a container a device of the node",
-		"terminationMessagePath":   "write to standard output, which podkeep logs shows",
-		"terminationMessagePolicy": "podkeep logs shows what a container wrote",
+		"restartPolicyRules": "restartPolicy of the pod says what is started again",
+		"volumeDevices":      "a limit such as podkeep.io/dev.sdb: 1 gives a container a device of the node",
 	},
 	typeOf[corev1.LifecycleHandler](): {
 		"httpGet":   "nothing calls pods from outside yet; call it from the container, with exec",
@@ -191,14 +187,12 @@ func ignored(t reflect.Type, key string) bool {
 // judge refuses a field that is set and not built, and gives notice of one that is taken without effect.
 func (d *decoder) judge(t reflect.Type, name string, v reflect.Value, path string) {
 	value := canonical(v)
-	if notice := noticed[t][name]; notice != "" && value != nil {
-		d.notice(path, notice)
-		return
-	}
 	names, limited := built[t]
 	switch {
-	case !limited || slices.Contains(strings.Fields(names), name) || idle[t][name] != "":
 	case value == nil || slices.Contains(harmless[t][name], compact(value)):
+	case noticed[t][name] != "":
+		d.notice(path, noticed[t][name])
+	case !limited || slices.Contains(strings.Fields(names), name) || idle[t][name] != "":
 	case instead[t][name] != "":
 		d.refuse(path, "is not supported yet; remove it%s: %s", orWrite(harmless[t][name]), instead[t][name])
 	default:

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"gopkg.in/yaml.v3"
 )
 
 // Annotations that make a Job a hook, in Argo CD's words and in Helm's, of which Argo CD's count where both are written.
@@ -77,6 +79,16 @@ func hookOf(notes map[string]string) *Hook {
 		policy = []string{BeforeHookCreation}
 	}
 	return &Hook{Phases: phases, Delete: policy}
+}
+
+// hookName is what a hook is called that has only generateName: by the prefix itself, for it runs anew with each commit that changes
+// something, and needs no new name for that.
+func hookName(kind string, meta *yaml.Node) string {
+	notes := get(meta, "annotations")
+	if kind != "Job" || notes == nil || textOf(get(notes, AnnotationHook)) == "" && textOf(get(notes, AnnotationHelmHook)) == "" {
+		return ""
+	}
+	return strings.TrimRight(textOf(get(meta, "generateName")), "-.")
 }
 
 // syncHook checks the annotations that make an object a hook.

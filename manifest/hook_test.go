@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
 )
 
 // hookJob is a Job with these annotations, each "key: value".
@@ -93,5 +95,22 @@ func TestAHookThatCannotBeIsRefused(t *testing.T) {
 		if got := wrongs(set("a1", "x.yaml", c.text)); got != c.want {
 			t.Errorf("got\n%s\nwant\n%s", got, c.want)
 		}
+	}
+}
+
+func TestAHookMayBeNamedByItsPrefix(t *testing.T) {
+	text := strings.Replace(hookJob("h", "argocd.argoproj.io/hook: PreSync"), "name: h", "generateName: migrate-", 1)
+	if w := find(load(t, "x.yaml", text), "migrate"); !w.In(PreSync) || w.Object.(*batchv1.Job).Name != "migrate" {
+		t.Errorf("%v", w.ID)
+	}
+	if got := fmt.Sprint(Names("x.yaml", []byte(text))); got != "[Job/default/migrate]" {
+		t.Error(got)
+	}
+	plain := strings.Replace(text, "argocd.argoproj.io/hook: PreSync", "a: b", 1)
+	if got := wrongs(set("c", "x.yaml", plain)); got != "x.yaml:4: Job: metadata.generateName: would be another object with each commit; give it a name" {
+		t.Error(got)
+	}
+	if got := wrongs(set("c", "x.yaml", strings.Replace(plain, "generateName", "name: b\n  generateName", 1))); got != "" {
+		t.Error(got)
 	}
 }

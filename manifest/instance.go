@@ -14,6 +14,9 @@ import (
 func (r Revision) Pod(name string, labels map[string]string, attempt map[string]int) Pod {
 	p := Pod{Name: name, Hostname: r.hostname(name), Namespace: r.App.Namespace, Labels: labels, Spec: *r.Spec.DeepCopy(), Attempt: attempt}
 	eachContainer("", &p.Spec, func(_ string, k *corev1.Container) { r.settle(k, name) })
+	if r.late() {
+		p.late = &r
+	}
 	p.Texts = r.texts(name)
 	for i := range p.Spec.Volumes {
 		p.Spec.Volumes[i].DownwardAPI = nil
@@ -118,7 +121,7 @@ func (r Revision) field(path, name string) string {
 	case "metadata.uid":
 		return uid(name, r.Rev)
 	case "spec.serviceAccountName":
-		return "default"
+		return or(r.Spec.ServiceAccountName, "default")
 	}
 	if field, key := mapField(path); field == "metadata.labels" {
 		return r.Labels[key]

@@ -76,21 +76,6 @@ type Problem struct {
 	Notice bool `json:",omitempty"`
 }
 
-// Refuses says whether something that was asked for is not done: all but a notice about a field.
-func (p Problem) Refuses() bool { return !p.Notice || p.Field == "" }
-
-// Refusals parts problems into those that refuse something and those that only say something.
-func Refusals(all []Problem) (refusals, notices []Problem) {
-	for _, p := range all {
-		if p.Refuses() {
-			refusals = append(refusals, p)
-		} else {
-			notices = append(notices, p)
-		}
-	}
-	return refusals, notices
-}
-
 // Error is FILE:LINE: OBJECT: FIELD: TEXT, leaving out what is not known.
 func (p Problem) Error() string {
 	parts := []string{p.Origin.String()}
@@ -218,7 +203,7 @@ type Workload struct {
 //   - env: a Value, a SecretKeyRef whose Name is the name of a File (Key empty), a FieldRef to metadata.*, which
 //     method Pod replaces by a value, or a FieldRef to status.podIP(s), status.hostIP(s) or spec.nodeName, which only
 //     the node knows;
-//   - $(VAR) and $$ in command, args and env values, which method Pod expands;
+//   - $(VAR) and $$ in command, args and env values, which method Pod expands, and Pod.OnNode where VAR is known only there;
 //   - volumes: emptyDir, hostPath, a persistentVolumeClaim in the workload's namespace, or a secret whose SecretName is
 //     empty and whose Items have a File's name as Key and the path below the mount as Path (ConfigMaps and projected
 //     volumes take that form too). What the downward API adds to a volume is a downwardAPI source beside that one, which
@@ -260,6 +245,8 @@ type Pod struct {
 	Auth []Bytes
 	// Secrets are the contents of the pod's Files, as far as they are known: nothing that is said of the pod may quote them.
 	Secrets []Bytes
+
+	late *Revision // see OnNode; nil where no text refers to what only the node knows
 }
 
 // Text is a small file of the pod's own, made by the downward API: its content differs from pod to pod.

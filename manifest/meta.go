@@ -30,7 +30,7 @@ func obeyed(kind string) []string {
 	switch kind {
 	case "Node":
 		return []string{AnnotationSuspend, AnnotationSilenceGrace, AnnotationCapacity, AnnotationAddress}
-	case "Namespace", "ConfigMap", "Secret":
+	case "Namespace", "ConfigMap", "Secret", "PersistentVolume":
 		return []string{AnnotationSuspend, AnnotationPrune}
 	}
 	return []string{AnnotationSuspend, AnnotationPrune, AnnotationOnFailure, AnnotationNeeds}
@@ -56,19 +56,25 @@ func (c *check) meta(k kind, t typed) Meta {
 
 func (c *check) name(k kind, t typed) {
 	switch name := t.GetName(); {
+	case name == "" && t.GetGenerateName() != "":
+		c.refuse("metadata.generateName", "would be another object with each commit; give it a name")
 	case name == "":
 		c.refuse("metadata.name", "is missing; give the object a name")
+	case isPlaceholder(name):
+		c.refuse("metadata.name", "%q is a placeholder, and nothing fills it in here; write the name", name)
 	case k.name == "Namespace":
-		c.refuseAll("metadata.name", util.IsDNS1123Label(name))
+		c.refuseName("metadata.name", name, util.IsDNS1123Label(name))
 	default:
-		c.refuseAll("metadata.name", util.IsDNS1123Subdomain(name))
+		c.refuseName("metadata.name", name, util.IsDNS1123Subdomain(name))
 	}
 	switch namespace := t.GetNamespace(); {
 	case namespace == "":
+	case isPlaceholder(namespace):
+		c.refuse("metadata.namespace", "%q is a placeholder, and nothing fills it in here; write the namespace", namespace)
 	case k.cluster:
 		c.refuse("metadata.namespace", "a %s has no namespace; remove it", k.name)
 	default:
-		c.refuseAll("metadata.namespace", util.IsDNS1123Label(namespace))
+		c.refuseName("metadata.namespace", namespace, util.IsDNS1123Label(namespace))
 	}
 }
 

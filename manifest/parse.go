@@ -35,7 +35,13 @@ func Parse(path string, data []byte) Parsed {
 		f.complain(1, "the file has more than %d MiB", maxFile>>20)
 		return f.Parsed
 	}
+	if at := bytes.Index(data, []byte("{{")); at >= 0 {
+		f.template = 1 + bytes.Count(data[:at], []byte("\n"))
+	}
 	docs := f.documents(unescape(path, data))
+	if f.kustomization = kustomizationOf(path, docs); f.kustomization != nil {
+		return f.Parsed
+	}
 	if !slices.ContainsFunc(docs, document.isManifest) {
 		f.forgiveForeign(docs, data)
 		return f.Parsed
@@ -56,12 +62,20 @@ type file struct {
 	null int // the line of a null that is written out, which a tool leaves that found nothing
 	// named says that an object has a name. One of a kind to come that has none, such as a Kustomization, may be the first lines of a
 	// manifest that was cut short.
-	named bool
-	skim  bool // only names are asked for: see Names
+	named  bool
+	skim   bool // only names are asked for: see Names
+	reread int  // bytes that were read again to find where a mistake is
 }
 
 func (f *file) complain(line int, format string, args ...any) {
 	f.Problems = append(f.Problems, Problem{Origin: Origin{f.Path, line}, Text: fmt.Sprintf(format, args...)})
+}
+
+// complainOnce says nothing that was said of the file before.
+func (f *file) complainOnce(line int, text string) {
+	if !slices.ContainsFunc(f.Problems, func(p Problem) bool { return p.Text == text }) {
+		f.complain(line, "%s", text)
+	}
 }
 
 // forgiveForeign drops the complaints about a file that may never have been meant as a manifest, and remembers what it is.
@@ -87,7 +101,7 @@ func (f *file) forgiveForeign(docs []document, data []byte) {
 		return
 	}
 	hollow := len(docs) == 0 || docs[0].node.Kind == yaml.ScalarNode
-	f.foreign, f.Problems = &foreign{Problem{Origin: Origin{f.Path, line}, Text: text}, hollow}, nil
+	f.foreign, f.Problems = &foreign{Problem: Problem{Origin: Origin{f.Path, line}, Text: text}, hollow: hollow}, nil
 }
 
 // hintOf says what has come in the place of a manifest, as far as its first bytes tell.
@@ -159,7 +173,7 @@ func (f *file) object(doc document, version, name string) {
 	meta := doc.get("metadata")
 	id := ID{Kind: name}
 	if meta != nil {
-		id.Namespace, id.Name = textOf(get(meta, "namespace")), textOf(get(meta, "name"))
+		id.Namespace, id.Name = textOf(get(meta, "namespace")), or(textOf(get(meta, "name")), hookName(name, meta))
 	}
 	if f.skim {
 		f.note(id)
@@ -167,26 +181,35 @@ func (f *file) object(doc document, version, name string) {
 	}
 	f.named = f.named || id.Name != ""
 	c := &check{file: f.Path, line: doc.node.Line + doc.offset, object: strings.TrimSuffix(or(name, "?")+"/"+id.Name, "/"), lines: map[string]int{}}
+	if isRights(version, name) {
+		c.rights(doc)
+		f.Problems = append(f.Problems, c.found...)
+		return
+	}
 	k, ok := f.kindOf(c, version, name)
 	switch {
 	case doc.get("sops") != nil:
 		c.found = nil
 		c.refuse("sops", "the object is encrypted with sops, which is not read; write it as it is, or decrypt it before podkeep reads it")
+	case ok && f.template > 0 && placeholder(doc.node, 0) != nil:
+		c.line = placeholder(doc.node, 0).Line + doc.offset
+		c.refuse("", isTemplate)
+	case ok && isPatch(name, doc.node):
+		c.refuse("", "is a part of an object, such as a patch of Kustomize: write the whole object, or commit what kustomize build makes of it")
 	case ok:
-		f.typed(doc, c, k)
+		f.typed(doc, c, k, id.Name)
+	default:
+		f.foresee(doc, c, version, name)
 	}
 	if c.broken() {
 		f.failed = append(f.failed, k.id(id, name))
-		c.found = slices.DeleteFunc(c.found, func(p Problem) bool { return !p.breaks() }) // of what is lost nothing else is worth saying
+		c.found = c.breaking()
+		for i := range c.found {
+			c.found[i].Notice = k.meek
+		}
 	}
 	f.Problems = append(f.Problems, c.found...)
 }
-
-// breaks says that the object is lost by the problem.
-func (p Problem) breaks() bool { return !p.Notice }
-
-// Hides says whether objects may be lost by the problem, so that what is asked for is not known in full.
-func (p Problem) Hides() bool { return p.breaks() && !isSigners(p.File) }
 
 // kindOf finds the kind, or says why there is none.
 func (f *file) kindOf(c *check, version, name string) (kind, bool) {
@@ -234,14 +257,15 @@ func wantVersion(k kind, version string) string {
 	return fmt.Sprintf("%s has no kind %s; write %s", version, k.name, k.version)
 }
 
-// typed decodes and checks the object, and keeps it when nothing is wrong with it.
-func (f *file) typed(doc document, c *check, k kind) {
+// typed decodes and checks the object of that name, and keeps it when nothing is wrong with it.
+func (f *file) typed(doc document, c *check, k kind, name string) {
 	t := k.empty()
 	d := &decoder{check: c, offset: doc.offset, left: &f.left}
 	if doc.node.Kind == yaml.MappingNode && f.left > 0 {
 		d.into(doc.node, reflect.ValueOf(t).Elem(), "", 0)
 	}
 	c.tear()
+	t.SetName(or(t.GetName(), name))
 	t.GetObjectKind().SetGroupVersionKind(schema.FromAPIVersionAndKind(k.version, k.name))
 	o := object{Meta: c.meta(k, t), kind: k, typed: t, lines: c.lines}
 	k.check(c, t)

@@ -84,7 +84,7 @@ func TestABombIsRefusedInGoodTime(t *testing.T) {
 		"a bomb of lists":             {list + "items: [*a30]\n", "too many values"},
 		"a bomb of items":             {"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  tolerations: [&a {key: a, operator: Equal, value: b, effect: NoExecute, tolerationSeconds: 1}" + strings.Repeat(", *a", 60_000) + "]\n", "too many values"},
 		"a list that holds itself":    {"apiVersion: v1\nkind: List\nitems: &a [{apiVersion: v1, kind: List, items: *a}]\n", "deeper than 64"},
-		"a mapping that holds itself": {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: &a {template: {spec: *a}}\n", "unknown field"},
+		"a mapping that holds itself": {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: &a {selector: {}, template: {spec: *a}}\n", "unknown field"},
 		"deep brackets":               {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: " + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + "}\n", "want a string"},
 	} {
 		p := Parse("x.yaml", []byte(c.text))
@@ -130,5 +130,33 @@ func TestAKeyThatNoNodeCanKeepIsRefused(t *testing.T) {
 		if got := wrongs(set("c", "x.yaml", text)); got != want {
 			t.Errorf("%d bytes: %s", size, got)
 		}
+	}
+}
+
+func TestAMistakeInYAMLIsSaidWithItsOwnLine(t *testing.T) {
+	const head = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+	for text, line := range map[string]int{
+		"data:\n  a: 1\n  b: 2\n    c: 3\n  d: 4\n":                                    7,
+		"data:\n  a:\n    x: 1\n  b:\n    y: 2\n c: 3\nd: 4\n":                         9,
+		"x:\n  - a: 1\n    b: 2\n  - c: 3\n - d: 4\ne: f\n":                            8,
+		"data:\n  a: [1, 2\n  b: 3\n":                                                  5,
+		"data:\n  a: 1\n  b: \"x\n  c: 3\nd: 4\n":                                      6,
+		"data:\n  a: 1\n  b\n  c: 3\n":                                                 6,
+		"data:\n\ta: 1\n":                                                              5,
+		"data:\n  a: |\n    x\n   y\n  b: 1\n":                                         7,
+		"data:\n  a: 1\n  b: *gone\n  c: 3\n":                                          6,
+		"---\n" + head + "data: {}\n---\n" + head + "data:\n  a: 1\n  b: 2\n   c: 3\n": 16,
+	} {
+		p := Parse("x.yaml", []byte(head+text))
+		if len(p.Problems) != 1 || p.Problems[0].Line != line || !strings.HasPrefix(p.Problems[0].Text, "is not YAML: ") {
+			t.Errorf("%q: %v, want line %d", text, p.Problems, line)
+		}
+	}
+}
+
+func TestManyMistakesAreFoundInGoodTime(t *testing.T) {
+	long := strings.Repeat("a:\n"+strings.Repeat("  b: 1\n", 20_000)+" c: 1\n---\n", 20)
+	if p := Parse("x.yaml", []byte("apiVersion: v1\n"+long)); len(p.Problems) < 20 {
+		t.Errorf("%d problems", len(p.Problems))
 	}
 }

@@ -104,7 +104,8 @@ func (s Set) wholeIn(file string) bool {
 // standIn is as much of a commit as may stand in for a file of head.
 func (s Set) standIn(file string, head Set) Set {
 	k := newKeeper(&s, &head, file)
-	part := Set{Commit: s.Commit, Files: s.Files, held: map[string][]ID{file: s.held[file]}}
+	part := s.Excerpt(nil, []string{file})
+	part.Files = s.Files
 	part.Namespaces = pick(s.Namespaces, func(x *Namespace) bool { return k.keeps(&x.Meta) })
 	part.Nodes = pick(s.Nodes, func(x *Node) bool { return k.keeps(&x.Meta) })
 	part.Workloads = pick(s.Workloads, func(x *Workload) bool { return k.keeps(&x.Meta) || k.mayComplete(x.ID) })
@@ -120,7 +121,7 @@ func (k keeper) mayComplete(id ID) bool {
 	if wl := k.head.workload(id); wl != nil {
 		return k.lacks(wl)
 	}
-	return slices.ContainsFunc(k.past.held[k.file], func(held ID) bool { return held.Kind == "ConfigMap" || held.Kind == "Secret" })
+	return slices.ContainsFunc(k.past.below(k.file), func(held ID) bool { return held.Kind == "ConfigMap" || held.Kind == "Secret" })
 }
 
 func pick[T any](all []T, wanted func(*T) bool) (some []T) {
@@ -197,16 +198,21 @@ func (h History) AsksOf(app ID) []Question {
 
 // AsksIfDamaged is the question what a file was in which no object stands now.
 func (h History) AsksIfDamaged(file string) []Question {
-	if h.Head.Foreign(file) == nil {
+	p := h.Head.Foreign(file)
+	if p == nil {
 		return nil
 	}
-	return []Question{WholeFile(file)}
+	return []Question{WholeFile(p.File)}
 }
 
 // Unread says whether no object stands in a file, and what it was before could not be asked yet.
 func (h History) Unread(file string) bool {
-	_, asked := h.Past[WholeFile(file)]
-	return h.Head.Foreign(file) != nil && !asked
+	p := h.Head.Foreign(file)
+	if p == nil {
+		return false
+	}
+	_, asked := h.Past[WholeFile(p.File)]
+	return !asked
 }
 
 // After is the history in which at is HEAD and the line is of these commits, nearest first.

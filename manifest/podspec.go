@@ -19,6 +19,9 @@ func (c *check) podSpec(path string, s corev1.PodSpec, policies ...string) {
 	if s.NodeName != "" {
 		c.refuseAll(under(path, "nodeName"), util.IsDNS1123Subdomain(s.NodeName))
 	}
+	if s.ServiceAccountName != "" {
+		c.refuseAll(under(path, "serviceAccountName"), util.IsDNS1123Subdomain(s.ServiceAccountName))
+	}
 	c.podContext(under(path, "securityContext"), s)
 	c.names(path, s)
 	if s.ShareProcessNamespace != nil && *s.ShareProcessNamespace && s.HostPID {

@@ -1,6 +1,9 @@
 package manifest
 
 import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"path"
 	"reflect"
 	"slices"
@@ -17,6 +20,8 @@ const (
 // render gives the spec of a Revision: defaults set, images expanded, references to ConfigMaps and Secrets resolved.
 func (s *sources) render(p pods) corev1.PodSpec {
 	spec := *p.spec.DeepCopy()
+	spec.ServiceAccountName = accountOf(spec)
+	s.pod.Spec.ServiceAccountName = spec.ServiceAccountName
 	prune(reflect.ValueOf(&spec))
 	spec.Affinity, spec.TopologySpreadConstraints = nil, nil
 	at := under(p.at, "spec")
@@ -27,6 +32,7 @@ func (s *sources) render(p pods) corev1.PodSpec {
 		seconds := int64(defaultGracePeriod)
 		spec.TerminationGracePeriodSeconds = &seconds
 	}
+	s.bind(under(at, "volumes"), &spec)
 	for i := range spec.Volumes {
 		s.renderVolume(item(under(at, "volumes"), i), &spec.Volumes[i])
 		if spec.Volumes[i].EmptyDir != nil && isConfig(p.spec.Volumes[i]) {
@@ -36,7 +42,7 @@ func (s *sources) render(p pods) corev1.PodSpec {
 	eachContainer(at, &spec, func(_ string, k *corev1.Container) { defaults(k, spec) })
 	eachContainer(at, &spec, func(at string, k *corev1.Container) { s.renderEnv(at, k, spec) })
 	s.checkTexts(at, spec)
-	s.renderPullSecrets(under(at, "imagePullSecrets"), spec.ImagePullSecrets)
+	spec.ImagePullSecrets = s.renderPullSecrets(under(at, "imagePullSecrets"), spec.ImagePullSecrets)
 	return spec
 }
 
@@ -46,6 +52,8 @@ func defaults(k *corev1.Container, spec corev1.PodSpec) {
 		k.ImagePullPolicy = pullPolicy(k.Image)
 	}
 	k.Image, _ = ExpandImage(k.Image)
+	delete(k.Resources.Limits, corev1.ResourceEphemeralStorage)
+	delete(k.Resources.Requests, corev1.ResourceEphemeralStorage)
 	for name, limit := range k.Resources.Limits {
 		if _, ok := k.Resources.Requests[name]; ok {
 			continue
@@ -208,20 +216,44 @@ func (s *sources) noTwo(at string, paths []string, taken map[string]bool) {
 	}
 }
 
-// renderPullSecrets turns each name of a Secret into that of the File that holds its .dockerconfigjson.
-func (s *sources) renderPullSecrets(at string, refs []corev1.LocalObjectReference) {
-	for i := range refs {
+// renderPullSecrets turns each name of a Secret into that of the File that holds its .dockerconfigjson. One that is not there is left
+// out, as in Kubernetes: the pull says whether it was needed.
+func (s *sources) renderPullSecrets(at string, refs []corev1.LocalObjectReference) []corev1.LocalObjectReference {
+	var found []corev1.LocalObjectReference
+	optional := true
+	for i, ref := range refs {
 		here := under(item(at, i), "name")
-		cfg, ok := s.config(here, "Secret", refs[i].Name, nil)
-		if !ok {
-			continue
-		}
-		if _, ok := cfg.data[corev1.DockerConfigJsonKey]; !ok {
+		missing := len(s.without)
+		cfg, ok := s.config(here, "Secret", ref.Name, &optional)
+		switch _, has := cfg.data[corev1.DockerConfigJsonKey]; {
+		case ok && has && !isLogins(cfg.data[corev1.DockerConfigJsonKey]):
+			s.refuse(here, "%s has something else than logins in its key %s; make it with kubectl create secret docker-registry", cfg.ID, corev1.DockerConfigJsonKey)
+		case ok && has:
+			found = append(found, corev1.LocalObjectReference{Name: s.pullSecret(cfg)})
+		case ok:
 			s.refuse(here, "%s has no key %s; make it with kubectl create secret docker-registry", cfg.ID, corev1.DockerConfigJsonKey)
-			continue
+		case len(s.without) > missing:
+			s.notice(here, fmt.Sprintf("%s is not in the repository, so images are pulled without it", s.without[missing]))
 		}
-		refs[i].Name = s.pullSecret(cfg)
 	}
+	return found
+}
+
+// isLogins says whether a content is what pulls can show to registries.
+func isLogins(content []byte) bool {
+	var config struct {
+		Auths map[string]struct{ Username, Password, Auth string }
+	}
+	if json.Unmarshal(content, &config) != nil {
+		return false
+	}
+	for _, login := range config.Auths {
+		text, err := base64.StdEncoding.DecodeString(login.Auth)
+		if login.Auth != "" && (err != nil || !strings.Contains(string(text), ":")) {
+			return false
+		}
+	}
+	return true
 }
 
 func modeOf(modes ...*int32) *int32 {

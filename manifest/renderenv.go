@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strconv"
@@ -21,21 +22,30 @@ const (
 // longName stands for a pod's name where only its length matters: none is longer.
 var longName = strings.Repeat("x", 512)
 
-// variables are the environment of one container in the making. hidden says, of the variables that no text may
+// longField is as many bytes as what only the node knows can have: its name.
+const longField = 253
+
+// variables are the environment of one container in the making. hidden says, of the variables that no argument may
 // refer to, why not; sizes are those of the others, expanded.
 type variables struct {
 	*sources
-	list   []corev1.EnvVar
-	hidden map[string]string
-	sizes  map[string]int
-	names  int  // bytes that the names of further variables may have
-	left   int  // bytes that further values and texts may have, expanded
-	full   bool // it was said that there are too many, and nothing more is looked at
+	of      string // the container's name
+	list    []corev1.EnvVar
+	hidden  map[string]string
+	late    map[string]bool   // those that have a value only on the node
+	content map[string]string // the values that are known by now, secret ones too
+	sizes   map[string]int
+	names   int  // bytes that the names of further variables may have
+	left    int  // bytes that further values and texts may have, expanded
+	full    bool // it was said that there are too many, and nothing more is looked at
 }
 
 // renderEnv writes envFrom out, resolves what can be resolved, and sees that no $(VAR) shows a secret.
 func (s *sources) renderEnv(at string, k *corev1.Container, spec corev1.PodSpec) {
-	v := &variables{sources: s, hidden: map[string]string{}, sizes: map[string]int{}, names: maxExpanded, left: maxExpanded}
+	v := &variables{
+		sources: s, of: k.Name, hidden: map[string]string{}, late: map[string]bool{}, content: map[string]string{}, sizes: map[string]int{},
+		names: maxExpanded, left: maxExpanded,
+	}
 	for i, from := range k.EnvFrom {
 		v.from(item(under(at, "envFrom"), i), from)
 	}
@@ -44,7 +54,9 @@ func (s *sources) renderEnv(at string, k *corev1.Container, spec corev1.PodSpec)
 	}
 	k.Env, k.EnvFrom = v.list, nil
 	for i, m := range k.VolumeMounts {
-		v.text(under(item(under(at, "volumeMounts"), i), "subPathExpr"), m.SubPathExpr)
+		here := under(item(under(at, "volumeMounts"), i), "subPathExpr")
+		v.mayWait(here, m.SubPathExpr)
+		v.text(here, m.SubPathExpr)
 	}
 	for i, text := range k.Command {
 		v.text(item(under(at, "command"), i), text)
@@ -62,6 +74,8 @@ func (v *variables) set(at string, env corev1.EnvVar, hidden string, size int) {
 	v.list = append(v.list, env)
 	delete(v.hidden, env.Name)
 	delete(v.sizes, env.Name)
+	delete(v.late, env.Name)
+	delete(v.content, env.Name)
 	if hidden != "" {
 		v.hidden[env.Name] = hidden
 	} else {
@@ -139,13 +153,80 @@ func unfit(text string) string {
 	return ""
 }
 
-// mayShow refuses a text that refers to a variable whose value nobody may see, or nobody knows yet.
+// mayShow refuses a text that refers to a variable whose value nobody may see.
 func (v *variables) mayShow(at, text string) {
 	for _, name := range references(text) {
 		if why := v.hidden[name]; why != "" {
 			v.refuse(at, "$(%s) %s; let the program read the variable, or write $$(%s) for the text itself", name, why, name)
 		}
 	}
+}
+
+// mayWait refuses a text that refers to a variable whose value nobody knows before the pod is on its node, where that is too late.
+func (v *variables) mayWait(at, text string) {
+	for _, name := range references(text) {
+		if v.late[name] {
+			v.refuse(at, "$(%s) is known only once the pod is on its node; choose a directory without it, or write $$(%s) for the text itself", name, name)
+		}
+	}
+}
+
+// value sets a variable to a text. One that refers to a secret is as secret, and becomes a File like it.
+func (v *variables) value(at string, env corev1.EnvVar) {
+	secret, unknown := "", ""
+	late := false
+	for _, name := range references(env.Value) {
+		_, defined := v.sizes[name]
+		_, known := v.content[name]
+		switch {
+		case v.hidden[name] != "":
+			secret = name
+		case defined && !known:
+			unknown = name
+		}
+		late = late || v.late[name]
+	}
+	switch {
+	case !v.mayHold(at, env.Value):
+	case secret != "" && unknown != "":
+		v.refuse(at, "$(%s) %s, and $(%s) is another in each pod, so no file can hold both; let the program put them together", secret, v.hidden[secret], unknown)
+	case secret != "":
+		v.compose(at, env, v.hidden[secret])
+	default:
+		v.set(at, env, "", v.size(env.Value))
+		if v.late[env.Name] = late; unknown == "" {
+			v.content[env.Name] = v.expanded(env.Value)
+		}
+	}
+}
+
+// compose makes a File of a text that refers to a secret.
+func (v *variables) compose(at string, env corev1.EnvVar, hidden string) {
+	size := expandedSize(env.Value, func(name string) (int, bool) {
+		value, ok := v.content[name]
+		return len(value), ok
+	})
+	if size > maxExpanded {
+		v.mayTake(at, size)
+		return
+	}
+	value := v.expanded(env.Value)
+	use := "Secret/$(" + v.of + ")/" + env.Name // no Secret has such a name
+	v.used[use] = base64.StdEncoding.EncodeToString([]byte(value))
+	v.files[use] = File{Name: use, Data: Bytes(value)}
+	ref := &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: use}}
+	v.set(at, corev1.EnvVar{Name: env.Name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: ref}}, hidden, size)
+	v.content[env.Name] = value
+}
+
+func (v *variables) expanded(text string) string {
+	if v.full {
+		return ""
+	}
+	return expand(text, func(name string) (string, bool) {
+		value, ok := v.content[name]
+		return value, ok
+	})
 }
 
 // from writes out a whole ConfigMap or Secret, sorted by key. What a ConfigMap has as binaryData is left out, as in Kubernetes.
@@ -180,10 +261,12 @@ func (v *variables) fromKey(at, name string, cfg config, key string, optional *b
 		v.refuse(at, "%s has key %q with %s, which no variable can hold; mount it as a volume", cfg.ID, key, unfit(string(value)))
 	case cfg.Kind == "ConfigMap":
 		v.set(at, corev1.EnvVar{Name: name, Value: literal(string(value))}, "", len(value))
+		v.content[name] = string(value)
 	default:
 		ref := &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: v.file(cfg, key)}}
 		v.set(at, corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: ref}},
 			fmt.Sprintf("would show a value of %s to everyone who sees the pod", cfg.ID), len(value))
+		v.content[name] = string(value)
 	}
 }
 
@@ -192,11 +275,7 @@ func (v *variables) variable(at string, env corev1.EnvVar, k corev1.Container, s
 	switch {
 	case v.full:
 	case from == nil:
-		at = under(at, "value")
-		v.mayShow(at, env.Value)
-		if v.mayHold(at, env.Value) {
-			v.set(at, env, "", v.size(env.Value))
-		}
+		v.value(under(at, "value"), env)
 	case from.ConfigMapKeyRef != nil:
 		ref, here := from.ConfigMapKeyRef, under(at, "valueFrom.configMapKeyRef")
 		if cfg, ok := v.config(under(here, "name"), "ConfigMap", ref.Name, ref.Optional); ok {
@@ -210,7 +289,8 @@ func (v *variables) variable(at string, env corev1.EnvVar, k corev1.Container, s
 	case from.ResourceFieldRef != nil:
 		v.resource(under(at, "valueFrom.resourceFieldRef"), env.Name, from.ResourceFieldRef, k, spec)
 	case from.FieldRef != nil && onlyNodeKnows(from.FieldRef.FieldPath):
-		v.set(at, env, "is known only once the pod is on its node", 0)
+		v.set(at, env, "", 0)
+		v.late[env.Name], v.sizes[env.Name] = true, longField
 	case from.FieldRef != nil:
 		at = under(at, "valueFrom.fieldRef")
 		if value := v.pod.field(from.FieldRef.FieldPath, longName); v.mayHold(at, value) {
@@ -227,6 +307,7 @@ func (v *variables) resource(at, name string, ref *corev1.ResourceFieldSelector,
 		return
 	}
 	v.set(at, corev1.EnvVar{Name: name, Value: value}, "", len(value))
+	v.content[name] = value
 }
 
 func noAmount(ref *corev1.ResourceFieldSelector, container string) string {

@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +56,8 @@ func fate(s Set) string {
 	switch objects := len(s.Workloads) + len(s.ConfigMaps) + len(s.Secrets) + len(s.Claims); {
 	case len(refused) > 0:
 		return "refused: " + strings.Join(refused, "<br>")
+	case objects == 0 && !slices.ContainsFunc(s.Problems, Problem.Refuses):
+		return "taken; " + strings.Join(notices, "<br>")
 	case objects == 0:
 		return "not built: " + strings.Join(notices, "<br>")
 	case len(notices) > 0:

@@ -2,6 +2,8 @@ package manifest
 
 import (
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -88,7 +90,7 @@ func (s *sources) checkTexts(at string, spec corev1.PodSpec) {
 	}
 }
 
-// checkSubPaths refuses a subPathExpr that no pod of the revision could mount.
+// checkSubPaths refuses a part of a volume that no pod of the revision could mount.
 func (r Revision) checkSubPaths(c *check, at string) {
 	spec := *r.Spec.DeepCopy()
 	eachContainer(at, &spec, func(at string, k *corev1.Container) {
@@ -111,7 +113,26 @@ func (r Revision) checkSubPaths(c *check, at string) {
 			}
 			if written[i] != "" {
 				c.inside(here, m.SubPath)
+			} else {
+				here = under(item(under(at, "volumeMounts"), i), "subPath")
 			}
+			r.checkFiles(c, here, m)
 		}
 	})
+}
+
+// checkFiles refuses a subPath that is neither one of the files that a volume is made of, nor a directory of them.
+func (r Revision) checkFiles(c *check, at string, m corev1.VolumeMount) {
+	i := slices.IndexFunc(r.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == m.Name })
+	if m.SubPath == "" || i < 0 || r.Spec.Volumes[i].Secret == nil || r.Spec.Volumes[i].DownwardAPI != nil {
+		return
+	}
+	var files []string
+	for _, it := range r.Spec.Volumes[i].Secret.Items {
+		if within(path.Clean(it.Path), path.Clean(m.SubPath)) {
+			return
+		}
+		files = append(files, it.Path)
+	}
+	c.refuse(at, "%q is none of the volume's files%s", m.SubPath, didYouMean(m.SubPath, files))
 }

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"fmt"
+	"path"
 	"slices"
 )
 
@@ -55,7 +56,7 @@ func (h History) want() (want Set, damaged []Problem) {
 	return want, damaged
 }
 
-// Excerpt is what a commit says of some workloads and files, and nothing else: the whole Set may be let go.
+// Excerpt is what a commit says of some workloads and files, those below such a path too, and nothing else: the whole Set may be let go.
 func (s Set) Excerpt(apps map[ID]bool, files []string) Set {
 	part := Set{Commit: s.Commit, Parent: s.Parent, Time: s.Time, held: map[string][]ID{}}
 	for _, wl := range s.Workloads {
@@ -63,8 +64,8 @@ func (s Set) Excerpt(apps map[ID]bool, files []string) Set {
 			part.Workloads = append(part.Workloads, wl)
 		}
 	}
-	for _, file := range files {
-		if ids, there := s.held[file]; there {
+	for file, ids := range s.held {
+		if slices.ContainsFunc(files, func(asked string) bool { return within(file, asked) }) {
 			part.held[file] = ids
 		}
 	}
@@ -85,18 +86,27 @@ func (h History) Hollow() *Problem {
 	return nil
 }
 
-// Foreign says what stands in a file that is there and holds no object, which is no word for deleting what it held. Of any other file
-// it is nil.
+// Foreign says what stands in a file that is there and holds no object, or in place of a directory in which it was: no word for deleting what it
+// held. Of any other file it is nil.
 func (s Set) Foreign(file string) *Problem {
 	if f, ok := s.foreign[file]; ok {
 		return &f.Problem
+	}
+	for dir := path.Dir(file); dir != "." && dir != "/"; dir = path.Dir(dir) {
+		if f := s.foreign[dir]; f.whole {
+			return &f.Problem
+		}
 	}
 	return nil
 }
 
 // holdsMore says whether the file held an object here that head has nowhere.
 func (s Set) holdsMore(file string, head Set) bool {
-	return slices.ContainsFunc(s.held[file], func(id ID) bool { return !head.Has(id) })
+	held := s.held[file]
+	if head.foreign[file].whole {
+		held = s.below(file)
+	}
+	return slices.ContainsFunc(held, func(id ID) bool { return !head.Has(id) })
 }
 
 // Has says whether the commit names the object, loaded or not.
@@ -145,7 +155,7 @@ func (s Set) whyBroken(file string) string {
 }
 
 func newKeeper(past, head *Set, file string) keeper {
-	return keeper{past: past, head: head, file: file, renamed: !slices.Contains(past.Files, file)}
+	return keeper{past: past, head: head, file: file, renamed: !slices.Contains(past.Files, file) && !head.foreign[file].whole}
 }
 
 // holding is the set with the objects that past has and the file, of which why says what is wrong, may have had.
@@ -198,7 +208,7 @@ func hold[T any](k keeper, have, past []T, meta func(*T) *Meta) []T {
 }
 
 func (k keeper) keeps(m *Meta) bool {
-	if m.File == k.file || k.head.failed[m.ID] == k.file {
+	if m.File == k.file || k.head.failed[m.ID] == k.file || k.head.foreign[k.file].whole && within(m.File, k.file) {
 		return true
 	}
 	return k.renamed && !slices.Contains(k.head.Files, m.File)

@@ -123,7 +123,7 @@ func TestWhatDoesNotLoadStaysAsItWas(t *testing.T) {
 	uses := strings.Replace(web2, "image:", "envFrom: [{configMapRef: {name: cfg}}]\n        image:", 1)
 	const held = "web.yaml:14 does not load at h (Deployment/web: spec.template.spec.containers[0].imagee: " +
 		"unknown field \"imagee\"; did you mean \"image\"?), so its form of p1 stays"
-	const whole = "web.yaml:2 does not load at h (is not YAML: did not find expected node content), so its form of %s stays"
+	const whole = "web.yaml:1 does not load at h (is not YAML: did not find expected node content), so its form of %s stays"
 	for _, c := range []struct {
 		name   string
 		head   Set

@@ -52,6 +52,16 @@ func TestPullObeysItsPolicy(t *testing.T) {
 	}
 }
 
+func TestAnImageThatWasBuiltOnTheNodeIsUsedAsItIs(t *testing.T) {
+	pull := newBench(t).Driver.(drivers.Puller).Pull
+	if err := pull(t.Context(), drivertest.Ref, "Always"); err != nil {
+		t.Error(err)
+	}
+	if err := pull(t.Context(), "localhost/nowhere:1", "Always"); err == nil {
+		t.Error("one that is not there was pulled from nowhere")
+	}
+}
+
 // guarded is a registry that lets in who knows the password, and holds app:1.
 func guarded(t *testing.T) (image string) {
 	t.Helper()

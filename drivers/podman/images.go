@@ -25,10 +25,11 @@ const (
 	loadLimit = 10 * time.Minute
 )
 
-// Pull fetches an image as imagePullPolicy says: Always, IfNotPresent or Never. Of auth the logins for the image's registry are
+// Pull fetches an image as imagePullPolicy says: Always, IfNotPresent or Never; but one of localhost that is there was built there, and
+// nobody else has it. Of auth the logins for the image's registry are
 // tried one after the other; when there is none, the node pulls with what it was given itself.
 func (d *Driver) Pull(ctx context.Context, image, policy string, auth ...manifest.Bytes) error {
-	if policy != "Always" {
+	if policy != "Always" || strings.HasPrefix(image, "localhost/") {
 		there, err := d.has(ctx, image)
 		if err != nil || there {
 			return err

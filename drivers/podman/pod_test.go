@@ -1,6 +1,7 @@
 package podman_test
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -205,5 +206,28 @@ func TestAContainerIsGivenTheDevicesThatItAsksFor(t *testing.T) {
 	pod.Spec.Containers[0].Resources.Limits = corev1.ResourceList{"podkeep.io/dev.not.there": resource.MustParse("1")}
 	if err := b.Driver.Run(t.Context(), pod); err == nil || !strings.Contains(err.Error(), "/dev/not/there") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestAWorkingDirectoryThatTheImageLacksIsMade(t *testing.T) {
+	b := newBench(t)
+	pod := b.pod("dir", "ls", "/data/jobs", "say", "done", "term")
+	pod.Spec.Containers[0].WorkingDir = "/data/jobs/in"
+	b.has(b.says(pod, "done"), "in ")
+}
+
+func TestAnArgumentHasThePodsAddress(t *testing.T) {
+	b := newBench(t)
+	pod := b.pod("address", "say", "at=$(AT)=", "say", "done", "term")
+	pod.Spec.Containers[0].Env = []corev1.EnvVar{
+		fromField("IP", "status.podIP"),
+		{Name: "AT", Value: "$(IP):80"},
+	}
+	pod = manifest.Revision{Spec: pod.Spec}.Pod(pod.Name, pod.Labels, nil)
+	out := b.says(pod, "done")
+	_, rest, _ := strings.Cut(out, "at=")
+	at, _, _ := strings.Cut(rest, "=")
+	if _, err := netip.ParseAddrPort(at); err != nil {
+		t.Errorf("%v in:\n%s", err, out)
 	}
 }

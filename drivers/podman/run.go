@@ -78,6 +78,7 @@ func (d *Driver) raise(ctx context.Context, b *builder, have members) error {
 	if err := d.locate(ctx, b); err != nil {
 		return err
 	}
+	b.settle()
 	now := make([]live.Container, 0, len(b.containers))
 	for _, c := range b.containers {
 		is, err := d.ready(ctx, b, c, have[c.Name])
@@ -215,7 +216,7 @@ func (d *Driver) remove(ctx context.Context, container string) error {
 
 // locate finds the pod's address when a container's environment asks for it, which needs the infra container to run.
 func (d *Driver) locate(ctx context.Context, b *builder) error {
-	if !b.needsAddress() {
+	if !b.addressed {
 		return nil
 	}
 	if err := containers.Start(ctx, b.infra, nil); err != nil {

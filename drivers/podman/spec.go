@@ -35,6 +35,7 @@ type builder struct {
 	below      map[below]string           // where on the node a part of a Podman volume is, once that is known
 	scouted    map[string]bool            // containers whose volumes were looked at since anything was started
 	infra      string                     // name or id of the infra container
+	addressed  bool                       // a container's environment asks for the pod's address
 	at         network                    // where it lives, once that was asked for; gateway holds the host's address
 }
 
@@ -59,6 +60,7 @@ func newBuilder(d *Driver, pod manifest.Pod) (*builder, error) {
 	for i := range pod.Spec.Containers {
 		b.containers = append(b.containers, &pod.Spec.Containers[i])
 	}
+	b.addressed = b.needsAddress()
 	for _, c := range b.containers {
 		if err := checkHooks(c); err != nil {
 			return nil, err
@@ -98,7 +100,7 @@ func (b *builder) container(ctx context.Context, c *corev1.Container) (*specgen.
 	if len(c.Command) > 0 && len(c.Args) == 0 {
 		s.Command = []string{}
 	}
-	s.WorkDir = c.WorkingDir
+	s.WorkDir, s.CreateWorkingDir = c.WorkingDir, c.WorkingDir != ""
 	s.Terminal, s.Stdin = c.TTY, c.Stdin
 	s.Labels = b.labels()
 	s.Labels[live.LabelContainer] = c.Name
@@ -202,6 +204,18 @@ func (b *builder) field(path string) string {
 		return b.at.gateway
 	}
 	return ""
+}
+
+// settle puts what only the node knows where texts refer to it.
+func (b *builder) settle() {
+	spec := b.pod.OnNode(b.field).Spec
+	for i, c := range b.containers {
+		if n := len(spec.InitContainers); i < n {
+			*c = spec.InitContainers[i]
+		} else {
+			*c = spec.Containers[i-n]
+		}
+	}
 }
 
 func (b *builder) needsAddress() bool {

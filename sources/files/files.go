@@ -3,8 +3,8 @@
 // is therefore the same for every source.
 //
 // Manifests are files named *.yaml, *.yml or *.json; beside them podkeep.signers is read, where it stands at the path itself. What begins with a dot is skipped, file or directory. A symbolic link
-// is followed inside the path, and what it leads to is loaded once; one that leads out of the path is a
-// Problem. So is a submodule, and a file of more than MaxFile bytes.
+// is followed inside the path, and what it leads to is loaded once; one that leads out of the path, or nowhere, is a
+// notice, since it is never read, and so is a submodule. A file of more than MaxFile bytes is a Problem.
 package files
 
 import (
@@ -139,9 +139,9 @@ func (w *walk) entry(as, real string, e Entry, depth int) error {
 	case e.Kind == Link:
 		w.links = append(w.links, link{as, real, depth})
 	case e.Kind == Module:
-		w.problem(as, "is a submodule, which is not read: keep manifests in this repository, or give the path that holds them")
+		w.unread(as, "is a submodule, which is not read: keep manifests in this repository, or give the path that holds them")
 	case e.Kind == Other && w.reads(as):
-		w.problem(as, "is not a file")
+		w.unread(as, "is not a file")
 	case e.Kind == Regular && w.reads(as):
 		w.file(as, real, e)
 	}
@@ -167,7 +167,7 @@ func (w *walk) follow(l link) error {
 	real, e, err := w.resolve(l.real)
 	var why refusal
 	if errors.As(err, &why) {
-		w.problem(l.as, string(why))
+		w.unread(l.as, string(why))
 		return nil
 	}
 	if err != nil {
@@ -275,6 +275,13 @@ func (w *walk) entries(dir string) ([]Entry, error) {
 
 func (w *walk) problem(file, text string) {
 	w.found.Problems = append(w.found.Problems, Problem(file, text))
+}
+
+// unread notes an entry that is never read, and so holds nothing; but of the signers nobody may do without the last word.
+func (w *walk) unread(as, text string) {
+	p := Problem(as, text)
+	p.Notice = !w.isSigners(as)
+	w.found.Problems = append(w.found.Problems, p)
 }
 
 // Problem is one that concerns a whole file.

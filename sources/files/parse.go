@@ -48,6 +48,10 @@ func (l *Loader) Set(info manifest.Info, found Found, read func(File) ([]byte, e
 		all = append(all, p.Parsed)
 	}
 	for _, p := range found.Problems {
+		if p.Notice {
+			all = append(all, manifest.Unread(p))
+			continue
+		}
 		all = append(all, manifest.Parsed{Path: p.File, Problems: []manifest.Problem{p}})
 	}
 	set := manifest.Assemble(info, all)
