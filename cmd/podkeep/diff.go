@@ -135,7 +135,7 @@ func (o *diffOptions) print(w io.Writer, d status.Differences) error {
 		return encode(w, o.output, d.Document())
 	}
 	d.Text(w, look(w))
-	return nil
+	return written(w)
 }
 
 // isKnown says whether a workload is asked for or runs.

@@ -215,10 +215,10 @@ func (o *revertOptions) proposed(cmd *cobra.Command, dir string) (status.World, 
 	return o.look(cmd, source, lookOptions{proposal: true})
 }
 
-// agreed asks, unless --yes was given.
+// agreed asks, unless --yes was given. To what could not be shown nobody agrees.
 func agreed(ctx context.Context, cmd *cobra.Command, yes bool, question string) error {
-	if yes {
-		return nil
+	if err := written(cmd.OutOrStdout()); err != nil || yes {
+		return err
 	}
 	in, ok := cmd.InOrStdin().(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {

@@ -12,18 +12,23 @@ import (
 	"github.com/podkeep/podkeep/live"
 )
 
-// execute runs one command line and gives its exit code.
+// execute runs one command line and gives its exit code. A command whose output could not be written has failed.
 func execute(args []string, out, errOut io.Writer) int {
 	root := rootCommand()
+	to := &sink{Writer: out}
 	root.SetArgs(args)
-	root.SetOut(out)
+	root.SetOut(to)
 	root.SetErr(errOut)
 	err := root.ExecuteContext(context.Background())
 	var e exit
+	said := err == nil || errors.As(err, &e) && e.err == nil
+	if said && to.err != nil {
+		err, e = to.err, exit{}
+	}
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &e):
+	case e.code != 0:
 		if e.err != nil {
 			_, _ = fmt.Fprintln(errOut, "podkeep: "+live.Plain(e.Error()))
 		}
