@@ -27,7 +27,7 @@ var printing = map[string][][]string{
 	"plan":       {{}, {"-o", "json"}},
 	"revert":     {}, // a clone: see its script
 	"run":        {}, // it prints nothing
-	"status":     {{}, {"-o", "wide"}, {"-o", "json"}},
+	"status":     {{}, {"-o", "wide"}, {"-o", "json"}, {"web"}, {"-w"}},
 	"sync":       {{}},
 	"trust":      {{}, {"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDLSYwFJ84La0JQPAZNUTM1W0z9j8JnW8CM805nFlmpA"}},
 	"version":    {{}},
