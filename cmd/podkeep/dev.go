@@ -42,7 +42,7 @@ podkeep dev kill n2
 podkeep dev heal n2
 # leave no trace
 podkeep dev down`),
-		Args: cobra.NoArgs,
+		Args: known,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	flags := cmd.PersistentFlags()
@@ -77,7 +77,7 @@ It writes nodes.yaml, the Node manifests to put into your repository, into the f
 		Example: examples(`
 podkeep dev up
 podkeep dev up --name big --nodes 8 --ssh n7,n8`),
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd)
 			defer stop()
@@ -127,7 +127,7 @@ not there, or only half, is fine.`),
 		Example: examples(`
 podkeep dev down
 podkeep dev down --name big`),
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd)
 			defer stop()
@@ -141,7 +141,7 @@ func devStatus(o *devOptions) *cobra.Command {
 		Use:     "status",
 		Short:   "Show a fleet's nodes and what ails them",
 		Example: examples("podkeep dev status"),
-		Args:    cobra.NoArgs,
+		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := o.open()
 			if err != nil {
@@ -157,7 +157,7 @@ func devList() *cobra.Command {
 		Use:     "list",
 		Short:   "List the fleets on this machine",
 		Example: examples("podkeep dev list"),
-		Args:    cobra.NoArgs,
+		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			fleets, err := devfleet.List()
 			if err != nil {
@@ -200,7 +200,7 @@ Takes a node away, in one of these ways, until heal:
 		Example: examples(`
 podkeep dev kill n2
 podkeep dev kill n2 --how power`),
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			fault, known := faults[how]
 			if !known {
@@ -226,7 +226,7 @@ func devHeal(o *devOptions) *cobra.Command {
 		Short:   "Undo whatever was done to a node",
 		Long:    "Turns the node on, plugs it in and waits until its Podman answers. Containers that a power cut ended stay ended.",
 		Example: examples("podkeep dev heal n2"),
-		Args:    cobra.ExactArgs(1),
+		Args:    takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := o.open()
 			if err != nil {
@@ -246,7 +246,7 @@ func devExec(o *devOptions) *cobra.Command {
 		Example: examples(`
 podkeep dev exec n1 -- podman pod ps
 podkeep dev exec n1 -- ip route`),
-		Args: cobra.MinimumNArgs(2),
+		Args: takes(2, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := o.open()
 			if err != nil {
@@ -276,7 +276,7 @@ func devLoad(o *devOptions) *cobra.Command {
 		Use:     "load ARCHIVE...",
 		Short:   "Put image archives into every node, without a registry",
 		Example: examples("podkeep dev load app.tar"),
-		Args:    cobra.MinimumNArgs(1),
+		Args:    takes(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := o.open()
 			if err != nil {
@@ -306,7 +306,7 @@ func devBuild(o *devOptions) *cobra.Command {
 		Long:  "Builds the Go program in DIR, statically, as the only file of an image, and loads that into every node.",
 		Example: examples(`
 podkeep dev build localhost/hello:v2 examples/hello/app -X main.version=v2`),
-		Args: cobra.ExactArgs(2),
+		Args: takes(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := o.open()
 			if err != nil {

@@ -34,7 +34,7 @@ fleet and the controller running for you to try; podkeep dev down --name demo re
 		Example: examples(`
 podkeep dev demo
 podkeep dev down --name demo`),
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd)
 			defer stop()

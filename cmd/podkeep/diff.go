@@ -43,7 +43,7 @@ podkeep diff deployment/web -n shop
 podkeep diff --rev HEAD~1
 # these files, before they are pushed
 podkeep diff --source https://git.example.com/fleet.git ./fleet`),
-		Args: func(cmd *cobra.Command, args []string) error { return graver(cobra.MaximumNArgs(2)(cmd, args)) },
+		Args: func(cmd *cobra.Command, args []string) error { return graver(takes(0, 2)(cmd, args)) },
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.bind(cmd)

@@ -42,7 +42,7 @@ podkeep history
 podkeep history deployment/web -n shop
 # the last commit at which something failed
 podkeep history -o json | jq -r '[.commits[] | select(.rollouts[].events[].verb == "failed")][0].commit'`),
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.bind(cmd)

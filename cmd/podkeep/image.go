@@ -23,7 +23,7 @@ func imageCommand() *cobra.Command {
 		Use:     "image",
 		Short:   "Give images to nodes, without a registry",
 		Example: examples("podkeep image load localhost/web:1"),
-		Args:    cobra.NoArgs,
+		Args:    known,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(imageLoad())
@@ -55,7 +55,7 @@ podkeep image load localhost/web:1
 podkeep image load localhost/web:1 --node n1,n2
 # from a pipe
 podman save web:1 | podkeep image load -`),
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) },
 	}
 	o.bind(cmd)

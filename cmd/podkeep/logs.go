@@ -48,7 +48,7 @@ podkeep logs web-3fa9c1-0 -c app --tail 100
 podkeep logs -p deployment/web
 # what all pods printed in the last ten minutes
 podkeep logs web --since 10m --timestamps`),
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) },
 	}
 	o.bind(cmd)

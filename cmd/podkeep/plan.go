@@ -47,7 +47,7 @@ podkeep plan --rev v1.4
 podkeep plan --source https://git.example.com/fleet.git ./fleet
 # in a pipeline: fail on errors, comment on changes
 podkeep plan --rev "$COMMIT" -o json > plan.json; test $? -ne 1`),
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.bind(cmd)

@@ -48,7 +48,7 @@ podkeep revert
 podkeep revert 3f2a9c1 --yes
 # without a clone
 podkeep revert --source git@git.example.com:fleet.git --branch main`),
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.bind(cmd)

@@ -73,21 +73,19 @@ podkeep sync
 podkeep run --source https://git.example.com/fleet.git --branch main
 # how it stands
 podkeep status`),
+		Version:       built(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          known,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(runCommand(), syncCommand(), planCommand(), diffCommand(), historyCommand(), revertCommand(), adoptCommand(), trustCommand(), checkCommand(), statusCommand(), versionCommand(), completionCommand(),
 		logsCommand(), execCommand(), imageCommand(), devCommand())
+	root.AddCommand(strangerCommands()...)
+	root.SetVersionTemplate("podkeep {{.Version}}\n")
 	return root
-}
-
-func flagError(cmd *cobra.Command, err error) error {
-	return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
 }
 
 // known refuses a command that does not exist, and says which one may be meant.
@@ -95,7 +93,8 @@ func known(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := "`podkeep --help` lists them"
+	hint := fmt.Sprintf("`%s --help` lists them", cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, " or ") + "?"
 	}

@@ -55,6 +55,7 @@ podkeep status -l app=web -w
 # every pod that is not ready
 podkeep status -o json | jq -r '.items[] | select(.kind == "Pod" and
   all(.status.conditions[]; .type != "Ready" or .status != "True")) | .metadata.name'`),
+		Args: takes(0, -1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.bind(cmd)

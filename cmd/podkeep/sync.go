@@ -45,7 +45,7 @@ podkeep sync
 podkeep sync --source https://git.example.com/fleet.git --branch main --timeout 5m
 # a commit that removes more than half of the workloads holds until someone says so
 podkeep sync --allow-prune`),
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	o.bind(cmd)
@@ -55,6 +55,9 @@ podkeep sync --allow-prune`),
 }
 
 func (o *syncOptions) run(cmd *cobra.Command) error {
+	if o.timeout <= 0 {
+		return fmt.Errorf("timeout %s: write a duration above zero, such as 10m", o.timeout)
+	}
 	key, err := o.acting(o.logger(cmd.ErrOrStderr(), logrus.InfoLevel))
 	if err != nil {
 		return err

@@ -50,6 +50,7 @@ podkeep trust /var/lib/podkeep/key.pub`),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return []string{"pub"}, cobra.ShellCompDirectiveFilterFileExt
 		},
+		Args: takes(0, -1), // a key has spaces in it
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, strings.Join(args, " ")) },
 	}
 	o.bind(cmd)
