@@ -83,6 +83,7 @@ podkeep status`),
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(runCommand(), syncCommand(), planCommand(), diffCommand(), historyCommand(), revertCommand(), adoptCommand(), trustCommand(), checkCommand(), statusCommand(), versionCommand(), completionCommand(),
 		logsCommand(), execCommand(), imageCommand(), devCommand())
+	root.AddCommand(suspendCommand(), resumeCommand(), restartCommand())
 	root.AddCommand(strangerCommands()...)
 	root.SetVersionTemplate("podkeep {{.Version}}\n")
 	return root

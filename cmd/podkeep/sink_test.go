@@ -25,9 +25,12 @@ var printing = map[string][][]string{
 	"image load": {{"web.tar"}},
 	"logs":       {{"web"}, {"-f", "once"}},
 	"plan":       {{}, {"-o", "json"}},
+	"restart":    {{"web"}},
+	"resume":     {{"web"}},
 	"revert":     {}, // a clone: see its script
 	"run":        {}, // it prints nothing
 	"status":     {{}, {"-o", "wide"}, {"-o", "json"}, {"web"}, {"-w"}},
+	"suspend":    {{"web"}},
 	"sync":       {{}},
 	"trust":      {{}, {"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDLSYwFJ84La0JQPAZNUTM1W0z9j8JnW8CM805nFlmpA"}},
 	"version":    {{}},
