@@ -50,10 +50,12 @@ podkeep diff --source https://git.example.com/fleet.git ./fleet`),
 	configure := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error { return graver(configure(cmd, args)) }
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return graver(flagError(cmd, err)) })
-	namespaceFlag(cmd, &o.namespace)
+	o.namespaceFlag(cmd, &o.namespace)
+	cmd.ValidArgsFunction = o.targets(&o.namespace, 1, aFile)
 	cmd.Flags().StringVar(&o.rev, "rev", "", "commit, branch or tag to compare with (default: what --branch names)")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, json or yaml")
 	complete(cmd, "output", "text", "json", "yaml")
+	completed(cmd, o.revisions(false), "rev")
 	return cmd
 }
 

@@ -99,9 +99,20 @@ func (o *editOptions) command(cmd *cobra.Command) *cobra.Command {
 	cmd.Args = takes(1, -1)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) }
 	o.bind(cmd)
-	namespaceFlag(cmd, &o.namespace)
+	o.namespaceFlag(cmd, &o.namespace)
+	cmd.ValidArgsFunction = o.named
 	cmd.Flags().BoolVar(&o.commit, "commit", false, "commit the changed files as well")
 	return cmd
+}
+
+// named offers a shell the workloads, and the namespaces where they can be named.
+func (o *editOptions) named(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	all, _ := o.targets(&o.namespace, len(args)+1, nothing)(cmd, args, begun)
+	if o.spaces {
+		more, _ := o.settings.spaces("ns/")(cmd, args, begun)
+		all = append(all, more...)
+	}
+	return all, nothing
 }
 
 // suspends notes that a workload or a namespace is suspended, or with an empty value that it is not.

@@ -51,12 +51,14 @@ podkeep exec deployment/web -- cat /tmp/x > y`),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0], args[1:]) },
 	}
 	o.bind(cmd)
-	cmd.ValidArgsFunction = o.targets(&o.namespace)
+	cmd.ValidArgsFunction = o.targets(&o.namespace, 1, nothing)
 	cmd.Flags().SetInterspersed(true)
 	cmd.Flags().StringVarP(&o.namespace, "namespace", "n", "default", "the object's namespace")
 	cmd.Flags().StringVarP(&o.container, "container", "c", "", "the container (default: the pod's first)")
 	cmd.Flags().BoolVarP(&o.stdin, "stdin", "i", false, "give it this command's input")
 	cmd.Flags().BoolVarP(&o.tty, "tty", "t", false, "give it a terminal")
+	completed(cmd, o.spaces(""), "namespace")
+	completed(cmd, o.containers(&o.namespace), "container")
 	return cmd
 }
 

@@ -49,3 +49,16 @@ func fleetOf(t *testing.T, files map[string]string) string {
 	}
 	return dir
 }
+
+// repositoryOf is a work tree of these files at their first commit, on branch main with tag v1.
+func repositoryOf(t *testing.T, files map[string]string) string {
+	dir := fleetOf(t, files)
+	for _, args := range [][]string{
+		{"init", "-q", "-b", "main"}, {"add", "."}, {"-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-qm", "the first"}, {"tag", "v1"},
+	} {
+		if _, err := (clone{dir: dir}).git(t.Context(), args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}

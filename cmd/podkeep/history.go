@@ -46,10 +46,12 @@ podkeep history -o json | jq -r '[.commits[] | select(.rollouts[].events[].verb 
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.bind(cmd)
-	namespaceFlag(cmd, &o.namespace)
+	o.namespaceFlag(cmd, &o.namespace)
+	cmd.ValidArgsFunction = o.targets(&o.namespace, 1, nothing)
 	cmd.Flags().IntVar(&o.limit, "limit", 20, "how many commits to show")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, json or yaml")
 	complete(cmd, "output", "text", "json", "yaml")
+	completed(cmd, free(nothing), "limit")
 	return cmd
 }
 

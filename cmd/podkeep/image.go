@@ -65,6 +65,9 @@ podman save web:1 | podkeep image load -`),
 	cmd.Flags().StringSliceVar(&o.nodes, "node", nil, "these nodes alone, as n1,n2 (default: all)")
 	cmd.Flags().IntVar(&o.parallel, "parallel", 4, "how many nodes at a time")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long one node may take")
+	cmd.ValidArgsFunction = free(aFile)
+	completed(cmd, o.settings.nodes(), "node")
+	completed(cmd, free(nothing), "parallel", "timeout")
 	return cmd
 }
 

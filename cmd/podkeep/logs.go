@@ -52,7 +52,7 @@ podkeep logs web --since 10m --timestamps`),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) },
 	}
 	o.bind(cmd)
-	cmd.ValidArgsFunction = o.targets(&o.namespace)
+	cmd.ValidArgsFunction = o.targets(&o.namespace, 1, nothing)
 	cmd.Flags().StringVarP(&o.namespace, "namespace", "n", "default", "the object's namespace")
 	cmd.Flags().StringVarP(&o.container, "container", "c", "", "this container alone (default: all)")
 	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on with what will be printed")
@@ -60,6 +60,9 @@ podkeep logs web --since 10m --timestamps`),
 	cmd.Flags().DurationVar(&o.since, "since", 0, "only what was printed so long ago or later, such as 10m")
 	cmd.Flags().IntVar(&o.tail, "tail", -1, "only so many lines of each container's end (default: all)")
 	cmd.Flags().BoolVar(&o.timestamps, "timestamps", false, "begin each line with its time")
+	completed(cmd, o.spaces(""), "namespace")
+	completed(cmd, o.containers(&o.namespace), "container")
+	completed(cmd, free(nothing), "since", "tail")
 	return cmd
 }
 

@@ -53,8 +53,9 @@ func unknownKind(s string) error {
 }
 
 // namespaceFlag is -n, as kubectl has it.
-func namespaceFlag(cmd *cobra.Command, namespace *string) {
+func (s *settings) namespaceFlag(cmd *cobra.Command, namespace *string) {
 	cmd.Flags().StringVarP(namespace, "namespace", "n", "default", "namespace of KIND/NAME")
+	completed(cmd, s.spaces(""), "namespace")
 }
 
 // object reads KIND/NAME. The kind may be written as kubectl takes it: deployment, deploy, job, po.

@@ -55,6 +55,8 @@ podkeep plan --rev "$COMMIT" -o json > plan.json; test $? -ne 1`),
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, json or yaml")
 	cmd.Flags().BoolVar(&o.prune, "allow-prune", false, "plan as if deleting more than half of the workloads were allowed")
 	complete(cmd, "output", "text", "json", "yaml")
+	completed(cmd, o.revisions(false), "rev")
+	cmd.ValidArgsFunction = free(aFolder)
 	return cmd
 }
 

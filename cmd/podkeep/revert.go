@@ -52,6 +52,7 @@ podkeep revert --source git@git.example.com:fleet.git --branch main`),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.bind(cmd)
+	cmd.ValidArgsFunction = o.revisions(true)
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	return cmd
 }

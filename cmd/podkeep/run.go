@@ -57,6 +57,7 @@ curl -s 'http://127.0.0.1:7077/status?o=text'`),
 	}
 	o.settings.bind(cmd)
 	o.register(cmd.Flags())
+	completed(cmd, free(nothing), "listen")
 	return cmd
 }
 

@@ -55,6 +55,11 @@ func (s *settings) bind(cmd *cobra.Command) {
 		return s.check()
 	}
 	complete(cmd, "log-format", "text", "json")
+	completed(cmd, s.revisions(false), "branch")
+	completed(cmd, free(aFile), "ca-file", "config", "key", "known-hosts", "ssh-key", "token-file")
+	completed(cmd, free(aFolder), "source", "path")
+	completed(cmd, free(nothing), "cluster", "interval")
+	cmd.ValidArgsFunction = free(nothing) // a command that takes arguments says which
 }
 
 func (s *settings) configure(flags *pflag.FlagSet) (err error) {

@@ -66,6 +66,9 @@ podkeep status -o json | jq -r '.items[] | select(.kind == "Pod" and
 	flags.StringVarP(&o.selector, "selector", "l", "", "what has these labels, or pods that have them, such as app=web,tier!=test")
 	flags.BoolVarP(&o.watch, "watch", "w", false, "go on, and show what has changed")
 	complete(cmd, "output", "text", "wide", "json", "yaml")
+	completed(cmd, o.spaces(""), "namespace")
+	completed(cmd, o.labelled(), "selector")
+	cmd.ValidArgsFunction = o.everything(&o.namespace)
 	return cmd
 }
 

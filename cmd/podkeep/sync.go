@@ -51,6 +51,7 @@ podkeep sync --allow-prune`),
 	o.bind(cmd)
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait for the fleet to converge")
 	cmd.Flags().BoolVar(&o.prune, "allow-prune", false, "let a commit delete more than half of the workloads")
+	completed(cmd, free(nothing), "timeout")
 	return cmd
 }
 

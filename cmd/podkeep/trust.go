@@ -46,13 +46,13 @@ podkeep trust
 podkeep trust SHA256:zO1mPz4OKWkXHK4JY8Rgn3cUB5FxLe2mFDQ5S0ZC7q0
 # the next controller's, before it starts
 podkeep trust /var/lib/podkeep/key.pub`),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return []string{"pub"}, cobra.ShellCompDirectiveFilterFileExt
-		},
 		Args: takes(0, -1), // a key has spaces in it
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, strings.Join(args, " ")) },
 	}
 	o.bind(cmd)
+	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return []string{"pub"}, cobra.ShellCompDirectiveFilterFileExt
+	}
 	return cmd
 }
 

@@ -34,6 +34,7 @@ podkeep version -o json`),
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, json or yaml")
 	complete(cmd, "output", "text", "json", "yaml")
+	cmd.ValidArgsFunction = free(nothing)
 	return cmd
 }
 
