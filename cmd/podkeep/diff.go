@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -110,6 +111,9 @@ func (o *diffOptions) what(args []string) (app *manifest.ID, dir string, err err
 	}
 	if len(args) > 0 {
 		dir = args[0]
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return nil, "", fmt.Errorf("%q: is no directory; an object is KIND/NAME, such as deployment/web", dir)
+		}
 	}
 	if o.rev != "" && dir != "" {
 		return nil, "", errors.New("a directory has no revisions: give --rev or a directory, not both")

@@ -85,8 +85,26 @@ podkeep status`),
 		logsCommand(), execCommand(), imageCommand(), devCommand())
 	root.AddCommand(suspendCommand(), resumeCommand(), restartCommand())
 	root.AddCommand(strangerCommands()...)
+	root.SetHelpCommand(helpCommand())
 	root.SetVersionTemplate("podkeep {{.Version}}\n")
 	return root
+}
+
+// helpCommand is cobra's, but that it fails for a command that is not there.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Show the help of a command", ValidArgsFunction: free(nothing),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of, rest, err := cmd.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if of.HasSubCommands() && len(rest) > 0 {
+				return known(of, rest)
+			}
+			return of.Help()
+		},
+	}
 }
 
 // known refuses a command that does not exist, and says which one may be meant.

@@ -33,6 +33,9 @@ Job has finished.
 On a terminal a table follows what happens; elsewhere each change is a line. With --log-format json each
 action and each change is a JSON object on standard error instead, as run logs it.
 
+With --timeout it waits so long for hosts that refuse to answer, too. Without, it ends at once when all of them do; one
+that is only late is waited for in any case.
+
 Exit codes
   0  converged
   1  refused or failed: a revision was rejected and the one before it is kept, a Job failed, manifests do not
@@ -73,7 +76,7 @@ func (o *syncOptions) run(cmd *cobra.Command) error {
 	ctx, cancel := context.WithTimeout(interrupted, o.timeout)
 	defer cancel()
 
-	began := time.Now()
+	began, patient := time.Now(), cmd.Flags().Changed("timeout") // who says how long means it, whatever a host says at first
 	out, level := cmd.OutOrStdout(), logrus.ErrorLevel
 	if o.logFormat == "json" {
 		out, level = io.Discard, logrus.InfoLevel
@@ -87,8 +90,16 @@ func (o *syncOptions) run(cmd *cobra.Command) error {
 			return
 		}
 		w := world(p)
-		show.pass(w)
-		if last = judge(w, began); last.done {
+		last = judge(w, began)
+		why := unreachable(w)
+		last.done = last.done && (why == nil || !patient)
+		switch {
+		case why == nil:
+			show.pass(w)
+		case !last.done:
+			show.unseen(w, why)
+		}
+		if last.done {
 			cancel()
 		}
 	}
