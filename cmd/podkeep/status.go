@@ -152,6 +152,9 @@ func (o *statusOptions) asked(args []string) (a asked, err error) {
 // kindsOf are the kinds that an argument lists; none when it names objects. Those of which status has nothing to tell are an error.
 func kindsOf(arg string) (all []string, err error) {
 	first, _, named := strings.Cut(arg, "/")
+	if first == "events" || first == "event" || first == "ev" {
+		return nil, fmt.Errorf("%s: status keeps none: %s", arg, strangers["events"])
+	}
 	if arg == "all" {
 		return []string{"Deployment", "ReplicaSet", "ReplicationController", "Pod", "Job", "StatefulSet", "DaemonSet", "CronJob", "Rollout"}, nil
 	}

@@ -75,10 +75,11 @@ func (w *watching) pass(out io.Writer, now status.World) error {
 	if stamp == w.last {
 		return nil
 	}
-	between := map[string]string{"yaml": "---\n", "json": ""}
-	if sep, ok := between[w.output]; w.last != "" && ok {
-		_, _ = io.WriteString(out, sep)
-	} else if w.last != "" {
+	switch {
+	case w.last == "" || w.output == "json":
+	case w.output == "yaml":
+		_, _ = fmt.Fprintln(out, "---")
+	default:
 		_, _ = fmt.Fprintln(out)
 	}
 	w.last = stamp
