@@ -38,10 +38,10 @@ func (p *progress) pass(w status.World) {
 
 // unseen says that no node answers, and nothing of workloads that may run all the same.
 func (p *progress) unseen(w status.World, why error) {
-	at, line := w.Now.Sub(p.began), strings.ReplaceAll(why.Error(), "\n", " ")
+	line, _, _ := strings.Cut(why.Error(), "\n") // what follows is advice for the end
 	if now := wordsOf(line); p.blind != now {
 		p.blind, p.drawn = now, 0
-		_, _ = fmt.Fprintf(p.out, "%6s  waits: %s\n", status.Age(at), live.Plain(line))
+		_, _ = fmt.Fprintf(p.out, "%6s  waits: %s\n", status.Age(w.Now.Sub(p.began)), live.Plain(line))
 	}
 }
 
