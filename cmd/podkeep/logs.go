@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ func (o *logsOptions) run(cmd *cobra.Command, arg string) error {
 	} else {
 		err = o.read(ctx, cmd.ErrOrStderr(), c, members, p)
 	}
-	return errors.Join(err, p.close())
+	return cmp.Or(p.close(), err)
 }
 
 // check says why there is nothing to print, and will not be. Of a workload that is followed, pods may yet come.

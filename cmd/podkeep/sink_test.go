@@ -82,7 +82,8 @@ func failsWithOneLine(t *testing.T, full *os.File, args []string) {
 	if len(args) > 0 && args[0] == "diff" && !slices.Contains(args, "--help") {
 		want = 2 // since 1 is a difference
 	}
-	if code != want || !strings.HasPrefix(last, "podkeep: ") || !strings.Contains(last, "no space left on device") {
+	others := slices.DeleteFunc(lines[:len(lines)-1], func(s string) bool { return strings.HasPrefix(s, "podkeep: in ") }) // exec says where
+	if code != want || len(others) > 0 || !strings.HasPrefix(last, "podkeep: ") || !strings.Contains(last, "no space left on device") {
 		t.Errorf("%q: exit code %d, and on standard error\n%s", args, code, said.String())
 	}
 }
