@@ -224,13 +224,15 @@ func (o *editOptions) find(t *tree, arg string) (manifest.Workload, error) {
 		_, err := workloadID(arg, o.namespace)
 		return manifest.Workload{}, err
 	}
-	for _, p := range t.set.Problems { // what does not load may be there all the same
-		if p.Refuses() && (p.Object == k.kind+"/"+name || !hasKind && strings.HasSuffix(p.Object, "/"+arg)) {
-			return manifest.Workload{}, fmt.Errorf("%s does not load, so it is not changed: %w", arg, p)
-		}
-	}
 	found, err := meaning(arg, o.namespace, all)
+	broken := slices.IndexFunc(t.set.Problems, func(p manifest.Problem) bool {
+		return p.Refuses() && (hasKind && p.Object == k.kind+"/"+name || !hasKind && strings.HasSuffix(p.Object, "/"+arg))
+	})
 	switch {
+	case err != nil && broken >= 0:
+		return manifest.Workload{}, fmt.Errorf("%s does not load, so it is not changed: %w", arg, t.set.Problems[broken])
+	case err != nil && k.kind == "Namespace" && hasKind:
+		return manifest.Workload{}, fmt.Errorf("namespace %s is not declared in the repository: declare it there, with its annotations", name)
 	case err != nil:
 		return manifest.Workload{}, err
 	case len(found) > 1:
@@ -274,7 +276,7 @@ func (o *editOptions) change(t *tree, w manifest.Workload) (bool, error) {
 
 // finish shows what changes, writes it, and commits it or says how that is done.
 func (o *editOptions) finish(ctx context.Context, out io.Writer, t *tree, done []string) error {
-	files := slices.Sorted(maps.Keys(t.now))
+	files := slices.DeleteFunc(slices.Sorted(maps.Keys(t.now)), func(f string) bool { return bytes.Equal(t.now[f], t.was[f]) })
 	message := o.verb + " " + strings.Join(done, ", ")
 	c := clone{dir: t.repository, env: o.env()}
 	if o.commit {
