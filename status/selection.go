@@ -48,15 +48,16 @@ func (r Report) Only(s Selection) Report {
 	if s.Whole() {
 		return r
 	}
+	sets := labelsOf(r.want)
 	var workloads []Workload
 	for _, w := range r.Workloads {
-		if w, any := s.workload(w, r.labels[w.ID]); any {
+		if w, any := s.workload(w, sets[w.ID]); any {
 			workloads = append(workloads, w)
 		}
 	}
 	r.Workloads = workloads
-	r.Nodes = kept(r.Nodes, func(n Node) bool { return s.named() && s.asks(n.id()) && s.holds(s.Namespace, r.labels[n.id()]...) })
-	r.Claims = kept(r.Claims, func(c plan.Claim) bool { return s.asks(c.ID) && s.holds(c.ID.Namespace, r.labels[c.ID]...) })
+	r.Nodes = kept(r.Nodes, func(n Node) bool { return s.named() && s.asks(n.id()) && s.holds(s.Namespace, sets[n.id()]...) })
+	r.Claims = kept(r.Claims, func(c plan.Claim) bool { return s.asks(c.ID) && s.holds(c.ID.Namespace, sets[c.ID]...) })
 	concerns := func(p manifest.Problem) bool {
 		return !s.named() || slices.ContainsFunc(s.Objects, func(id manifest.ID) bool { return p.Object == id.Kind+"/"+id.Name })
 	}
@@ -143,7 +144,7 @@ func labelsOf(want manifest.Set) map[manifest.ID][]map[string]string {
 func (r Report) Stamp() string {
 	var b strings.Builder
 	say := func(what ...any) { _, _ = fmt.Fprintln(&b, what...) }
-	say(r.Head.Commit, r.Errors, r.Problems, r.Notices, r.Claims)
+	say(r.Head.Commit, worded(r.Errors...), r.Problems, r.Notices, r.Claims)
 	for _, w := range r.Workloads {
 		say(w.ID, w.State, w.Rev, w.Stable, w.Replicas, w.Updated, w.Ready, w.Available, w.Total, w.progress(), worded(w.Why), worded(w.Waits...))
 		for _, p := range w.Pods {

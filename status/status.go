@@ -42,7 +42,7 @@ type Report struct {
 	Problems        []manifest.Problem // what is refused
 	Notices         []manifest.Problem // what is accepted and has no effect yet
 
-	labels   map[manifest.ID][]map[string]string
+	want     manifest.Set
 	selected bool // it is not of all that there is: see Only
 }
 
@@ -94,7 +94,7 @@ func Of(w World) Report {
 		r.Keys = slices.DeleteFunc(plan.Keys(w.History, w.Snapshot), func(k plan.Key) bool { return !k.Trusted })
 	}
 	r.Problems, r.Notices = manifest.Refusals(w.History.Problems())
-	r.labels = labelsOf(w.History.Want())
+	r.want = w.History.Want()
 	for _, n := range w.Snapshot.Nodes {
 		r.Nodes = append(r.Nodes, node(w, n))
 	}
