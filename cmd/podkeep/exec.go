@@ -34,7 +34,7 @@ Runs a command in a running container of a pod. Of a workload it takes the first
 and says which; of a pod with several containers, the first that the manifest names (init containers aside) unless -c says
 another.
 
-The exit code is the command's. When podkeep could not run it, it is 1 with a reason.`),
+The exit code is the command's. When podkeep could not run it, it is 1 with a reason, and 130 when it was interrupted.`),
 		Example: examples(`
 podkeep exec deployment/web -- env
 # a shell
@@ -91,6 +91,8 @@ func (o *execOptions) run(cmd *cobra.Command, arg string, command []string) erro
 	}
 	code, err := o.attached(ctx, execer, ask)
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return exit{code: 130, err: errors.New("interrupted; the command may run on")}
 	case err != nil:
 		return fmt.Errorf("%s: %s/%s: %w", m.node, m.Name, k.Name, err)
 	case code != 0:
