@@ -81,6 +81,8 @@ func (s *settings) check() error {
 		return fmt.Errorf("log-format %q: write text or json", s.logFormat)
 	case s.interval <= 0:
 		return fmt.Errorf("interval %s: write a duration above zero, such as 15s", s.interval)
+	case s.source == "" || s.source == "dir:":
+		return fmt.Errorf("source %q: write a URL, or the path of a repository or a directory", s.source)
 	case !label(s.cluster):
 		return fmt.Errorf("cluster %q: write lower-case letters, digits and dashes, at most 63", s.cluster)
 	default:
