@@ -37,11 +37,14 @@ func (s *settings) manifests(cmd *cobra.Command) (set manifest.Set) {
 	return set
 }
 
-// offer completes with a list that is made when it is asked for; rest is what a shell does where nothing of it fits.
+// offer completes with a list that is made when it is asked for; rest is what a shell does where nothing of it fits, and whether it keeps
+// the order.
 func offer(rest cobra.ShellCompDirective, list func(cmd *cobra.Command, args []string, begun string) []string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 		fits := slices.DeleteFunc(list(cmd, args, begun), func(s string) bool { return !strings.HasPrefix(s, begun) })
-		slices.Sort(fits)
+		if rest&cobra.ShellCompDirectiveKeepOrder == 0 {
+			slices.Sort(fits)
+		}
 		return slices.Compact(fits), rest
 	}
 }
@@ -182,9 +185,13 @@ func (s *settings) labelled() cobra.CompletionFunc {
 	})
 }
 
-// revisions offers branches and tags of the clone at hand, and with commits the newest commits as well.
+// revisions offers branches and tags of the clone at hand, or its newest commits.
 func (s *settings) revisions(commits bool) cobra.CompletionFunc {
-	return offer(nothing, func(cmd *cobra.Command, args []string, _ string) []string {
+	rest := nothing
+	if commits {
+		rest |= cobra.ShellCompDirectiveKeepOrder
+	}
+	return offer(rest, func(cmd *cobra.Command, args []string, _ string) []string {
 		if len(args) > 0 && commits || s.configure(cmd.Flags()) != nil {
 			return nil
 		}
