@@ -59,6 +59,28 @@ func TestAWatchedStatusIsWrittenAgainWhenSomethingHasChanged(t *testing.T) {
 	}
 }
 
+func TestAWatchedStatusIsADocumentAfterEachChange(t *testing.T) {
+	for form, want := range map[string]string{"yaml": "\n---\napiVersion: v1\n", "json": "\n}\n{\n"} {
+		onFakes(t)
+		dir := fleetOf(t, map[string]string{"node.yaml": aNode, "web.yaml": aDeployment})
+		ctx, cancel := context.WithCancel(t.Context())
+		out := &reader{steps: []step{
+			{"begins", func() {
+				if err := os.WriteFile(filepath.Join(dir, "web.yaml"), []byte(strings.Replace(aDeployment, "web:v1", "web:v2", 1)), 0o644); err != nil {
+					t.Error(err)
+				}
+			}},
+			{want, cancel},
+		}}
+		root := rootCommand()
+		root.SetArgs([]string{"status", "web", "-w", "-o", form, "--source", dir})
+		root.SetOut(out)
+		if err := root.ExecuteContext(ctx); err != nil || !strings.Contains(out.String(), "web:v2") {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+}
+
 func TestAWatchedStatusEndsWhenItCannotBeWritten(t *testing.T) {
 	onFakes(t)
 	dir := fleetOf(t, map[string]string{"node.yaml": aNode, "web.yaml": aDeployment})
