@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/podkeep/podkeep/devfleet"
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/sources/git"
 )
@@ -208,11 +209,20 @@ func (s *settings) revisions(commits bool) cobra.CompletionFunc {
 		c := clone{dir: cmp.Or(at.Root, at.Git)}
 		if commits {
 			log, _ := c.git(ctx, "log", "-20", "--first-parent", "--format=%h%x09%s", cmp.Or(s.branch, "HEAD"), "--")
-			return strings.Split(log, "\n")
+			return described(log)
 		}
 		refs, _ := c.git(ctx, "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags")
 		return strings.Fields(refs)
 	})
+}
+
+// described are lines of a commit, a tab and its subject, whoever wrote that.
+func described(log string) (all []string) {
+	for line := range strings.Lines(log) {
+		commit, subject, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		all = append(all, commit+"\t"+live.Plain(subject))
+	}
+	return all
 }
 
 // devNodes offers the nodes of a local fleet, devFleets such fleets.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -50,5 +51,12 @@ func TestWhatARepositoryHoldsIsOfferedWhereverItCanBeNamed(t *testing.T) {
 		if offered[word] != "" && cmd.Name() != "load" {
 			ask(word, "")
 		}
+	}
+}
+
+func TestASubjectDoesNothingToAShellThatIsOfferedIt(t *testing.T) {
+	got := described("abc1234\tfix\x1b]0;title\x07es\ndef5678\tmore\n")
+	if want := []string{"abc1234\tfixes", "def5678\tmore"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -187,7 +187,7 @@ func commits(out io.Writer, why, repository, message string, files ...string) er
 		}
 		add += " " + shellWord(inside)
 	}
-	_, err := fmt.Fprintf(out, "%s\n  git -C %s add%s\n  git -C %[2]s commit -m '%[4]s'\n", why, shellWord(repository), add, message)
+	_, err := fmt.Fprint(out, live.Plain(fmt.Sprintf("%s\n  git -C %s add%s\n  git -C %[2]s commit -m '%[4]s'\n", why, shellWord(repository), add, message)))
 	return err
 }
 
