@@ -271,7 +271,7 @@ func (d Differences) Text(w io.Writer, look Look) {
 	for _, x := range d.List {
 		if x.Diff != "" {
 			_, _ = fmt.Fprintln(w)
-			look.diff(w, x.Diff)
+			look.Diff(w, x.Diff)
 		}
 	}
 }
@@ -280,8 +280,8 @@ func notEmpty(texts ...string) []string {
 	return slices.DeleteFunc(texts, func(s string) bool { return s == "" })
 }
 
-// diff writes a unified diff in the colours that Git has for it.
-func (l Look) diff(w io.Writer, text string) {
+// Diff writes a unified diff in the colours that Git has for it.
+func (l Look) Diff(w io.Writer, text string) {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
 		paint := Paint("")

@@ -28,9 +28,12 @@ const (
 // object, its ReplicaSets (one a revision) and Pods, then Events for what was fetched, does not load or concerns the
 // fleet. Secrets are not in it. What a Node, Deployment, ReplicaSet or Pod has in spec is what Git asks for or, for
 // revisions of the past, what was written down on the nodes.
-func List(w World) corev1.List {
+func List(w World) corev1.List { return ListOnly(w, Selection{}) }
+
+// ListOnly lists what of the world is asked for.
+func ListOnly(w World, s Selection) corev1.List {
 	w.Snapshot = plan.Believed(w.History, w.Snapshot)
-	l := lister{World: w, report: Of(w), revisions: revisions(w)}
+	l := lister{World: w, report: Of(w).Only(s), revisions: revisions(w)}
 	l.nodes()
 	l.claims()
 	for _, app := range l.report.Workloads {
@@ -100,7 +103,11 @@ func annotated(m map[string]string, w Workload) map[string]string {
 }
 
 func (l *lister) workload(w Workload) {
-	switch w.ID.Kind {
+	kind := w.ID.Kind
+	if w.partial && kind != "Pod" {
+		kind = "" // of which only pods are asked for
+	}
+	switch kind {
 	case "Pod":
 		l.barePod(w)
 		return

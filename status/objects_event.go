@@ -11,7 +11,7 @@ import (
 
 // events say what no object's status has room for: the fetch, what does not load, what concerns the fleet.
 func (l *lister) events() {
-	if !l.report.Fetched.IsZero() {
+	if !l.report.Fetched.IsZero() && !l.report.selected {
 		l.event("Normal", "Fetched", "commit "+l.report.commit(), l.report.Fetched, "")
 	}
 	for _, e := range l.report.Errors {
@@ -24,7 +24,9 @@ func (l *lister) events() {
 		l.event("Normal", "NoEffectYet", p.Error(), l.Now, p.Object)
 	}
 	for _, n := range l.report.Notes {
-		l.event("Warning", "Fleet", n, l.Now, "")
+		if !l.report.selected {
+			l.event("Warning", "Fleet", n, l.Now, "")
+		}
 	}
 }
 

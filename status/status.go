@@ -41,6 +41,9 @@ type Report struct {
 	Keys            []plan.Key         // that are trusted, with what rests on each; none where Git names none
 	Problems        []manifest.Problem // what is refused
 	Notices         []manifest.Problem // what is accepted and has no effect yet
+
+	want     manifest.Set
+	selected bool // it is not of all that there is: see Only
 }
 
 // Workload is one thing that becomes pods. Since is when the oldest pod of the revision in force was made; zero
@@ -49,6 +52,8 @@ type Workload struct {
 	plan.App
 	Since time.Time
 	Pods  []Pod
+
+	partial bool // only these of its pods are asked for, and not the workload
 }
 
 // Pod is one pod and the verdict on it.
@@ -89,6 +94,7 @@ func Of(w World) Report {
 		r.Keys = slices.DeleteFunc(plan.Keys(w.History, w.Snapshot), func(k plan.Key) bool { return !k.Trusted })
 	}
 	r.Problems, r.Notices = manifest.Refusals(w.History.Problems())
+	r.want = w.History.Want()
 	for _, n := range w.Snapshot.Nodes {
 		r.Nodes = append(r.Nodes, node(w, n))
 	}

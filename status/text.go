@@ -18,9 +18,7 @@ import (
 func (r Report) Text(w io.Writer, look Look, wide bool) {
 	r.headline(w, look)
 	r.workloads(w, look, wide)
-	if wide {
-		r.pods(w, look)
-	}
+	r.pods(w, look, wide)
 	r.claims(w, look)
 	r.nodes(w, look)
 	r.keys(w, look)
@@ -64,15 +62,20 @@ func (r Report) commit() string {
 }
 
 func (r Report) workloads(w io.Writer, look Look, wide bool) {
-	if len(r.Workloads) == 0 {
-		if r.Head.Commit != "" {
-			look.lines(w, "", "no workloads", Dim)
-		}
-		return
-	}
 	var rows [][]cell
 	for _, app := range r.Workloads {
-		rows = append(rows, r.workload(app, wide))
+		if !app.partial {
+			rows = append(rows, r.workload(app, wide))
+		}
+	}
+	switch {
+	case r.selected && len(r.Workloads)+len(r.Nodes)+len(r.Claims)+len(r.Problems) == 0:
+		look.lines(w, "", "nothing like that is there", Dim)
+	case len(rows) == 0 && !r.selected && r.Head.Commit != "":
+		look.lines(w, "", "no workloads", Dim)
+	}
+	if len(rows) == 0 {
+		return
 	}
 	_, _ = fmt.Fprintln(w)
 	look.table(w, []string{"NAME", "READY", "UP-TO-DATE", "STATE", "REV", "COMMIT", "AGE", "WHY"}, rows)
@@ -139,11 +142,14 @@ func (r Report) age(t time.Time) string {
 	return Age(r.Now.Sub(t))
 }
 
-func (r Report) pods(w io.Writer, look Look) {
+// pods are shown when all is, or where they alone are asked for.
+func (r Report) pods(w io.Writer, look Look, wide bool) {
 	var rows [][]cell
 	for _, app := range r.Workloads {
 		for _, p := range app.Pods {
-			rows = append(rows, r.pod(p))
+			if wide || app.partial {
+				rows = append(rows, r.pod(p))
+			}
 		}
 	}
 	if len(rows) == 0 {

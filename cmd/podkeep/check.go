@@ -47,7 +47,7 @@ podkeep check
 podkeep check --source ./fleet-with-n4
 # in a pipeline
 podkeep check -o json | jq -r '.[] | select(.level == "error") | .where + ": " + .text'`),
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	o.bind(cmd)

@@ -16,7 +16,7 @@ func completionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish",
 		Short: "Print a completion script for a shell",
-		Long:  "Prints a script that teaches a shell to complete podkeep's commands and flags.",
+		Long:  "Prints a script that teaches a shell to complete podkeep's commands and flags, and the objects, nodes and\nrevisions that the repository holds. No host is asked.",
 		Example: examples(`
 # bash, for this shell
 source <(podkeep completion bash)

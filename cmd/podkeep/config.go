@@ -127,7 +127,7 @@ func (p pair) set(flags *pflag.FlagSet, named bool) (bool, error) {
 		value = beside(p.file, value)
 	}
 	if err := flag.Value.Set(value); err != nil {
-		return false, p.errorf(p.value, "%s: %q: %v", key, p.value.Value, err)
+		return false, p.errorf(p.value, "%s: %q: write %s", key, p.value.Value, forms[flag.Value.Type()])
 	}
 	return true, nil
 }

@@ -147,7 +147,8 @@ func TestAFaultInTheFileIsNamedWithItsLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"source: .\nbranhc: main\n":        `:2: unknown key "branhc": did you mean "branch"?`,
 		"colour: blue\n":                   `:1: unknown key "colour": write one of branch,`,
-		"interval: often\n":                `:1: interval: "often": time: invalid duration "often"`,
+		"interval: often\n":                `:1: interval: "often": write a duration, such as 30s, 10m or 2h`,
+		"verbose: often\n":                 `:1: verbose: "often": write true or false`,
 		"source: [a, b]\n":                 `:1: source: write one value`,
 		"- source\n":                       `:1: write ` + "`key: value`" + ` lines`,
 		"source: a\nsource: b\n":           `:2: source is there twice, first on line 1`,

@@ -110,51 +110,25 @@ func (t target) String() string {
 	return strings.ToLower(t.app.Kind) + " " + t.app.Name
 }
 
-// shorts are the words that kubectl's users write for kinds.
-var shorts = map[string]string{
-	"po": "pod", "deploy": "deployment", "sts": "statefulset", "ds": "daemonset", "rs": "replicaset", "cj": "cronjob",
-}
-
-// kindOf is the kind that a word means, in lower case.
-func kindOf(word string) string {
-	word = strings.ToLower(word)
-	if long, ok := shorts[word]; ok {
-		return long
-	}
-	return strings.TrimSuffix(word, "s")
-}
-
 // find says what an argument means. A pod's own name is known in every namespace.
 func (c *crew) find(arg, namespace string) (target, error) {
-	word, name, hasKind := strings.Cut(arg, "/")
-	kind := kindOf(word)
-	if !hasKind {
-		kind, name = "", arg
-	}
-	if name == "" || strings.Contains(name, "/") {
-		return target{}, fmt.Errorf("%q: write KIND/NAME, such as deployment/web, or a pod's name", arg)
-	}
-	if (kind == "" || kind == "pod") && c.isPod(name) {
-		return target{pod: name}, nil
-	}
-	var here, elsewhere []manifest.ID
-	for _, id := range c.apps() {
-		switch fits := id.Name == name && (kind == "" || kind == strings.ToLower(id.Kind)); {
-		case fits && id.Namespace == namespace:
-			here = append(here, id)
-		case fits:
-			elsewhere = append(elsewhere, id)
+	kind, name, hasKind := strings.Cut(arg, "/")
+	if k, ok := kindOf(kind); hasKind && ok && !k.runs {
+		_, err := workloadID(arg, namespace)
+		return target{}, err
+	} else if !hasKind || k.kind == "Pod" {
+		if name = cmp.Or(name, arg); c.isPod(name) {
+			return target{pod: name}, nil
 		}
 	}
+	here, err := meaning(arg, namespace, c.apps())
 	switch {
-	case len(here) == 1:
-		return target{app: here[0]}, nil
+	case err != nil:
+		return target{}, err
 	case len(here) > 1:
-		return target{}, fmt.Errorf("%s is the name of several: write %s", name, orOf(here))
-	case len(elsewhere) > 0:
-		return target{}, fmt.Errorf("no %s in namespace %s: there is one in %s; write -n %s", arg, namespace, elsewhere[0].Namespace, elsewhere[0].Namespace)
+		return target{}, fmt.Errorf("%s is the name of several: write %s", arg, orOf(here))
 	}
-	return target{}, c.unknown(arg, namespace)
+	return target{app: here[0]}, nil
 }
 
 func (c *crew) isPod(name string) bool {
@@ -181,41 +155,8 @@ func (c *crew) apps() []manifest.ID {
 	for id := range seen {
 		all = append(all, id)
 	}
-	slices.SortFunc(all, func(a, b manifest.ID) int { return cmp.Compare(words(a), words(b)) })
+	slices.SortFunc(all, byWords)
 	return all
-}
-
-// words are how one writes the workload on a command line, without its namespace.
-func words(id manifest.ID) string { return strings.ToLower(id.Kind) + "/" + id.Name }
-
-func orOf(ids []manifest.ID) string {
-	var all []string
-	for _, id := range ids {
-		all = append(all, words(id))
-	}
-	return strings.Join(all, " or ")
-}
-
-func (c *crew) unknown(arg, namespace string) error {
-	best, least := "", 4
-	var there []string
-	for _, id := range c.apps() {
-		if id.Namespace != namespace {
-			continue
-		}
-		there = append(there, words(id))
-		if d := min(distance(arg, words(id)), distance(arg, id.Name)); d < least {
-			best, least = words(id), d
-		}
-	}
-	switch {
-	case best != "":
-		return fmt.Errorf("no %s in namespace %s: did you mean %s?", arg, namespace, best)
-	case len(there) == 0:
-		return fmt.Errorf("no %s: there is no workload in namespace %s", arg, namespace)
-	default:
-		return fmt.Errorf("no %s in namespace %s: there are %s", arg, namespace, strings.Join(there, ", "))
-	}
 }
 
 // podless is why a target has no pod that could be talked to.

@@ -42,12 +42,14 @@ podkeep dev kill n2
 podkeep dev heal n2
 # leave no trace
 podkeep dev down`),
-		Args: cobra.NoArgs,
+		Args: known,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	flags := cmd.PersistentFlags()
 	flags.StringVar(&o.name, "name", "dev", "which fleet")
 	flags.StringVar(&o.dir, "dir", "", "where the fleet lives (default: "+devfleet.Root+"/NAME)")
+	completed(cmd, offer(nothing, devFleets), "name")
+	completed(cmd, free(aFolder), "dir")
 	cmd.AddCommand(devUp(o), devDown(o), devStatus(o), devList(), devKill(o), devHeal(o), devExec(o), devLoad(o), devBuild(o), devDemo(o))
 	return cmd
 }
@@ -77,7 +79,7 @@ It writes nodes.yaml, the Node manifests to put into your repository, into the f
 		Example: examples(`
 podkeep dev up
 podkeep dev up --name big --nodes 8 --ssh n7,n8`),
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd)
 			defer stop()
@@ -90,6 +92,8 @@ podkeep dev up --name big --nodes 8 --ssh n7,n8`),
 	}
 	cmd.Flags().IntVar(&nodes, "nodes", 0, "how many nodes: n1, n2, ... (default: 3)")
 	cmd.Flags().StringSliceVar(&ssh, "ssh", nil, "the nodes to be reached over SSH, as n2,n3; others have a unix socket")
+	completed(cmd, free(nothing), "nodes", "ssh")
+	cmd.ValidArgsFunction = free(nothing)
 	return cmd
 }
 
@@ -119,15 +123,16 @@ func printNodes(out io.Writer, f *devfleet.Fleet) error {
 
 func devDown(o *devOptions) *cobra.Command {
 	return &cobra.Command{
-		Use:   "down",
-		Short: "Remove a fleet and every trace of it",
+		Use:               "down",
+		ValidArgsFunction: free(nothing),
+		Short:             "Remove a fleet and every trace of it",
 		Long: paragraphs(`
 Ends everything that runs on the fleet's nodes and removes their disks, links and files. A fleet that is
 not there, or only half, is fine.`),
 		Example: examples(`
 podkeep dev down
 podkeep dev down --name big`),
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd)
 			defer stop()
@@ -138,10 +143,11 @@ podkeep dev down --name big`),
 
 func devStatus(o *devOptions) *cobra.Command {
 	return &cobra.Command{
-		Use:     "status",
-		Short:   "Show a fleet's nodes and what ails them",
-		Example: examples("podkeep dev status"),
-		Args:    cobra.NoArgs,
+		Use:               "status",
+		ValidArgsFunction: free(nothing),
+		Short:             "Show a fleet's nodes and what ails them",
+		Example:           examples("podkeep dev status"),
+		Args:              takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := o.open()
 			if err != nil {
@@ -154,10 +160,11 @@ func devStatus(o *devOptions) *cobra.Command {
 
 func devList() *cobra.Command {
 	return &cobra.Command{
-		Use:     "list",
-		Short:   "List the fleets on this machine",
-		Example: examples("podkeep dev list"),
-		Args:    cobra.NoArgs,
+		Use:               "list",
+		ValidArgsFunction: free(nothing),
+		Short:             "List the fleets on this machine",
+		Example:           examples("podkeep dev list"),
+		Args:              takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			fleets, err := devfleet.List()
 			if err != nil {
@@ -200,7 +207,7 @@ Takes a node away, in one of these ways, until heal:
 		Example: examples(`
 podkeep dev kill n2
 podkeep dev kill n2 --how power`),
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			fault, known := faults[how]
 			if !known {
@@ -215,6 +222,7 @@ podkeep dev kill n2 --how power`),
 			return fault(ctx, f, args[0])
 		},
 	}
+	cmd.ValidArgsFunction = devNodes(o)
 	cmd.Flags().StringVar(&how, "how", "dark", "dark, podman, freeze, cable, power or disk")
 	complete(cmd, "how", "dark", "podman", "freeze", "cable", "power", "disk")
 	return cmd
@@ -222,11 +230,12 @@ podkeep dev kill n2 --how power`),
 
 func devHeal(o *devOptions) *cobra.Command {
 	return &cobra.Command{
-		Use:     "heal NODE",
-		Short:   "Undo whatever was done to a node",
-		Long:    "Turns the node on, plugs it in and waits until its Podman answers. Containers that a power cut ended stay ended.",
-		Example: examples("podkeep dev heal n2"),
-		Args:    cobra.ExactArgs(1),
+		Use:               "heal NODE",
+		ValidArgsFunction: devNodes(o),
+		Short:             "Undo whatever was done to a node",
+		Long:              "Turns the node on, plugs it in and waits until its Podman answers. Containers that a power cut ended stay ended.",
+		Example:           examples("podkeep dev heal n2"),
+		Args:              takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := o.open()
 			if err != nil {
@@ -241,12 +250,13 @@ func devHeal(o *devOptions) *cobra.Command {
 
 func devExec(o *devOptions) *cobra.Command {
 	return &cobra.Command{
-		Use:   "exec NODE -- COMMAND...",
-		Short: "Run a command on a node",
+		Use:               "exec NODE -- COMMAND...",
+		ValidArgsFunction: devNodes(o),
+		Short:             "Run a command on a node",
 		Example: examples(`
 podkeep dev exec n1 -- podman pod ps
 podkeep dev exec n1 -- ip route`),
-		Args: cobra.MinimumNArgs(2),
+		Args: takes(2, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := o.open()
 			if err != nil {
@@ -273,10 +283,11 @@ func sameCode(err error) error {
 
 func devLoad(o *devOptions) *cobra.Command {
 	return &cobra.Command{
-		Use:     "load ARCHIVE...",
-		Short:   "Put image archives into every node, without a registry",
-		Example: examples("podkeep dev load app.tar"),
-		Args:    cobra.MinimumNArgs(1),
+		Use:               "load ARCHIVE...",
+		ValidArgsFunction: free(aFile),
+		Short:             "Put image archives into every node, without a registry",
+		Example:           examples("podkeep dev load app.tar"),
+		Args:              takes(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := o.open()
 			if err != nil {
@@ -306,7 +317,7 @@ func devBuild(o *devOptions) *cobra.Command {
 		Long:  "Builds the Go program in DIR, statically, as the only file of an image, and loads that into every node.",
 		Example: examples(`
 podkeep dev build localhost/hello:v2 examples/hello/app -X main.version=v2`),
-		Args: cobra.ExactArgs(2),
+		Args: takes(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := o.open()
 			if err != nil {
@@ -318,6 +329,8 @@ podkeep dev build localhost/hello:v2 examples/hello/app -X main.version=v2`),
 		},
 	}
 	cmd.Flags().StringArrayVarP(&variables, "set", "X", nil, "set a string variable of the program, as main.version=v2")
+	completed(cmd, free(nothing), "set")
+	cmd.ValidArgsFunction = free(aFolder)
 	return cmd
 }
 

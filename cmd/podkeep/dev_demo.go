@@ -23,8 +23,9 @@ import (
 func devDemo(o *devOptions) *cobra.Command {
 	d := &demo{}
 	cmd := &cobra.Command{
-		Use:   "demo",
-		Short: "Show what podkeep does, on three real nodes, in a minute or two",
+		Use:               "demo",
+		ValidArgsFunction: free(nothing),
+		Short:             "Show what podkeep does, on three real nodes, in a minute or two",
 		Long: paragraphs(`
 Makes a fleet of three nodes, one of them over SSH, a Git repository from the example, and a controller that keeps the one as the other says. Then it pushes: a first version, a changed
 configuration, a mistake, and the mistake's revert; and shows each time what became of it.
@@ -34,7 +35,7 @@ fleet and the controller running for you to try; podkeep dev down --name demo re
 		Example: examples(`
 podkeep dev demo
 podkeep dev down --name demo`),
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd)
 			defer stop()
@@ -47,6 +48,8 @@ podkeep dev down --name demo`),
 	}
 	cmd.Flags().StringVar(&d.example, "example", "examples/hello", "the folder of the example")
 	cmd.Flags().StringVar(&d.listen, "listen", "127.0.0.1:7077", "where the controller serves its status")
+	completed(cmd, free(aFolder), "example")
+	completed(cmd, free(nothing), "listen")
 	return cmd
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -43,17 +44,19 @@ podkeep diff deployment/web -n shop
 podkeep diff --rev HEAD~1
 # these files, before they are pushed
 podkeep diff --source https://git.example.com/fleet.git ./fleet`),
-		Args: func(cmd *cobra.Command, args []string) error { return graver(cobra.MaximumNArgs(2)(cmd, args)) },
+		Args: func(cmd *cobra.Command, args []string) error { return graver(takes(0, 2)(cmd, args)) },
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.bind(cmd)
 	configure := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error { return graver(configure(cmd, args)) }
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return graver(flagError(cmd, err)) })
-	namespaceFlag(cmd, &o.namespace)
+	o.namespaceFlag(cmd, &o.namespace)
+	cmd.ValidArgsFunction = o.targets(&o.namespace, 1, aFile)
 	cmd.Flags().StringVar(&o.rev, "rev", "", "commit, branch or tag to compare with (default: what --branch names)")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, json or yaml")
 	complete(cmd, "output", "text", "json", "yaml")
+	completed(cmd, o.revisions(false), "rev")
 	return cmd
 }
 
@@ -108,6 +111,9 @@ func (o *diffOptions) what(args []string) (app *manifest.ID, dir string, err err
 	}
 	if len(args) > 0 {
 		dir = args[0]
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return nil, "", fmt.Errorf("%q: is no directory; an object is KIND/NAME, such as deployment/web", dir)
+		}
 	}
 	if o.rev != "" && dir != "" {
 		return nil, "", errors.New("a directory has no revisions: give --rev or a directory, not both")
@@ -135,7 +141,7 @@ func (o *diffOptions) print(w io.Writer, d status.Differences) error {
 		return encode(w, o.output, d.Document())
 	}
 	d.Text(w, look(w))
-	return nil
+	return written(w)
 }
 
 // isKnown says whether a workload is asked for or runs.

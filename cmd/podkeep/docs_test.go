@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +23,8 @@ const (
 
 func TestEveryCommandHasAPageWithItsUsageAndFlags(t *testing.T) {
 	root := rootCommand()
-	for _, cmd := range root.Commands() {
+	commands := slices.DeleteFunc(root.Commands(), func(c *cobra.Command) bool { return c.Hidden })
+	for _, cmd := range commands {
 		t.Run(cmd.Name(), func(t *testing.T) { checkPage(t, cmd.Name()+".md", usage(cmd)) })
 	}
 	t.Run("what all share", func(t *testing.T) {
@@ -34,14 +36,14 @@ func TestEveryCommandHasAPageWithItsUsageAndFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := len(root.Commands()) + 1; len(pages) != want {
+	if want := len(commands) + 1; len(pages) != want {
 		t.Errorf("%d pages for %d commands and what they share: %v", len(pages), want-1, pages)
 	}
 }
 
 func TestEveryCommandHasAnExample(t *testing.T) {
 	for _, cmd := range rootCommand().Commands() {
-		if cmd.Short == "" || cmd.Example == "" {
+		if !cmd.Hidden && (cmd.Short == "" || cmd.Example == "") {
 			t.Errorf("%s: Short %q, Example %q", cmd.Name(), cmd.Short, cmd.Example)
 		}
 	}

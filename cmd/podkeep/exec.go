@@ -34,7 +34,7 @@ Runs a command in a running container of a pod. Of a workload it takes the first
 and says which; of a pod with several containers, the first that the manifest names (init containers aside) unless -c says
 another.
 
-The exit code is the command's. When podkeep could not run it, it is 1 with a reason.`),
+The exit code is the command's. When podkeep could not run it, it is 1 with a reason, and 130 when it was interrupted.`),
 		Example: examples(`
 podkeep exec deployment/web -- env
 # a shell
@@ -51,12 +51,14 @@ podkeep exec deployment/web -- cat /tmp/x > y`),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0], args[1:]) },
 	}
 	o.bind(cmd)
-	cmd.ValidArgsFunction = o.targets(&o.namespace)
+	cmd.ValidArgsFunction = o.targets(&o.namespace, 1, nothing)
 	cmd.Flags().SetInterspersed(true)
 	cmd.Flags().StringVarP(&o.namespace, "namespace", "n", "default", "the object's namespace")
 	cmd.Flags().StringVarP(&o.container, "container", "c", "", "the container (default: the pod's first)")
 	cmd.Flags().BoolVarP(&o.stdin, "stdin", "i", false, "give it this command's input")
 	cmd.Flags().BoolVarP(&o.tty, "tty", "t", false, "give it a terminal")
+	completed(cmd, o.spaces(""), "namespace")
+	completed(cmd, o.containers(&o.namespace), "container")
 	return cmd
 }
 
@@ -89,6 +91,8 @@ func (o *execOptions) run(cmd *cobra.Command, arg string, command []string) erro
 	}
 	code, err := o.attached(ctx, execer, ask)
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return exit{code: 130, err: errors.New("interrupted; the command may run on")}
 	case err != nil:
 		return fmt.Errorf("%s: %s/%s: %w", m.node, m.Name, k.Name, err)
 	case code != 0:

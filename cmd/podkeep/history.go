@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +27,7 @@ type historyOptions struct {
 func historyCommand() *cobra.Command {
 	var o historyOptions
 	cmd := &cobra.Command{
-		Use:   "history [KIND/NAME]",
+		Use:   "history [KIND/NAME | NAME]",
 		Short: "Show the commits and what each did to the fleet",
 		Long: paragraphs(`
 Lists the commits that the branch descends from by first parents, newest first, and below each what was
@@ -42,14 +43,16 @@ podkeep history
 podkeep history deployment/web -n shop
 # the last commit at which something failed
 podkeep history -o json | jq -r '[.commits[] | select(.rollouts[].events[].verb == "failed")][0].commit'`),
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.bind(cmd)
-	namespaceFlag(cmd, &o.namespace)
+	o.namespaceFlag(cmd, &o.namespace)
+	cmd.ValidArgsFunction = o.targets(&o.namespace, 1, nothing)
 	cmd.Flags().IntVar(&o.limit, "limit", 20, "how many commits to show")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, json or yaml")
 	complete(cmd, "output", "text", "json", "yaml")
+	completed(cmd, free(nothing), "limit")
 	return cmd
 }
 
@@ -60,13 +63,9 @@ func (o *historyOptions) run(cmd *cobra.Command, args []string) error {
 	if o.limit < 1 {
 		return fmt.Errorf("limit %d: write a number above zero", o.limit)
 	}
-	var app *manifest.ID
-	if len(args) > 0 {
-		id, err := workloadID(args[0], o.namespace)
-		if err != nil {
-			return err
-		}
-		app = &id
+	app, err := o.app(args)
+	if err != nil {
+		return err
 	}
 	source, err := o.open(cmd.Context())
 	if err != nil {
@@ -77,6 +76,11 @@ func (o *historyOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if app != nil && app.Kind == "" {
+		if app, err = theOne(world, app.Name, o.namespace); err != nil {
+			return err
+		}
+	}
 	past, err := o.past(cmd.Context(), source, world, app)
 	if err != nil {
 		return err
@@ -85,6 +89,34 @@ func (o *historyOptions) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	return lost(world)
+}
+
+// app is what the arguments name, if they do; of a name alone the kind is yet to be found.
+func (o *historyOptions) app(args []string) (*manifest.ID, error) {
+	if len(args) == 0 {
+		return nil, nil
+	}
+	if !strings.Contains(args[0], "/") {
+		return &manifest.ID{Namespace: o.namespace, Name: args[0]}, nil
+	}
+	id, err := workloadID(args[0], o.namespace)
+	return &id, err
+}
+
+// theOne is the one workload of that name that is asked for or is still there.
+func theOne(w status.World, name, namespace string) (*manifest.ID, error) {
+	var all []manifest.ID
+	for _, a := range w.Plan.Apps {
+		all = append(all, a.ID)
+	}
+	found, err := meaning(name, namespace, all)
+	if err == nil && len(found) > 1 {
+		err = fmt.Errorf("%s is the name of several: write %s", name, orOf(found))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &found[0], nil
 }
 
 // past reads as many commits as are to be shown, and one more, since what a commit changed is known from the one before.

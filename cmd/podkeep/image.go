@@ -23,7 +23,7 @@ func imageCommand() *cobra.Command {
 		Use:     "image",
 		Short:   "Give images to nodes, without a registry",
 		Example: examples("podkeep image load localhost/web:1"),
-		Args:    cobra.NoArgs,
+		Args:    known,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(imageLoad())
@@ -34,6 +34,7 @@ type loadOptions struct {
 	settings
 	nodes    []string
 	parallel int
+	timeout  time.Duration
 }
 
 func imageLoad() *cobra.Command {
@@ -53,20 +54,29 @@ podman build -t localhost/web:1 .
 podkeep image load localhost/web:1
 # two nodes only
 podkeep image load localhost/web:1 --node n1,n2
+# a large one, over a slow line
+podkeep image load localhost/web:1 --timeout 1h
 # from a pipe
 podman save web:1 | podkeep image load -`),
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) },
 	}
 	o.bind(cmd)
 	cmd.Flags().StringSliceVar(&o.nodes, "node", nil, "these nodes alone, as n1,n2 (default: all)")
 	cmd.Flags().IntVar(&o.parallel, "parallel", 4, "how many nodes at a time")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long one node may take")
+	cmd.ValidArgsFunction = free(aFile)
+	completed(cmd, o.settings.nodes(), "node")
+	completed(cmd, free(nothing), "parallel", "timeout")
 	return cmd
 }
 
 func (o *loadOptions) run(cmd *cobra.Command, name string) error {
 	if o.parallel < 1 {
 		return fmt.Errorf("parallel %d: write how many nodes at a time", o.parallel)
+	}
+	if o.timeout <= 0 {
+		return fmt.Errorf("timeout %s: write a duration above zero, such as 10m", o.timeout)
 	}
 	ctx, stop := interruptible(cmd)
 	defer stop()
@@ -129,7 +139,7 @@ func (o *loadOptions) load(ctx context.Context, out io.Writer, c *crew, nodes []
 			group.Go(func() error {
 				defer close(f.over)
 				began := time.Now()
-				f.err = ship(ctx, c.drivers[f.node], a, &f.sent)
+				f.err = o.ship(ctx, c.drivers[f.node], a, &f.sent)
 				f.took = time.Since(began)
 				return nil
 			})
@@ -191,7 +201,20 @@ func bytesOf(n int64) string {
 	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 }
 
-func ship(ctx context.Context, d drivers.Driver, a *archive, sent *atomic.Int64) error {
+// ship gives the archive to one node, which may take as long as --timeout.
+func (o *loadOptions) ship(ctx context.Context, d drivers.Driver, a *archive, sent *atomic.Int64) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errLate)
+	defer cancel()
+	err := o.send(ctx, d, a, sent)
+	if err != nil && context.Cause(ctx) == errLate {
+		return fmt.Errorf("not done after %s, %d%% were sent; --timeout gives it more time", o.timeout, sent.Load()*100/max(1, a.size))
+	}
+	return err
+}
+
+var errLate = errors.New("the time is over")
+
+func (o *loadOptions) send(ctx context.Context, d drivers.Driver, a *archive, sent *atomic.Int64) error {
 	loader, ok := d.(drivers.Loader)
 	if !ok {
 		return errors.New("images cannot be loaded there")

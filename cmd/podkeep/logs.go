@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,11 +49,11 @@ podkeep logs web-3fa9c1-0 -c app --tail 100
 podkeep logs -p deployment/web
 # what all pods printed in the last ten minutes
 podkeep logs web --since 10m --timestamps`),
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) },
 	}
 	o.bind(cmd)
-	cmd.ValidArgsFunction = o.targets(&o.namespace)
+	cmd.ValidArgsFunction = o.targets(&o.namespace, 1, nothing)
 	cmd.Flags().StringVarP(&o.namespace, "namespace", "n", "default", "the object's namespace")
 	cmd.Flags().StringVarP(&o.container, "container", "c", "", "this container alone (default: all)")
 	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on with what will be printed")
@@ -60,6 +61,9 @@ podkeep logs web --since 10m --timestamps`),
 	cmd.Flags().DurationVar(&o.since, "since", 0, "only what was printed so long ago or later, such as 10m")
 	cmd.Flags().IntVar(&o.tail, "tail", -1, "only so many lines of each container's end (default: all)")
 	cmd.Flags().BoolVar(&o.timestamps, "timestamps", false, "begin each line with its time")
+	completed(cmd, o.spaces(""), "namespace")
+	completed(cmd, o.containers(&o.namespace), "container")
+	completed(cmd, free(nothing), "since", "tail")
 	return cmd
 }
 
@@ -93,7 +97,7 @@ func (o *logsOptions) run(cmd *cobra.Command, arg string) error {
 	} else {
 		err = o.read(ctx, cmd.ErrOrStderr(), c, members, p)
 	}
-	return errors.Join(err, p.close())
+	return cmp.Or(p.close(), err)
 }
 
 // check says why there is nothing to print, and will not be. Of a workload that is followed, pods may yet come.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/sources"
+	"github.com/podkeep/podkeep/sources/git"
 )
 
 // open opens the source that the settings name.
@@ -77,4 +79,26 @@ func given(s string) []string {
 		return nil
 	}
 	return []string{s}
+}
+
+// folder is where the manifests lie in a work tree or a plain directory, empty if they lie in neither; and the repository that a commit of
+// it is of.
+func (s *settings) folder() (folder, repository string, err error) {
+	if plain, ok := strings.CutPrefix(s.source, "dir:"); ok {
+		return filepath.Join(plain, s.path), "", nil
+	}
+	if git.IsRemote(s.source) {
+		return "", "", nil
+	}
+	local := strings.TrimPrefix(s.source, "file://")
+	at, ok, err := git.Find(local)
+	switch {
+	case err != nil:
+		return "", "", err
+	case !ok:
+		return filepath.Join(local, s.path), "", nil
+	case at.Root == at.Git: // bare
+		return "", "", nil
+	}
+	return filepath.Join(at.Root, at.Sub, s.path), at.Root, nil
 }

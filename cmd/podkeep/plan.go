@@ -47,7 +47,7 @@ podkeep plan --rev v1.4
 podkeep plan --source https://git.example.com/fleet.git ./fleet
 # in a pipeline: fail on errors, comment on changes
 podkeep plan --rev "$COMMIT" -o json > plan.json; test $? -ne 1`),
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.bind(cmd)
@@ -55,6 +55,8 @@ podkeep plan --rev "$COMMIT" -o json > plan.json; test $? -ne 1`),
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "text, json or yaml")
 	cmd.Flags().BoolVar(&o.prune, "allow-prune", false, "plan as if deleting more than half of the workloads were allowed")
 	complete(cmd, "output", "text", "json", "yaml")
+	completed(cmd, o.revisions(false), "rev")
+	cmd.ValidArgsFunction = free(aFolder)
 	return cmd
 }
 

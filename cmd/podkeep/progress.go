@@ -20,6 +20,7 @@ type progress struct {
 	drawn  int  // lines of the table on the screen
 	stands map[manifest.ID]string
 	done   map[string]bool // actions told of already
+	blind  string          // why no node answers, as it was told
 }
 
 func newProgress(out io.Writer, began time.Time, lines bool) *progress {
@@ -33,6 +34,15 @@ func (p *progress) pass(w status.World) {
 		return
 	}
 	p.tell(w)
+}
+
+// unseen says that no node answers, and nothing of workloads that may run all the same.
+func (p *progress) unseen(w status.World, why error) {
+	line, _, _ := strings.Cut(why.Error(), "\n") // what follows is advice for the end
+	if now := wordsOf(line); p.blind != now {
+		p.blind, p.drawn = now, 0
+		_, _ = fmt.Fprintf(p.out, "%6s  waits: %s\n", status.Age(w.Now.Sub(p.began)), live.Plain(line))
+	}
 }
 
 // draw replaces the table with a new one in one write. What the screen is too low for is counted, the settled first.

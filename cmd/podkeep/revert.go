@@ -48,10 +48,11 @@ podkeep revert
 podkeep revert 3f2a9c1 --yes
 # without a clone
 podkeep revert --source git@git.example.com:fleet.git --branch main`),
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
 	}
 	o.bind(cmd)
+	cmd.ValidArgsFunction = o.revisions(true)
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	return cmd
 }
@@ -117,19 +118,19 @@ func (o *revertOptions) clone(ctx context.Context) (c clone, sub string, err err
 }
 
 // env tells git of the key and the certificates that the flags name. What its own variables say goes before.
-func (o *revertOptions) env() (env []string) {
-	if os.Getenv("GIT_SSH_COMMAND") == "" && o.sshKey+o.knownHosts != "" {
+func (s *settings) env() (env []string) {
+	if os.Getenv("GIT_SSH_COMMAND") == "" && s.sshKey+s.knownHosts != "" {
 		command := "ssh"
-		if o.sshKey != "" {
-			command += " -o IdentitiesOnly=yes -i " + quoted(o.sshKey)
+		if s.sshKey != "" {
+			command += " -o IdentitiesOnly=yes -i " + quoted(s.sshKey)
 		}
-		if o.knownHosts != "" {
-			command += " -o UserKnownHostsFile=" + quoted(o.knownHosts)
+		if s.knownHosts != "" {
+			command += " -o UserKnownHostsFile=" + quoted(s.knownHosts)
 		}
 		env = append(env, "GIT_SSH_COMMAND="+command)
 	}
-	if os.Getenv("GIT_SSL_CAINFO") == "" && o.caFile != "" {
-		env = append(env, "GIT_SSL_CAINFO="+absolute(o.caFile))
+	if os.Getenv("GIT_SSL_CAINFO") == "" && s.caFile != "" {
+		env = append(env, "GIT_SSL_CAINFO="+absolute(s.caFile))
 	}
 	return env
 }
@@ -145,8 +146,8 @@ func absolute(path string) string {
 }
 
 // isOf says whether some remote of a repository is the source.
-func (o *revertOptions) isOf(ctx context.Context, c clone) bool {
-	want, err := o.name(ctx, o.source)
+func (s *settings) isOf(ctx context.Context, c clone) bool {
+	want, err := s.name(ctx, s.source)
 	if err != nil {
 		return false
 	}
@@ -156,7 +157,7 @@ func (o *revertOptions) isOf(ctx context.Context, c clone) bool {
 		if err != nil {
 			continue
 		}
-		if name, err := o.name(ctx, url); err == nil && name == want {
+		if name, err := s.name(ctx, url); err == nil && name == want {
 			return true
 		}
 	}
@@ -164,13 +165,13 @@ func (o *revertOptions) isOf(ctx context.Context, c clone) bool {
 }
 
 // name is what the fleet knows a source by.
-func (o *revertOptions) name(ctx context.Context, url string) (string, error) {
-	s, err := sources.Open(ctx, o.where(url, o.branch))
+func (s *settings) name(ctx context.Context, url string) (string, error) {
+	source, err := sources.Open(ctx, s.where(url, s.branch))
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = s.Close() }()
-	return s.Name(), nil
+	defer func() { _ = source.Close() }()
+	return source.Name(), nil
 }
 
 // temporary clones the source.
@@ -215,10 +216,10 @@ func (o *revertOptions) proposed(cmd *cobra.Command, dir string) (status.World, 
 	return o.look(cmd, source, lookOptions{proposal: true})
 }
 
-// agreed asks, unless --yes was given.
+// agreed asks, unless --yes was given. To what could not be shown nobody agrees.
 func agreed(ctx context.Context, cmd *cobra.Command, yes bool, question string) error {
-	if yes {
-		return nil
+	if err := written(cmd.OutOrStdout()); err != nil || yes {
+		return err
 	}
 	in, ok := cmd.InOrStdin().(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {

@@ -34,7 +34,7 @@ func (c clone) git(ctx context.Context, args ...string) (string, error) {
 	err := cmd.Run()
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		return "", errors.New("there is no git here, and the revert is made with yours: install it")
+		return "", errors.New("there is no git here, and commits are made with yours: install it")
 	case err != nil && ctx.Err() != nil:
 		return "", errors.New("interrupted; nothing was changed")
 	case err != nil:

@@ -12,18 +12,23 @@ import (
 	"github.com/podkeep/podkeep/live"
 )
 
-// execute runs one command line and gives its exit code.
+// execute runs one command line and gives its exit code. A command whose output could not be written has failed.
 func execute(args []string, out, errOut io.Writer) int {
 	root := rootCommand()
+	to := &sink{Writer: out}
 	root.SetArgs(args)
-	root.SetOut(out)
+	root.SetOut(to)
 	root.SetErr(errOut)
 	err := root.ExecuteContext(context.Background())
 	var e exit
+	said := err == nil || errors.As(err, &e) && e.err == nil
+	if said && to.err != nil {
+		err, e = to.err, exit{}
+	}
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &e):
+	case e.code != 0:
 		if e.err != nil {
 			_, _ = fmt.Fprintln(errOut, "podkeep: "+live.Plain(e.Error()))
 		}
@@ -68,21 +73,38 @@ podkeep sync
 podkeep run --source https://git.example.com/fleet.git --branch main
 # how it stands
 podkeep status`),
+		Version:       built(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          known,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(runCommand(), syncCommand(), planCommand(), diffCommand(), historyCommand(), revertCommand(), adoptCommand(), trustCommand(), checkCommand(), statusCommand(), versionCommand(), completionCommand(),
 		logsCommand(), execCommand(), imageCommand(), devCommand())
+	root.AddCommand(suspendCommand(), resumeCommand(), restartCommand())
+	root.AddCommand(strangerCommands()...)
+	root.SetHelpCommand(helpCommand())
+	root.SetVersionTemplate("podkeep {{.Version}}\n")
 	return root
 }
 
-func flagError(cmd *cobra.Command, err error) error {
-	return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
+// helpCommand is cobra's, but that it fails for a command that is not there.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Show the help of a command", ValidArgsFunction: free(nothing),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of, rest, err := cmd.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if of.HasSubCommands() && len(rest) > 0 {
+				return known(of, rest)
+			}
+			return of.Help()
+		},
+	}
 }
 
 // known refuses a command that does not exist, and says which one may be meant.
@@ -90,7 +112,8 @@ func known(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := "`podkeep --help` lists them"
+	hint := fmt.Sprintf("`%s --help` lists them", cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, " or ") + "?"
 	}

@@ -52,11 +52,12 @@ podkeep run
 podkeep run --source https://git.example.com/fleet.git --branch main --interval 1m
 # how does it stand
 curl -s 'http://127.0.0.1:7077/status?o=text'`),
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	o.settings.bind(cmd)
 	o.register(cmd.Flags())
+	completed(cmd, free(nothing), "listen")
 	return cmd
 }
 

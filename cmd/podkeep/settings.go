@@ -55,6 +55,11 @@ func (s *settings) bind(cmd *cobra.Command) {
 		return s.check()
 	}
 	complete(cmd, "log-format", "text", "json")
+	completed(cmd, s.revisions(false), "branch")
+	completed(cmd, free(aFile), "ca-file", "config", "key", "known-hosts", "ssh-key", "token-file")
+	completed(cmd, free(aFolder), "source", "path")
+	completed(cmd, free(nothing), "cluster", "interval")
+	cmd.ValidArgsFunction = free(nothing) // a command that takes arguments says which
 }
 
 func (s *settings) configure(flags *pflag.FlagSet) (err error) {
@@ -76,6 +81,8 @@ func (s *settings) check() error {
 		return fmt.Errorf("log-format %q: write text or json", s.logFormat)
 	case s.interval <= 0:
 		return fmt.Errorf("interval %s: write a duration above zero, such as 15s", s.interval)
+	case s.source == "" || s.source == "dir:":
+		return fmt.Errorf("source %q: write a URL, or the path of a repository or a directory", s.source)
 	case !label(s.cluster):
 		return fmt.Errorf("cluster %q: write lower-case letters, digits and dashes, at most 63", s.cluster)
 	default:

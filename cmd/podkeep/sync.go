@@ -33,6 +33,9 @@ Job has finished.
 On a terminal a table follows what happens; elsewhere each change is a line. With --log-format json each
 action and each change is a JSON object on standard error instead, as run logs it.
 
+With --timeout it waits so long for hosts that refuse to answer, too. Without, it ends at once when all of them do; one
+that is only late is waited for in any case.
+
 Exit codes
   0  converged
   1  refused or failed: a revision was rejected and the one before it is kept, a Job failed, manifests do not
@@ -45,16 +48,20 @@ podkeep sync
 podkeep sync --source https://git.example.com/fleet.git --branch main --timeout 5m
 # a commit that removes more than half of the workloads holds until someone says so
 podkeep sync --allow-prune`),
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	o.bind(cmd)
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait for the fleet to converge")
 	cmd.Flags().BoolVar(&o.prune, "allow-prune", false, "let a commit delete more than half of the workloads")
+	completed(cmd, free(nothing), "timeout")
 	return cmd
 }
 
 func (o *syncOptions) run(cmd *cobra.Command) error {
+	if o.timeout <= 0 {
+		return fmt.Errorf("timeout %s: write a duration above zero, such as 10m", o.timeout)
+	}
 	key, err := o.acting(o.logger(cmd.ErrOrStderr(), logrus.InfoLevel))
 	if err != nil {
 		return err
@@ -69,7 +76,7 @@ func (o *syncOptions) run(cmd *cobra.Command) error {
 	ctx, cancel := context.WithTimeout(interrupted, o.timeout)
 	defer cancel()
 
-	began := time.Now()
+	began, patient := time.Now(), cmd.Flags().Changed("timeout") // who says how long means it, whatever a host says at first
 	out, level := cmd.OutOrStdout(), logrus.ErrorLevel
 	if o.logFormat == "json" {
 		out, level = io.Discard, logrus.InfoLevel
@@ -83,8 +90,16 @@ func (o *syncOptions) run(cmd *cobra.Command) error {
 			return
 		}
 		w := world(p)
-		show.pass(w)
-		if last = judge(w, began); last.done {
+		last = judge(w, began)
+		why := unreachable(w)
+		last.done = last.done && (why == nil || !patient)
+		switch {
+		case why == nil:
+			show.pass(w)
+		case !last.done:
+			show.unseen(w, why)
+		}
+		if last.done {
 			cancel()
 		}
 	}

@@ -20,6 +20,9 @@ func look(w io.Writer) status.Look {
 
 // terminal gives the size of the terminal that w is; ok is false when it is none.
 func terminal(w io.Writer) (width, height int, ok bool) {
+	if s, ok := w.(*sink); ok {
+		w = s.Writer
+	}
 	f, isFile := w.(*os.File)
 	if !isFile || !term.IsTerminal(int(f.Fd())) {
 		return 0, 0, false

@@ -17,7 +17,6 @@ import (
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/plan"
-	"github.com/podkeep/podkeep/sources/git"
 	"github.com/podkeep/podkeep/status"
 )
 
@@ -47,12 +46,13 @@ podkeep trust
 podkeep trust SHA256:zO1mPz4OKWkXHK4JY8Rgn3cUB5FxLe2mFDQ5S0ZC7q0
 # the next controller's, before it starts
 podkeep trust /var/lib/podkeep/key.pub`),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return []string{"pub"}, cobra.ShellCompDirectiveFilterFileExt
-		},
+		Args: takes(0, -1), // a key has spaces in it
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, strings.Join(args, " ")) },
 	}
 	o.bind(cmd)
+	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return []string{"pub"}, cobra.ShellCompDirectiveFilterFileExt
+	}
 	return cmd
 }
 
@@ -174,17 +174,20 @@ func (o *trustOptions) prepare(cmd *cobra.Command, key string) error {
 	if repository == "" {
 		return nil
 	}
-	return commits(out, repository, file, "trust "+live.ShortKey(key))
+	return commits(out, "it is trusted once that is committed where --source follows:", repository, "trust "+live.ShortKey(key), file)
 }
 
-// commits says how a file is committed.
-func commits(out io.Writer, repository, file, message string) error {
-	inside, err := filepath.Rel(repository, file)
-	if err != nil {
-		return err
+// commits says how files are committed.
+func commits(out io.Writer, why, repository, message string, files ...string) error {
+	add := ""
+	for _, file := range files {
+		inside, err := filepath.Rel(repository, file)
+		if err != nil {
+			return err
+		}
+		add += " " + shellWord(inside)
 	}
-	_, err = fmt.Fprintf(out, "it is trusted once that is committed where --source follows:\n  git -C %s add %s\n  git -C %[1]s commit -m '%[3]s'\n",
-		shellWord(repository), shellWord(inside), message)
+	_, err := fmt.Fprint(out, live.Plain(fmt.Sprintf("%s\n  git -C %s add%s\n  git -C %[2]s commit -m '%[4]s'\n", why, shellWord(repository), add, message)))
 	return err
 }
 
@@ -194,28 +197,6 @@ func shellWord(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// folder is where the manifests lie in a work tree or a plain directory, empty if they lie in neither; and the repository that a commit of
-// it is of.
-func (o *trustOptions) folder() (folder, repository string, err error) {
-	if plain, ok := strings.CutPrefix(o.source, "dir:"); ok {
-		return filepath.Join(plain, o.path), "", nil
-	}
-	if git.IsRemote(o.source) {
-		return "", "", nil
-	}
-	local := strings.TrimPrefix(o.source, "file://")
-	at, ok, err := git.Find(local)
-	switch {
-	case err != nil:
-		return "", "", err
-	case !ok:
-		return filepath.Join(local, o.path), "", nil
-	case at.Root == at.Git: // bare
-		return "", "", nil
-	}
-	return filepath.Join(at.Root, at.Sub, o.path), at.Root, nil
 }
 
 // addLine adds a line for a key to a file, unless it names the key.

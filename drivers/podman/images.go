@@ -129,9 +129,13 @@ func (d *Driver) has(ctx context.Context, image string) (there bool, err error) 
 	return there, err
 }
 
-// Load reads a docker-archive or oci-archive into the host's store.
+// Load reads a docker-archive or oci-archive into the host's store. It takes no longer than ctx has, or, if that has no end, ten minutes.
 func (d *Driver) Load(ctx context.Context, archive io.Reader) error {
-	return d.do(ctx, loadLimit, func(ctx context.Context) error {
+	limit := loadLimit
+	if end, ok := ctx.Deadline(); ok {
+		limit = time.Until(end)
+	}
+	return d.do(ctx, limit, func(ctx context.Context) error {
 		_, err := images.Load(ctx, archive)
 		return err
 	})

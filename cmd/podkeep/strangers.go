@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// strangers are commands of kubectl and its kin that podkeep has not, with what does the same here. {} is what was typed after them.
+var strangers = map[string]string{
+	"apply":     "commit the manifests and push them; `podkeep plan DIRECTORY` shows what they would do, `podkeep sync` makes it so, `podkeep run` keeps it so",
+	"create":    "write the object into a file of the repository, commit and push it; `podkeep plan` shows what that does",
+	"edit":      "edit the object's file in the repository, commit and push it; `podkeep plan DIRECTORY` shows what that would do",
+	"delete":    "take the object out of the repository, commit and push that: what left Git is stopped and removed; `podkeep plan` lists it first. To have pods made anew, `podkeep restart KIND/NAME`",
+	"scale":     "set spec.replicas in the object's file, commit and push it",
+	"autoscale": "set spec.replicas in the object's file, commit and push it: podkeep measures no load",
+	"set":       "set the image, or what else it is, in the object's file, commit and push it",
+	"expose":    "give the container a hostPort in its manifest, or look up the pod's address: `podkeep status pods`",
+	"cordon":    "set spec.unschedulable: true of the Node in the repository, commit and push it",
+	"uncordon":  "take spec.unschedulable out of the Node in the repository, commit and push that",
+	"drain":     "set spec.unschedulable: true of the Node in the repository, or take the Node out: then its pods move; commit and push it",
+	"taint":     "write spec.taints of the Node in the repository, commit and push it",
+
+	"events":       "`podkeep history` tells what was done, when and why; `podkeep status -o wide` what is waited for; `podkeep check` what to mend",
+	"top":          "podkeep measures no use: `podkeep status nodes` shows what pods request of each node; `podman stats` on a node what they use",
+	"explain":      "the pages of docs/kinds say which fields are honoured; `podkeep check` says which are not",
+	"cluster-info": "`podkeep status` shows the nodes, `podkeep check` whether all is well with them",
+	"port-forward": "give the container a hostPort, or reach the pod over its node: ssh -L 8080:ADDRESS:80 NODE, with the address that `podkeep status pods` shows",
+	"cp":           "`podkeep exec -i KIND/NAME -- sh -c 'cat > FILE' < FILE` brings a file in, `podkeep exec KIND/NAME -- cat FILE > FILE` out",
+	"attach":       "`podkeep logs -f KIND/NAME` follows what it prints, `podkeep exec -it KIND/NAME -- sh` is a shell beside it",
+	"wait":         "`podkeep sync --timeout 5m` ends when all is as the repository says; `podkeep status KIND/NAME -w` shows the way there",
+	"rollback":     "`podkeep revert` takes the newest commit back, and its plan first",
+	"undo":         "`podkeep revert` takes the newest commit back, and its plan first",
+	"reconcile":    "`podkeep sync` does it once and waits until it is done, `podkeep run` goes on",
+	"ps":           "`podkeep status pods`",
+	"up":           "`podkeep sync` makes the fleet as the repository says",
+	"down":         "take the objects out of the repository, commit and push that; `podkeep suspend KIND/NAME` leaves one as it is for a while",
+	"start":        "`podkeep sync` starts what the repository asks for, `podkeep resume KIND/NAME` what was suspended",
+	"stop":         "set spec.replicas: 0 in the object's file, commit and push it",
+	"validate":     "`podkeep check` says whether the manifests load, `podkeep plan DIRECTORY` what they would do",
+
+	"rollout status":  "`podkeep status {} -w`; in a pipeline, `podkeep sync`",
+	"rollout history": "`podkeep history {}`",
+	"rollout undo":    "`podkeep revert` takes the newest commit back, `podkeep revert COMMIT` another one; `podkeep history {}` lists them",
+	"rollout restart": "`podkeep restart {}`",
+	"rollout pause":   "set spec.paused: true in the object's file, commit and push it; `podkeep suspend {}` stops everything for it",
+	"rollout resume":  "take spec.paused out of the object's file, commit and push that; `podkeep resume {}` ends a suspend",
+	"rollout":         "write status, history, undo, restart, pause or resume after it",
+}
+
+// sameAs are words for strangers that have another name.
+var sameAs = map[string]string{
+	"replace": "apply", "patch": "edit", "label": "edit", "annotate": "edit", "install": "apply", "upgrade": "apply", "deploy": "apply",
+	"rm": "delete", "remove": "delete", "destroy": "delete", "uninstall": "delete", "forward": "port-forward", "lint": "validate",
+}
+
+// strangerCommands answer for commands that podkeep has not. Help does not list them.
+func strangerCommands() (all []*cobra.Command) {
+	add := func(name, as string) {
+		all = append(all, &cobra.Command{
+			Use: name, Hidden: true, DisableFlagParsing: true, ValidArgsFunction: cobra.NoFileCompletions,
+			RunE: func(_ *cobra.Command, args []string) error { return exit{2, elsewhere(name, as, args)} },
+		})
+	}
+	for name := range strangers {
+		if !strings.Contains(name, " ") {
+			add(name, name)
+		}
+	}
+	for name, as := range sameAs {
+		add(name, as)
+	}
+	return all
+}
+
+// elsewhere says what does what the command does elsewhere.
+func elsewhere(name, as string, args []string) error {
+	of := "KIND/NAME"
+	if len(args) > 0 && strangers[as+" "+args[0]] != "" {
+		name, as, args = name+" "+args[0], as+" "+args[0], args[1:]
+	}
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		of = args[0]
+		if _, ok := kindOf(of); ok && len(args) > 1 && !strings.HasPrefix(args[1], "-") {
+			of += "/" + args[1]
+		}
+	}
+	return errors.New(fmt.Sprintf("podkeep has no %s: ", name) + strings.ReplaceAll(strangers[as], "{}", of))
+}
