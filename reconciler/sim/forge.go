@@ -77,7 +77,11 @@ func (f forgery) file(name string, labels map[string]string) error {
 	if key := f.said["key"]; key != "" {
 		labels = live.Sign(f.key(key), labels, live.FileMessage(name, labels))
 	}
-	return f.world.Open(f.node, cluster, nil).Put(context.Background(), manifest.File{Name: name, Labels: labels, Data: manifest.Bytes("forged")})
+	err := f.world.Open(f.node, cluster, nil).Put(context.Background(), manifest.File{Name: name, Labels: labels, Data: manifest.Bytes("forged")})
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", errNothing, f.node, err)
+	}
+	return nil
 }
 
 // form is of the workload, with the host's root mounted.
@@ -101,7 +105,7 @@ func (f forgery) pod() error {
 	if key := f.said["key"]; key != "" {
 		hosts := live.HostsOf(f.world.Truth(f.node, cluster).Files)
 		if len(hosts) == 0 {
-			return fmt.Errorf("%s has no identity yet", f.node)
+			return fmt.Errorf("%w: %s has no identity yet", errNothing, f.node)
 		}
 		labels = live.Sign(f.key(key), labels, live.PodMessage(hosts[0], p.Name, labels))
 	}

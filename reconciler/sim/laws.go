@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -232,7 +233,7 @@ func node(s live.Snapshot, name string) live.Node {
 	return live.Node{}
 }
 
-// absence is law 8: what the last known head asks for, and does not pass over, is never pruned, whatever failed.
+// absence is law 8: what the last known head asks for is never pruned, whatever failed.
 func (j judge) absence() error {
 	c := j.c.source.repo.commits[j.c.source.known]
 	if c == nil {
@@ -240,8 +241,8 @@ func (j judge) absence() error {
 	}
 	asked := map[string]bool{}
 	for _, o := range c.objects {
-		if o.words["hook"] == "Skip" {
-			continue
+		if o.words["hook"] == "Skip" || strings.HasPrefix(c.broken[o.file], "#") {
+			continue // that is as if it were not there
 		}
 		ns := o.words["ns"]
 		if ns == "" {

@@ -3,11 +3,12 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 )
 
-// Random makes up a story from a seed: commits, faults and deaths in any order, and an end that mends everything
-// that is broken. Beside what every story has it draws from a few of the themes.
+// Random makes up a story from a seed: commits, faults and deaths in any order, and an end that mends every host and file
+// that is broken, and most of what manifests ask for in vain. Beside what every story has it draws from a few of the themes.
 func Random(seed uint64) (story, end []string) {
 	g := &generator{dice: rand.New(rand.NewPCG(seed, 7)), nodes: []string{"n1", "n2", "n3"}}
 	g.say("fleet n1 n2 n3 silence=%s", g.pick("30s", "30s", "1m"))
@@ -79,7 +80,7 @@ func (g *generator) basics() {
 	g.ends(fmt.Sprintf("web image=v%d suspend= paused= strategy= deadline=", 50+g.dice.IntN(2)), "api image=v50 suspend= paused= wave=")
 }
 
-// mended ends a story: nothing is broken any more.
+// mended ends a story.
 func (g *generator) mended() {
 	for _, n := range g.nodes {
 		g.say("mend %s", n)
@@ -96,7 +97,10 @@ func (g *generator) mended() {
 	if g.once(2) {
 		g.say("settle %ds", 1+g.dice.IntN(60))
 	}
-	g.commit("%s", strings.Join(g.items, "; "))
+	if g.once(3) { // what people hold back, and what does not work, may stay
+		g.items = slices.DeleteFunc(g.items, func(string) bool { return g.once(2) })
+	}
+	g.commit("%s", strings.Join(append(g.items, "web cpu=200m"), "; "))
 	for _, lines := range g.more {
 		g.lines = append(g.lines, lines...)
 	}
@@ -304,7 +308,7 @@ func themeIndexed(g *generator) {
 	}, func() {
 		g.say("decide retry shard")
 	})
-	g.ends("job/shard image=once-9 halt= policy= parallel=2")
+	g.ends("job/shard image=once-9 indexed completions=3 halt= policy= parallel=2")
 }
 
 // themeHooks: Jobs of the phases of a sync.
@@ -544,7 +548,7 @@ func themeKinds(g *generator) {
 	}, func() {
 		g.commit("cm/loose config=a:%d", g.dice.IntN(3))
 	})
-	g.ends("rs/set image=v50; rc/old image=v50; side image=v50 init=5s; pod/batch image=once-9")
+	g.ends("rs/set image=v50; rc/old image=v50; side image=v50 init=5s; pod/batch image=once-9 restart=Never")
 }
 
 // themeStops: pods that take long to stop, calls that fail, images that are not there.
