@@ -57,12 +57,12 @@ func (s *Sim) arrives(c *controller) error {
 	for _, app := range p.Plan.Apps {
 		a.apps[app.ID] = app
 	}
-	errs := []error{p.Err}
 	for _, app := range p.Plan.Apps {
 		if err := a.ended(app); err != nil {
-			errs = append(errs, fmt.Errorf("law 9, live: at the end %w\n%s", err, s.text(p)))
+			return fmt.Errorf("law 9, live: at the end %w\n%s", err, s.text(p))
 		}
 	}
+	errs := []error{p.Err}
 	for _, w := range set.Workloads {
 		if a.apps[w.ID].State == plan.Converged && a.behind(w) == "" {
 			errs = append(errs, a.at(w))

@@ -469,6 +469,7 @@ func themeRoom(g *generator) {
 
 // themeKeys: controllers with other keys, and hosts whose root writes what he likes.
 func themeKeys(g *generator) {
+	g.say("settle 20s") // what a thief signs where nothing else is holds all up, and a person has to remove it
 	g.happens(func() {
 		g.say("as %s", g.pick("own", "new"))
 	}, func() {
@@ -518,7 +519,7 @@ func themePeople(g *generator) {
 	g.happens(func() {
 		g.say("%s %s %d", g.pick("rm", "crash"), g.pick("web", "api", "one"), g.dice.IntN(3))
 	}, func() {
-		g.say("erase %s%s", g.pick("rev-", "receipt-", "cfg-"), g.pick("", " "+g.node()))
+		g.say("erase %s%s", g.pick("receipt-", "cfg-"), g.pick("", " "+g.node()))
 	}, func() {
 		g.say("foreign %s theirs%s", g.node(), g.pick("", " app=Deployment/default/web source=sim cluster=other", " app=Deployment/default/old source=else cluster=default"))
 	}, func() {
