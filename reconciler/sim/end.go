@@ -211,7 +211,7 @@ func (a arrival) at(w manifest.Workload) error {
 		}
 		return nil
 	}
-	if a.written(w, live.Failed) || w.Suspended || w.Strategy.Paused {
+	if a.written(w, live.Failed) || w.Suspended || w.Strategy.Paused || w.Kind == "Pod" && a.written(w, live.Done) {
 		return nil
 	}
 	good, total := 0, 0

@@ -36,7 +36,7 @@ func (s *Sim) forge(args []string) error {
 	if i := slices.IndexFunc(set.Workloads, func(w manifest.Workload) bool { return w.Name == args[2] }); i >= 0 {
 		f.wl = set.Workloads[i]
 	} else if f.wl.ID, err = manifest.ParseID(args[2]); err != nil {
-		return err
+		return fmt.Errorf("%w: no workload, and %w", errNothing, err)
 	}
 	f.rev = cmp.Or(f.said["rev"], f.wl.Revision.Rev)
 	if f.gen = 1; f.said["gen"] != "" {
