@@ -275,6 +275,9 @@ func (s *state) run() Step {
 	s.begin(&step)
 	s.thin(&step, s.noted)
 	step.Why = s.said()
+	if *s.job.Spec.Parallelism == 0 && s.occupied() == 0 && step.Wake.IsZero() {
+		step.Phase, step.Why = Suspended, "spec.parallelism is 0: "+step.Why
+	}
 	return step
 }
 

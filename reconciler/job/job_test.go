@@ -148,6 +148,7 @@ func TestNext(t *testing.T) {
 		want   string
 	}{
 		{"a new Job begins its first attempt", wl(), nil, Ledger{}, "running +0.0"},
+		{"one that may run no pod any more lets the last one go", wl(many(3, 0)), []Pod{p(0, 0, Active)}, Ledger{}, "running -0.0"},
 		{"one that runs is left to run", wl(), []Pod{p(0, 0, Active)}, Ledger{}, "running"},
 		{"one whose pod succeeded is done", wl(), []Pod{p(0, 0, Ended)}, Ledger{}, "ending done=CompletionsReached"},
 		{"no completions are reached at once", wl(many(0, 1)), nil, Ledger{}, "ending done=CompletionsReached"},
@@ -170,7 +171,7 @@ func TestNext(t *testing.T) {
 		{"the last places are not overfilled", wl(many(5, 4)), []Pod{p(4, 0, Active)},
 			Ledger{Receipts: []live.Receipt{receipt(live.Tallied, `{"start":"2026-03-01T11:59:00Z","succeeded":"0-2"}`)}}, "running +3.0"},
 		{"less parallelism stops the highest", wl(many(5, 1)), []Pod{p(0, 0, Active), p(1, 0, Active)}, Ledger{}, "running -1.0"},
-		{"no parallelism begins nothing", wl(many(5, 0)), nil, Ledger{}, "running"},
+		{"no parallelism begins nothing, and holds the Job back", wl(many(5, 0)), nil, Ledger{}, "suspended"},
 		{"of two pods at one completion the older stays", wl(), []Pod{p(0, 1, Active, at(50, 0)), p(0, 0, Active)}, Ledger{}, "running -0.1"},
 		{"a second pod goes when its completion has succeeded", wl(many(2, 2)), []Pod{p(0, 0, Ended), p(0, 1, Active), p(1, 0, Active)},
 			Ledger{}, "running -0.1 tally"},

@@ -57,12 +57,12 @@ func (s *Sim) arrives(c *controller) error {
 	for _, app := range p.Plan.Apps {
 		a.apps[app.ID] = app
 	}
-	errs := []error{p.Err}
 	for _, app := range p.Plan.Apps {
 		if err := a.ended(app); err != nil {
-			errs = append(errs, fmt.Errorf("law 9, live: at the end %w\n%s", err, s.text(p)))
+			return fmt.Errorf("law 9, live: at the end %w\n%s", err, s.text(p))
 		}
 	}
+	errs := []error{p.Err}
 	for _, w := range set.Workloads {
 		if a.apps[w.ID].State == plan.Converged && a.behind(w) == "" {
 			errs = append(errs, a.at(w))
@@ -114,7 +114,7 @@ func (a arrival) ended(app plan.App) error {
 	case plan.Converged, plan.Failed:
 		return nil
 	case plan.Suspended:
-		if w.Suspended {
+		if w.Suspended || w.Job != nil && (*w.Job.Spec.Suspend || *w.Job.Spec.Parallelism == 0) {
 			return nil
 		}
 	case plan.Paused:
@@ -122,7 +122,11 @@ func (a arrival) ended(app plan.App) error {
 			return nil
 		}
 	case plan.Held:
-		if a.mayHold(app, w) {
+		if a.mayHold(w) {
+			return nil
+		}
+	case plan.Progressing:
+		if a.dies(w) {
 			return nil
 		}
 	}
@@ -132,12 +136,27 @@ func (a arrival) ended(app plan.App) error {
 	return fmt.Errorf("%s is %s: %s", app.ID.Short(), app.State, app.Why)
 }
 
-// mayHold says whether a person alone can do what is held.
-func (a arrival) mayHold(app plan.App, w manifest.Workload) bool {
-	left := w.ID.Name == ""                                                                                          // more left Git than may go at once, or it is kept
-	data := len(manifest.ClaimsOf(w.Revision.Spec)) > 0                                                              // that is not there any more
-	place := hasHostPort(w.Revision.Spec) || w.Revision.Spec.NodeName != "" || len(w.Revision.Spec.NodeSelector) > 0 // that there is not
-	return left || data || place || a.waits(w) || w.Job != nil && w.Replicas == 0 || app.Job != nil && *w.Job.Spec.Suspend
+// mayHold says whether a person alone can do what is held: more left Git than may go at once, data or a place is not there any more, or
+// what is waited for does not come.
+func (a arrival) mayHold(w manifest.Workload) bool {
+	spec := w.Revision.Spec
+	return w.Name == "" || len(manifest.ClaimsOf(spec)) > 0 || hasHostPort(spec) || spec.NodeName != "" || len(spec.NodeSelector) > 0 || a.waits(w)
+}
+
+// dies says whether containers of the workload end by themselves, time and again, though its revision was in place once: it is on its way
+// for ever, and each of those pods says why.
+func (a arrival) dies(w manifest.Workload) bool {
+	if w.Job != nil || !a.written(w, live.Promoted) {
+		return false
+	}
+	for _, host := range a.world.Hosts() {
+		for _, p := range a.world.Truth(host, cluster).Pods {
+			if p.App == w.ID && slices.ContainsFunc(p.Containers, live.Container.Ended) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // waits says whether what the workload waits for has not converged, and will not.
@@ -188,11 +207,11 @@ func (a arrival) written(w manifest.Workload, verb string) bool {
 func (a arrival) at(w manifest.Workload) error {
 	if w.Job != nil {
 		if !a.written(w, live.Done) {
-			return fmt.Errorf("%s has not finished", w.ID.Short())
+			return fmt.Errorf("law 9, live: at the end %s has not finished", w.ID.Short())
 		}
 		return nil
 	}
-	if a.written(w, live.Failed) || w.Suspended || w.Strategy.Paused {
+	if a.written(w, live.Failed) || w.Suspended || w.Strategy.Paused || w.Kind == "Pod" && a.written(w, live.Done) {
 		return nil
 	}
 	good, total := 0, 0
@@ -210,6 +229,6 @@ func (a arrival) at(w manifest.Workload) error {
 	if good == w.Replicas && total == w.Replicas {
 		return nil
 	}
-	return fmt.Errorf("%s asks for %d of %s, there are %d, of them ready and right %d:\n%s",
+	return fmt.Errorf("law 9, live: at the end %s asks for %d of %s, there are %d, of them ready and right %d:\n%s",
 		w.ID.Short(), w.Replicas, live.ShortRev(w.Revision.Rev), total, good, strings.TrimSpace(a.pods()))
 }

@@ -36,7 +36,7 @@ func (s *Sim) forge(args []string) error {
 	if i := slices.IndexFunc(set.Workloads, func(w manifest.Workload) bool { return w.Name == args[2] }); i >= 0 {
 		f.wl = set.Workloads[i]
 	} else if f.wl.ID, err = manifest.ParseID(args[2]); err != nil {
-		return err
+		return fmt.Errorf("%w: no workload, and %w", errNothing, err)
 	}
 	f.rev = cmp.Or(f.said["rev"], f.wl.Revision.Rev)
 	if f.gen = 1; f.said["gen"] != "" {
@@ -77,7 +77,11 @@ func (f forgery) file(name string, labels map[string]string) error {
 	if key := f.said["key"]; key != "" {
 		labels = live.Sign(f.key(key), labels, live.FileMessage(name, labels))
 	}
-	return f.world.Open(f.node, cluster, nil).Put(context.Background(), manifest.File{Name: name, Labels: labels, Data: manifest.Bytes("forged")})
+	err := f.world.Open(f.node, cluster, nil).Put(context.Background(), manifest.File{Name: name, Labels: labels, Data: manifest.Bytes("forged")})
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", errNothing, f.node, err)
+	}
+	return nil
 }
 
 // form is of the workload, with the host's root mounted.
@@ -101,7 +105,7 @@ func (f forgery) pod() error {
 	if key := f.said["key"]; key != "" {
 		hosts := live.HostsOf(f.world.Truth(f.node, cluster).Files)
 		if len(hosts) == 0 {
-			return fmt.Errorf("%s has no identity yet", f.node)
+			return fmt.Errorf("%w: %s has no identity yet", errNothing, f.node)
 		}
 		labels = live.Sign(f.key(key), labels, live.PodMessage(hosts[0], p.Name, labels))
 	}

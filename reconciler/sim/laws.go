@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,11 +23,15 @@ import (
 
 type moment = time.Time
 
-// dry is a new controller on a copy of the world: what it does changes nothing, and it remembers nothing.
+// dry is a new controller on a copy of the world: what it does changes nothing, and it remembers nothing but the
+// last fetch where the story says that it makes no other.
 func (s *Sim) dry(c *controller) *controller {
 	source := *c.source
 	d := &controller{source: &source, world: s.world.Copy(), key: c.key}
 	s.start(d)
+	if source.stale {
+		d.source.known, d.source.fetched = c.source.known, c.source.fetched
+	}
 	return d
 }
 
@@ -239,7 +244,7 @@ func node(s live.Snapshot, name string) live.Node {
 	return live.Node{}
 }
 
-// absence is law 8: what the last known head asks for, and does not pass over, is never pruned, whatever failed.
+// absence is law 8: what the last known head asks for is never pruned, whatever failed.
 func (j judge) absence() error {
 	c := j.c.source.repo.commits[j.c.source.known]
 	if c == nil {
@@ -247,8 +252,8 @@ func (j judge) absence() error {
 	}
 	asked := map[string]bool{}
 	for _, o := range c.objects {
-		if o.words["hook"] == "Skip" {
-			continue
+		if o.words["hook"] == "Skip" || strings.HasPrefix(c.broken[o.file], "#") {
+			continue // that is as if it were not there
 		}
 		ns := o.words["ns"]
 		if ns == "" {
@@ -363,15 +368,15 @@ func hasHostPort(spec corev1.PodSpec) bool {
 
 type tally struct{ total, available int }
 
-// tally counts a workload's pods on nodes that answer and are not another's copy. One that is told to stop makes way already, but with Recreate, where all are gone
-// before a new one comes.
+// tally counts a workload's pods on nodes that answer and are not another's copy. One that is told to stop makes way already; of an older revision
+// with Recreate it does when it is gone.
 func (j judge) tally(w view, app manifest.Workload) (t tally) {
 	for _, n := range w.hosts {
 		if seen := j.seen(n.Name); !w.Answers(n.Name) || silent(seen) || j.p.Plan.Held[seen.Name] != "" {
 			continue
 		}
 		for _, p := range n.Pods {
-			if !j.of(app, p) || p.Stopping && app.Strategy.Type != manifest.Recreate {
+			if !j.of(app, p) || p.Stopping && (app.Strategy.Type != manifest.Recreate || p.Rev == app.Revision.Rev) {
 				continue
 			}
 			t.total++

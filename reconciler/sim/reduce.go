@@ -25,7 +25,8 @@ func reduce(story, end []string, tell func([]string) error) []string {
 	}
 	for size := 0; size != length(story); {
 		size = length(story)
-		story = r.fewer(story, func(fewer []string) []string { return slices.Concat(fewer, end) })
+		fleet := story[:1:1]
+		story = append(fleet, r.fewer(story[1:], func(fewer []string) []string { return slices.Concat(fleet, fewer, end) })...)
 		for i, line := range story {
 			story[i] = r.shorter(line, func(text string) []string {
 				lines := slices.Concat(story, end)
@@ -107,10 +108,12 @@ func commitOf(line string) (head, rest string, ok bool) {
 
 var (
 	commits = regexp.MustCompile(`^((?:in \w+ )?commit \w+ )(.*)$`)
-	laws    = regexp.MustCompile(`(?m)^(?:.*: )?(law \d+, [a-z ]+|once|room): |has not finished|asks for \d+ of`)
+	laws    = regexp.MustCompile(`(?m)^(?:.*: )?(law \d+, [a-z ]+|once|room): (.*)$`)
+	plain   = regexp.MustCompile(`\s[A-Za-z][a-z]*`)
 )
 
-// classOf is the law that a story breaks, or another word for how it fails.
+// classOf is the law that a story breaks, or another word for how it fails. What does not end has as many classes as there are
+// words for why.
 func classOf(err error) string {
 	if err == nil {
 		return ""
@@ -119,8 +122,9 @@ func classOf(err error) string {
 	switch {
 	case m == nil:
 		return "error"
-	case m[1] != "":
-		return m[1]
+	case strings.HasPrefix(m[1], "law 9"):
+		said := plain.FindAllString(m[2], -1)
+		return m[1] + ":" + strings.Join(said[:min(len(said), 9)], "")
 	}
-	return "law 9, arrived"
+	return m[1]
 }

@@ -16,7 +16,7 @@ import (
 var (
 	update = flag.Bool("update", os.Getenv("UPDATE_GOLDEN") != "", "rewrite the goldens")
 	seed   = flag.Uint64("seed", 0, "tell this one random story")
-	seeds  = flag.Uint64("seeds", 20, "how many random stories to tell")
+	seeds  = flag.Uint64("seeds", 30, "how many random stories to tell")
 	every  = flag.Int("every", 5, "kill at every so many-th write: 1 is each one")
 	first  = flag.Uint64("first", 1, "the first seed")
 )
