@@ -17,7 +17,7 @@ var claimKind = kind{
 	add: func(a *assembly, m Meta, o *object) {
 		if why := a.lacksVolume(a.bound[o.ID]); why != "" {
 			c := o.check()
-			c.refuse("spec.volumeName", "%s", why)
+			c.refuse("spec.volumeName", "%s; without volumeName the claim becomes a named volume", why)
 			a.fail(o, c)
 			return
 		}

@@ -61,11 +61,11 @@ func (f *file) chunk(data []byte, offset int) []document {
 			return docs
 		}
 		if err != nil {
-			if at := bytes.Index(data, []byte("{{")); at >= 0 {
-				f.complainOnce(offset+1+bytes.Count(data[:at], []byte("\n")), isTemplate)
+			line, text := f.whereOf(err, data)
+			if bytes.Contains(bytes.Split(data, []byte("\n"))[line-1], []byte("{{")) {
+				f.complainOnce(offset+line, isTemplate)
 				return docs
 			}
-			line, text := f.whereOf(err, data)
 			f.complain(offset+line, "is not YAML: %s", text)
 			return docs
 		}
@@ -92,7 +92,7 @@ func (f *file) whereOf(err error, data []byte) (line int, text string) {
 		text = "an alias names an anchor that is not there; put a value that begins with * in quotes"
 	}
 	if f.skim {
-		return max(1, line), text
+		return 1, text
 	}
 	return f.firstWrong(err, data, line), text
 }

@@ -117,7 +117,7 @@ func (b *base) leaveOut(top, k *kustomization) {
 	for _, name := range k.resources {
 		if i, there := b.at[name]; there && b.files[i].kustomization == nil {
 			b.left = append(b.left, b.files[i].ids()...)
-			b.files[i] = Parsed{Path: name}
+			b.files[i] = b.files[i].withoutObjects()
 		}
 		if next := b.of[name]; next != nil && next != top && !b.covered[next] {
 			b.covered[next] = true
@@ -146,6 +146,12 @@ func (b *base) say(k *kustomization) {
 	if !p.Notice {
 		f.failed = b.left
 	}
+}
+
+// withoutObjects is the file with what is wrong with it as a whole, and nothing of what it holds.
+func (f Parsed) withoutObjects() Parsed {
+	ofObjects := func(p Problem) bool { return p.Object != "" }
+	return Parsed{Path: f.Path, foreign: f.foreign, Problems: slices.DeleteFunc(slices.Clone(f.Problems), ofObjects)}
 }
 
 // ids are all objects that the file names.

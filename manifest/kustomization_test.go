@@ -39,6 +39,11 @@ func TestWhatAKustomizationWouldChangeIsNotDeployedAsItStands(t *testing.T) {
 			[]string{"a/kustomization.yaml", "namespace: a\nresources: [../b, web.yaml]\n", "a/web.yaml", web, "b/kustomization.yaml", "resources: [../a]\n"}, "",
 			[]string{"a/kustomization.yaml:1: Kustomization: is not built here, and what it names is left out, since it would be changed (namespace); commit what kustomize build a writes in its place"},
 		},
+		"what is broken": {
+			[]string{"kustomization.yaml", "namePrefix: x-\nresources: [web.yaml, db.yaml]\n", "web.yaml", web, "db.yaml", "kind: ["}, "",
+			[]string{"db.yaml:1: is not YAML: did not find expected node content",
+				"kustomization.yaml:1: Kustomization: is not built here, and what it names is left out, since it would be changed (namePrefix); commit what kustomize build . writes in its place"},
+		},
 		"a manifest of that name": {[]string{"kustomization.yaml", web}, "web", nil},
 	} {
 		s := set("c", c.files...)

@@ -142,6 +142,7 @@ func TestAMistakeInYAMLIsSaidWithItsOwnLine(t *testing.T) {
 		"data:\n  a: [1, 2\n  b: 3\n":                                                  5,
 		"data:\n  a: 1\n  b: \"x\n  c: 3\nd: 4\n":                                      6,
 		"data:\n  a: 1\n  b\n  c: 3\n":                                                 6,
+		"data:\n  a: '{{ $x }}'\n  b: 2\n   c: 3\n":                                    7,
 		"data:\n\ta: 1\n":                                                              5,
 		"data:\n  a: |\n    x\n   y\n  b: 1\n":                                         7,
 		"data:\n  a: 1\n  b: *gone\n  c: 3\n":                                          6,

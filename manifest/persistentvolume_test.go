@@ -45,11 +45,11 @@ func TestAPersistentVolumeThatIsWrongHoldsUpOnlyWhoNamesIt(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"of another kind": {disk("nfs: {server: a, path: /b}"),
 			"x.yaml:4: PersistentVolume/disk: spec.nfs: is not supported yet; remove it: mount it on the hosts, and write hostPath or local\n" +
-				"x.yaml:9: PersistentVolumeClaim/data: spec.volumeName: PersistentVolume/disk does not load, see x.yaml\n" +
+				"x.yaml:9: PersistentVolumeClaim/data: spec.volumeName: PersistentVolume/disk does not load, see x.yaml; without volumeName the claim becomes a named volume\n" +
 				"x.yaml:15: Pod/a: spec.volumes[0].persistentVolumeClaim.claimName: PersistentVolumeClaim/default/data names it with volumeName: PersistentVolume/disk does not load, see x.yaml"},
 		"that is not there": {strings.Replace(disk("hostPath: {path: /a}"), "volumeName: disk", "volumeName: disc", 1),
 			"x.yaml:4: PersistentVolume/disk: spec: " + unnamed + "\n" +
-				"x.yaml:9: PersistentVolumeClaim/data: spec.volumeName: PersistentVolume/disc is not in the repository; add it; did you mean \"disk\"?\n" +
+				"x.yaml:9: PersistentVolumeClaim/data: spec.volumeName: PersistentVolume/disc is not in the repository; add it; did you mean \"disk\"?; without volumeName the claim becomes a named volume\n" +
 				"x.yaml:15: Pod/a: spec.volumes[0].persistentVolumeClaim.claimName: PersistentVolumeClaim/default/data names it with volumeName: PersistentVolume/disc is not in the repository; add it; did you mean \"disk\"?"},
 		"that nobody names":  {strings.Replace(disk("hostPath: {path: /a}"), "volumeName: disk, ", "", 1), "x.yaml:4: PersistentVolume/disk: spec: " + unnamed},
 		"that is another's":  {disk("hostPath: {path: /a}, claimRef: {name: other, namespace: default}"), "x.yaml:15: Pod/a: spec.volumes[0].persistentVolumeClaim.claimName: PersistentVolumeClaim/default/data is not alone in asking for PersistentVolume/disk, or not the one that its claimRef names; give each claim a volume of its own"},
