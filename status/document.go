@@ -47,6 +47,9 @@ type Standing struct {
 	Available int      `json:"available"`
 	Total     int      `json:"total"`
 	Held      []Act    `json:"held,omitempty"`
+	Intended  int      `json:"intended"` // starts, stops and pulls that are wanted now
+	Admitted  int      `json:"admitted"` // of them, those that are done now
+	Lost      int      `json:"lost"`     // pods on nodes that are given up
 	Waits     []string `json:"waits,omitempty"`
 }
 
@@ -99,6 +102,7 @@ func standing(a plan.App) Standing {
 	return Standing{
 		App: a.ID.String(), State: string(a.State), Why: a.Why, Rev: a.Rev, Stable: a.Stable, Commit: a.Commit,
 		Replicas: a.Replicas, Updated: a.Updated, Ready: a.Ready, Available: a.Available, Total: a.Total,
+		Intended: a.Intended, Admitted: a.Admitted, Lost: a.Lost,
 		Held: acts(a.Suspended, false), Waits: a.Waits,
 	}
 }

@@ -100,6 +100,12 @@ func (w Workload) whys(now time.Time, wide bool) string {
 	case w.Why != "":
 		lines = append(lines, w.Why)
 	}
+	if wide && w.Intended > 0 {
+		lines = append(lines, fmt.Sprintf("wants %d changes, %d of them now", w.Intended, w.Admitted))
+	}
+	if wide && w.Lost > 0 {
+		lines = append(lines, fmt.Sprintf("%d on nodes that are given up", w.Lost))
+	}
 	rest := append([]string{}, w.Waits...)
 	for _, a := range w.Suspended {
 		rest = append(rest, "held: "+Line(a))
