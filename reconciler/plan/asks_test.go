@@ -43,6 +43,11 @@ func TestThePastIsAskedForWhatLivesAndForWhatWasRejected(t *testing.T) {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
+	damaged := history(commit(t, "b2", nodes("n1"), "replicas: 3\n"))
+	damaged.Gone = commit(t, "a1", nodes("n1"), nodes("n2")).Nodes[1:]
+	if diff := cmp.Diff([]manifest.Question{manifest.WholeFile("f1.yaml")}, Asks(damaged, live.Snapshot{}), cmpopts.EquateComparable(manifest.Question{})); diff != "" {
+		t.Errorf("the file of a Node that left, which holds no object: %s", diff)
+	}
 	if asks := Asks(manifest.History{}, live.Snapshot{}); asks != nil {
 		t.Errorf("without a HEAD: %v", asks)
 	}
