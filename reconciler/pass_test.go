@@ -152,17 +152,6 @@ func TestAFileThatBreaksDoesNotTakeThisMachineAway(t *testing.T) {
 func TestTheHistoryHoldsWhatPodsNameAndThinkingAsksFor(t *testing.T) {
 	b := newBed("n1")
 	b.shelf.head = "c4"
-	app := func(name string) manifest.ID {
-		return manifest.ID{Kind: "Deployment", Namespace: "default", Name: name}
-	}
-	holding := func(parent string, names ...string) manifest.Set {
-		set := manifest.Set{Parent: parent}
-		for _, name := range names {
-			r := manifest.Revision{App: app(name), Rev: "v1-" + name}
-			set.Workloads = append(set.Workloads, manifest.Workload{Meta: manifest.Meta{ID: r.App}, Revision: r})
-		}
-		return set
-	}
 	b.shelf.sets = map[string]manifest.Set{
 		"c1": {}, "c2": holding("c1", "a", "d", "z"), "c3": holding("c2", "d"), "c4": holding("c3", "d"), "other": holding("", "c", "z"),
 	}
@@ -170,7 +159,7 @@ func TestTheHistoryHoldsWhatPodsNameAndThinkingAsksFor(t *testing.T) {
 	head.Nodes = fleetOf("n1")
 	b.shelf.sets["c4"] = head
 	for name, commit := range map[string]string{"a": "c2", "b": "gone", "c": "other", "d": "c3"} {
-		b.sites["n1"].pods[name] = live.Pod{Name: name, App: app(name), Source: "shelf", Rev: "v1-" + name, Commit: commit}
+		b.sites["n1"].pods[name] = live.Pod{Name: name, App: deployed(name), Source: "shelf", Rev: "v1-" + name, Commit: commit}
 	}
 	b.Source, b.Serial = past{b.shelf}, true
 	r := b.new()
@@ -191,7 +180,7 @@ func TestTheHistoryHoldsWhatPodsNameAndThinkingAsksFor(t *testing.T) {
 		t.Errorf("of commits: what HEAD does not say itself, and nothing else: %s", diff)
 	}
 	for name, commit := range map[string]string{"a": "c2", "b": "", "c": "", "d": ""} {
-		set, asked := h.Past[manifest.LastStood(app(name))]
+		set, asked := h.Past[manifest.LastStood(deployed(name))]
 		if set.Commit != commit || asked != (name != "d") || len(set.Workloads) != len(commit)/2 {
 			t.Errorf("%s: stood in %v", name, set)
 		}

@@ -190,6 +190,7 @@ func (r *reader) here(commit string) manifest.Node {
 // history is what thinking is given of the past, but for the forms that it lacks then.
 func (r *reader) history(ctx context.Context, from reading, f fleet, s live.Snapshot) manifest.History {
 	r.renew(from)
+	r.before, r.excerpts = r.excerpts, map[string]excerpt{}
 	h := r.blank(from)
 	h.Head, h.Fetched, h.Gone, h.Renamed, h.Decisions = from.head, from.fetched, f.gone, f.renamed, from.decisions
 	h.Head.Nodes, h.Err = f.head, cmp.Or(h.Err, f.why)
@@ -208,7 +209,6 @@ func (r *reader) renew(from reading) {
 	if r.missing == nil || !r.asOf.Equal(from.fetched) {
 		r.missing, r.asOf = map[string]absence{}, from.fetched
 	}
-	r.before, r.excerpts = r.excerpts, map[string]excerpt{}
 }
 
 // named says of each commit that live pods and receipts name whether HEAD descends from it.

@@ -264,6 +264,7 @@ func TestANodeIsNotDrainedWhileItMayBeInAFileThatDoesNotLoad(t *testing.T) {
 	before := commit(t, "a1", nodes("n1"), nodes("n2"), deployment("web", 1, ""))
 	for _, c := range []struct{ file, does, says string }{
 		{"kind: [Node", "", "n1 may be in f0.yaml, which does not load: what runs there stays"},
+		{"replicas: 3 # what it was could not be read yet", "", "n1 may be in f0.yaml, which does not load: what runs there stays"},
 		{"# n1 is no more", "run ", "n1 left Git: draining, 1 pods left"},
 	} {
 		head := manifest.Assemble(manifest.Info{Commit: "b2", Parent: "a1", Time: noon, Message: "b2"}, []manifest.Parsed{

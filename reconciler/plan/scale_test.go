@@ -89,6 +89,18 @@ func BenchmarkMakeAtRest(b *testing.B) {
 	}
 }
 
+// BenchmarkPassAtRest is all that one pass thinks about that fleet.
+func BenchmarkPassAtRest(b *testing.B) {
+	h, have := multitude(b, 1000, 2000, 25)
+	b.ResetTimer()
+	for range b.N {
+		asks, thought := Asks(h, have), Think(h, have, noon.Add(time.Hour))
+		if needs, p := thought.Lacks(), thought.Plan(h); len(asks)+len(needs)+len(p.Actions) > 0 {
+			b.Fatalf("%d questions, %d forms, %.2000s", len(asks), len(needs), p.String())
+		}
+	}
+}
+
 // BenchmarkMakeScaledToNothing is one thought about 2,000 pods of one workload that is asked for no more.
 func BenchmarkMakeScaledToNothing(b *testing.B) {
 	h, have := multitude(b, 200, 1, 2000)

@@ -31,7 +31,7 @@ type node struct {
 	live.Node
 	want   manifest.Node
 	gone   bool   // left HEAD
-	hidden string // a file that does not load, in which it may be still though it left HEAD
+	hidden string // a file that does not load, or was damaged, in which it may be still though it left HEAD
 	maybe  string // the node of HEAD that it may be, though it left HEAD: that one has not answered yet
 	unsure string // why it may be one of HEAD, though it left HEAD and answers
 	id     string // which host it is; empty while that is not known
@@ -154,6 +154,9 @@ func (w *world) addNodes(have live.Snapshot) {
 		if _, ok := seen[n.Name]; ok {
 			add(n, true)
 			w.nodes[len(w.nodes)-1].hidden = hidden
+			if w.h.Unread(n.File) {
+				w.nodes[len(w.nodes)-1].hidden = n.File
+			}
 		}
 	}
 	for name := range seen { // the local machine of a repository without Nodes
