@@ -23,7 +23,8 @@ func (w *world) collectFiles() {
 	}
 }
 
-// collectOn deletes what is not needed on one node. A form that is kept keeps its config.
+// collectOn deletes what is not needed on one node. A form that is kept keeps its config, and so does a pod whose form a person removed: where
+// that is nowhere to be found, no config goes.
 func (w *world) collectOn(n *node, needed map[revision]bool, planned []Action) {
 	here, named := map[revision]bool{}, map[string]bool{}
 	for _, p := range n.Pods {
@@ -45,9 +46,21 @@ func (w *world) collectOn(n *node, needed map[revision]bool, planned []Action) {
 		}
 	}
 	w.renewForms(n, func(r revision) bool { return here[r] || needed[r] })
+	formed, unknown := map[revision]bool{}, false
 	for _, f := range n.Files {
 		if named[f.Name] || here[revisionOf(f)] || needed[revisionOf(f)] {
 			keep(f.Labels[live.LabelFiles])
+			formed[revisionOf(f)] = w.trusts(f.Signer)
+		}
+	}
+	for _, p := range n.Pods {
+		if formed[revision{p.App.String(), p.Rev}] || ended(p) || !w.ours(p.Source) {
+			continue
+		}
+		f, ok := w.form(p.App, p.Rev)
+		unknown = unknown || !ok
+		for _, name := range f.Files {
+			config[name] = true
 		}
 	}
 	for _, f := range n.Files {
@@ -62,7 +75,7 @@ func (w *world) collectOn(n *node, needed map[revision]bool, planned []Action) {
 			if why = "says the same as one that a trusted key signed"; !w.redundant(n, f) {
 				continue
 			}
-		case here[revisionOf(f)] || needed[revisionOf(f)] || config[f.Name]:
+		case here[revisionOf(f)] || needed[revisionOf(f)] || config[f.Name], unknown && !isForm(f):
 			continue
 		}
 		w.plan.Actions = append(w.plan.Actions, Action{Node: n.Name, Verb: Delete, Name: f.Name, Why: why})

@@ -235,7 +235,10 @@ func (s state) pause() Step {
 	head, n := s.w.Revision.Rev, s.w.Replicas
 	share := min(n, (fresh*n+of-1)/of)
 	step := s.hold(Paused, fmt.Sprintf("spec.paused is set: %d of %d stay at %s", share, n, live.ShortRev(head)))
-	step.Want = map[string]int{head: share, s.stable: n - share}
+	step.Want = map[string]int{head: share}
+	if s.stable != "" {
+		step.Want[s.stable] = n - share
+	}
 	s.keepFloor(step.Want)
 	return step
 }
