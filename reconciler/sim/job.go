@@ -79,7 +79,6 @@ func over(p live.Pod) bool {
 
 // once: no pod is made for a Job whose newest generation a trusted key wrote down as ended at that revision, since it last came into being.
 func (j judge) once() error {
-	trusted := j.p.History.Trusted()
 	for _, a := range j.p.Plan.Actions {
 		if a.Verb != plan.Run || a.App.Kind != "Job" {
 			continue
@@ -90,7 +89,7 @@ func (j judge) once() error {
 		}
 		for _, n := range j.p.Snapshot.Nodes {
 			ended := slices.ContainsFunc(n.Receipts, func(r live.Receipt) bool {
-				return trusted[r.Signer] && r.App == p.App && r.Rev == p.Rev && r.Gen >= p.Gen && (r.Verb == live.Done || r.Verb == live.Failed) &&
+				return j.trusted[r.Signer] && r.App == p.App && r.Rev == p.Rev && r.Gen >= p.Gen && (r.Verb == live.Done || r.Verb == live.Failed) &&
 					!j.c.source.repo.void(r, j.p.History.Head.Commit)
 			})
 			if ended {

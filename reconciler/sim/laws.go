@@ -56,7 +56,7 @@ func (s *Sim) judge(c *controller, before *fake.World, p reconciler.Pass) error 
 	if s.care == none {
 		return nil
 	}
-	j := judge{s: s, c: c, before: see(before), p: p, want: p.History.Want()}
+	j := judge{s: s, c: c, before: see(before), p: p, want: p.History.Want(), trusted: p.History.Trusted()}
 	j.frozen = j.freeze()
 	errs := []error{j.reasoned(), j.silence(), j.absence(), j.once(), j.effects(c.world, "after the pass")}
 	if s.care == full {
@@ -83,12 +83,13 @@ func parts(c care, p plan.Plan) int {
 
 // judge is one pass before the laws.
 type judge struct {
-	s      *Sim
-	c      *controller
-	before view
-	p      reconciler.Pass
-	want   manifest.Set
-	frozen map[string]bool // nodes that are silent within their grace
+	s       *Sim
+	c       *controller
+	before  view
+	p       reconciler.Pass
+	want    manifest.Set
+	frozen  map[string]bool // nodes that are silent within their grace
+	trusted map[string]bool // keys: what others signed counts for nothing and is replaced
 }
 
 // view is a world at a moment, each host read once.
@@ -379,7 +380,9 @@ func (j judge) tally(w view, app manifest.Workload) (t tally) {
 			if !j.of(app, p) || p.Stopping && (app.Strategy.Type != manifest.Recreate || p.Rev == app.Revision.Rev) {
 				continue
 			}
-			t.total++
+			if j.trusted[p.Signer] {
+				t.total++
+			}
 			if available(p, app.Strategy.MinReady, j.s.now) {
 				t.available++
 			}

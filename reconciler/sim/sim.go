@@ -391,11 +391,27 @@ func (s *Sim) next(p reconciler.Pass, wrote bool) (time.Time, error) {
 	case wake.After(s.now):
 		return wake, nil
 	case len(p.Plan.Actions) > 0:
-		return s.now.Add(time.Second), nil
+		return s.again(p), nil
 	case !wake.IsZero():
 		return wake, fmt.Errorf("law 2, still: nothing to do, and Wake %v is not after now %v", clock(wake), clock(s.now))
 	}
 	return time.Time{}, nil
+}
+
+// again is when the first of the plan's actions is tried again. Of one that failed in this very pass, the next one knows when.
+func (s *Sim) again(p reconciler.Pass) (first time.Time) {
+	for _, a := range p.Plan.Actions {
+		at := s.now.Add(time.Second)
+		for _, t := range node(p.Snapshot, a.Node).Troubles {
+			if t.Name == a.Name && t.Next.After(at) {
+				at = t.Next
+			}
+		}
+		if first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	return first
 }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05.000") }
