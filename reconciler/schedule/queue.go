@@ -30,7 +30,7 @@ func (q *Queue) Place(r Request) (*Host, string) {
 		q.sort(r)
 	}
 	var named []candidate
-	for len(q.order) > 0 && name(&r, q.order[0].Host) != "" {
+	for q.rateFirst() && name(&r, q.order[0].Host) != "" {
 		named = append(named, heap.Pop(&q.order).(candidate))
 	}
 	host, why := q.take(r)
@@ -48,7 +48,7 @@ func (q *Queue) take(r Request) (*Host, string) {
 	host := q.order[0].Host
 	host.book(r)
 	if refuse(q.like, host) == "" {
-		q.order[0].rates = rate(&r, host)
+		q.order[0].rates = rate(q.like, host)
 		heap.Fix(&q.order, 0)
 	} else {
 		heap.Pop(&q.order)
@@ -62,10 +62,20 @@ func (q *Queue) sort(r Request) {
 	q.like, q.order = &r, slices.Grow(q.order[:0], len(q.hosts))
 	for i, h := range q.hosts {
 		if refuse(&r, h) == "" {
-			q.order = append(q.order, candidate{h, rate(&r, h), i})
+			q.order = append(q.order, candidate{h, atBest(&r, h), false, i})
 		}
 	}
 	heap.Init(&q.order)
+}
+
+// rateFirst says whether there is a candidate, and makes the first the best: one that comes first as it is at best is rated, until that
+// makes no other the first.
+func (q *Queue) rateFirst() bool {
+	for len(q.order) > 0 && !q.order[0].rated {
+		q.order[0].rates, q.order[0].rated = rate(q.like, q.order[0].Host), true
+		heap.Fix(&q.order, 0)
+	}
+	return len(q.order) > 0
 }
 
 // alike says whether two requests that need no Files are one to every filter and score, but for the name.
@@ -75,11 +85,12 @@ func alike(a, b *Request) bool {
 		slices.EqualFunc(a.Spec.Tolerations, b.Spec.Tolerations, func(s, t corev1.Toleration) bool { return s.MatchToleration(&t) })
 }
 
-// candidate is a host that can take a pod, how good it is, and where it stands among all.
+// candidate is a host that can take a pod, how good it is, at best unless it is rated, and where it stands among all.
 type candidate struct {
 	*Host
 	rates
-	at int
+	rated bool
+	at    int
 }
 
 // order is a heap of candidates, the best on top.

@@ -20,7 +20,7 @@ func TestAQueueAnswersWhatPlaceAnswers(t *testing.T) {
 		for range rapid.IntRange(1, 12).Draw(t, "rounds") {
 			r := rapid.SampledFrom(kinds).Draw(t, "kind")
 			for range rapid.IntRange(1, 8).Draw(t, "pods") {
-				r.Name = fmt.Sprintf("pod-%d", rapid.IntRange(0, 20).Draw(t, "name"))
+				r.Name = fmt.Sprintf("pod-%d", rapid.IntRange(0, 9).Draw(t, "name"))
 				spec := *r.Spec // as the plan gives it: another copy each time
 				r.Spec = &spec
 				got, why := queue.Place(r)

@@ -2,13 +2,19 @@ package schedule
 
 import corev1 "k8s.io/api/core/v1"
 
-// scores compare hosts, the weightiest first: the lower is the better.
-var scores = [...]func(*Request, *Host) int64{troubled, preferred, spread, crowd, load, count}
+// score compares hosts: the lower is the better, and none is below 0.
+type score struct {
+	of   func(*Request, *Host) int64
+	slow bool // it looks the workload up on the host, which takes longer than all else
+}
+
+// scores are asked in turn, the weightiest first.
+var scores = [...]score{{troubled, true}, {of: preferred}, {spread, true}, {crowd, true}, {of: load}, {of: count}}
 
 // better says whether a is a better place than b. Ties go to the one that was there first: hosts come sorted by name.
 func better(r *Request, a, b *Host) bool {
 	for _, score := range scores {
-		if x, y := score(r, a), score(r, b); x != y {
+		if x, y := score.of(r, a), score.of(r, b); x != y {
 			return x < y
 		}
 	}
@@ -20,7 +26,17 @@ type rates [len(scores)]int64
 
 func rate(r *Request, h *Host) (all rates) {
 	for i, score := range scores {
-		all[i] = score(r, h)
+		all[i] = score.of(r, h)
+	}
+	return all
+}
+
+// atBest are the rates of a host that the workload was never on: of any other, they are worse or the same.
+func atBest(r *Request, h *Host) (all rates) {
+	for i, score := range scores {
+		if !score.slow {
+			all[i] = score.of(r, h)
+		}
 	}
 	return all
 }
