@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -19,11 +20,17 @@ type row struct {
 	ok     bool
 }
 
+// within is a figure that may be no more than a limit.
+func within(figure string, ours []time.Duration, limit time.Duration) row {
+	ratio := quotient(median(ours), limit)
+	return row{figure, spread(ours), "asked: " + short(limit), ratio, "<= 1.00", ratio <= 1}
+}
+
 // print writes the table and says whether every promise was kept.
 func print(w io.Writer, rows []row) bool {
 	all := true
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "FIGURE\tOURS\tPEER\tRATIO\tBOUND\tOK")
+	fmt.Fprintln(t, "FIGURE\tOURS\tHELD AGAINST\tRATIO\tBOUND\tOK")
 	for _, r := range rows {
 		ratio := "-"
 		if r.ratio > 0 {
@@ -36,7 +43,7 @@ func print(w io.Writer, rows []row) bool {
 				ok, all = "NO", false
 			}
 		}
-		fmt.Fprintln(t, strings.Join([]string{r.figure, r.ours, r.peer, ratio, bound, ok}, "\t"))
+		fmt.Fprintln(t, strings.Join([]string{r.figure, r.ours, cmp.Or(r.peer, "-"), ratio, bound, ok}, "\t"))
 	}
 	_ = t.Flush()
 	return all

@@ -27,12 +27,16 @@ func TestTheTableSaysWhichPromiseIsBroken(t *testing.T) {
 	kept := print(&out, []row{
 		{figure: "fast", ours: "1 s", peer: "2 s", ratio: 0.5, bound: "<= 1", ok: true},
 		{figure: "slow", ours: "3 s", peer: "2 s", ratio: 1.5, bound: "<= 1"},
-		{figure: "told only", ours: "3 s", peer: "-"},
+		within("asked", []time.Duration{time.Second}, 4*time.Second),
+		within("missed", []time.Duration{time.Second}, 500*time.Millisecond),
+		{figure: "told only", ours: "3 s"},
 	})
-	want := "FIGURE     OURS  PEER  RATIO  BOUND  OK\n" +
-		"fast       1 s   2 s   0.50   <= 1   yes\n" +
-		"slow       3 s   2 s   1.50   <= 1   NO\n" +
-		"told only  3 s   -     -      -      -\n"
+	want := "FIGURE     OURS                       HELD AGAINST   RATIO  BOUND    OK\n" +
+		"fast       1 s                        2 s            0.50   <= 1     yes\n" +
+		"slow       3 s                        2 s            1.50   <= 1     NO\n" +
+		"asked      1.00 s (1.00 s to 1.00 s)  asked: 4.00 s  0.25   <= 1.00  yes\n" +
+		"missed     1.00 s (1.00 s to 1.00 s)  asked: 500 ms  2.00   <= 1.00  NO\n" +
+		"told only  3 s                        -              -      -        -\n"
 	if kept || out.String() != want {
 		t.Errorf("kept %v\n%s", kept, out.String())
 	}

@@ -44,6 +44,8 @@ func multitude(t testing.TB, nodeCount, workloads, replicas int) (manifest.Histo
 	for i := range have.Nodes {
 		n := &have.Nodes[i]
 		at[n.Name], n.Room = n, manifest.Resources{MilliCPU: 64000, Memory: 256 << 30}
+		is := live.Host{ID: "id-of-" + n.Name, Way: set.Nodes[i].Way(), Time: noon.Add(-time.Hour), Source: source}
+		n.Files = append(n.Files, live.File{Name: live.HostFile, Signer: key, Labels: is.Labels("default")})
 		for _, name := range sorted(forms[n.Name]) {
 			n.Files = append(n.Files, forms[n.Name][name])
 		}
@@ -118,7 +120,7 @@ func BenchmarkMakeFirst(b *testing.B) {
 	h, have := multitude(b, 1000, 2000, 25)
 	for i := range have.Nodes {
 		n := &have.Nodes[i]
-		n.Pods, n.Receipts, n.Files = nil, nil, nil
+		n.Pods, n.Receipts, n.Files = nil, nil, n.Files[:1]
 	}
 	carryOut(Make(h, have, noon), have, noon)
 	defer processor(b)()

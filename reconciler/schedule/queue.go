@@ -62,16 +62,6 @@ func (h *Host) cover(other *Host) {
 	}
 }
 
-// rateFirst says whether there is a candidate, and makes the first the best: one that comes first as it is at best is rated, until that
-// makes no other the first.
-func (q *Queue) rateFirst() bool {
-	for len(q.order) > 0 && !q.order[0].rated {
-		q.order[0].rates, q.order[0].rated = rate(q.like, q.order[0].Host), true
-		heap.Fix(&q.order, 0)
-	}
-	return len(q.order) > 0
-}
-
 // take books the pod on the first host, and puts that one where it belongs then.
 func (q *Queue) take(r Request) (*Host, string) {
 	if len(q.order) == 0 || q.order[0].Awaited && r.asks() {
@@ -98,6 +88,16 @@ func (q *Queue) sort(r Request) {
 		}
 	}
 	heap.Init(&q.order)
+}
+
+// rateFirst says whether there is a candidate, and makes the first the best: one that comes first as it is at best is rated, until that
+// makes no other the first.
+func (q *Queue) rateFirst() bool {
+	for len(q.order) > 0 && !q.order[0].rated {
+		q.order[0].rates, q.order[0].rated = rate(q.like, q.order[0].Host), true
+		heap.Fix(&q.order, 0)
+	}
+	return len(q.order) > 0
 }
 
 // alike says whether two requests that need no Files are one to every filter and score, but for the name.
