@@ -168,9 +168,41 @@ func TestOnlySoManyWorkloadsGetPodsOfANewerNetworkAtOnce(t *testing.T) {
 	if runs != maxRolling || len(app(plan, "web-13").Waits) != 1 {
 		t.Errorf("%d begin at once, want %d\n%s", runs, maxRolling, plan)
 	}
+	if next := Make(history(head), applied(have, plan, noon), noon); len(doneTo(next)) > 0 {
+		t.Errorf("while they are on their way, more begin:\n%s", next)
+	}
 	have, _ = watch(t, history(head), have, 1, 2)
 	if old, fresh := ages(have); old != 0 || fresh != 14 {
 		t.Errorf("%d old pods and %d new ones", old, fresh)
+	}
+}
+
+func TestAWorkloadGetsPodsOfANewerNetworkAsOneHoweverManyTheyAre(t *testing.T) {
+	var texts []string
+	for i := range 6 {
+		texts = append(texts, deployment(fmt.Sprintf("web-%d", i), 8, ""))
+	}
+	head := commit(t, "a1", nodes("n1"), strings.Join(texts, "---\n"))
+	if plan := Make(history(head), older(head, "n1"), noon); len(doneTo(plan)) != 12 {
+		t.Errorf("want two of each, for maxSurge is two:\n%s", plan)
+	}
+}
+
+func TestNoPodOfAnOlderNetworkIsReplacedBesideAsManyRolloutsAsThereMayBe(t *testing.T) {
+	texts := []string{deployment("web", 1, "")}
+	for i := range maxRolling {
+		texts = append(texts, deployment(fmt.Sprintf("w%02d", i), 1, ""))
+	}
+	head := commit(t, "a1", nodes("n1"), strings.Join(texts, "---\n"))
+	have := older(head, "n1")
+	for i := range maxRolling {
+		again := begunAt(head, fmt.Sprintf("w%02d", i), 2)
+		again.Source, again.Signer = source, key
+		have.Nodes[0].Receipts = append(have.Nodes[0].Receipts, again)
+	}
+	plan := Make(history(head), have, noon)
+	if a := app(plan, "web"); len(a.Waits) != 1 || len(doneTo(plan)) > 0 {
+		t.Errorf("%v:\n%s", a.Waits, plan)
 	}
 }
 
