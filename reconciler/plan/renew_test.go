@@ -130,6 +130,29 @@ func TestPodsOfAnOlderNetworkAreReplacedWithinBounds(t *testing.T) {
 	}
 }
 
+func TestAPodOfAnOlderNetworkIsGoneBeforeAnotherTakesItsPlace(t *testing.T) {
+	for claim, c := range map[string]struct{ text, waits string }{
+		"no surge":              {sized("web", "1", 1, stopOld), "wait until"},
+		"Recreate":              {sized("web", "1", 1, "{type: Recreate}"), "wait until"},
+		"a claim for one pod":   {sharer("web", "", ""), "is being stopped"},
+		"one more may be there": {sized("web", "1", 1, beside), ""},
+	} {
+		t.Run(claim, func(t *testing.T) {
+			head := commit(t, "a1", nodes("n1"), dataClaim, c.text)
+			old := aged(head.Workloads[0], "a1", 0)
+			old.Stopping = true
+			have := onDisk(promoted(head, "web"), old)
+			for i := range have.Nodes[0].Receipts {
+				have.Nodes[0].Receipts[i].Source, have.Nodes[0].Receipts[i].Signer = source, key
+			}
+			plan := Make(history(head), have, noon)
+			if waits := strings.Join(app(plan, "web").Waits, "\n"); runs(plan, "web") != (c.waits == "") || !strings.Contains(waits, c.waits) {
+				t.Errorf("waits %s:\n%s", waits, plan)
+			}
+		})
+	}
+}
+
 func TestWhatHasNoLayoutOrEndsByItselfRunsOn(t *testing.T) {
 	once := "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {restartPolicy: Never, containers: [{name: app, image: example.com/web:1}]}\n"
 	host := strings.Replace(deployment("web", 2, ""), "spec: {containers", "spec: {hostNetwork: true, containers", 1)

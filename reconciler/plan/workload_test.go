@@ -32,3 +32,13 @@ func TestOfTwoPodsInOneSlotNoneGoesThatTheFloorNeeds(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatEndsIsReplacedBeforeItIsGone(t *testing.T) {
+	head := commit(t, "a1", nodes("n1"), deployment("web", 2, ""))
+	ends := running(head, "web", 1)
+	ends.Stopping = true
+	have := fleet(map[string][]live.Pod{"n1": {running(head, "web", 0), ends}}, promoted(head, "web"), "n1")
+	if plan := Make(history(head), have, noon); !slices.Equal(doneTo(plan), []string{"run web-2"}) {
+		t.Errorf("%s", plan)
+	}
+}

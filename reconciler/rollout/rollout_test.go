@@ -84,6 +84,8 @@ func TestNext(t *testing.T) {
 	paused.Strategy.Paused = true
 	halted := workload("b", 2, 1, 0)
 	halted.Strategy.Paused = true
+	holding := workload("b", 3, 1, 0)
+	holding.Strategy.OnFailure = manifest.OnFailureHold
 	rows := []row{
 		{
 			claim: "a first deployment is written down before a pod is asked for",
@@ -154,6 +156,11 @@ func TestNext(t *testing.T) {
 			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a"), after: time.Hour,
 			ledger: Ledger{Receipts: answered(failedB, manifest.Decision{Verb: "retry", Rev: "b"}), Retries: []manifest.Decision{{Verb: "retry", Rev: "b"}}},
 			phase:  Back, want: map[string]int{"a": 3},
+		},
+		{
+			claim: "a rejected revision stays as it is where that is asked for",
+			w:     holding, pods: pods("a", "a", "a", "b?"), after: time.Hour, ledger: Ledger{Receipts: failedB},
+			phase: Rejected, want: map[string]int{"a": 3, "b": 1},
 		},
 		{
 			claim: "a first revision that failed stays as it is",
@@ -299,6 +306,18 @@ func TestNext(t *testing.T) {
 				t.Error("no reason given")
 			}
 		})
+	}
+}
+
+func TestAFirstRevisionThatComesUpAfterItsRejectionIsPromoted(t *testing.T) {
+	w, l := workload("a", 2, 1, 0), Ledger{Receipts: append(promotedA[:1:1], receipt(live.Failed, "a", 1, noon)), Watched: time.Hour}
+	step := Next(w, pods("a", "a"), l, noon)
+	if len(step.Receipts) != 1 || step.Receipts[0].Verb != live.Promoted {
+		t.Fatalf("%+v", step)
+	}
+	l.Receipts = append(l.Receipts, step.Receipts...)
+	if step = Next(w, pods("a", "a"), l, noon); step.Phase != Steady || step.Failure != "" {
+		t.Errorf("it is rejected still: %+v", step)
 	}
 }
 
