@@ -203,6 +203,8 @@ func TestNext(t *testing.T) {
 			Ledger{Receipts: []live.Receipt{receipt(live.Failed, "")}, Retries: again}, "running +0.0"},
 		{"one that had been read when it failed does not", wl(), nil,
 			Ledger{Receipts: []live.Receipt{receipt(live.Failed, "", func(r *live.Receipt) { r.Answers = []string{again[0].ID()} })}, Retries: again}, "failed"},
+		{"a Job that another controller saw done is not run again", wl(), nil,
+			Ledger{Receipts: []live.Receipt{receipt(live.Failed, ""), receipt(live.Done, "")}, Retries: again}, "complete"},
 
 		{"an index that failed too often is given up", wl(indexed(2, 2), perIndex(0)), []Pod{p(0, 0, Broke), p(1, 0, Active)}, Ledger{},
 			"running tally"},

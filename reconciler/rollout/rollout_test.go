@@ -58,6 +58,13 @@ func pods(words ...string) []Pod {
 	return out
 }
 
+// up is a pod that has been available since then.
+func up(rev string, after time.Duration) []Pod {
+	p := pods(rev)
+	p[0].Since = noon.Add(after)
+	return p
+}
+
 var (
 	promotedA = []live.Receipt{receipt(live.Began, "a", 1, noon), receipt(live.Promoted, "a", 1, noon)}
 	begunB    = append(promotedA[:2:2], receipt(live.Began, "b", 2, noon))
@@ -129,6 +136,16 @@ func TestNext(t *testing.T) {
 			claim: "at the deadline it is rejected",
 			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a", "b?"), ledger: Ledger{Receipts: begunB}, after: 10 * time.Minute,
 			phase: Starting, want: map[string]int{"a": 3, "b": 1}, receipts: []string{live.Failed},
+		},
+		{
+			claim: "an old pod that came up meanwhile is no progress",
+			w:     workload("b", 3, 1, 0), pods: append(up("a", 9*time.Minute), pods("a", "a", "b?")...), ledger: Ledger{Receipts: begunB}, after: 10 * time.Minute,
+			phase: Starting, want: map[string]int{"a": 3, "b": 1}, receipts: []string{live.Failed},
+		},
+		{
+			claim: "a new one is",
+			w:     workload("b", 3, 1, 0), pods: append(up("b", 9*time.Minute), pods("a", "a", "a")...), ledger: Ledger{Receipts: begunB}, after: 10 * time.Minute,
+			phase: Rolling, want: map[string]int{"a": 2, "b": 1},
 		},
 		{
 			claim: "not by a controller that has just begun",
