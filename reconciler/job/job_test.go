@@ -199,6 +199,9 @@ func TestNext(t *testing.T) {
 			"ending done=CompletionsReached"},
 		{"a failed one stops what still runs and keeps the failed", wl(many(2, 2)), []Pod{p(0, 0, Broke), p(1, 0, Active)},
 			Ledger{Receipts: []live.Receipt{receipt(live.Failed, "")}}, "failed -1.0"},
+		{"nothing goes before that it failed is seen on enough nodes", wl(many(2, 2)), []Pod{p(0, 0, Broke), p(1, 0, Active)},
+			Ledger{Receipts: []live.Receipt{receipt(live.Failed, "")}, Pending: "failed is written down on one node"}, "ending"},
+		{"and nothing begins before what is written down is", wl(), nil, Ledger{Pending: "halted is written down on one node"}, "ending"},
 		{"a failed one is tried again when a person decides so", wl(), nil,
 			Ledger{Receipts: []live.Receipt{receipt(live.Failed, "")}, Retries: again}, "running +0.0"},
 		{"one that had been read when it failed does not", wl(), nil,
@@ -206,6 +209,7 @@ func TestNext(t *testing.T) {
 		{"a Job that another controller saw done is not run again", wl(), nil,
 			Ledger{Receipts: []live.Receipt{receipt(live.Failed, ""), receipt(live.Done, "")}, Retries: again}, "complete"},
 
+		{"an index that failed does not keep the others from their turn", wl(indexed(2, 1), perIndex(0)), []Pod{p(0, 0, Broke)}, Ledger{}, "running +1.0 tally"},
 		{"an index that failed too often is given up", wl(indexed(2, 2), perIndex(0)), []Pod{p(0, 0, Broke), p(1, 0, Active)}, Ledger{},
 			"running tally"},
 		{"with one index given up the Job fails when the others have ended", wl(indexed(2, 2), perIndex(0)),
