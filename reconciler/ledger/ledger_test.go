@@ -37,8 +37,10 @@ func TestTheNewestRolloutCounts(t *testing.T) {
 		t.Error("stable", l.Stable())
 	case l.Failed() == nil || l.Failed().Rev != "v1-c":
 		t.Error("failed", l.Failed())
-	case !l.Over() || l.Reached("v1-c") || l.Reached("v1-b") || !l[:4].Over():
+	case !l.Over() || join(l, Ledger{of(4, "d", live.Began, 1)}).Over():
 		t.Error("over")
+	case l.Reached("v1-c") || l.Reached("v1-b") || !settled(2, "b").Reached("v1-b") || settled(2, "b").Reached("v1-a"):
+		t.Error("reached")
 	case l.GenOf("v1-b") != 2 || l.GenOf("v1-x") != 0:
 		t.Error("generations")
 	}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,13 +68,7 @@ func TestWhatIsNewTakesNoRoomThatAnotherWorkloadNeedsToServeOn(t *testing.T) {
 			have := fleet(pods, receipts, "n1")
 			have.Watched = time.Hour
 			p := Make(h, have, noon)
-			var got []string
-			for _, a := range p.Actions {
-				if a.Verb == Run || a.Verb == Stop {
-					got = append(got, fmt.Sprintf("%s %s-%s", a.Verb, a.App.Name, a.Name[strings.LastIndex(a.Name, "-")+1:]))
-				}
-			}
-			if fmt.Sprint(got) != fmt.Sprint(c.want) {
+			if got := doneTo(p); fmt.Sprint(got) != fmt.Sprint(c.want) {
 				t.Errorf("did %v, want %v:\n%s", got, c.want, p)
 			}
 		})
@@ -130,5 +125,61 @@ func TestPodsOnLostNodesAreCountedAndCountForNothing(t *testing.T) {
 	p := Make(history(head), have, noon)
 	if a := app(p, "web"); a.Lost != 1 || a.Total != 0 || a.Intended != 1 || a.Admitted != 1 {
 		t.Errorf("%d lost, %d in all, %d of %d admitted, want 1, 0, 1 of 1:\n%s", a.Lost, a.Total, a.Admitted, a.Intended, p)
+	}
+}
+
+// doneTo are the starts and stops of a plan, by workload and slot.
+func doneTo(p Plan) (done []string) {
+	for _, a := range p.Actions {
+		if a.Verb == Run || a.Verb == Stop {
+			done = append(done, fmt.Sprintf("%s %s-%s", a.Verb, a.App.Name, a.Name[strings.LastIndex(a.Name, "-")+1:]))
+		}
+	}
+	return done
+}
+
+// A node of four cores, of which the pod of web has one. Its successor is to have three, and db has lost a pod of two.
+func TestAPodStaysWhoseSuccessorsPlaceWentToOneThatIsMissed(t *testing.T) {
+	before := commit(t, "a1", nodes("n1"), sized("db", "1", 2, beside), sized("web", "1", 1, stopOld))
+	head := commit(t, "b2", nodes("n1"), sized("db", "1", 2, beside), sized("web", "2", 3, stopOld))
+	p := running(before, "web", 0)
+	p.Room.MilliCPU = 1000
+	have := fleet(map[string][]live.Pod{"n1": {p}}, append(slices.Concat(promoted(before, "web"), promoted(head, "db")), begunAt(head, "web", 2)), "n1")
+	h := history(head)
+	h.Ancestor["a1"], h.At = true, map[string]manifest.Set{"a1": before}
+	plan := Make(h, have, noon)
+	if got := doneTo(plan); !slices.Equal(got, []string{"run db-0"}) {
+		t.Errorf("did %v:\n%s", got, plan)
+	}
+}
+
+func TestALowerWaveHasTheFirstChoiceOfRoom(t *testing.T) {
+	waved := func(name, wave string) string {
+		return strings.Replace(sized(name, "1", 3, beside), "annotations: {", "annotations: {"+wave, 1)
+	}
+	head := commit(t, "a1", nodes("n1"), waved("db", lower), waved("aaa", higher))
+	plan := Make(history(head), fleet(nil, slices.Concat(promoted(head, "db"), promoted(head, "aaa")), "n1"), noon)
+	if got := doneTo(plan); !slices.Equal(got, []string{"run db-0"}) {
+		t.Errorf("did %v:\n%s", got, plan)
+	}
+}
+
+// Two nodes of four cores, and a pod of web that ends on each. One of four cores is to follow, and aaa wants two.
+func TestPodsThatEndKeepPlacesForAsManyAsFollow(t *testing.T) {
+	two := strings.Replace(sized("web", "1", 1, stopOld), "replicas: 1", "replicas: 2", 1)
+	before := commit(t, "a1", nodes("n1", "n2"), two)
+	head := commit(t, "b2", nodes("n1", "n2"), sized("aaa", "1", 2, beside), sized("web", "2", 4, stopOld))
+	pods := map[string][]live.Pod{}
+	for slot, name := range []string{"n1", "n2"} {
+		p := running(before, "web", slot)
+		p.Stopping, p.Room.MilliCPU = true, 1000
+		pods[name] = []live.Pod{p}
+	}
+	have := fleet(pods, append(promoted(before, "web"), begunAt(head, "web", 2), begunAt(head, "aaa", 1)), "n1", "n2")
+	h := history(head)
+	h.Ancestor["a1"], h.At = true, map[string]manifest.Set{"a1": before}
+	plan := Make(h, have, noon)
+	if got := doneTo(plan); !slices.Equal(got, []string{"run aaa-0"}) {
+		t.Errorf("did %v:\n%s", got, plan)
 	}
 }

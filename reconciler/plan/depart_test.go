@@ -144,3 +144,14 @@ func TestANodeThatLeftGitAndNeverAnswersHoldsUpNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatExitedOnANodeThatLeftGitIsStartedElsewhere(t *testing.T) {
+	head := commit(t, "a1", nodes("n1"), deployment("web", 1, ""))
+	p := running(head, "web", 0)
+	p.Containers[0].State = live.Exited
+	have := fleet(map[string][]live.Pod{"old": {p}}, promoted(head, "web"), "n1", "old")
+	plan := Make(keyed(head, left(t, "old")), have, noon)
+	if got := done(plan); !slices.Contains(got, "n1 run "+p.Name) || slices.Contains(got, "old run "+p.Name) {
+		t.Errorf("%s", plan)
+	}
+}

@@ -92,7 +92,7 @@ func byIdentity(nodes []*node) (groups [][]*node) {
 func keeper(holders, all []*node) *node {
 	newest := slices.MaxFunc(holders, func(a, b *node) int { return a.records[0].Time.Compare(b.records[0].Time) }).records[0]
 	for _, n := range all {
-		if n.want.Way() == newest.Way && (n.id == newest.ID || !n.Known) {
+		if (n.id == newest.ID || !n.Known) && n.want.Way() == newest.Way {
 			return n
 		}
 	}

@@ -260,6 +260,21 @@ func TestWhileANodeIsAboutToSayHowBigItIsNoRevisionIsRejected(t *testing.T) {
 	}
 }
 
+func TestNoRevisionIsRejectedForTheTimeThatANodeWasSilent(t *testing.T) {
+	head := commit(t, "a1", nodes("n1", "n2"), deployment("web", 1, ""))
+	began := promoted(head, "web")[:1]
+	began[0].Time = noon.Add(-time.Hour)
+	ill := running(head, "web", 0)
+	ill.Containers[0].State = live.Exited
+	for silence, verb := range map[time.Duration]string{0: live.Failed, time.Second: live.Resumed, time.Hour: live.Failed} {
+		have := fleet(map[string][]live.Pod{"n2": {ill}}, began, "n1", "n2")
+		have.Watched, have.Nodes[1].Silent = time.Hour, silence
+		if p := Make(history(head), have, noon); !strings.Contains(p.String(), "-"+verb+"-") {
+			t.Errorf("silent for %v: want %s:\n%s", silence, verb, p)
+		}
+	}
+}
+
 func TestANodeIsNotDrainedWhileItMayBeInAFileThatDoesNotLoad(t *testing.T) {
 	before := commit(t, "a1", nodes("n1"), nodes("n2"), deployment("web", 1, ""))
 	for _, c := range []struct{ file, does, says string }{

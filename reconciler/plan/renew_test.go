@@ -130,6 +130,29 @@ func TestPodsOfAnOlderNetworkAreReplacedWithinBounds(t *testing.T) {
 	}
 }
 
+func TestAPodOfAnOlderNetworkIsGoneBeforeAnotherTakesItsPlace(t *testing.T) {
+	for claim, c := range map[string]struct{ text, waits string }{
+		"no surge":              {sized("web", "1", 1, stopOld), "wait until"},
+		"Recreate":              {sized("web", "1", 1, "{type: Recreate}"), "wait until"},
+		"a claim for one pod":   {sharer("web", "", ""), "is being stopped"},
+		"one more may be there": {sized("web", "1", 1, beside), ""},
+	} {
+		t.Run(claim, func(t *testing.T) {
+			head := commit(t, "a1", nodes("n1"), dataClaim, c.text)
+			old := aged(head.Workloads[0], "a1", 0)
+			old.Stopping = true
+			have := onDisk(promoted(head, "web"), old)
+			for i := range have.Nodes[0].Receipts {
+				have.Nodes[0].Receipts[i].Source, have.Nodes[0].Receipts[i].Signer = source, key
+			}
+			plan := Make(history(head), have, noon)
+			if waits := strings.Join(app(plan, "web").Waits, "\n"); runs(plan, "web") != (c.waits == "") || !strings.Contains(waits, c.waits) {
+				t.Errorf("waits %s:\n%s", waits, plan)
+			}
+		})
+	}
+}
+
 func TestWhatHasNoLayoutOrEndsByItselfRunsOn(t *testing.T) {
 	once := "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {restartPolicy: Never, containers: [{name: app, image: example.com/web:1}]}\n"
 	host := strings.Replace(deployment("web", 2, ""), "spec: {containers", "spec: {hostNetwork: true, containers", 1)
@@ -168,9 +191,41 @@ func TestOnlySoManyWorkloadsGetPodsOfANewerNetworkAtOnce(t *testing.T) {
 	if runs != maxRolling || len(app(plan, "web-13").Waits) != 1 {
 		t.Errorf("%d begin at once, want %d\n%s", runs, maxRolling, plan)
 	}
+	if next := Make(history(head), applied(have, plan, noon), noon); len(doneTo(next)) > 0 {
+		t.Errorf("while they are on their way, more begin:\n%s", next)
+	}
 	have, _ = watch(t, history(head), have, 1, 2)
 	if old, fresh := ages(have); old != 0 || fresh != 14 {
 		t.Errorf("%d old pods and %d new ones", old, fresh)
+	}
+}
+
+func TestAWorkloadGetsPodsOfANewerNetworkAsOneHoweverManyTheyAre(t *testing.T) {
+	var texts []string
+	for i := range 6 {
+		texts = append(texts, deployment(fmt.Sprintf("web-%d", i), 8, ""))
+	}
+	head := commit(t, "a1", nodes("n1"), strings.Join(texts, "---\n"))
+	if plan := Make(history(head), older(head, "n1"), noon); len(doneTo(plan)) != 12 {
+		t.Errorf("want two of each, for maxSurge is two:\n%s", plan)
+	}
+}
+
+func TestNoPodOfAnOlderNetworkIsReplacedBesideAsManyRolloutsAsThereMayBe(t *testing.T) {
+	texts := []string{deployment("web", 1, "")}
+	for i := range maxRolling {
+		texts = append(texts, deployment(fmt.Sprintf("w%02d", i), 1, ""))
+	}
+	head := commit(t, "a1", nodes("n1"), strings.Join(texts, "---\n"))
+	have := older(head, "n1")
+	for i := range maxRolling {
+		again := begunAt(head, fmt.Sprintf("w%02d", i), 2)
+		again.Source, again.Signer = source, key
+		have.Nodes[0].Receipts = append(have.Nodes[0].Receipts, again)
+	}
+	plan := Make(history(head), have, noon)
+	if a := app(plan, "web"); len(a.Waits) != 1 || len(doneTo(plan)) > 0 {
+		t.Errorf("%v:\n%s", a.Waits, plan)
 	}
 }
 

@@ -264,6 +264,16 @@ func TestADoubtfulPodOfAClaimIsGoneBeforeTheNextOneStarts(t *testing.T) {
 	}
 }
 
+func TestADoubtfulPodIsToldToStopOnce(t *testing.T) {
+	set := commit(t, "a1", nodes("n1"), deployment("web", 1, ""))
+	p := running(set, "web", 1)
+	p.Signer, p.Stopping = "", true
+	have := fleet(map[string][]live.Pod{"n1": {running(set, "web", 0), p}}, promoted(set, "web"), "n1")
+	if plan := Make(history(set), have, noon); len(plan.Actions) > 0 {
+		t.Errorf("%s", plan)
+	}
+}
+
 // jobNamed is the YAML of a Job, and jobPod a pod of it that ended well, or runs.
 func jobNamed(name string) string {
 	return fmt.Sprintf("apiVersion: batch/v1\nkind: Job\nmetadata: {name: %s}\nspec: {template: {spec: {restartPolicy: Never, containers: [{name: app, image: \"example.com/x:1\"}]}}}\n", name)

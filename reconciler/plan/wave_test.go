@@ -49,6 +49,16 @@ func TestAWaveOfNoPodsIsInPlaceOnceItsRevisionIsBegun(t *testing.T) {
 	}
 }
 
+func TestAWaveIsNotInPlaceWhileThatStandsOnOneNodeAlone(t *testing.T) {
+	head := commit(t, "a1", nodes("n1", "n2"), deployment("db", 1, lower), deployment("web", 1, higher))
+	have := fleet(map[string][]live.Pod{"n1": {running(head, "db", 0)}}, promoted(head, "db"), "n1", "n2")
+	have.Nodes[1].Receipts = have.Nodes[1].Receipts[:1]
+	plan := Make(history(head), have, noon)
+	if a := app(plan, "web"); len(a.Waits) != 1 || !strings.HasPrefix(a.Waits[0], "wave 1 waits for wave -1: db promoted of ") {
+		t.Errorf("%s: %s %v", a.State, a.Why, a.Waits)
+	}
+}
+
 func TestARejectedNeedHoldsUntilItIsTriedAgain(t *testing.T) {
 	head := commit(t, "a1", nodes("n1"), deployment("db", 1, ""), deployment("web", 1, needs))
 	db := promoted(head, "db")

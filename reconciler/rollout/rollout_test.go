@@ -58,6 +58,13 @@ func pods(words ...string) []Pod {
 	return out
 }
 
+// up is a pod that has been available since then.
+func up(rev string, after time.Duration) []Pod {
+	p := pods(rev)
+	p[0].Since = noon.Add(after)
+	return p
+}
+
 var (
 	promotedA = []live.Receipt{receipt(live.Began, "a", 1, noon), receipt(live.Promoted, "a", 1, noon)}
 	begunB    = append(promotedA[:2:2], receipt(live.Began, "b", 2, noon))
@@ -94,6 +101,8 @@ func TestNext(t *testing.T) {
 	untriedB := append(begunB[:3:3], halt)
 	resumedB := receipt(live.Resumed, "b", 2, noon)
 	resumedB.Step = 2
+	holding := workload("b", 3, 1, 0)
+	holding.Strategy.OnFailure = manifest.OnFailureHold
 	rows := []row{
 		{
 			claim: "a first deployment is written down before a pod is asked for",
@@ -139,6 +148,16 @@ func TestNext(t *testing.T) {
 			phase: Starting, want: map[string]int{"a": 3, "b": 1}, receipts: []string{live.Failed},
 		},
 		{
+			claim: "an old pod that came up meanwhile is no progress",
+			w:     workload("b", 3, 1, 0), pods: append(up("a", 9*time.Minute), pods("a", "a", "b?")...), ledger: Ledger{Receipts: begunB}, after: 10 * time.Minute,
+			phase: Starting, want: map[string]int{"a": 3, "b": 1}, receipts: []string{live.Failed},
+		},
+		{
+			claim: "a new one is",
+			w:     workload("b", 3, 1, 0), pods: append(up("b", 9*time.Minute), pods("a", "a", "a")...), ledger: Ledger{Receipts: begunB}, after: 10 * time.Minute,
+			phase: Rolling, want: map[string]int{"a": 2, "b": 1},
+		},
+		{
 			claim: "not by a controller that has just begun",
 			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a", "b?"), ledger: Ledger{Receipts: begunB}, after: time.Hour, fresh: true,
 			phase: Rolling, want: map[string]int{"a": 3, "b": 1},
@@ -164,6 +183,11 @@ func TestNext(t *testing.T) {
 			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a"), after: time.Hour,
 			ledger: Ledger{Receipts: answered(failedB, manifest.Decision{Verb: "retry", Rev: "b"}), Retries: []manifest.Decision{{Verb: "retry", Rev: "b"}}},
 			phase:  Back, want: map[string]int{"a": 3},
+		},
+		{
+			claim: "a rejected revision stays as it is where that is asked for",
+			w:     holding, pods: pods("a", "a", "a", "b?"), after: time.Hour, ledger: Ledger{Receipts: failedB},
+			phase: Rejected, want: map[string]int{"a": 3, "b": 1},
 		},
 		{
 			claim: "a first revision that failed stays as it is",
@@ -390,6 +414,18 @@ func TestNext(t *testing.T) {
 				t.Error("no reason given")
 			}
 		})
+	}
+}
+
+func TestAFirstRevisionThatComesUpAfterItsRejectionIsPromoted(t *testing.T) {
+	w, l := workload("a", 2, 1, 0), Ledger{Receipts: append(promotedA[:1:1], receipt(live.Failed, "a", 1, noon)), Watched: time.Hour}
+	step := Next(w, pods("a", "a"), l, noon)
+	if len(step.Receipts) != 1 || step.Receipts[0].Verb != live.Promoted {
+		t.Fatalf("%+v", step)
+	}
+	l.Receipts = append(l.Receipts, step.Receipts...)
+	if step = Next(w, pods("a", "a"), l, noon); step.Phase != Steady || step.Failure != "" {
+		t.Errorf("it is rejected still: %+v", step)
 	}
 }
 

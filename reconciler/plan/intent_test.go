@@ -1,0 +1,76 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+func TestOnlySoManyWorkloadsBeginAnotherRevisionAtOnce(t *testing.T) {
+	const more = maxRolling + 2
+	paused := func(text string) string { return strings.Replace(text, "spec:\n", "spec:\n  paused: true\n", 1) }
+	suspended := func(text string) string {
+		return strings.Replace(text, "annotations: {", `annotations: {podkeep.io/suspend: "true"`, 1)
+	}
+	claimed := func(text string) string {
+		return strings.Replace(text, `:2"}]`, `:2", volumeMounts: [{name: d, mountPath: /d}]}], volumes: [{name: d, persistentVolumeClaim: {claimName: d}}]`, 1)
+	}
+	claim := "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: d}\nspec: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}}\n"
+	lost := live.Receipt{App: manifest.ClaimID("default", "d"), Verb: live.Bound, Gen: 1, Node: "n9", Time: noon.Add(-time.Hour)}
+	for _, c := range []struct {
+		claim   string
+		there   int // how many of them run at an older revision; the others are new
+		rolling int // how many of those have begun to roll already
+		but     func(text string) string
+		begin   int
+	}{
+		{"as many as may roll at once", more, 0, nil, maxRolling},
+		{"fewer while others are on their way", more, 3, nil, maxRolling - 3},
+		{"none while as many are on their way", more, maxRolling, nil, 0},
+		{"what is new takes no place", 0, 0, nil, more},
+		{"and needs none", maxRolling, maxRolling, nil, 2},
+		{"what is paused keeps no place", more, maxRolling, paused, 2},
+		{"nor what is suspended", more, maxRolling, suspended, 2},
+		{"nor what waits for the data of a claim", more, maxRolling, claimed, 2},
+	} {
+		t.Run(c.claim, func(t *testing.T) {
+			var old, fresh []string
+			for i := range more {
+				text := deployment(fmt.Sprintf("w%02d", i), 1, "")
+				next := strings.Replace(text, ":1\"", ":2\"", 1)
+				if c.but != nil && i < c.rolling {
+					next = c.but(next)
+				}
+				fresh = append(fresh, next)
+				if i < c.there {
+					old = append(old, text)
+				}
+			}
+			before, head := commit(t, "a1", append(old, nodes("n1"))...), commit(t, "b2", append(fresh, nodes("n1"), claim)...)
+			var pods []live.Pod
+			receipts := []live.Receipt{lost}
+			for i := range c.there {
+				name := fmt.Sprintf("w%02d", i)
+				pods = append(pods, running(before, name, 0))
+				receipts = append(receipts, promoted(before, name)...)
+				if i < c.rolling {
+					receipts = append(receipts, begunAt(head, name, 2))
+				}
+			}
+			h := history(head)
+			h.Ancestor["a1"], h.At = true, map[string]manifest.Set{"a1": before}
+			plan := Make(h, fleet(map[string][]live.Pod{"n1": pods}, receipts, "n1"), noon)
+			begun := slices.DeleteFunc(plan.Actions, func(a Action) bool {
+				return a.Verb != Put || a.File.Labels[live.LabelReceipt] != live.Began
+			})
+			if len(begun) != c.begin {
+				t.Errorf("%d begin, want %d:\n%s", len(begun), c.begin, plan)
+			}
+		})
+	}
+}
