@@ -126,7 +126,7 @@ func (a arrival) ended(app plan.App) error {
 			return nil
 		}
 	case plan.Progressing:
-		if a.dies(w) {
+		if a.goesOn(w) {
 			return nil
 		}
 	}
@@ -143,16 +143,17 @@ func (a arrival) mayHold(w manifest.Workload) bool {
 	return w.Name == "" || len(manifest.ClaimsOf(spec)) > 0 || hasHostPort(spec) || spec.NodeName != "" || len(spec.NodeSelector) > 0 || a.waits(w)
 }
 
-// dies says whether containers of the workload end by themselves, time and again, though its revision was in place once: it is on its way
-// for ever, and each of those pods says why.
-func (a arrival) dies(w manifest.Workload) bool {
-	if w.Job != nil || !a.written(w, live.Promoted) {
-		return false
+// goesOn says whether the workload is on its way for as long as its containers make it so: work that has not ended, or a revision that was in
+// place once and whose containers end by themselves, time and again. Each of those pods says why.
+func (a arrival) goesOn(w manifest.Workload) bool {
+	runs := func(c live.Container) bool { return c.State == live.Running }
+	if w.Job == nil {
+		runs = live.Container.Ended
 	}
 	for _, host := range a.world.Hosts() {
 		for _, p := range a.world.Truth(host, cluster).Pods {
-			if p.App == w.ID && slices.ContainsFunc(p.Containers, live.Container.Ended) {
-				return true
+			if p.App == w.ID && slices.ContainsFunc(p.Containers, runs) {
+				return w.Job != nil || a.written(w, live.Promoted)
 			}
 		}
 	}

@@ -130,7 +130,12 @@ func themeMany(g *generator) {
 	}, func() {
 		g.commit("w%d image=%s", g.dice.IntN(12), g.pick("v2", "bad", "slow"))
 	}, func() {
-		g.commit("w%d %s=%s", g.dice.IntN(12), g.pick("paused", "suspend", "wave"), g.pick("1", ""))
+		n, word := g.dice.IntN(12), g.pick("paused=true", "suspend=true", "wave=1")
+		if g.once(2) {
+			word, _, _ = strings.Cut(word, "=")
+			word += "="
+		}
+		g.commit("w%d %s", n, word)
 	}, func() {
 		g.commit("w%d image=v4; remove w%[1]d", g.dice.IntN(12))
 	})
