@@ -124,7 +124,7 @@ func suspends(value string) func(manifest.Workload) (note, error) {
 
 // restarts notes that the pods are to be made anew. A bare Pod is its own template.
 func restarts(w manifest.Workload) (note, error) {
-	n := note{[]string{"spec", "template", "metadata"}, restartedAt, time.Now().UTC().Format(time.RFC3339)}
+	n := note{[]string{"spec", "template", "metadata"}, restartedAt, time.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00")}
 	switch w.ID.Kind {
 	case "Pod":
 		n.at = []string{"metadata"}

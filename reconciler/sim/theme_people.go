@@ -131,7 +131,7 @@ func themePeople(g *generator) {
 	g.happens(func() {
 		g.say("%s %s %d", g.pick("rm", "crash"), g.pick("web", "api", "one"), g.dice.IntN(3))
 	}, func() {
-		g.say("erase %s%s", g.pick("receipt-", "cfg-"), g.pick("", " "+g.node()))
+		g.say("erase %s%s", g.pick("receipt-", "cfg-", "rev-"), g.pick("", " "+g.node()))
 	}, func() {
 		g.say("foreign %s theirs%s", g.node(), g.pick("", " app=Deployment/default/web source=sim cluster=other", " app=Deployment/default/old source=else cluster=default"))
 	}, func() {
