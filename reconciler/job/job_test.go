@@ -166,6 +166,9 @@ func TestNext(t *testing.T) {
 			[]Pod{p(0, 0, Ended), p(1, 0, Active)}, Ledger{}, "running +2.0 tally"},
 		{"a tally stands for pods that are gone", wl(many(5, 2)), nil,
 			Ledger{Receipts: []live.Receipt{receipt(live.Tallied, `{"succeeded":"0-2"}`)}}, "running +3.0 +4.0"},
+		{"finished pods beyond the newest five are kept until a tally counts them", wl(many(7, 1)),
+			[]Pod{p(0, 0, Ended, at(60, 9)), p(1, 0, Ended), p(2, 0, Ended), p(3, 0, Ended), p(4, 0, Ended), p(5, 0, Ended)}, Ledger{},
+			"running +6.0 tally"},
 		{"the newest tally counts", wl(many(5, 5)), nil, Ledger{Receipts: []live.Receipt{
 			receipt(live.Tallied, `{"succeeded":"0-2"}`, step(1)), receipt(live.Tallied, `{"succeeded":"0"}`)}}, "running +3.0 +4.0"},
 		{"the last places are not overfilled", wl(many(5, 4)), []Pod{p(4, 0, Active)},

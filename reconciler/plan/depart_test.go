@@ -155,3 +155,12 @@ func TestWhatExitedOnANodeThatLeftGitIsStartedElsewhere(t *testing.T) {
 		t.Errorf("%s", plan)
 	}
 }
+
+func TestNothingIsPlacedOnANodeThatLeftGit(t *testing.T) {
+	head := commit(t, "a1", nodes("n1"), deployment("web", 2, ""))
+	plan := Make(keyed(head, left(t, "old")), fleet(nil, promoted(head, "web"), "n1", "old"), noon)
+	starts := slices.DeleteFunc(plan.Actions, func(a Action) bool { return a.Verb != Run || a.Node != "n1" })
+	if len(starts) != 2 {
+		t.Errorf("%s", plan)
+	}
+}

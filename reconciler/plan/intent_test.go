@@ -20,6 +20,9 @@ func TestOnlySoManyWorkloadsBeginAnotherRevisionAtOnce(t *testing.T) {
 	claimed := func(text string) string {
 		return strings.Replace(text, `:2"}]`, `:2", volumeMounts: [{name: d, mountPath: /d}]}], volumes: [{name: d, persistentVolumeClaim: {claimName: d}}]`, 1)
 	}
+	needs := func(text string) string {
+		return strings.Replace(text, "annotations: {", "annotations: {podkeep.io/depends-on: Deployment/w11", 1)
+	}
 	claim := "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: d}\nspec: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}}\n"
 	lost := live.Receipt{App: manifest.ClaimID("default", "d"), Verb: live.Bound, Gen: 1, Node: "n9", Time: noon.Add(-time.Hour)}
 	for _, c := range []struct {
@@ -37,6 +40,7 @@ func TestOnlySoManyWorkloadsBeginAnotherRevisionAtOnce(t *testing.T) {
 		{"what is paused keeps no place", more, maxRolling, paused, 2},
 		{"nor what is suspended", more, maxRolling, suspended, 2},
 		{"nor what waits for the data of a claim", more, maxRolling, claimed, 2},
+		{"nor what HEAD has overtaken and one of the others is to come before", more, maxRolling, needs, 2},
 	} {
 		t.Run(c.claim, func(t *testing.T) {
 			var old, fresh []string
@@ -59,7 +63,11 @@ func TestOnlySoManyWorkloadsBeginAnotherRevisionAtOnce(t *testing.T) {
 				pods = append(pods, running(before, name, 0))
 				receipts = append(receipts, promoted(before, name)...)
 				if i < c.rolling {
-					receipts = append(receipts, begunAt(head, name, 2))
+					r := begunAt(head, name, 2)
+					if strings.Contains(fresh[i], "depends-on") {
+						r.Rev = "v1-0123456789ab" // that HEAD has overtaken
+					}
+					receipts = append(receipts, r)
 				}
 			}
 			h := history(head)

@@ -175,6 +175,21 @@ func TestAPodOfAnUnknownCommitFreezesUntilAFetchThatBeganAfterItsBirth(t *testin
 	}
 }
 
+func TestAPodOfAnUnknownCommitIsNotPrunedUntilAFetchThatBeganAfterItsBirth(t *testing.T) {
+	before := commit(t, "b2", nodes("n1"), deployment("web", 1, ""))
+	p := running(before, "web", 0)
+	have := fleet(map[string][]live.Pod{"n1": {p}}, nil, "n1")
+	h := history(commit(t, "a1", nodes("n1")))
+	h.Fetched, h.Head.AllowPrune = p.Created, true
+	if plan := Make(h, have, noon); len(plan.Actions) != 0 || app(plan, "web").State != Held || plan.Fetch.IsZero() {
+		t.Errorf("%s\n%s", app(plan, "web").State, plan)
+	}
+	h.Fetched = noon
+	if plan := Make(h, have, noon); !slices.Equal(doneTo(plan), []string{"stop web-0"}) {
+		t.Errorf("HEAD rules then:\n%s", plan)
+	}
+}
+
 func TestWhatLeftGitIsPrunedWithinTheBudget(t *testing.T) {
 	names := []string{"a", "b", "c", "d", "e", "f", "g"}
 	texts := []string{nodes("n1")}

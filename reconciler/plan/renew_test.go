@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -234,6 +235,11 @@ func TestAPodOfAnOlderNetworkWaitsForTheRolloutUnderWay(t *testing.T) {
 	two := commit(t, "b2", nodes("n1"), strings.Replace(deployment("web", 2, ""), "web:1", "web:2", 1))
 	h := history(two)
 	h.Ancestor["a1"], h.At = true, map[string]manifest.Set{"a1": one}
+	begun := older(one, "n1")
+	begun.Nodes[0].Receipts = fleet(nil, append(promoted(one, "web"), begunAt(two, "web", 2)), "n1").Nodes[0].Receipts
+	if plan := Make(h, begun, noon); !slices.Equal(doneTo(plan), []string{"run web-0"}) {
+		t.Errorf("the first of the new revision has the place beside them:\n%s", plan)
+	}
 	have, plan := watch(t, h, older(one, "n1"), 2, 3)
 	if old, fresh := ages(have); old != 0 || fresh != 2 || app(plan, "web").State != Converged {
 		t.Errorf("%d old pods and %d new ones\n%s", old, fresh, plan)

@@ -403,6 +403,15 @@ func TestAnotherKeyEverywhereHoldsTheFleet(t *testing.T) {
 	}
 }
 
+func TestAHoldGoesOnWithNoRollout(t *testing.T) {
+	one := commit(t, "a1", nodes("n1"), deployment("web", 3, ""))
+	two := commit(t, "b2", nodes("n1"), strings.Replace(deployment("web", 3, ""), "web:1", "web:2", 1))
+	have := by(otherKey, fleet(map[string][]live.Pod{"n1": {running(one, "web", 0), running(one, "web", 1), running(two, "web", 0)}}, promoted(one, "web"), "n1"))
+	if p := Make(since(one, two), have, noon); len(p.Actions) > 0 || app(p, "web").State != Held {
+		t.Errorf("%s", p)
+	}
+}
+
 func TestAHoldWritesNothingDownOfAClaim(t *testing.T) {
 	set := commit(t, "b2", nodes("n1", "n2"), dataClaim, sharer("db", "", "pg"))
 	have := by(otherKey, onDisk(promoted(set, "db"), running(set, "db", 0)))

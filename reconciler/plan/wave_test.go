@@ -85,3 +85,16 @@ func TestWhatWaitsForOneThatIsStuckIsStuckToo(t *testing.T) {
 		t.Errorf("%s: %s %v", a.State, a.Why, a.Waits)
 	}
 }
+
+func TestAJobThatIsTriedAgainHasNotFailedMeanwhile(t *testing.T) {
+	head := commit(t, "a1", nodes("n1"), jobNamed("migrate"), deployment("web", 1, "podkeep.io/depends-on: Job/migrate"))
+	p := jobPod(head, "migrate", live.Running, key)
+	failed := live.Receipt{App: p.App, Verb: live.Failed, Rev: p.Rev, Gen: 1, Commit: "a1", Time: noon.Add(-time.Hour), Why: "BackoffLimitExceeded: failed"}
+	for gen, want := range map[int]string{1: "which failed", 2: "which is at 0 of 1"} {
+		p.Gen = gen
+		plan := Make(history(head), fleet(map[string][]live.Pod{"n1": {p}}, []live.Receipt{failed}, "n1"), noon)
+		if a := app(plan, "web"); !strings.Contains(a.Why+strings.Join(a.Waits, ""), want) {
+			t.Errorf("generation %d: %s: %s %v", gen, a.State, a.Why, a.Waits)
+		}
+	}
+}

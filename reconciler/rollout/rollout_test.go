@@ -418,7 +418,9 @@ func TestNext(t *testing.T) {
 }
 
 func TestAFirstRevisionThatComesUpAfterItsRejectionIsPromoted(t *testing.T) {
-	w, l := workload("a", 2, 1, 0), Ledger{Receipts: append(promotedA[:1:1], receipt(live.Failed, "a", 1, noon)), Watched: time.Hour}
+	failed := receipt(live.Failed, "a", 1, noon)
+	failed.Why = "0 of 2 available"
+	w, l := workload("a", 2, 1, 0), Ledger{Receipts: append(promotedA[:1:1], failed), Watched: time.Hour}
 	step := Next(w, pods("a", "a"), l, noon)
 	if len(step.Receipts) != 1 || step.Receipts[0].Verb != live.Promoted {
 		t.Fatalf("%+v", step)

@@ -117,3 +117,52 @@ func drawRequest(t *rapid.T) Request {
 	}
 	return r
 }
+
+func TestAPlaceThatIsReservedIsNotGivenAway(t *testing.T) {
+	half := func(r *Request) { r.Room.MilliCPU = 500 }
+	most := func(r *Request) { r.Room.MilliCPU = 800 }
+	port := func(r *Request) { r.Ports = []string{"80/tcp"} }
+	none := func(*Request) {}
+	for _, c := range []struct {
+		claim    string
+		ask, get func(*Request)
+		why      string
+	}{
+		{"of cpu", most, half, "no node fits: 1 short of cpu"},
+		{"of a host port", port, port, "no node fits: 1 with host port 80/tcp taken"},
+		{"nor what is there now", none, most, "no node fits: 1 short of cpu"},
+		{"what neither needs is", half, half, ""},
+	} {
+		t.Run(c.claim, func(t *testing.T) {
+			used := func(h *Host) { h.Used.MilliCPU = 500 }
+			queue := NewQueue([]*Host{host("n1", used)})
+			if why := queue.Reserve(request(c.ask), []*Host{host("n1")}); why != "" {
+				t.Fatal(why)
+			}
+			if _, why := queue.Place(request(c.get, func(r *Request) { r.Name = "web-1" })); why != c.why {
+				t.Errorf("%q, want %q", why, c.why)
+			}
+		})
+	}
+	queue := NewQueue([]*Host{host("n1")})
+	if why := queue.Reserve(request(most), []*Host{host("n1", func(h *Host) { h.Used.MilliCPU = 500 })}); why != "no node fits: 1 short of cpu" {
+		t.Error("there is none:", why)
+	}
+}
+
+func TestPodsAreAlikeOnlyIfNoFilterTellsThemApart(t *testing.T) {
+	base := request()
+	if other := request(func(r *Request) { r.Name = "web-9" }); !alike(&base, &other) {
+		t.Error("a name makes them differ")
+	}
+	for what, change := range map[string]func(*Request){
+		"app": func(r *Request) { r.App = db }, "rev": func(r *Request) { r.Rev = "v1-b" }, "room": func(r *Request) { r.Room.Memory = 1 },
+		"ports": func(r *Request) { r.Ports = []string{"80/tcp"} }, "ties": func(r *Request) { r.Ties = []Tie{{"data", "n1"}} },
+		"nodeName": func(r *Request) { r.Spec.NodeName = "n1" }, "selector": func(r *Request) { r.Spec.NodeSelector = map[string]string{"zone": "a"} },
+		"tolerations": func(r *Request) { r.Spec.Tolerations = []corev1.Toleration{{Key: "gpu"}} },
+	} {
+		if other := request(change); alike(&base, &other) {
+			t.Errorf("%s does not count", what)
+		}
+	}
+}
