@@ -86,6 +86,11 @@ sim: ## the simulation stories, laws checked after every line
 	$(call say,simulation)
 	go test -count=1 -v ./reconciler/sim/...
 
+.PHONY: mutants
+mutants: ## break what thinks on purpose and see which test notices; nobody waits for it
+	$(call say,mutants)
+	go run ./reconciler/mutants
+
 .PHONY: golden
 golden: ## rewrite the goldens; read the diff before you commit it
 	$(call say,goldens)
