@@ -129,7 +129,7 @@ func (j judge) seen(host string) live.Node {
 	return live.Node{}
 }
 
-// freeze lists the nodes that did not answer and whose pods count as there.
+// freeze lists the nodes that did not answer and whose pods count as there; those of another's copy do not.
 func (j judge) freeze() map[string]bool {
 	grace := map[string]time.Duration{}
 	for _, n := range slices.Concat(j.p.History.Gone, j.want.Nodes) {
@@ -137,7 +137,7 @@ func (j judge) freeze() map[string]bool {
 	}
 	frozen := map[string]bool{}
 	for _, n := range j.p.Snapshot.Nodes {
-		if silent(n) && n.Silent < grace[n.Name] {
+		if silent(n) && n.Silent < grace[n.Name] && j.p.Plan.Held[n.Name] == "" {
 			frozen[n.Name] = true
 		}
 	}
