@@ -92,7 +92,7 @@ func (k *work) failing() *pod {
 	if k.step.Phase != rollout.Steady && (k.step.Phase != rollout.Rolling || k.wl.Revision.Spec.RestartPolicy != corev1.RestartPolicyOnFailure) {
 		return nil
 	}
-	for _, p := range k.kept {
+	for _, p := range slices.Concat(k.kept, k.extra) {
 		if p.verdict.Row >= often && p.Rev == k.wl.Revision.Rev {
 			return p
 		}
@@ -164,9 +164,9 @@ func (k *work) ranOnce() bool {
 	return done != nil && done.Rev == k.wl.Revision.Rev
 }
 
-// awaited has a line for every pod that is not available yet.
+// awaited has a line for every pod that is not available yet, one that is to replace another too.
 func (k *work) awaited() {
-	for _, p := range k.kept {
+	for _, p := range slices.Concat(k.kept, k.extra) {
 		switch {
 		case !p.seen():
 			k.waits("%s on %s: the node is silent for %s", p.Name, p.node.Name, round(p.node.Silent))
