@@ -79,7 +79,7 @@ func (s *Sim) commit(args []string) error {
 func (c *commit) writeAnew(was *commit) {
 	for key, o := range c.objects {
 		text, broken := was.broken[o.file]
-		if _, there := was.objects[key]; broken && !there && c.broken[o.file] == text {
+		if broken && was.objects[key].file != o.file && c.broken[o.file] == text {
 			delete(c.broken, o.file)
 		}
 	}
