@@ -36,7 +36,8 @@ const (
 )
 
 // Verdict is what is thought of a pod. Since is when it became ready. Wake is when the verdict changes by itself,
-// zero if never. Run says that the driver should be told to run it (again), with these attempts.
+// zero if never. Run says that the driver should be told to run it (again), with these attempts. Row is how many restarts in a row what
+// crashed has had.
 type Verdict struct {
 	State   State
 	Since   time.Time
@@ -44,6 +45,7 @@ type Verdict struct {
 	Wake    time.Time
 	Run     bool
 	Attempt map[string]int
+	Row     int
 }
 
 // Ready says whether requests may be sent to the pod.
@@ -126,7 +128,7 @@ func (v Verdict) restart(p live.Pod, c live.Container, now time.Time) Verdict {
 	if later(c.Finished, now) {
 		due = now
 	}
-	v.State = Crashed
+	v.State, v.Row = Crashed, max(v.Row, row-1)
 	v.Why = fmt.Sprintf("%s exited with %d", said(p, c.Name), c.Exit)
 	if now.Before(due) {
 		v.Why += fmt.Sprintf(", restarts at %s", due.UTC().Format(time.TimeOnly))

@@ -48,6 +48,9 @@ func (k *work) waits(format string, args ...any) {
 
 // record writes the step's receipts down on every node that answers.
 func (k *work) record() {
+	if len(k.step.Receipts) > 0 && len(k.answering()) == 0 {
+		k.refusal = "no node of Git answers, so nothing can be written down"
+	}
 	for _, r := range k.step.Receipts {
 		if k.wl.Suspended && r.Verb != live.Halted {
 			k.app.Suspended = append(k.app.Suspended, Action{Verb: Put, Name: k.receipts.File(r).Name, App: r.App, Why: r.Why})

@@ -103,8 +103,10 @@ func (w *world) judgeClaim(c *claim) {
 		c.why, c.stuck = fmt.Sprintf("is on %s, which left Git", c.node), true
 	case n.reach != answers:
 		c.why, c.stuck = fmt.Sprintf("is on %s, which is silent for %s", c.node, round(n.Silent)), n.reach == lost
-	case c.host != "" && n.id == "":
+	case c.host != "" && n.id == "" && n.unnamed():
 		c.why = fmt.Sprintf("is on %s, which does not say yet which host it is", c.node)
+	case c.host != "" && n.id == "":
+		c.why, c.stuck = fmt.Sprintf("is on %s, and no trusted key signed which host that is", c.node), true
 	case c.made && !n.holds(c.ID):
 		c.why, c.stuck = fmt.Sprintf("lost its volume on %s: podkeep will not start empty", c.node), true
 	}

@@ -58,6 +58,9 @@ func (k *work) missed(a, b *pod) bool {
 	if real := k.real(a); real != k.real(b) {
 		return real
 	}
+	if signed := a.Signer != ""; signed != (b.Signer != "") {
+		return signed
+	}
 	if head := a.Rev == k.wl.Revision.Rev; head != (b.Rev == k.wl.Revision.Rev) {
 		return head
 	}

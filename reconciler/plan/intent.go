@@ -139,16 +139,16 @@ func (k *work) enters() bool {
 		slices.ContainsFunc(k.step.Receipts, func(r live.Receipt) bool { return r.Verb == live.Began })
 }
 
-// rolls says whether a rollout moves, or is about to: not one that a person stopped, that a claim, another key or nodes that fell silent
-// together hold up, one without replicas, or that HEAD has overtaken and that waits for others before it begins anew. Else those would keep all places, and those that
-// they wait for would get none.
+// rolls says whether a rollout moves, or is about to: not one that a person stopped, that a claim, a want of room for what follows, another key or
+// nodes that fell silent together hold up, one without replicas, or that HEAD has overtaken and that may not begin anew. Else those would keep
+// all places, and those that they wait for would get none.
 func (k *work) rolls() bool {
 	l := k.receipts.Of(k.wl.ID)
 	switch {
 	case k.wl.Job != nil || k.wl.Replicas == 0 || l.Over() || k.wl.Suspended || k.wl.Strategy.Paused || k.frozen != "":
 		return false
-	case l.Top() != nil && l.Top().Rev != k.wl.Revision.Rev:
-		return !k.gateOf(k.wl).stands()
+	case k.step.Phase == rollout.Waiting || k.turns.stuck != "":
+		return false
 	}
 	return k.claimed() == "" && !slices.ContainsFunc(k.kept, func(p *pod) bool { return k.blackedOut(p.node) })
 }

@@ -82,3 +82,31 @@ func TestOnlySoManyWorkloadsBeginAnotherRevisionAtOnce(t *testing.T) {
 		})
 	}
 }
+
+func TestARejectedRevisionGivesWayThoughTheNextOneMayNotBegin(t *testing.T) {
+	set := func(id, web, others string) manifest.Set {
+		texts := []string{nodes("n1"), sized("web", web, 1, "{type: Recreate}")}
+		for i := range maxRolling {
+			texts = append(texts, sized(fmt.Sprintf("w%02d", i), others, 1, beside))
+		}
+		return commit(t, id, texts...)
+	}
+	first, bad, head := set("a1", "1", "1"), set("b2", "2", "1"), set("c3", "3", "2")
+	failed := begunAt(bad, "web", 2)
+	failed.Verb = live.Failed
+	receipts := append(promoted(first, "web"), begunAt(bad, "web", 2), failed)
+	for i := range maxRolling {
+		name := fmt.Sprintf("w%02d", i)
+		receipts = append(append(receipts, promoted(first, name)...), begunAt(head, name, 2))
+	}
+	p := running(bad, "web", 0)
+	p.Gen = 2
+	have := fleet(map[string][]live.Pod{"n1": {p}}, receipts, "n1")
+	have.Nodes[0].Pulls, have.Nodes[0].Images = true, []string{"example.com/web:1"} // and not web:3
+	h := history(head)
+	h.Ancestor["a1"], h.Ancestor["b2"], h.At = true, true, map[string]manifest.Set{"a1": first, "b2": bad}
+	plan := Make(h, have, noon)
+	if a := app(plan, "web"); a.State != Held || !slices.Contains(doneTo(plan), "stop web-0") {
+		t.Errorf("%s: %s\n%s", a.State, a.Why, plan)
+	}
+}

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/podkeep/podkeep/live"
-	"github.com/podkeep/podkeep/reconciler/health"
 	"github.com/podkeep/podkeep/reconciler/rollout"
 )
 
@@ -54,7 +55,7 @@ func (k *work) report() {
 	if k.peril.stuck && k.app.State == Progressing {
 		k.app.State, k.app.Why = Held, k.peril.why
 	}
-	if p := k.failing(); p != nil && k.app.State == Progressing && k.step.Phase == rollout.Steady {
+	if p := k.failing(); p != nil && k.app.State == Progressing {
 		k.app.State = Failed
 		k.app.Why = fmt.Sprintf("%s on %s fails again and again: %s; push a revision that works", p.Name, p.node.Name, p.verdict.Why)
 	}
@@ -86,15 +87,17 @@ func (k *work) report() {
 // often is after how many restarts in a row a pod is said to fail again and again: back-off has come to its end then.
 const often = 6
 
-// failing is a pod that does.
+// failing is a pod that does: of a revision in force, or of one that no deadline rejects.
 func (k *work) failing() *pod {
-	i := slices.IndexFunc(k.kept, func(p *pod) bool {
-		return p.verdict.State == health.Crashed && slices.ContainsFunc(p.Containers, func(c live.Container) bool { return live.Row(c.Attempt) >= often })
-	})
-	if i < 0 {
+	if k.step.Phase != rollout.Steady && (k.step.Phase != rollout.Rolling || k.wl.Revision.Spec.RestartPolicy != corev1.RestartPolicyOnFailure) {
 		return nil
 	}
-	return k.kept[i]
+	for _, p := range slices.Concat(k.kept, k.extra) {
+		if p.verdict.Row >= often && p.Rev == k.wl.Revision.Rev {
+			return p
+		}
+	}
+	return nil
 }
 
 func (k *work) state() State {
@@ -161,9 +164,9 @@ func (k *work) ranOnce() bool {
 	return done != nil && done.Rev == k.wl.Revision.Rev
 }
 
-// awaited has a line for every pod that is not available yet.
+// awaited has a line for every pod that is not available yet, one that is to replace another too.
 func (k *work) awaited() {
-	for _, p := range k.kept {
+	for _, p := range slices.Concat(k.kept, k.extra) {
 		switch {
 		case !p.seen():
 			k.waits("%s on %s: the node is silent for %s", p.Name, p.node.Name, round(p.node.Silent))

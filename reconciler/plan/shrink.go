@@ -16,12 +16,16 @@ func (k *work) shrink() {
 			byRev[p.Rev] = append(byRev[p.Rev], p)
 		}
 	}
-	gone := map[*pod]bool{}
+	gone, more := map[*pod]bool{}, k.total()-k.wl.Replicas // so many need not be followed
 	for _, rev := range sorted(byRev) {
 		surplus := len(byRev[rev]) - k.step.Want[rev]
 		for _, p := range victims(byRev[rev], surplus) {
 			gone[p] = true
-			k.stops = append(k.stops, stop{p, k.whyStop(p), k.after(p)})
+			after := k.after(p)
+			if after != nil && more > 0 {
+				after, more = nil, more-1
+			}
+			k.stops = append(k.stops, stop{p, k.whyStop(p), after})
 		}
 	}
 	for _, p := range k.extra { // a twin goes with the pod it was to replace

@@ -31,6 +31,9 @@ type lack struct {
 // takeTurns finds out which old pods stay for now, and why.
 func (k *work) takeTurns(refused string) {
 	var ok bool
+	for _, p := range k.kept {
+		p.stays = "" // what was thought before HEAD's revision was refused
+	}
 	if !k.first && !k.stopsBeforeMove() {
 		return
 	}

@@ -69,7 +69,20 @@ func (s *Sim) commit(args []string) error {
 			return fmt.Errorf("commit %s: %w", id, err)
 		}
 	}
+	if was := s.repo.commits[c.parent]; was != nil {
+		c.writeAnew(was)
+	}
 	return s.repo.add(c)
+}
+
+// writeAnew has a file that was broken before hold what it should again where an object comes into it.
+func (c *commit) writeAnew(was *commit) {
+	for key, o := range c.objects {
+		text, broken := was.broken[o.file]
+		if broken && was.objects[key].file != o.file && c.broken[o.file] == text {
+			delete(c.broken, o.file)
+		}
+	}
 }
 
 func (s *Sim) item(c *commit, words []string) error {

@@ -57,11 +57,11 @@ func (j judge) jobBounds(w manifest.Workload, after view, when string) error {
 	return nil
 }
 
-// active counts the Job's pods that have not ended, on nodes that answer. One that is told to stop may have a successor at once, unless
+// active counts the Job's pods that have not ended, on nodes that answer and are not another's copy. One that is told to stop may have a successor at once, unless
 // podReplacementPolicy says otherwise.
 func (j judge) active(w view, app manifest.Workload) (n int) {
 	for _, host := range w.hosts {
-		if !w.Answers(host.Name) || silent(j.seen(host.Name)) {
+		if seen := j.seen(host.Name); !w.Answers(host.Name) || silent(seen) || j.p.Plan.Held[seen.Name] != "" {
 			continue
 		}
 		for _, p := range host.Pods {

@@ -119,17 +119,17 @@ func (j judge) host(name string) string {
 	return name
 }
 
-// seen is what was seen of a host: under the Node of HEAD that leads there, or one that left it.
-func (j judge) seen(host string) live.Node {
+// seen is what was seen of a host: under the Node of HEAD that leads there, or one that left it. Of several, the first that was ever heard.
+func (j judge) seen(host string) (seen live.Node) {
 	for _, n := range slices.Concat(j.want.Nodes, j.p.History.Gone) {
-		if j.s.world.At(hostOf(n)) == host {
-			return node(j.p.Snapshot, n.Name)
+		if j.s.world.At(hostOf(n)) == host && !seen.Known {
+			seen = node(j.p.Snapshot, n.Name)
 		}
 	}
-	return live.Node{}
+	return seen
 }
 
-// freeze lists the nodes that did not answer and whose pods count as there.
+// freeze lists the nodes that did not answer and whose pods count as there; those of another's copy do not.
 func (j judge) freeze() map[string]bool {
 	grace := map[string]time.Duration{}
 	for _, n := range slices.Concat(j.p.History.Gone, j.want.Nodes) {
@@ -137,7 +137,7 @@ func (j judge) freeze() map[string]bool {
 	}
 	frozen := map[string]bool{}
 	for _, n := range j.p.Snapshot.Nodes {
-		if silent(n) && n.Silent < grace[n.Name] {
+		if silent(n) && n.Silent < grace[n.Name] && j.p.Plan.Held[n.Name] == "" {
 			frozen[n.Name] = true
 		}
 	}
