@@ -103,7 +103,7 @@ func (o *planOptions) print(w io.Writer, p status.Preview) error {
 func verdict(p status.Preview) error {
 	switch n := len(p.Report.Problems); {
 	case n > 0:
-		return exit{code: 1, err: errors.New(p.Summary())}
+		return exit{code: 1, err: errors.New(p.Refused())}
 	case p.Changes():
 		return exit{code: 2}
 	default:
