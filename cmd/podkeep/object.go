@@ -22,7 +22,7 @@ type word struct {
 var kinds = []word{
 	{"Deployment", "deploy", true}, {"ReplicaSet", "rs", true}, {"ReplicationController", "rc", true}, {"Pod", "po", true}, {"Job", "", true},
 	{"StatefulSet", "sts", true}, {"DaemonSet", "ds", true}, {"CronJob", "cj", true}, {"Rollout", "ro", true},
-	{"Node", "no", false}, {"PersistentVolumeClaim", "pvc", false}, {"Namespace", "ns", false}, {"ConfigMap", "cm", false},
+	{"Node", "no", false}, {"PersistentVolumeClaim", "pvc", false}, {"PersistentVolume", "pv", false}, {"Namespace", "ns", false}, {"ConfigMap", "cm", false},
 	{"Secret", "", false}, {"Service", "svc", false}, {"Ingress", "ing", false}, {"ServiceAccount", "sa", false},
 }
 
@@ -129,14 +129,15 @@ func meaning(arg, namespace string, all []manifest.ID) ([]manifest.ID, error) {
 
 // absent says that nothing of all has that name, and which one may be meant, or what there is.
 func absent(arg, namespace string, all []manifest.ID) error {
-	best, least := "", 4
+	name := afterSlash(arg)
+	best, least := "", min(len(name), 1+min(3, max(2, len(name)/2)))
 	var there []string
 	for _, id := range all {
 		if namespace != "" && id.Namespace != "" && id.Namespace != namespace {
 			continue
 		}
 		there = append(there, words(id))
-		if d := min(distance(arg, words(id)), distance(afterSlash(arg), id.Name)); d < least {
+		if d := min(distance(arg, words(id)), distance(name, id.Name)); d < least {
 			best, least = words(id), d
 		}
 	}
