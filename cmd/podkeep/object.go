@@ -70,6 +70,22 @@ func object(arg string) (k word, name string, err error) {
 	return k, name, nil
 }
 
+// joined reads kubectl's KIND NAME... as KIND/NAME...; other arguments stay as they are.
+func joined(args []string) []string {
+	slash := func(s string) bool { return strings.Contains(s, "/") }
+	if len(args) < 2 || slices.ContainsFunc(args, slash) {
+		return args
+	}
+	if _, ok := kindOf(args[0]); !ok {
+		return args
+	}
+	var all []string
+	for _, name := range args[1:] {
+		all = append(all, args[0]+"/"+name)
+	}
+	return all
+}
+
 // workloadID reads the KIND/NAME of what becomes pods.
 func workloadID(arg, namespace string) (manifest.ID, error) {
 	k, name, err := object(arg)
