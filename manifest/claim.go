@@ -52,6 +52,13 @@ var unbuilt = map[string]string{
 	"StorageClass": "there is one class of storage, named volumes on the nodes; a PersistentVolumeClaim needs no other",
 }
 
+// meanwhile is what can stand in for a kind until it is built.
+var meanwhile = map[string]string{
+	"Service":     ": a pod is reached at a hostPort of its node, or at the address that podkeep status pods shows",
+	"StatefulSet": ": a Deployment of one replica with a PersistentVolumeClaim keeps its data",
+	"DaemonSet":   ": a Deployment for each node, with nodeSelector kubernetes.io/hostname, can stand in",
+}
+
 var accessModes = []string{
 	string(corev1.ReadWriteOnce), string(corev1.ReadOnlyMany), string(corev1.ReadWriteMany), string(corev1.ReadWriteOncePod),
 }

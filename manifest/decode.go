@@ -249,6 +249,9 @@ func nameOf(n *yaml.Node) string {
 	case yaml.AliasNode:
 		return "an alias"
 	}
+	if n.Tag == "!!str" && isPlaceholder(n.Value) {
+		return "a placeholder, and nothing fills it in here"
+	}
 	switch n.Tag {
 	case "!!int":
 		return "a number"

@@ -94,7 +94,17 @@ func (f *file) whereOf(err error, data []byte) (line int, text string) {
 	if f.skim {
 		return 1, text
 	}
-	return f.firstWrong(err, data, line), text
+	line = f.firstWrong(err, data, line)
+	if tabbed(data, line) {
+		text = "a tab stands where only spaces may; indent with spaces"
+	}
+	return line, text
+}
+
+// tabbed says whether a line of data, counted from 1, is indented with a tab.
+func tabbed(data []byte, line int) bool {
+	at := bytes.Split(data, []byte("\n"))[line-1]
+	return bytes.HasPrefix(bytes.TrimLeft(at, " -"), []byte("\t"))
 }
 
 // maxReread is how many bytes of a file may be read again to find the lines of its mistakes.

@@ -244,7 +244,7 @@ func (f *file) kindOf(c *check, version, name string) (kind, bool) {
 		c.refuse("", "kind %s is not supported, and nothing is done for it: %s", name, unbuilt[name])
 		c.found[0].Notice = true
 	default:
-		c.refuse("", "kind %s is not supported yet; nothing is done for it", name)
+		c.refuse("", "kind %s is not supported yet; nothing is done for it%s", name, meanwhile[name])
 		c.found[0].Notice = true
 	}
 	return kind{}, false

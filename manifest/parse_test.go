@@ -155,6 +155,15 @@ func TestAMistakeInYAMLIsSaidWithItsOwnLine(t *testing.T) {
 	}
 }
 
+func TestATabIsCalledOne(t *testing.T) {
+	for _, text := range []string{"a:\n\tb: 1\n", "a:\n  b: 1\n\tc: 2\n", "a:\n- \tb: 1\n\t  c: 2\n"} {
+		p := Parse("x.yaml", []byte("kind: ConfigMap\n"+text))
+		if len(p.Problems) != 1 || p.Problems[0].Text != "is not YAML: a tab stands where only spaces may; indent with spaces" {
+			t.Errorf("%q: %v", text, p.Problems)
+		}
+	}
+}
+
 func TestManyMistakesAreFoundInGoodTime(t *testing.T) {
 	long := strings.Repeat("a:\n"+strings.Repeat("  b: 1\n", 20_000)+" c: 1\n---\n", 20)
 	if p := Parse("x.yaml", []byte("apiVersion: v1\n"+long)); len(p.Problems) < 20 {

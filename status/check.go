@@ -58,10 +58,13 @@ func CheckRepository(w World) (list Findings) {
 		list = append(list, Finding{"repository", what, l, text, mend})
 	}
 	r := Of(w)
-	if w.History.Err != "" {
-		found("reach", Bad, w.History.Err, "check the URL, the network and the credentials; docs/commands/README.md lists the variables")
-	} else {
+	switch {
+	case w.History.Err == "":
 		found("reach", Fine, fmt.Sprintf("%s answers", r.Source), "")
+	case ofManifests(w.History):
+		found("nodes", Bad, w.History.Err, "mend the file: until then no node is looked at")
+	default:
+		found("reach", Bad, w.History.Err, "check the URL, the network and the credentials; docs/commands/README.md lists the variables")
 	}
 	if r.Head.Commit == "" {
 		return list
@@ -82,6 +85,13 @@ func CheckRepository(w World) (list Findings) {
 		found("manifests", Fine, plural(len(r.Head.Workloads), "workload")+" in "+plural(len(r.Head.Files), "file"), "")
 	}
 	return list
+}
+
+// ofManifests says whether the repository was read, and what is in it is why its Nodes are not known.
+func ofManifests(h manifest.History) bool {
+	ends := func(p manifest.Problem) bool { return strings.HasSuffix(h.Err, p.Error()) }
+	hollow := h.Hollow()
+	return slices.ContainsFunc(h.Head.Problems, ends) || hollow != nil && ends(*hollow)
 }
 
 // CheckNode judges what a node said. asked is what the workloads want of any node.

@@ -63,6 +63,19 @@ func TestWhatANodeSaysIsJudged(t *testing.T) {
 	}
 }
 
+func TestWhatIsWrongWithTheRepositoryIsToldApart(t *testing.T) {
+	broken := manifest.Set{Commit: "a1b2c3d4", Problems: []manifest.Problem{{Origin: manifest.Origin{File: "web.yaml", Line: 5}, Text: "is not YAML: something"}}}
+	for err, want := range map[string]string{
+		"no Node is known, and one may be in it: " + broken.Problems[0].Error(): "nodes",
+		"dial tcp 192.0.2.1:443: connection refused":                            "reach",
+	} {
+		found := status.CheckRepository(status.World{History: manifest.History{Head: broken, Err: err}})
+		if f := found[0]; f.What != want || f.Level != status.Bad || f.Text != err || f.Mend == "" {
+			t.Errorf("%+v, want one of %s", f, want)
+		}
+	}
+}
+
 func TestANodeThatDoesNotAnswerIsOneFinding(t *testing.T) {
 	found := status.CheckNode(status.Examined{Node: "n1", Err: errors.New("no route to host")}, manifest.Set{})
 	if len(found) != 1 || found.Worst() != status.Bad {

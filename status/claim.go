@@ -20,12 +20,12 @@ const annotationNode = "volume.kubernetes.io/selected-node"
 // claims adds the PersistentVolumeClaims of HEAD, and those that left it and whose volume stays.
 func (l *lister) claims() {
 	for _, c := range l.report.Claims {
-		o := l.claimObject(c.ID)
+		o := claimObject(l.report.want, c.ID)
 		o.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: c.ID.Kind}
 		o.Name, o.Namespace = c.ID.Name, c.ID.Namespace
 		setUID(&o.ObjectMeta, l.uid(c.ID))
 		o.Annotations = withKnown(o.Annotations, map[string]string{annotationNode: c.Node, AnnotationWhy: c.Why})
-		o.Status.Phase = corev1.PersistentVolumeClaimPhase(claimState(c))
+		o.Status.Phase = corev1.PersistentVolumeClaimPhase(claimState(c, o.Spec.VolumeName))
 		if c.Made {
 			o.Spec.VolumeName = live.ClaimVolume(l.report.Cluster, c.ID.Namespace, c.ID.Name)
 			o.Status.AccessModes, o.Status.Capacity = o.Spec.AccessModes, o.Spec.Resources.Requests
@@ -34,8 +34,8 @@ func (l *lister) claims() {
 	}
 }
 
-func (l *lister) claimObject(id manifest.ID) *corev1.PersistentVolumeClaim {
-	for _, c := range l.History.Want().Claims {
+func claimObject(want manifest.Set, id manifest.ID) *corev1.PersistentVolumeClaim {
+	for _, c := range want.Claims {
 		if c.ID == id && c.Object != nil {
 			return c.Object.DeepCopy()
 		}
@@ -57,15 +57,28 @@ func withKnown(m, more map[string]string) map[string]string {
 	return m
 }
 
-// claimState is Pending until a pod has been placed, Bound then, and Lost while the data cannot be had.
-func claimState(c plan.Claim) string {
+// claimState is Pending until a pod has been placed, Bound then and where a PersistentVolume is named, and Lost while the data cannot
+// be had.
+func claimState(c plan.Claim, volume string) string {
 	switch {
 	case c.Lost:
 		return string(corev1.ClaimLost)
-	case c.Node != "":
+	case c.Node != "" || volume != "":
 		return string(corev1.ClaimBound)
 	}
 	return string(corev1.ClaimPending)
+}
+
+func claimWhy(c plan.Claim, volume string) string {
+	switch {
+	case c.Left:
+		return "left Git, its volume stays"
+	case c.Why != "" || c.Node != "":
+		return c.Why
+	case volume != "":
+		return "is the directory of PersistentVolume " + volume
+	}
+	return "waits for a first pod that uses it"
 }
 
 func (r Report) claims(w io.Writer, look Look) {
@@ -74,11 +87,8 @@ func (r Report) claims(w io.Writer, look Look) {
 	}
 	var rows [][]cell
 	for _, c := range r.Claims {
-		why := c.Why
-		if c.Left {
-			why = "left Git, its volume stays"
-		}
-		row := plain(strings.TrimPrefix(c.ID.Short(), "persistentvolumeclaim/"), claimState(c), dash(c.Node), why)
+		volume := claimObject(r.want, c.ID).Spec.VolumeName
+		row := plain(strings.TrimPrefix(c.ID.Short(), "persistentvolumeclaim/"), claimState(c, volume), dash(c.Node), claimWhy(c, volume))
 		switch corev1.PersistentVolumeClaimPhase(row[1].text) {
 		case corev1.ClaimBound:
 			row[1].paint = Green

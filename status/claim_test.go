@@ -18,6 +18,16 @@ func claimed() World {
 kind: PersistentVolumeClaim
 metadata: {name: data}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: own}
+spec: {volumeName: disk, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: disk}
+spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], hostPath: {path: /srv/disk}}
 `))
 	return World{
 		History: manifest.History{Cluster: "c1", Head: manifest.Assemble(manifest.Info{Commit: "a1"}, []manifest.Parsed{file})},
@@ -26,6 +36,7 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 			{ID: id("fresh")},
 			{ID: id("lost"), Node: "n2", Made: true, Lost: true, Why: "claim lost lost its volume on n2"},
 			{ID: id("old"), Node: "n2", Made: true, Left: true},
+			{ID: id("own")},
 		}},
 	}
 }
@@ -36,9 +47,10 @@ func TestClaimsAreShownWithTheirNode(t *testing.T) {
 	want := `
 CLAIM  STATE    NODE  WHY
 data   Bound    n1
-fresh  Pending  -
+fresh  Pending  -     waits for a first pod that uses it
 lost   Lost     n2    claim lost lost its volume on n2
 old    Bound    n2    left Git, its volume stays
+own    Bound    -     is the directory of PersistentVolume disk
 `
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
@@ -51,6 +63,10 @@ func TestClaimsAreKubernetesObjects(t *testing.T) {
 	if data.Status.Phase != corev1.ClaimBound || data.Spec.VolumeName != "podkeep-c1_claim_default_data" ||
 		data.Annotations[annotationNode] != "n1" || size.String() != "1Gi" {
 		t.Errorf("%+v", data)
+	}
+	own := List(claimed()).Items[4].Object.(*corev1.PersistentVolumeClaim)
+	if own.Status.Phase != corev1.ClaimBound || own.Spec.VolumeName != "disk" {
+		t.Errorf("%+v", own)
 	}
 }
 

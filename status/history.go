@@ -244,7 +244,7 @@ func (p Past) unbegun(c Commit, a Ask) string {
 		}
 	}
 	if a.What == Added || a.What == Changed {
-		return "no receipt of it: it never began, or that was long ago"
+		return "no receipt of it: it never began, or newer ones have taken their place"
 	}
 	return ""
 }

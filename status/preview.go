@@ -201,10 +201,15 @@ func (p Preview) Summary() string {
 	if len(still) > 0 {
 		line += "; " + strings.Join(still, ", ")
 	}
-	if n := len(p.Report.Problems); n > 0 {
-		line += "; " + plural(n, "problem") + " in the manifests"
+	if len(p.Report.Problems) > 0 {
+		line += "; " + p.Refused()
 	}
 	return line
+}
+
+// Refused counts what does not load.
+func (p Preview) Refused() string {
+	return plural(len(p.Report.Problems), "problem") + " in the manifests"
 }
 
 // count gives how many workloads change, and says of those that stand still how many do so and how.

@@ -28,8 +28,11 @@ var forms = map[string]string{
 	"int": "a whole number", "duration": "a duration, such as 30s, 10m or 2h", "bool": "true or false",
 }
 
-// flagError puts what pflag says into words that say what to write.
+// flagError puts what pflag says into words that say what to write. Where the command is none, that is what is wrong, and not its flags.
 func flagError(cmd *cobra.Command, err error) error {
+	if before := cmd.Flags().Args(); cmd.HasSubCommands() && len(before) > 0 {
+		return known(cmd, before)
+	}
 	var (
 		missing *pflag.NotExistError
 		empty   *pflag.ValueRequiredError

@@ -123,7 +123,7 @@ func (o *diffOptions) what(args []string) (app *manifest.ID, dir string, err err
 
 // world looks at the fleet with another version of the source in mind, if one was asked for.
 func (o *diffOptions) world(cmd *cobra.Command, dir string) (status.World, error) {
-	source, err := o.openFor(cmd.Context(), o.rev, dir, cmd.Flags().Changed("source"))
+	source, err := o.openFor(cmd.Context(), o.rev, dir, o.names(cmd.Flags()))
 	if err != nil {
 		return status.World{}, err
 	}

@@ -149,7 +149,7 @@ func (o *editOptions) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	var done []string
-	for _, arg := range args {
+	for _, arg := range joined(args) {
 		w, err := o.find(t, arg)
 		if err != nil {
 			return err

@@ -137,10 +137,22 @@ func (o *logsOptions) chosen(p live.Pod) (all []live.Container) {
 	return all
 }
 
+// lacking says of each container that was asked for, and that a pod has not yet, that it is not there.
+func (o *logsOptions) lacking(p live.Pod) (all []string) {
+	for _, name := range p.Expect {
+		made := slices.ContainsFunc(p.Containers, func(c live.Container) bool { return c.Name == name })
+		if !made && (o.container == "" || name == o.container) {
+			all = append(all, p.Name+"/"+name+" is not made yet")
+		}
+	}
+	return all
+}
+
 // read prints what is there, one container after the other.
 func (o *logsOptions) read(ctx context.Context, errOut io.Writer, c *crew, members []member, p *press) error {
 	none, some := []string{}, false
 	for _, m := range members {
+		none = append(none, o.lacking(m.Pod)...)
 		for _, k := range o.chosen(m.Pod) {
 			name := m.Name + "/" + k.Name
 			logger, err := c.logger(m.node)

@@ -22,7 +22,7 @@ type word struct {
 var kinds = []word{
 	{"Deployment", "deploy", true}, {"ReplicaSet", "rs", true}, {"ReplicationController", "rc", true}, {"Pod", "po", true}, {"Job", "", true},
 	{"StatefulSet", "sts", true}, {"DaemonSet", "ds", true}, {"CronJob", "cj", true}, {"Rollout", "ro", true},
-	{"Node", "no", false}, {"PersistentVolumeClaim", "pvc", false}, {"Namespace", "ns", false}, {"ConfigMap", "cm", false},
+	{"Node", "no", false}, {"PersistentVolumeClaim", "pvc", false}, {"PersistentVolume", "pv", false}, {"Namespace", "ns", false}, {"ConfigMap", "cm", false},
 	{"Secret", "", false}, {"Service", "svc", false}, {"Ingress", "ing", false}, {"ServiceAccount", "sa", false},
 }
 
@@ -68,6 +68,22 @@ func object(arg string) (k word, name string, err error) {
 		return k, "", fmt.Errorf("%s: %w", arg, unknownKind(kind))
 	}
 	return k, name, nil
+}
+
+// joined reads kubectl's KIND NAME... as KIND/NAME...; other arguments stay as they are.
+func joined(args []string) []string {
+	slash := func(s string) bool { return strings.Contains(s, "/") }
+	if len(args) < 2 || slices.ContainsFunc(args, slash) {
+		return args
+	}
+	if _, ok := kindOf(args[0]); !ok {
+		return args
+	}
+	var all []string
+	for _, name := range args[1:] {
+		all = append(all, args[0]+"/"+name)
+	}
+	return all
 }
 
 // workloadID reads the KIND/NAME of what becomes pods.
@@ -129,14 +145,15 @@ func meaning(arg, namespace string, all []manifest.ID) ([]manifest.ID, error) {
 
 // absent says that nothing of all has that name, and which one may be meant, or what there is.
 func absent(arg, namespace string, all []manifest.ID) error {
-	best, least := "", 4
+	name := afterSlash(arg)
+	best, least := "", min(len(name), 1+min(3, max(2, len(name)/2)))
 	var there []string
 	for _, id := range all {
 		if namespace != "" && id.Namespace != "" && id.Namespace != namespace {
 			continue
 		}
 		there = append(there, words(id))
-		if d := min(distance(arg, words(id)), distance(afterSlash(arg), id.Name)); d < least {
+		if d := min(distance(arg, words(id)), distance(name, id.Name)); d < least {
 			best, least = words(id), d
 		}
 	}

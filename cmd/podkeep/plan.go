@@ -31,8 +31,8 @@ A rollout takes many passes, and each looks before it thinks; so the actions are
 and the table of workloads says where they lead.
 
 With --rev it plans for another commit, branch or tag; with a directory, for the files as they
-lie there, as if they were pushed to the source. Without --source that is the directory's own
-repository.
+lie there, as if they were pushed to the source. Where no source is named, by the flag or in a
+configuration file, that is the directory's own repository.
 
 What is suspended or held is listed, and is not a change.
 
@@ -71,7 +71,7 @@ func (o *planOptions) run(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		dir = args[0]
 	}
-	source, err := o.openFor(cmd.Context(), o.rev, dir, cmd.Flags().Changed("source"))
+	source, err := o.openFor(cmd.Context(), o.rev, dir, o.names(cmd.Flags()))
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (o *planOptions) print(w io.Writer, p status.Preview) error {
 func verdict(p status.Preview) error {
 	switch n := len(p.Report.Problems); {
 	case n > 0:
-		return exit{code: 1, err: errors.New(p.Summary())}
+		return exit{code: 1, err: errors.New(p.Refused())}
 	case p.Changes():
 		return exit{code: 2}
 	default:

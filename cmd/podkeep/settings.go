@@ -62,6 +62,11 @@ func (s *settings) bind(cmd *cobra.Command) {
 	cmd.ValidArgsFunction = free(nothing) // a command that takes arguments says which
 }
 
+// names says whether a source was named, by the flag or in a configuration file.
+func (s *settings) names(flags *pflag.FlagSet) bool {
+	return flags.Changed("source") || s.source != flags.Lookup("source").DefValue
+}
+
 func (s *settings) configure(flags *pflag.FlagSet) (err error) {
 	s.foundSource, err = configure(flags, s.config)
 	return err

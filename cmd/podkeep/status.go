@@ -85,7 +85,7 @@ func (o *statusOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	o.detail = cmd.CalledAs() == "describe" || len(asked.names) > 0
+	o.detail = cmd.CalledAs() == "describe" || len(asked.names) > 0 || slices.Contains(asked.Kinds, "Pod")
 	source, err := o.open(cmd.Context())
 	if err != nil {
 		return err
@@ -130,18 +130,13 @@ func (o *statusOptions) asked(args []string) (a asked, err error) {
 			return a, fmt.Errorf("selector %q: write labels such as app=web, app!=web or 'app in (web, api)'", o.selector)
 		}
 	}
-	for i, arg := range args {
+	for _, arg := range joined(args) {
 		kinds, err := kindsOf(arg)
 		switch {
 		case err != nil:
 			return a, err
 		case kinds == nil:
 			a.names = append(a.names, arg)
-		case i == 0 && len(kinds) == 1 && len(args) > 1 && !slices.ContainsFunc(args[1:], func(s string) bool { return strings.Contains(s, "/") }):
-			for _, name := range args[1:] {
-				a.names = append(a.names, strings.ToLower(kinds[0])+"/"+name)
-			}
-			return a, nil
 		default:
 			a.Kinds = append(a.Kinds, kinds...)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"io"
 	"os"
 
@@ -18,6 +19,9 @@ func look(w io.Writer) status.Look {
 	return status.Look{Width: width, Colour: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
+// lowest is how high a terminal is taken to be that says how wide it is, and not how high.
+const lowest = 24 // lines
+
 // terminal gives the size of the terminal that w is; ok is false when it is none.
 func terminal(w io.Writer) (width, height int, ok bool) {
 	if s, ok := w.(*sink); ok {
@@ -28,5 +32,5 @@ func terminal(w io.Writer) (width, height int, ok bool) {
 		return 0, 0, false
 	}
 	width, height, err := term.GetSize(int(f.Fd()))
-	return width, height, err == nil && width > 0
+	return width, cmp.Or(height, lowest), err == nil && width > 0
 }
