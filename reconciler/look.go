@@ -136,7 +136,7 @@ func (h *host) achieved(k key, v plan.Verb) bool {
 func (h *host) view(awake time.Duration) live.Node {
 	n := h.seen
 	if h.fails > 0 || !n.Known {
-		n.Silent, n.Why, n.Slow = max(awake-h.heard, 1), h.why, h.slow
+		n.Silent, n.Why, n.Slow, n.Late = max(awake-h.heard, 1), h.why, h.slow, h.fails == 0
 	} else if h.lapsed {
 		n.Back = max(awake-h.back, 1)
 	}

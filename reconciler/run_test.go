@@ -1,8 +1,10 @@
 package reconciler
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sirupsen/logrus"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -471,6 +474,49 @@ func TestANodeThatHangsHoldsUpNoOther(t *testing.T) {
 			after(20 * time.Second)
 			if n := b.last().Snapshot.Nodes[0]; n.Silent != 0 {
 				t.Errorf("n1 answers and is silent for %v: %s", n.Silent, n.Why)
+			}
+		})
+	})
+}
+
+func TestALookThatIsLateIsNoSilenceUntilItFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, said := newBed("n1", "n2"), new(bytes.Buffer)
+		b.Log = logrus.New()
+		b.Log.SetOutput(said)
+		looks := func(took time.Duration) { b.sites["n1"].set(func() { b.sites["n1"].took["look"] = took }) }
+		heard := func() string {
+			lines := regexp.MustCompile(`level=(\w+) msg="node ([^"]*)" node=n1`).FindAllStringSubmatch(said.String(), -1)
+			said.Reset()
+			var words []string
+			for _, l := range lines {
+				words = append(words, l[1]+" "+l[2])
+			}
+			return strings.Join(words, ", ")
+		}
+		looks(4 * time.Second)
+		during(t, b, func() {
+			for _, step := range []struct {
+				took, lasts time.Duration
+				silent      bool
+				late        bool
+				heard       string
+			}{
+				{4 * time.Second, 3500 * time.Millisecond, true, true, "info is late"},
+				{time.Millisecond, time.Second, false, false, "info answers"},
+				{time.Minute, 15 * time.Second, true, true, "info is late"},
+				{time.Minute, 20 * time.Second, true, false, "warning is silent"},
+				{time.Millisecond, 15 * time.Second, false, false, "info answers"},
+			} {
+				looks(step.took)
+				after(step.lasts)
+				n := b.last().Snapshot.Nodes[0]
+				if n.Silent > 0 != step.silent || n.Late != step.late || n.Late && n.Silent > 10*time.Second || n.Slow != step.silent {
+					t.Errorf("after %v of looks of %v: silent for %v, late: %v, slow: %v", step.lasts, step.took, n.Silent, n.Late, n.Slow)
+				}
+				if got := heard(); got != step.heard {
+					t.Errorf("after %v of looks of %v it was said %q, want %q", step.lasts, step.took, got, step.heard)
+				}
 			}
 		})
 	})
