@@ -20,6 +20,7 @@ import (
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/plan"
+	"github.com/podkeep/podkeep/sources"
 )
 
 func TestFilesArePutBeforePodsRunAndDeletedAfter(t *testing.T) {
@@ -586,32 +587,42 @@ func TestAFailedFetchKeepsTheLastGoodHead(t *testing.T) {
 			}
 			b.shelf.set(func() { b.shelf.head, b.shelf.err = "", errors.New("no route") })
 			after(time.Minute)
-			if h := b.last().History; h.Head.Commit != "c1" || h.Err != "no route" {
+			if h := b.last().History; h.Head.Commit != "c1" || h.Err != "no route" || h.Lasting {
 				t.Errorf("head %s, %q", h.Head.Commit, h.Err)
+			}
+			b.shelf.set(func() { b.shelf.head, b.shelf.err = "c1", sources.ErrLasting })
+			after(3 * time.Minute)
+			if h := b.last().History; h.Head.Commit != "c1" || h.Err != sources.ErrLasting.Error() || !h.Lasting {
+				t.Errorf("head %s, %q, lasting: %v", h.Head.Commit, h.Err, h.Lasting)
 			}
 			b.shelf.set(func() { b.shelf.head, b.shelf.err = "c1", nil })
 			after(3 * time.Minute)
-			if h := b.last().History; h.Err != "" {
+			if h := b.last().History; h.Err != "" || h.Lasting {
 				t.Errorf("mended: %q", h.Err)
 			}
 		})
 	})
 }
 
-func TestAControllerWithoutASourceSaysSo(t *testing.T) {
+func TestAControllerWithoutASourceSaysSoAndAsksAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed("n1")
-		b.shelf.head, b.shelf.err = "", errors.New("no route")
+		b.shelf.head, b.shelf.err = "", sources.ErrLasting
 		during(t, b, func() {
 			after(time.Minute)
 			p := b.last()
-			if p.Err == nil || p.Err.Error() != "no route" || len(p.Snapshot.Nodes) > 0 {
+			if p.Err == nil || p.Err.Error() != sources.ErrLasting.Error() || !p.History.Lasting || len(p.Snapshot.Nodes) > 0 {
 				t.Errorf("%v, %+v", p.Err, p.Snapshot)
 			}
+			if n := len(b.passes()); n > 12 {
+				t.Errorf("%d passes in a minute", n)
+			}
+			b.shelf.set(func() { b.shelf.head, b.shelf.err = "c1", nil })
+			after(time.Minute)
+			if p := b.last(); p.Err != nil || p.History.Err != "" || !p.Snapshot.Nodes[0].Known {
+				t.Errorf("%v, %q, %+v", p.Err, p.History.Err, p.Snapshot)
+			}
 		})
-		if n := len(b.passes()); n > 12 {
-			t.Errorf("%d passes in a minute", n)
-		}
 	})
 }
 
