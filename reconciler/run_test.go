@@ -523,6 +523,27 @@ func TestALookThatIsLateIsNoSilenceUntilItFails(t *testing.T) {
 	})
 }
 
+func TestAHostThatAnswersAPingWhileItsLooksHangIsSaidToBeThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		hangs := func(look, ping bool) {
+			b.sites["n1"].set(func() { b.sites["n1"].hangs["look"], b.sites["n1"].hangs["ping"] = look, ping })
+		}
+		during(t, b, func() {
+			for _, step := range []struct{ look, ping, pings bool }{
+				{true, true, false}, {true, false, true}, {true, true, false}, {true, false, true}, {false, false, false},
+			} {
+				hangs(step.look, step.ping)
+				after(time.Minute)
+				n := b.last().Snapshot.Nodes[0]
+				if n.Silent > 0 != step.look || n.Slow != step.look || n.Pings != step.pings || strings.HasSuffix(n.Why, "it answers a ping") != step.pings {
+					t.Errorf("%+v: silent for %v, slow: %v, pings: %v, %s", step, n.Silent, n.Slow, n.Pings, n.Why)
+				}
+			}
+		})
+	})
+}
+
 func TestAControllerThatWasFrozenDoesNotTakeItForSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed("n1")

@@ -3,6 +3,8 @@ package reconciler
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -226,10 +228,19 @@ func (w *worker) observe(ctx context.Context, driver drivers.Driver, node manife
 		answer, err = opened.Observe(ctx)
 		return err
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		answer = w.introduce(ctx, opened, node, leaving, answer)
+	case errors.Is(err, context.DeadlineExceeded) && pings(ctx, opened):
+		answer.Pings, err = true, fmt.Errorf("%w; it answers a ping", err)
 	}
 	return opened, answer, err
+}
+
+// pings says whether a host that did not answer a look in time gives a sign of life.
+func pings(ctx context.Context, d drivers.Driver) bool {
+	p, ok := d.(drivers.Pinger)
+	return ok && within(ctx, pingTimeout, p.Ping) == nil
 }
 
 func (w *worker) endLook(number int, awake time.Duration, answer live.Node, err error) {

@@ -163,3 +163,27 @@ func TestANodeThatIsLateIsAskedForNothingAndNotGivenUp(t *testing.T) {
 		}
 	}
 }
+
+func TestANodeThatAnswersPingsIsGivenUpOnlyWhenItIsCordoned(t *testing.T) {
+	head := commit(t, "a1", nodes("n1"), nodes("n2"), nodes("n3"), deployment("web", 1, ""))
+	for _, c := range []struct {
+		silent    time.Duration
+		cordoned  bool
+		state     State
+		lost      int
+		wantsRuns bool
+	}{
+		{time.Second, false, Progressing, 0, false},
+		{time.Hour, false, Held, 0, false},
+		{time.Hour, true, Progressing, 1, true},
+	} {
+		have := fleet(map[string][]live.Pod{"n3": {running(head, "web", 0)}}, promoted(head, "web"), "n1", "n2", "n3")
+		have.Nodes[2].Silent, have.Nodes[2].Slow, have.Nodes[2].Pings = c.silent, true, true
+		head.Nodes[2].Unschedulable = c.cordoned
+		p := Make(history(head), have, noon)
+		runs := slices.ContainsFunc(p.Actions, func(a Action) bool { return a.Verb == Run })
+		if a := app(p, "web"); a.State != c.state || a.Lost != c.lost || runs != c.wantsRuns || c.state == Held && !slices.Equal(a.Awaits, []string{"n3"}) {
+			t.Errorf("silent for %s, cordoned: %v: %s, %d lost, awaits %q, want %s:\n%s", c.silent, c.cordoned, a.State, a.Lost, a.Awaits, c.state, p)
+		}
+	}
+}

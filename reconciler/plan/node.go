@@ -13,7 +13,8 @@ const unheardGrace = 5 * time.Minute
 // more nodes and more than a third of the fleet fell silent within one grace, they do until the nodes are back or
 // somebody cordons them: that is a fault of the network or of this controller sooner than of so many nodes. Of nodes that this controller
 // never heard nobody knows whether they fell silent together: if they are so many, they have a longer grace and no more. One that is late
-// has not fallen silent yet, and is not given up, however short its grace; it counts among the many, for it may be about to.
+// has not fallen silent yet, and is not given up, however short its grace; it counts among the many, for it may be about to. Nor is one that
+// answers pings, unless somebody cordons it: it is there, and so is what it runs.
 func (w *world) judgeSilence() {
 	var quiet []*node
 	for _, n := range w.nodes {
@@ -28,7 +29,7 @@ func (w *world) judgeSilence() {
 		case n.Late:
 			w.wake(w.now.Add(grace))
 			w.note(fmt.Sprintf("%s %s: %s", n.Name, n.silence(), n.why()))
-		case w.inMass(n, quiet):
+		case w.inMass(n, quiet), n.Pings && n.counts() && n.Silent >= grace:
 			w.together = append(w.together, n.Name)
 			w.note(fmt.Sprintf("%s silent for %s: %s", n.Name, round(n.Silent), n.why()))
 		case n.Silent >= grace:
