@@ -240,7 +240,7 @@ func (w *worker) observe(ctx context.Context, driver drivers.Driver, node manife
 // pings says whether a host that did not answer a look in time gives a sign of life.
 func pings(ctx context.Context, d drivers.Driver) bool {
 	p, ok := d.(drivers.Pinger)
-	return ok && within(ctx, pingTimeout, p.Ping) == nil
+	return ok && within(ctx, patience, p.Ping) == nil
 }
 
 func (w *worker) endLook(number int, awake time.Duration, answer live.Node, err error) {

@@ -79,7 +79,7 @@ func (w *world) blackout(names []string) string {
 	switch {
 	case len(others) > 0:
 		return fmt.Sprintf("%s fell silent together with %s", strings.Join(names, ", "), strings.Join(others, ", "))
-	case len(names) == 1: // the others are late
+	case len(names) == 1: // the others are late, or it answers pings
 		return names[0] + " fell silent"
 	}
 	return strings.Join(names, ", ") + " fell silent together"
