@@ -37,6 +37,11 @@ type Puller interface {
 	Pull(ctx context.Context, image, policy string, auth ...manifest.Bytes) error
 }
 
+// Pinger asks for a sign of life, which a host gives also where a look has to wait, behind its locks or for its disk.
+type Pinger interface {
+	Ping(ctx context.Context) error
+}
+
 // Loader puts an image archive (docker-archive or oci-archive, tar) into the host's store.
 type Loader interface {
 	Load(ctx context.Context, archive io.Reader) error

@@ -24,7 +24,9 @@ type Node struct {
 	Known  bool          // has answered this controller at least once; if not, nothing below means anything
 	Silent time.Duration // how long it has not answered; 0 when it answered this look
 	Why    string        // why it is silent
+	Late   bool          // it is silent only because it has not answered this look yet: none has failed
 	Slow   bool          // it is silent because it did not answer in time: it was not refused, and may just be busy
+	Pings  bool          // it is silent, and answered a ping after the last look that failed: it is there, and busy
 	// Back is for how long it has answered again since it was silent; 0 when it is silent, or never was while this controller watched.
 	Back time.Duration
 	Room manifest.Resources

@@ -333,8 +333,9 @@ type History struct {
 	// that host under another name: Renamed has it by the old one, which is not among Gone.
 	Gone    []Node
 	Renamed map[string]string
-	// Fetched is when the last successful fetch began. Err is why the newest fetch or load failed, or "".
+	// Fetched is when the last successful fetch began. Err is why the newest fetch or load failed, or ""; Lasting, that no time mends that.
 	Fetched   time.Time
 	Err       string
+	Lasting   bool
 	Decisions []Decision
 }

@@ -14,7 +14,7 @@ import (
 type voice struct {
 	log    *logrus.Logger
 	phases map[manifest.ID]phase
-	silent map[string]bool
+	hosts  map[string]string // what was said of each
 	err    string
 }
 
@@ -93,19 +93,22 @@ func (v *voice) read(p Pass) {
 	v.log.WithField("why", err).Warn("the source cannot be read")
 }
 
+// nodes warns of a node once a look at it has failed.
 func (v *voice) nodes(s live.Snapshot) {
-	now := map[string]bool{}
+	now := map[string]string{}
 	for _, n := range s.Nodes {
-		now[n.Name] = n.Silent > 0
-		was, known := v.silent[n.Name]
+		msg, level, e := "node answers", logrus.InfoLevel, v.node(n.Name)
 		switch {
-		case n.Silent > 0 && !was:
-			v.node(n.Name).WithField("why", n.Why).Warn("node is silent")
-		case n.Silent == 0 && (was || !known):
-			v.node(n.Name).Info("node answers")
+		case n.Late:
+			msg, e = "node is late", e.WithField("why", n.Why)
+		case n.Silent > 0:
+			msg, level, e = "node is silent", logrus.WarnLevel, e.WithField("why", n.Why)
+		}
+		if now[n.Name] = msg; v.hosts[n.Name] != msg {
+			e.Log(level, msg)
 		}
 	}
-	v.silent = now
+	v.hosts = now
 }
 
 func (v *voice) apps(apps []plan.App) {

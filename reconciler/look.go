@@ -28,6 +28,7 @@ type host struct {
 	fails  int           // looks in a row that were not answered
 	why    string        // of the last of them
 	slow   bool          // the last of them was not answered in time
+	pings  bool          // a ping after it was
 	flying map[key]*flight
 	woes   map[key]woe
 	lacks  map[string]string // Files that the newest list wanted put and that are not there, and why
@@ -71,7 +72,7 @@ func newHost(n manifest.Node, awake time.Duration) host {
 // remembered is the host without what is under way.
 func (h *host) remembered() host {
 	c := newHost(h.node, h.heard)
-	c.seen, c.mute, c.fails, c.why, c.slow = h.seen, h.mute, h.fails, h.why, h.slow
+	c.seen, c.mute, c.fails, c.why, c.slow, c.pings = h.seen, h.mute, h.fails, h.why, h.slow, h.pings
 	c.back, c.lapsed = h.back, h.lapsed
 	return c
 }
@@ -100,7 +101,7 @@ func (h *host) lookEnds(look int, began time.Duration, answer live.Node, err err
 			h.heard = began
 		}
 		h.fails++
-		h.why, h.slow = live.Words(err.Error()), errors.Is(err, context.DeadlineExceeded)
+		h.why, h.slow, h.pings = live.Words(err.Error()), errors.Is(err, context.DeadlineExceeded), answer.Pings
 		return
 	}
 	if h.fails > 0 {
@@ -109,7 +110,7 @@ func (h *host) lookEnds(look int, began time.Duration, answer live.Node, err err
 	if answer.Unsized > 0 && h.seen.Unsized == 0 {
 		h.mute = began
 	}
-	h.seen, h.heard, h.fails, h.why, h.slow = answer, began, 0, "", false
+	h.seen, h.heard, h.fails, h.why, h.slow, h.pings = answer, began, 0, "", false, false
 	h.seen.Name, h.seen.Known = h.node.Name, true
 	maps.DeleteFunc(h.flying, func(_ key, f *flight) bool { return f.ended && f.looks < look })
 	maps.DeleteFunc(h.woes, func(k key, t woe) bool { return h.flying[k] == nil && h.achieved(k, t.Verb) })
@@ -136,7 +137,8 @@ func (h *host) achieved(k key, v plan.Verb) bool {
 func (h *host) view(awake time.Duration) live.Node {
 	n := h.seen
 	if h.fails > 0 || !n.Known {
-		n.Silent, n.Why, n.Slow = max(awake-h.heard, 1), h.why, h.slow
+		n.Silent, n.Why = max(awake-h.heard, 1), h.why
+		n.Late, n.Slow, n.Pings = h.fails == 0, h.slow, h.pings
 	} else if h.lapsed {
 		n.Back = max(awake-h.back, 1)
 	}

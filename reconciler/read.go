@@ -44,6 +44,13 @@ type reading struct {
 	nodes     []manifest.Node // all that the first-parent history ever held, as sources.Historian has them
 	decisions []manifest.Decision
 	err       string
+	lasting   bool // no time mends that
+}
+
+// because is a reading with why a newer fetch brought nothing, or not all.
+func (r reading) because(err error, otherwise string) reading {
+	r.err, r.lasting = text(err, otherwise), errors.Is(err, sources.ErrLasting)
+	return r
 }
 
 // reader reads the source. fetch may run beside the loop; the caches belong to the loop.
@@ -65,17 +72,15 @@ func (r *reader) fetch(ctx context.Context, last reading) reading {
 	defer cancel()
 	commit, fetched, err := r.Source.Head(ctx)
 	if commit == "" {
-		last.err = text(err, "the source names no commit")
-		return last
+		return last.because(err, "the source names no commit")
 	}
 	next, problem := r.load(ctx, commit, last)
 	if problem != nil {
-		last.err = text(errors.Join(err, problem), "")
-		return last
+		return last.because(errors.Join(err, problem), "")
 	}
 	next.fetched = fetched
 	if err != nil {
-		next.err = text(err, "")
+		next = next.because(err, "")
 	}
 	return next
 }
@@ -115,7 +120,7 @@ func text(err error, otherwise string) string {
 func (r *reader) blank(from reading) manifest.History {
 	return manifest.History{
 		Cluster: r.Cluster, Source: r.Source.Name(), Key: r.signer(), AllowPrune: r.AllowPrune, Proposal: r.Proposal,
-		Err: from.err,
+		Err: from.err, Lasting: from.lasting,
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 const (
 	// burst is how long the loop waits for the rest of a burst of pokes.
 	burst = 5 * time.Millisecond
-	// patience is how long a pass waits for a look before it goes on without it.
+	// patience is how long a pass waits for a look before it goes on without it, and a look that failed for a ping.
 	patience = 3 * time.Second
 	// beat is how often the stopwatch is read between passes, and mostBeat how much may count between two readings.
 	beat     = time.Second

@@ -1,8 +1,10 @@
 package reconciler
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -11,12 +13,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sirupsen/logrus"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/plan"
+	"github.com/podkeep/podkeep/sources"
 )
 
 func TestFilesArePutBeforePodsRunAndDeletedAfter(t *testing.T) {
@@ -476,6 +480,70 @@ func TestANodeThatHangsHoldsUpNoOther(t *testing.T) {
 	})
 }
 
+func TestALookThatIsLateIsNoSilenceUntilItFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, said := newBed("n1", "n2"), new(bytes.Buffer)
+		b.Log = logrus.New()
+		b.Log.SetOutput(said)
+		looks := func(took time.Duration) { b.sites["n1"].set(func() { b.sites["n1"].took["look"] = took }) }
+		heard := func() string {
+			lines := regexp.MustCompile(`level=(\w+) msg="node ([^"]*)" node=n1`).FindAllStringSubmatch(said.String(), -1)
+			said.Reset()
+			var words []string
+			for _, l := range lines {
+				words = append(words, l[1]+" "+l[2])
+			}
+			return strings.Join(words, ", ")
+		}
+		looks(4 * time.Second)
+		during(t, b, func() {
+			for _, step := range []struct {
+				took, lasts time.Duration
+				silent      bool
+				late        bool
+				heard       string
+			}{
+				{4 * time.Second, 3500 * time.Millisecond, true, true, "info is late"},
+				{time.Millisecond, time.Second, false, false, "info answers"},
+				{time.Minute, 15 * time.Second, true, true, "info is late"},
+				{time.Minute, 20 * time.Second, true, false, "warning is silent"},
+				{time.Millisecond, 15 * time.Second, false, false, "info answers"},
+			} {
+				looks(step.took)
+				after(step.lasts)
+				n := b.last().Snapshot.Nodes[0]
+				if n.Silent > 0 != step.silent || n.Late != step.late || n.Late && n.Silent > 10*time.Second || n.Slow != step.silent {
+					t.Errorf("after %v of looks of %v: silent for %v, late: %v, slow: %v", step.lasts, step.took, n.Silent, n.Late, n.Slow)
+				}
+				if got := heard(); got != step.heard {
+					t.Errorf("after %v of looks of %v it was said %q, want %q", step.lasts, step.took, got, step.heard)
+				}
+			}
+		})
+	})
+}
+
+func TestAHostThatAnswersAPingWhileItsLooksHangIsSaidToBeThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed("n1")
+		hangs := func(look, ping bool) {
+			b.sites["n1"].set(func() { b.sites["n1"].hangs["look"], b.sites["n1"].hangs["ping"] = look, ping })
+		}
+		during(t, b, func() {
+			for _, step := range []struct{ look, ping, pings bool }{
+				{true, true, false}, {true, false, true}, {true, true, false}, {true, false, true}, {false, false, false},
+			} {
+				hangs(step.look, step.ping)
+				after(time.Minute)
+				n := b.last().Snapshot.Nodes[0]
+				if n.Silent > 0 != step.look || n.Slow != step.look || n.Pings != step.pings || strings.HasSuffix(n.Why, "it answers a ping") != step.pings {
+					t.Errorf("%+v: silent for %v, slow: %v, pings: %v, %s", step, n.Silent, n.Slow, n.Pings, n.Why)
+				}
+			}
+		})
+	})
+}
+
 func TestAControllerThatWasFrozenDoesNotTakeItForSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed("n1")
@@ -540,32 +608,42 @@ func TestAFailedFetchKeepsTheLastGoodHead(t *testing.T) {
 			}
 			b.shelf.set(func() { b.shelf.head, b.shelf.err = "", errors.New("no route") })
 			after(time.Minute)
-			if h := b.last().History; h.Head.Commit != "c1" || h.Err != "no route" {
+			if h := b.last().History; h.Head.Commit != "c1" || h.Err != "no route" || h.Lasting {
 				t.Errorf("head %s, %q", h.Head.Commit, h.Err)
+			}
+			b.shelf.set(func() { b.shelf.head, b.shelf.err = "c1", sources.ErrLasting })
+			after(3 * time.Minute)
+			if h := b.last().History; h.Head.Commit != "c1" || h.Err != sources.ErrLasting.Error() || !h.Lasting {
+				t.Errorf("head %s, %q, lasting: %v", h.Head.Commit, h.Err, h.Lasting)
 			}
 			b.shelf.set(func() { b.shelf.head, b.shelf.err = "c1", nil })
 			after(3 * time.Minute)
-			if h := b.last().History; h.Err != "" {
+			if h := b.last().History; h.Err != "" || h.Lasting {
 				t.Errorf("mended: %q", h.Err)
 			}
 		})
 	})
 }
 
-func TestAControllerWithoutASourceSaysSo(t *testing.T) {
+func TestAControllerWithoutASourceSaysSoAndAsksAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed("n1")
-		b.shelf.head, b.shelf.err = "", errors.New("no route")
+		b.shelf.head, b.shelf.err = "", sources.ErrLasting
 		during(t, b, func() {
 			after(time.Minute)
 			p := b.last()
-			if p.Err == nil || p.Err.Error() != "no route" || len(p.Snapshot.Nodes) > 0 {
+			if p.Err == nil || p.Err.Error() != sources.ErrLasting.Error() || !p.History.Lasting || len(p.Snapshot.Nodes) > 0 {
 				t.Errorf("%v, %+v", p.Err, p.Snapshot)
 			}
+			if n := len(b.passes()); n > 12 {
+				t.Errorf("%d passes in a minute", n)
+			}
+			b.shelf.set(func() { b.shelf.head, b.shelf.err = "c1", nil })
+			after(time.Minute)
+			if p := b.last(); p.Err != nil || p.History.Err != "" || !p.Snapshot.Nodes[0].Known {
+				t.Errorf("%v, %q, %+v", p.Err, p.History.Err, p.Snapshot)
+			}
 		})
-		if n := len(b.passes()); n > 12 {
-			t.Errorf("%d passes in a minute", n)
-		}
 	})
 }
 

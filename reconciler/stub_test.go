@@ -102,6 +102,18 @@ func (s *site) Observe(ctx context.Context) (live.Node, error) {
 	return n, s.enter(ctx, "look", "")
 }
 
+// Ping fails where a test says that it hangs, or has said nothing of it.
+func (s *site) Ping(ctx context.Context) error {
+	s.mu.Lock()
+	hangs, said := s.hangs["ping"]
+	s.mu.Unlock()
+	if said && !hangs {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 func (s *site) Run(ctx context.Context, p manifest.Pod) error {
 	return s.change(ctx, "run", p.Name, func() {
 		pod, _ := live.ParsePod(p.Name, p.Labels)

@@ -3,6 +3,7 @@ package reconciler
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -177,10 +178,10 @@ func (w *worker) look(c care, awake time.Duration) <-chan struct{} {
 	return seen
 }
 
-// late says whether a look has been under way for so long that the node counts as silent until it answers.
+// late says whether a look has been under way for so long that nothing is asked of the node until it answers.
 func (w *worker) late(now time.Time) bool { return w.inLook && now.Sub(w.lookBegan) >= patience }
 
-// view is the host's, and silent too while a look is late.
+// view is the host's, and silent too while a look is late: what thinks asks nothing of it then that would wait behind the look.
 func (w *worker) view(awake time.Duration, now time.Time) live.Node {
 	n := w.host.view(awake)
 	_, n.Pulls = w.driver.(drivers.Puller)
@@ -191,8 +192,9 @@ func (w *worker) view(awake time.Duration, now time.Time) live.Node {
 	if n.Silent == 0 {
 		n.Silent, n.Back = max(awake-w.lookAwake, 1), 0
 	}
-	n.Slow = n.Slow || w.fails == 0
-	n.Why = cmp.Or(n.Why, fmt.Sprintf("no answer for %v", patience))
+	n.Late = w.fails == 0
+	n.Slow = n.Slow || n.Late
+	n.Why = cmp.Or(n.Why, "no answer yet")
 	return n
 }
 
@@ -226,10 +228,19 @@ func (w *worker) observe(ctx context.Context, driver drivers.Driver, node manife
 		answer, err = opened.Observe(ctx)
 		return err
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		answer = w.introduce(ctx, opened, node, leaving, answer)
+	case errors.Is(err, context.DeadlineExceeded) && pings(ctx, opened):
+		answer.Pings, err = true, fmt.Errorf("%w; it answers a ping", err)
 	}
 	return opened, answer, err
+}
+
+// pings says whether a host that did not answer a look in time gives a sign of life.
+func pings(ctx context.Context, d drivers.Driver) bool {
+	p, ok := d.(drivers.Pinger)
+	return ok && within(ctx, patience, p.Ping) == nil
 }
 
 func (w *worker) endLook(number int, awake time.Duration, answer live.Node, err error) {

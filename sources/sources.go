@@ -44,3 +44,7 @@ type Error = files.Error
 
 // ErrGone is a commit that the source does not have, and could not get.
 const ErrGone = files.ErrGone
+
+// ErrLasting is a failure that no time mends: credentials, a repository or a branch that do not exist, a host that is not trusted.
+// Whatever else fails may be tried again.
+const ErrLasting = files.ErrLasting

@@ -138,8 +138,9 @@ var (
 	appReady    = gauge("app_replicas_ready", "Pods ready.", byApp...)
 	appUpdated  = gauge("app_replicas_updated", "Pods of the revision asked for.", byApp...)
 	apps        = gauge("apps", "Workloads, by state.", "state")
-	nodeUp      = gauge("node_up", "Whether the node answered the last look.", "node")
-	nodeSilent  = gauge("node_silent_seconds", "How long the node has not answered.", "node")
+	nodeUp      = gauge("node_up", "Whether the node answered the last look that ended.", "node")
+	nodeLate    = gauge("node_late_seconds", "How long the node has not answered a look, while none has failed; else 0.", "node")
+	nodeSilent  = gauge("node_silent_seconds", "How long the node has not answered, once a look has failed; else 0.", "node")
 	nodePods    = gauge("node_pods", "Our pods on the node, as last seen.", "node")
 	receipts    = gauge("receipts", "Transitions that are written down on the nodes, by verb; of several copies one counts.", "verb")
 	restarts    = gauge("app_container_restarts", "Restarts of the containers that exist.", byApp...)
@@ -233,8 +234,13 @@ func healthy(w Workload) string {
 }
 
 func collectNode(n live.Node, send func(*prometheus.Desc, float64, ...string)) {
-	send(nodeUp, truth(!quiet(n)), n.Name)
-	send(nodeSilent, n.Silent.Seconds(), n.Name)
+	late, silent := time.Duration(0), n.Silent
+	if n.Late {
+		late, silent = n.Silent, 0
+	}
+	send(nodeUp, truth(n.Known && silent == 0), n.Name)
+	send(nodeLate, late.Seconds(), n.Name)
+	send(nodeSilent, silent.Seconds(), n.Name)
 	send(nodePods, float64(len(n.Pods)), n.Name)
 }
 

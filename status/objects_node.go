@@ -59,6 +59,8 @@ func (l *lister) nodeReady(n Node) corev1.NodeCondition {
 	case n.State == Silent:
 		c.Status, c.Reason = corev1.ConditionUnknown, "Silent"
 		c.LastTransitionTime = c.LastHeartbeatTime
+	case n.State == Late:
+		c.Reason = Late
 	case len(n.Marks) > 0:
 		c.Reason = n.Marks[0]
 	}

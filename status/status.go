@@ -69,7 +69,7 @@ type Pod struct {
 // Unknown is the state of what is on a node that does not answer.
 const Unknown = "Unknown"
 
-// Node is one host. State is Ready or Silent; Marks say what else is true of it: cordoned, leaving, held.
+// Node is one host. State is Ready, Late or Silent; Marks say what else is true of it: cordoned, leaving, held.
 type Node struct {
 	live.Node
 	State string
@@ -81,6 +81,7 @@ type Node struct {
 // States of a node.
 const (
 	Ready  = "Ready"
+	Late   = "Late" // the look at it takes long; none has failed
 	Silent = "Silent"
 )
 
@@ -130,6 +131,9 @@ func node(w World, have live.Node) Node {
 	if quiet(have) {
 		n.State, whys = Silent, append(whys, silence(have))
 	}
+	if have.Late {
+		n.State = Late
+	}
 	n.Marks = marks(w.History, have.Name)
 	if why, held := w.Plan.Held[have.Name]; held {
 		n.Marks, whys = append(n.Marks, "Held"), append(whys, why)
@@ -145,7 +149,10 @@ func quiet(n live.Node) bool { return !n.Known || n.Silent > 0 }
 
 func silence(n live.Node) string {
 	why := "has not answered yet"
-	if n.Known {
+	switch {
+	case n.Late:
+		why = "late for " + Age(n.Silent)
+	case n.Known:
 		why = "silent for " + Age(n.Silent)
 	}
 	if n.Why != "" {

@@ -3,6 +3,9 @@ package status
 import (
 	"strings"
 	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
@@ -17,5 +20,26 @@ func TestANodeThatIsHeldSaysWhyAndItsPodsAreNotShown(t *testing.T) {
 	}
 	if pods := r.Workloads[0].Pods; len(pods) != 1 || pods[0].Node != "edge-1" {
 		t.Errorf("%+v", pods)
+	}
+}
+
+func TestANodeThatIsLateIsNotSaidToBeSilent(t *testing.T) {
+	have := snapshot()
+	have.Nodes[0].Silent, have.Nodes[0].Late, have.Nodes[0].Why, have.Nodes[0].Troubles = 4*time.Second, true, "no answer yet", nil
+	w := World{Now: noon, Snapshot: have}
+	n := Of(w).Nodes[0]
+	if n.State != Late || n.Why != "late for 4s: no answer yet" {
+		t.Errorf("%s, %s", n.State, n.Why)
+	}
+	if c := (&lister{report: Of(w), World: w}).nodeReady(n); c.Status != corev1.ConditionTrue || c.Reason != Late || c.Message != n.Why {
+		t.Errorf("%+v", c)
+	}
+	b := NewBoard(time.Minute, (&clock{noon}).now)
+	b.Show(w, time.Millisecond)
+	_, body := get(t, b, "/metrics")
+	for _, want := range []string{`podkeep_node_up{node="edge-1"} 1`, `podkeep_node_late_seconds{node="edge-1"} 4`, `podkeep_node_silent_seconds{node="edge-1"} 0`} {
+		if !strings.Contains(body, want+"\n") {
+			t.Errorf("%s is missing", want)
+		}
 	}
 }

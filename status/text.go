@@ -204,7 +204,7 @@ func (n Node) row() []cell {
 	switch {
 	case n.State == Silent:
 		row[1].paint = Red
-	case len(n.Marks) > 0:
+	case n.State == Late || len(n.Marks) > 0:
 		row[1].paint = Yellow
 	}
 	if !n.Known {

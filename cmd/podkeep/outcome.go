@@ -26,16 +26,15 @@ const (
 	decision  = 4
 )
 
-// judge says whether a sync that began then is over. A fetch from before it began proves nothing.
-func judge(w status.World, began time.Time) outcome {
-	old := w.History.Fetched.Before(began) || w.History.Head.Commit == ""
-	if err := unread(w); old && err != nil {
-		return outcome{true, failed, err.Error()}
+// judge says whether a sync that began then is over. One that is patient waits for what cannot be reached, unless no time mends that.
+func judge(w status.World, began time.Time, patient bool) outcome {
+	if err := unfetched(w, began); err != nil {
+		return outcome{!patient || w.History.Lasting, failed, err.Error()}
 	}
 	if err := unreachable(w); err != nil {
-		return outcome{done: !anySlow(w), code: failed, why: err.Error()}
+		return outcome{done: !patient && !anySlow(w), code: failed, why: err.Error()}
 	}
-	if old {
+	if old(w, began) {
 		return outcome{why: "the source has not been read yet"}
 	}
 	if len(w.Snapshot.Nodes) == 0 && w.History.Err != "" {
@@ -45,6 +44,19 @@ func judge(w status.World, began time.Time) outcome {
 		return outcome{why: strings.Join(moving, "; ")}
 	}
 	return settled(w)
+}
+
+// old says whether the source has not been read since then. A fetch from before a sync began proves nothing.
+func old(w status.World, began time.Time) bool {
+	return w.History.Fetched.Before(began) || w.History.Head.Commit == ""
+}
+
+// unfetched is why the source could not be read since then.
+func unfetched(w status.World, began time.Time) error {
+	if !old(w, began) {
+		return nil
+	}
+	return unread(w)
 }
 
 // anySlow says whether a node may just be busy.

@@ -112,11 +112,40 @@ func TestSyncEndsWhenNothingMovesAnyMore(t *testing.T) {
 		}), false, 0, "web: web has a reason"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := judge(c.world, began)
+			got := judge(c.world, began, false)
 			if got != (outcome{c.done, c.code, c.why}) {
 				t.Errorf("%+v, want %+v", got, outcome{c.done, c.code, c.why})
 			}
 		})
+	}
+}
+
+func TestWhoSaysHowLongWaitsForWhatTimeMayMend(t *testing.T) {
+	unread := func(h manifest.History) status.World {
+		return with(seen(), func(w *status.World) { w.History, w.Snapshot.Nodes = h, nil })
+	}
+	for _, c := range []struct {
+		name          string
+		world         status.World
+		once, patient bool // whether it is over, without and with a time to wait
+	}{
+		{"the source is out of reach", unread(manifest.History{Err: "fleet.git: connection refused"}), true, false},
+		{"it refuses the password", unread(manifest.History{Err: "fleet.git: 401", Lasting: true}), true, true},
+		{"no node answers", with(seen(), func(w *status.World) {
+			w.Snapshot.Nodes = []live.Node{{Name: "n1", Why: "connection refused"}}
+		}), true, false},
+		{"no node answers, and the source does no more", with(seen(), func(w *status.World) {
+			w.History.Err, w.History.Lasting = "fleet.git: 401", true
+			w.Snapshot.Nodes = []live.Node{{Name: "n1", Why: "connection refused"}}
+		}), true, false},
+		{"all is well", seen(app("web", plan.Converged)), true, true},
+	} {
+		if got := judge(c.world, began, false).done; got != c.once {
+			t.Errorf("%s: over at once: %v", c.name, got)
+		}
+		if got := judge(c.world, began, true).done; got != c.patient {
+			t.Errorf("%s: over for one who is patient: %v", c.name, got)
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ type progress struct {
 	drawn  int  // lines of the table on the screen
 	stands map[manifest.ID]string
 	done   map[string]bool // actions told of already
-	blind  string          // why no node answers, as it was told
+	blind  string          // why the source cannot be read or no node answers, as it was told
 }
 
 func newProgress(out io.Writer, began time.Time, lines bool) *progress {
@@ -36,7 +36,7 @@ func (p *progress) pass(w status.World) {
 	p.tell(w)
 }
 
-// unseen says that no node answers, and nothing of workloads that may run all the same.
+// unseen says that the source cannot be read or no node answers, and nothing of workloads that may run all the same.
 func (p *progress) unseen(w status.World, why error) {
 	line, _, _ := strings.Cut(why.Error(), "\n") // what follows is advice for the end
 	if now := wordsOf(line); p.blind != now {

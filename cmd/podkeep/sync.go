@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,8 +34,9 @@ Job has finished.
 On a terminal a table follows what happens; elsewhere each change is a line. With --log-format json each
 action and each change is a JSON object on standard error instead, as run logs it.
 
-With --timeout it waits so long for hosts that refuse to answer, too. Without, it ends at once when all of them do; one
-that is only late is waited for in any case.
+With --timeout it waits so long for hosts that refuse to answer, too, and for a source that cannot be read, unless that
+is for a reason that no time mends, such as a wrong password. Without, it ends at once when all hosts refuse or the
+source cannot be read; a host that is only late is waited for in any case.
 
 Exit codes
   0  converged
@@ -76,7 +78,7 @@ func (o *syncOptions) run(cmd *cobra.Command) error {
 	ctx, cancel := context.WithTimeout(interrupted, o.timeout)
 	defer cancel()
 
-	began, patient := time.Now(), cmd.Flags().Changed("timeout") // who says how long means it, whatever a host says at first
+	began, patient := time.Now(), cmd.Flags().Changed("timeout") // who says how long means it, whatever fails at first
 	out, level := cmd.OutOrStdout(), logrus.ErrorLevel
 	if o.logFormat == "json" {
 		out, level = io.Discard, logrus.InfoLevel
@@ -90,10 +92,8 @@ func (o *syncOptions) run(cmd *cobra.Command) error {
 			return
 		}
 		w := world(p)
-		last = judge(w, began)
-		why := unreachable(w)
-		last.done = last.done && (why == nil || !patient)
-		switch {
+		last = judge(w, began, patient)
+		switch why := cmp.Or(unfetched(w, began), unreachable(w)); {
 		case why == nil:
 			show.pass(w)
 		case !last.done:

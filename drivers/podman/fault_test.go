@@ -45,8 +45,11 @@ func TestEveryCallEndsByItsDeadlineWhenTheServiceHangs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	halt(t, s.cmd.Process)
 	ctx := t.Context()
+	if err := d.(drivers.Pinger).Ping(ctx); err != nil {
+		t.Error(err)
+	}
+	halt(t, s.cmd.Process)
 	calls := map[string]func() error{
 		"observe": func() error { _, err := d.Observe(ctx); return err },
 		"run":     func() error { return d.Run(ctx, drivertest.Pod("hang", drivertest.Ref)) },
@@ -58,6 +61,11 @@ func TestEveryCallEndsByItsDeadlineWhenTheServiceHangs(t *testing.T) {
 			ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 			defer cancel()
 			return d.(drivers.Loader).Load(ctx, strings.NewReader("x"))
+		},
+		"ping, by the caller's deadline": func() error {
+			ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+			defer cancel()
+			return d.(drivers.Pinger).Ping(ctx)
 		},
 		"watch, by the caller's deadline": func() error {
 			ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)

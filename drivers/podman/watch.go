@@ -44,6 +44,22 @@ func (d *Driver) Watch(ctx context.Context, poke chan<- struct{}) error {
 	})
 }
 
+// Ping asks Podman for what it answers without a look at its store.
+func (d *Driver) Ping(ctx context.Context) error {
+	return d.client.call(ctx, func(ctx context.Context) error {
+		conn, err := bindings.GetClient(ctx)
+		if err != nil {
+			return err
+		}
+		answer, err := conn.DoRequest(ctx, nil, http.MethodGet, "/_ping", nil, nil)
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		return answer.Process(nil)
+	})
+}
+
 // event is what of an event is read.
 type event struct {
 	Action string

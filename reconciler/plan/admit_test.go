@@ -183,3 +183,57 @@ func TestPodsThatEndKeepPlacesForAsManyAsFollow(t *testing.T) {
 		t.Errorf("did %v:\n%s", got, plan)
 	}
 }
+
+// A look that takes long says nothing yet. What the node showed last is what it is taken to run, however short its grace, and nothing is asked
+// of it; nor is what runs on one that did fall silent given up while so many others may be about to.
+func TestANodeThatIsLateIsAskedForNothingAndNotGivenUp(t *testing.T) {
+	head := commit(t, "a1", nodes("n1"), nodes("n2"), nodes("n3"), deployment("web", 2, ""))
+	for i := range head.Nodes {
+		head.Nodes[i].Grace = time.Second
+	}
+	for _, c := range []struct {
+		claim string
+		late  []int
+		state State
+		note  string
+	}{
+		{"one is late", []int{2}, Progressing, "n3 late for 4s: no answer yet"},
+		{"all are", []int{0, 1, 2}, Progressing, "n1 late for 4s: no answer yet"},
+		{"another fell silent", []int{1}, Held, "n3 fell silent: nothing is moved until they are back or cordoned"},
+	} {
+		have := fleet(map[string][]live.Pod{"n2": {running(head, "web", 0)}, "n3": {running(head, "web", 1)}}, promoted(head, "web"), "n1", "n2", "n3")
+		have.Nodes[2].Silent = 4 * time.Second
+		for _, i := range c.late {
+			have.Nodes[i].Silent, have.Nodes[i].Late = 4*time.Second, true
+		}
+		p := Make(history(head), have, noon)
+		a := app(p, "web")
+		if a.State != c.state || a.Lost > 0 || len(p.Actions) > 0 || !slices.Contains(p.Notes, c.note) || p.Wake.IsZero() {
+			t.Errorf("%s: %s, %d lost, wakes at %s, want %s and %q:\n%s", c.claim, a.State, a.Lost, p.Wake, c.state, c.note, p)
+		}
+	}
+}
+
+func TestANodeThatAnswersPingsIsGivenUpOnlyWhenItIsCordoned(t *testing.T) {
+	head := commit(t, "a1", nodes("n1"), nodes("n2"), nodes("n3"), deployment("web", 1, ""))
+	for _, c := range []struct {
+		silent    time.Duration
+		cordoned  bool
+		state     State
+		lost      int
+		wantsRuns bool
+	}{
+		{time.Second, false, Progressing, 0, false},
+		{time.Hour, false, Held, 0, false},
+		{time.Hour, true, Progressing, 1, true},
+	} {
+		have := fleet(map[string][]live.Pod{"n3": {running(head, "web", 0)}}, promoted(head, "web"), "n1", "n2", "n3")
+		have.Nodes[2].Silent, have.Nodes[2].Slow, have.Nodes[2].Pings = c.silent, true, true
+		head.Nodes[2].Unschedulable = c.cordoned
+		p := Make(history(head), have, noon)
+		runs := slices.ContainsFunc(p.Actions, func(a Action) bool { return a.Verb == Run })
+		if a := app(p, "web"); a.State != c.state || a.Lost != c.lost || runs != c.wantsRuns || c.state == Held && !slices.Equal(a.Awaits, []string{"n3"}) {
+			t.Errorf("silent for %s, cordoned: %v: %s, %d lost, awaits %q, want %s:\n%s", c.silent, c.cordoned, a.State, a.Lost, a.Awaits, c.state, p)
+		}
+	}
+}

@@ -102,7 +102,7 @@ func (w *world) judgeClaim(c *claim) {
 	case n == nil || n.gone:
 		c.why, c.stuck = fmt.Sprintf("is on %s, which left Git", c.node), true
 	case n.reach != answers:
-		c.why, c.stuck = fmt.Sprintf("is on %s, which is silent for %s", c.node, round(n.Silent)), n.reach == lost
+		c.why, c.stuck = fmt.Sprintf("is on %s, which is %s", c.node, n.silence()), n.reach == lost
 	case c.host != "" && n.id == "" && n.unnamed():
 		c.why = fmt.Sprintf("is on %s, which does not say yet which host it is", c.node)
 	case c.host != "" && n.id == "":

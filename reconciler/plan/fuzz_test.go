@@ -349,6 +349,7 @@ func (d *dice) snapshot(h manifest.History, line []manifest.Set) (s live.Snapsho
 		n := live.Node{Name: name, Known: !d.rarely(), Room: manifest.Resources{MilliCPU: 4000, Memory: 4 << 30}}
 		if d.rarely() {
 			n.Silent, n.Why = pick(d, []time.Duration{1, 20 * time.Second, time.Hour}), "no answer"
+			n.Late, n.Pings = d.rarely(), d.rarely()
 		}
 		for range d.of(5) {
 			n.Pods = append(n.Pods, d.pod(h, pick(d, revs)))

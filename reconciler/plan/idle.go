@@ -76,8 +76,11 @@ func (w *world) blackedOut(n *node) bool { return slices.Contains(w.together, n.
 // blackout says that some of the nodes that fell silent together did so.
 func (w *world) blackout(names []string) string {
 	others := slices.DeleteFunc(slices.Clone(w.together), func(name string) bool { return slices.Contains(names, name) })
-	if len(others) > 0 {
+	switch {
+	case len(others) > 0:
 		return fmt.Sprintf("%s fell silent together with %s", strings.Join(names, ", "), strings.Join(others, ", "))
+	case len(names) == 1: // the others are late, or it answers pings
+		return names[0] + " fell silent"
 	}
 	return strings.Join(names, ", ") + " fell silent together"
 }

@@ -247,7 +247,7 @@ func (k *work) jobWaits() {
 	}
 	for _, p := range k.kept {
 		if !p.seen() {
-			k.waits("%s on %s: the node is silent for %s", p.Name, p.node.Name, round(p.node.Silent))
+			k.waits("%s on %s: the node is %s", p.Name, p.node.Name, p.node.silence())
 		}
 	}
 }

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -13,7 +12,9 @@ const unheardGrace = 5 * time.Minute
 // judgeSilence says of each silent node whether its pods still count as there. They do until its grace ends; and when two or
 // more nodes and more than a third of the fleet fell silent within one grace, they do until the nodes are back or
 // somebody cordons them: that is a fault of the network or of this controller sooner than of so many nodes. Of nodes that this controller
-// never heard nobody knows whether they fell silent together: if they are so many, they have a longer grace and no more.
+// never heard nobody knows whether they fell silent together: if they are so many, they have a longer grace and no more. One that is late
+// has not fallen silent yet, and is not given up, however short its grace; it counts among the many, for it may be about to. Nor is one that
+// answers pings, unless somebody cordons it: it is there, and so is what it runs.
 func (w *world) judgeSilence() {
 	var quiet []*node
 	for _, n := range w.nodes {
@@ -25,7 +26,10 @@ func (w *world) judgeSilence() {
 	for _, n := range quiet {
 		since, grace := n.silentSince(w.now), w.patience(n, quiet)
 		switch {
-		case w.inMass(n, quiet):
+		case n.Late:
+			w.wake(w.now.Add(grace))
+			w.note(fmt.Sprintf("%s %s: %s", n.Name, n.silence(), n.why()))
+		case w.inMass(n, quiet), n.Pings && n.counts() && n.Silent >= grace:
 			w.together = append(w.together, n.Name)
 			w.note(fmt.Sprintf("%s silent for %s: %s", n.Name, round(n.Silent), n.why()))
 		case n.Silent >= grace:
@@ -38,7 +42,7 @@ func (w *world) judgeSilence() {
 		}
 	}
 	if len(w.together) > 0 {
-		w.note(fmt.Sprintf("%s fell silent together: nothing is moved until they are back or cordoned", strings.Join(w.together, ", ")))
+		w.note(w.blackout(w.together) + ": nothing is moved until they are back or cordoned")
 	}
 }
 
@@ -82,6 +86,14 @@ func (n *node) grace() time.Duration {
 		return n.want.Grace
 	}
 	return defaultGrace
+}
+
+// silence says for how long the node has not answered, and whether that is a silence already.
+func (n *node) silence() string {
+	if n.Late {
+		return fmt.Sprintf("late for %s", round(n.Silent))
+	}
+	return fmt.Sprintf("silent for %s", round(n.Silent))
 }
 
 func (n *node) why() string {

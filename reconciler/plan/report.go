@@ -169,7 +169,7 @@ func (k *work) awaited() {
 	for _, p := range slices.Concat(k.kept, k.extra) {
 		switch {
 		case !p.seen():
-			k.waits("%s on %s: the node is silent for %s", p.Name, p.node.Name, round(p.node.Silent))
+			k.waits("%s on %s: the node is %s", p.Name, p.node.Name, p.node.silence())
 		case p.verdict.Ready() && !p.available:
 			k.waits("%s on %s: is ready, counts as available %s after", p.Name, p.node.Name, k.wl.Strategy.MinReady)
 		case !p.verdict.Ready() && p.verdict.State != "Done":

@@ -96,7 +96,7 @@ type world struct {
 	lowest   *lateWave
 	gates    map[manifest.ID]barrier // as far as they were asked for
 	pre      *barrier                // the PreSync hooks that are not done
-	together []string                // nodes that fell silent together
+	together []string                // nodes that fell silent together, or that answer pings and no look
 	resting  map[manifest.ID]string  // workloads that wait for a place or for others, and why
 }
 

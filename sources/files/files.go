@@ -36,6 +36,18 @@ func (e Error) Error() string { return string(e) }
 // ErrGone is a commit that the source does not have, and could not get.
 const ErrGone Error = "the commit is gone"
 
+// ErrLasting is a failure that no time mends: somebody has to do something about it.
+const ErrLasting Error = "is not mended by time"
+
+// Lasting makes an error ErrLasting as well. Its words stay.
+func Lasting(err error) error { return lasting{err} }
+
+type lasting struct{ error }
+
+func (l lasting) Unwrap() error { return l.error }
+
+func (lasting) Is(target error) bool { return target == ErrLasting }
+
 // ErrTooLarge is a file of more than MaxFile bytes.
 const ErrTooLarge Error = "is larger than 4 MiB"
 

@@ -2,6 +2,7 @@ package git_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 
+	"github.com/podkeep/podkeep/sources"
 	"github.com/podkeep/podkeep/sources/git"
 	"github.com/podkeep/podkeep/sources/sourcetest"
 )
@@ -244,5 +246,48 @@ func TestAServersWordsDoNothingToATerminal(t *testing.T) {
 	refused(t, err, "go away")
 	if strings.ContainsAny(err.Error(), "\x1b\a\r\n") {
 		t.Errorf("%q", err)
+	}
+}
+
+func TestWhatNoTimeMendsIsSaidToBeSo(t *testing.T) {
+	t.Parallel()
+	a, h := newHTTPS(t)
+	a.push(t, one("1"))
+	b, _ := newSSH(t)
+	b.push(t, one("1"))
+	other := filepath.Join(t.TempDir(), "other")
+	sourcetest.NewKey(t, other, "")
+	empty := filepath.Join(t.TempDir(), "known_hosts")
+	sourcetest.WriteFile(t, empty, nil)
+	for _, c := range []struct {
+		claim   string
+		options git.Options
+		change  func(*git.Options)
+		lasting bool
+	}{
+		{"a branch that is not there", a.options, func(o *git.Options) { o.Branch = "nowhere" }, true},
+		{"nor is its ancestor", a.options, func(o *git.Options) { o.Branch = "HEAD~7" }, true},
+		{"a branch of a repository on this machine", git.Options{URL: a.bare.Dir}, func(o *git.Options) { o.Branch = "nowhere" }, true},
+		{"another repository", a.options, func(o *git.Options) { o.URL = h.URL + "x" }, true},
+		{"a certificate that is not trusted", a.options, func(o *git.Options) { o.CAFile = "" }, true},
+		{"a file that is not there", a.options, func(o *git.Options) { o.CAFile = other + ".nowhere" }, true},
+		{"nobody listens", a.options, func(o *git.Options) { o.URL = "https://127.0.0.1:1/fleet.git" }, false},
+		{"a key that is not let in", b.options, func(o *git.Options) { o.SSHKey = other }, true},
+		{"a host that is not known", b.options, func(o *git.Options) { o.KnownHosts = empty }, true},
+		{"a host that is away", b.options, func(o *git.Options) { o.URL = "ssh://root@127.0.0.1:1/fleet.git" }, false},
+	} {
+		c.options.Cache = t.TempDir()
+		c.change(&c.options)
+		if err := headError(t, open(t, c.options)); err == nil || errors.Is(err, sources.ErrLasting) != c.lasting {
+			t.Errorf("%s: lasting is %v of: %v", c.claim, !c.lasting, err)
+		}
+	}
+	h.Basic.Store(&[2]string{"ada", "s3cret"})
+	if err := headError(t, open(t, a.options)); !errors.Is(err, sources.ErrLasting) {
+		t.Errorf("a password that is lacking: %v", err)
+	}
+	h.Down.Store(true)
+	if err := headError(t, open(t, a.options)); err == nil || errors.Is(err, sources.ErrLasting) {
+		t.Errorf("a server that is down for a while: %v", err)
 	}
 }

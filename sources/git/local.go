@@ -262,7 +262,7 @@ func (s *Source) completed(name string) (plumbing.Hash, error) {
 	case len(name) >= minAbbreviated && len(name) < 40 && isHex(name):
 		return s.objects.complete(name)
 	}
-	return plumbing.ZeroHash, fmt.Errorf("no branch, tag or commit %q", name)
+	return plumbing.ZeroHash, files.Lasting(fmt.Errorf("no branch, tag or commit %q", name))
 }
 
 func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/podkeep/podkeep/sources/files"
 )
 
 // mostBack is how many generations a name may go back; more is a slip of the finger.
@@ -31,7 +33,7 @@ func ascend(name string) (base string, way []climb, err error) {
 		case step[1:] == "":
 			n = 1
 		case err != nil || n > mostBack:
-			return "", nil, fmt.Errorf("%q: %s goes back too far", name, step)
+			return "", nil, files.Lasting(fmt.Errorf("%q: %s goes back too far", name, step))
 		}
 		switch {
 		case step[0] == '~':
@@ -53,7 +55,7 @@ func (o *objects) climb(h plumbing.Hash, way []climb) (plumbing.Hash, error) {
 			return plumbing.ZeroHash, err
 		}
 		if len(c.ParentHashes) < int(n) {
-			return plumbing.ZeroHash, fmt.Errorf("%s has no parent %d, which is step %d of %d back", short(h), n, i+1, len(way))
+			return plumbing.ZeroHash, files.Lasting(fmt.Errorf("%s has no parent %d, which is step %d of %d back", short(h), n, i+1, len(way)))
 		}
 		h = c.ParentHashes[n-1]
 	}

@@ -2,6 +2,7 @@ package git
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -150,11 +151,11 @@ func (r *remote) connect(ctx context.Context) (session, *packp.AdvRefs, error) {
 func (r *remote) connectHTTP(ctx context.Context, bearer bool) (session, *packp.AdvRefs, error) {
 	client, err := r.httpClient()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, files.Lasting(err)
 	}
 	auth, err := r.options.auth(r.where, bearer)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, files.Lasting(err)
 	}
 	end, err := transport.NewEndpoint(r.where.String())
 	if err != nil {
@@ -215,14 +216,14 @@ func (r *remote) fetch(ctx context.Context, branch string) (state, error) {
 	}
 	want, err := choose(refs, base)
 	if err != nil {
-		return state{}, err
+		return state{}, files.Lasting(err)
 	}
 	now := state{want.head, refs.References[string(NotesRef)]}
 	if err := r.bring(ctx, s, refs, want, now.notes); err != nil {
 		return state{}, err
 	}
 	if want.pinned && want.prefix == "" && !r.cache.objects.has(want.head) {
-		return state{}, fmt.Errorf("no branch, tag or commit %q", branch)
+		return state{}, files.Lasting(fmt.Errorf("no branch, tag or commit %q", branch))
 	}
 	if now, err = now.settle(r.cache.objects, want); err != nil {
 		return state{}, err
@@ -257,11 +258,15 @@ func explainedHTTP(err error) error {
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return errors.New("has no commit yet")
 	case errors.Is(err, transport.ErrAuthenticationRequired):
-		return errors.New("the server does not accept the credentials (401): give a valid PODKEEP_GIT_TOKEN, or PODKEEP_GIT_USERNAME and PODKEEP_GIT_PASSWORD")
+		return files.Lasting(errors.New("the server does not accept the credentials (401): give a valid PODKEEP_GIT_TOKEN, or PODKEEP_GIT_USERNAME and PODKEEP_GIT_PASSWORD"))
 	case errors.Is(err, transport.ErrAuthorizationFailed):
-		return errors.New("the credentials may not read this repository (403)")
+		return files.Lasting(errors.New("the credentials may not read this repository (403)"))
 	case errors.Is(err, transport.ErrRepositoryNotFound):
-		return errors.New("no such repository, or one that these credentials may not see (404)")
+		return files.Lasting(errors.New("no such repository, or one that these credentials may not see (404)"))
+	}
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) {
+		return files.Lasting(err)
 	}
 	return err
 }

@@ -22,6 +22,8 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/podkeep/podkeep/sources/files"
 )
 
 // sshSession is one git-upload-pack over a connection of its own. The whole of it obeys one context: at its end the
@@ -40,7 +42,7 @@ type sshSession struct {
 func (c Credentials) dialSSH(ctx context.Context, w where) (*sshSession, error) {
 	config, done, err := c.sshConfig(w)
 	if err != nil {
-		return nil, err
+		return nil, files.Lasting(err)
 	}
 	defer done()
 	conn, err := (&net.Dialer{Timeout: 15 * time.Second}).DialContext(ctx, "tcp", w.address())
@@ -288,8 +290,11 @@ func (e hostError) Error() string { return string(e) }
 // explained leaves of a handshake's error what a person needs.
 func explained(err error) error {
 	var host hostError
-	if errors.As(err, &host) {
-		return host
+	switch {
+	case errors.As(err, &host):
+		return files.Lasting(host)
+	case strings.Contains(err.Error(), "unable to authenticate"): // it has no type
+		return files.Lasting(err)
 	}
 	return err
 }
