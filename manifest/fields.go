@@ -192,7 +192,7 @@ func (d *decoder) judge(t reflect.Type, name string, v reflect.Value, path strin
 	case value == nil || slices.Contains(harmless[t][name], compact(value)):
 	case noticed[t][name] != "":
 		d.notice(path, noticed[t][name])
-	case !limited || slices.Contains(strings.Fields(names), name) || idle[t][name] != "":
+	case !limited || lists(names, name) || idle[t][name] != "":
 	case instead[t][name] != "":
 		d.refuse(path, "is not supported yet; remove it%s: %s", orWrite(harmless[t][name]), instead[t][name])
 	default:
@@ -214,13 +214,25 @@ func prune(v reflect.Value) {
 	case reflect.Struct:
 		names, limited := built[v.Type()]
 		for _, f := range fieldsOf(v.Type()) {
-			if limited && !slices.Contains(strings.Fields(names), f.name) {
-				v.FieldByIndex(f.index).SetZero()
-			} else {
-				prune(v.FieldByIndex(f.index))
+			switch field := v.FieldByIndex(f.index); {
+			case field.IsZero(): // as most are
+			case limited && !lists(names, f.name):
+				field.SetZero()
+			default:
+				prune(field)
 			}
 		}
 	}
+}
+
+// lists says whether a list of words has that one.
+func lists(words, word string) bool {
+	for w := range strings.FieldsSeq(words) {
+		if w == word {
+			return true
+		}
+	}
+	return false
 }
 
 func orWrite(values []string) string {
@@ -265,7 +277,34 @@ func (fs fields) names() []string {
 	return names
 }
 
+// shapes are the fields of all structs that a pod is made of, found out once.
+var shapes = map[reflect.Type]fields{}
+
+func init() { shape(typeOf[corev1.PodSpec]()) }
+
+func shape(t reflect.Type) {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		shape(t.Elem())
+	case reflect.Struct:
+		if _, done := shapes[t]; done {
+			return
+		}
+		shapes[t] = findFields(t)
+		for _, f := range shapes[t] {
+			shape(t.FieldByIndex(f.index).Type)
+		}
+	}
+}
+
 func fieldsOf(t reflect.Type) fields {
+	if fs, ok := shapes[t]; ok {
+		return fs
+	}
+	return findFields(t)
+}
+
+func findFields(t reflect.Type) fields {
 	var fs fields
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -275,7 +314,7 @@ func fieldsOf(t reflect.Type) fields {
 		case name != "":
 			fs = append(fs, jsonField{name, f.Index})
 		case f.Anonymous && f.Type.Kind() == reflect.Struct:
-			for _, inner := range fieldsOf(f.Type) {
+			for _, inner := range findFields(f.Type) {
 				fs = append(fs, jsonField{inner.name, append(slices.Clone(f.Index), inner.index...)})
 			}
 		}
