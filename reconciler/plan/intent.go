@@ -88,7 +88,7 @@ func (w *world) intend() []*work {
 		if k.rolls() {
 			w.rolling = append(w.rolling, k.wl.Wave)
 		}
-		if k.changing {
+		if k.changing && !k.wl.Suspended {
 			w.renewing++
 		}
 	}

@@ -258,3 +258,19 @@ func TestAJobsPodIsBornWithTheLabelsThatKubernetesAdds(t *testing.T) {
 		t.Errorf("%+v", p.Birth)
 	}
 }
+
+func TestWhatIsSuspendedHoldsUpNobodysNewerNetwork(t *testing.T) {
+	texts := []string{deployment("web", 1, "")}
+	for i := range maxRolling {
+		texts = append(texts, deployment(fmt.Sprintf("w%02d", i), 1, `podkeep.io/suspend: "true"`))
+	}
+	head := commit(t, "a1", nodes("n1"), strings.Join(texts, "---\n"))
+	have := older(head, "n1")
+	for i := range have.Nodes[0].Pods {
+		p := &have.Nodes[0].Pods[i]
+		p.Stopping = p.App.Name != "web" // told to, when that was suspended
+	}
+	if plan := Make(history(head), have, noon); len(doneTo(plan)) != 1 {
+		t.Errorf("web waits: %v\n%s", app(plan, "web").Waits, plan)
+	}
+}
