@@ -101,7 +101,7 @@ func (w Workload) whys(now time.Time, wide bool) string {
 		lines = append(lines, w.Why)
 	}
 	if wide && w.Intended > 0 {
-		lines = append(lines, fmt.Sprintf("wants %d changes, %d of them now", w.Intended, w.Admitted))
+		lines = append(lines, fmt.Sprintf("wants %s, %d now", plural(w.Intended, "change"), w.Admitted))
 	}
 	if wide && w.Lost > 0 {
 		lines = append(lines, fmt.Sprintf("%d on nodes that are given up", w.Lost))

@@ -240,6 +240,7 @@ func jobState(step *job.Step) State {
 
 // jobWaits has a line for every active pod that is not well, and for those on silent nodes.
 func (k *work) jobWaits() {
+	k.unborn()
 	for _, i := range k.job.Keep {
 		if p := k.kept[i]; !p.verdict.Ready() {
 			k.waits("%s on %s: %s%s", p.Name, p.node.Name, p.verdict.Why, p.trouble())

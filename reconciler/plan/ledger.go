@@ -99,7 +99,7 @@ func (k *work) trouble() string {
 	for _, n := range k.nodes {
 		for _, t := range n.Troubles {
 			if t.Rev == k.wl.Revision.Rev {
-				return t.Why
+				return n.Name + ": " + t.Why
 			}
 		}
 	}

@@ -166,6 +166,7 @@ func (k *work) ranOnce() bool {
 
 // awaited has a line for every pod that is not available yet, one that is to replace another too.
 func (k *work) awaited() {
+	k.unborn()
 	for _, p := range slices.Concat(k.kept, k.extra) {
 		switch {
 		case !p.seen():
@@ -179,6 +180,23 @@ func (k *work) awaited() {
 	if k.app.State == Converged {
 		k.app.Waits = nil
 	}
+}
+
+// unborn has a line, before all others, for every pod that is not there because the last attempt to start it failed.
+func (k *work) unborn() {
+	if k.app.State == Converged {
+		return
+	}
+	var lines []string
+	for _, n := range k.nodes {
+		for _, t := range n.Troubles {
+			there := slices.ContainsFunc(k.kept, func(p *pod) bool { return p.Name == t.Name && p.node == n })
+			if t.Rev != "" && (t.Rev == k.wl.Revision.Rev || t.Rev == k.step.Target) && !there {
+				lines = append(lines, fmt.Sprintf("%s on %s could not be started: %s", t.Name, n.Name, t.Why))
+			}
+		}
+	}
+	k.app.Waits = append(lines, k.app.Waits...)
 }
 
 // trouble is why the last attempt on the pod failed, to be added to a sentence.
