@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/manifest"
@@ -59,10 +60,13 @@ func (s *settings) openNode(ctx context.Context, n manifest.Node) (drivers.Drive
 	return openDriver(ctx, n, s.driver())
 }
 
+// onceLook is how long a look may take that is not repeated: a loop holds a host that is late, and a command can only call it silent.
+const onceLook = 12 * time.Second
+
 // openWhole opens one for a command that looks once and thinks.
 func (s *settings) openWhole(ctx context.Context, n manifest.Node) (drivers.Driver, error) {
 	o := s.driver()
-	o.Whole = true
+	o.Whole, o.Look = true, onceLook
 	return openDriver(ctx, n, o)
 }
 

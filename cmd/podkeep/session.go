@@ -43,7 +43,7 @@ func (s *settings) look(cmd *cobra.Command, source sources.Source, with lookOpti
 	}
 	options := s.options(source, key, s.logger(cmd.ErrOrStderr(), logrus.ErrorLevel))
 	options.Open, options.DryRun, options.Proposal = s.openWhole, true, with.proposal
-	options.AllowPrune = with.prune
+	options.AllowPrune, options.LookTimeout = with.prune, 2*onceLook // with the dialling
 	loop := reconciler.New(options)
 	defer loop.Close()
 	pass := loop.Pass(ctx)

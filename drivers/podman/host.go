@@ -3,6 +3,7 @@ package podman
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"github.com/containers/podman/v4/pkg/bindings/system"
 
@@ -10,11 +11,16 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 )
 
-// size fills in what is known of the host. It waits only where that was asked for, and as long as the look may take.
+// factsPatience is how long a look that is to be whole waits for what a host says of itself.
+const factsPatience = 5 * time.Second
+
+// size fills in what is known of the host. It waits only where that was asked for.
 func (d *Driver) size(ctx context.Context, n *live.Node) {
 	served := d.client.served()
 	known, asking := d.host.facts(d.life, served)
 	if asking != nil && d.whole {
+		ctx, cancel := context.WithTimeout(ctx, factsPatience)
+		defer cancel()
 		select {
 		case <-asking:
 		case <-ctx.Done():

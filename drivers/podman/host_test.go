@@ -1,20 +1,27 @@
 package podman_test
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/containers/podman/v4/pkg/domain/entities"
+
 	"github.com/podkeep/podkeep/drivers"
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
 )
 
 // busy is a host whose lists are quick, and which takes its time to say how it is.
 type busy struct {
 	asked atomic.Int64
 	heard chan struct{} // closed with the first question
+	lists string        // its containers; none when empty
 	free  chan struct{} // closed when it has time
 }
 
@@ -30,6 +37,10 @@ func (b *busy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			_, _ = w.Write([]byte(`{"host": {"cpus": 4, "memTotal": 1000000000}, "version": {"Version": "4.3.1"}}`))
 		case <-r.Context().Done():
 		}
+	case strings.HasSuffix(r.URL.Path, "/containers/json"):
+		_, _ = w.Write([]byte(cmp.Or(b.lists, "[]")))
+	case strings.HasSuffix(r.URL.Path, "/containers/c1/json"):
+		_, _ = w.Write([]byte(`{"NetworkSettings": {"IPAddress": "192.0.2.7"}}`))
 	case strings.HasSuffix(r.URL.Path, "/events"):
 		w.WriteHeader(http.StatusOK)
 		_ = http.NewResponseController(w).Flush()
@@ -83,7 +94,14 @@ func TestALookDoesNotWaitForWhatABusyHostSaysOfItself(t *testing.T) {
 }
 
 func TestALookThatIsToBeWholeWaitsForIt(t *testing.T) {
-	b := &busy{free: make(chan struct{}), heard: make(chan struct{})}
+	pod := live.Pod{Name: "web-1-0", Cluster: "busy", App: manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}}
+	lists, err := json.Marshal([]entities.ListContainer{{
+		ID: "c1", IsInfra: true, Pod: "p1", PodName: pod.Name, State: "running", StartedAt: 1, Labels: live.PodLabels(pod),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &busy{free: make(chan struct{}), heard: make(chan struct{}), lists: string(lists)}
 	socket := b.serve(t)
 	open := func(o drivers.Options) drivers.Driver {
 		d, err := drivers.Open(t.Context(), node(socket), o)
@@ -97,7 +115,7 @@ func TestALookThatIsToBeWholeWaitsForIt(t *testing.T) {
 	d := open(drivers.Options{Cluster: "busy", Cache: cache, Whole: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-b.heard; cancel() }()
-	if n, err := d.Observe(ctx); err != nil || n.Unsized == 0 {
+	if n, err := d.Observe(ctx); err != nil || n.Unsized == 0 || len(n.Pods) != 1 || n.Pods[0].IP != "192.0.2.7" {
 		t.Fatalf("when there is no more time, what the lists said is enough: %v: %+v", err, n)
 	}
 	close(b.free)

@@ -19,7 +19,7 @@ import (
 // Observe looks: one list of containers, infra ones too since they carry their pod's labels, one of secrets and one of volumes. What
 // costs more is asked for after connecting and after a lost connection only: the list of pods, since
 // a service that dies while it makes a pod leaves one without any container. Any failure fails the look. What the host says of
-// itself comes beside it.
+// itself comes last, and beside it.
 func (d *Driver) Observe(ctx context.Context) (live.Node, error) {
 	var node live.Node
 	err := d.do(ctx, d.look, func(ctx context.Context) error {
@@ -59,9 +59,12 @@ func (d *Driver) observe(ctx context.Context) (live.Node, error) {
 	}
 	d.births.judge(w.labels, w.pods, live.HostsOf(node.Files))
 	node.Pods, node.HostKey = w.sorted(), d.client.dialer.hostKey()
+	if err := d.addresses(ctx, node.Pods, listed); err != nil {
+		return live.Node{}, err
+	}
 	d.size(ctx, &node)
 	node.Facts.Skew = w.skew
-	return node, d.addresses(ctx, node.Pods, listed)
+	return node, nil
 }
 
 // all runs questions side by side and gives the first error.
