@@ -5,6 +5,7 @@ package drivers
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -61,6 +62,18 @@ type Execer interface {
 	// Exec gives the command's exit code once it has ended and what it printed was written. What cannot be started has code
 	// 126 or 127, as in a shell, and says why on Err. It has no deadline of its own, and what it started outlives ctx.
 	Exec(ctx context.Context, ask live.Exec) (code int, err error)
+}
+
+// Ender ends one container of a pod, as a liveness probe that fails asks for: its preStop hook runs, it is told to stop, and killed once
+// grace is over. It stays, exited, for Run to make the next attempt of it. One that does not run is success.
+type Ender interface {
+	End(ctx context.Context, pod manifest.Pod, container string, grace time.Duration) error
+}
+
+// Attacher opens a stream to the cluster's node side on the host (package wire says what is said on it): through its socket where that can be
+// reached, else by an exec of `podkeep node attach` in its container. It is an error when the node side does not run.
+type Attacher interface {
+	Attach(ctx context.Context) (io.ReadWriteCloser, error)
 }
 
 // Examiner asks a host for all that a preflight wants to know. It takes its time, and changes nothing.

@@ -44,6 +44,7 @@ type Node struct {
 	Images []string
 	// Troubles are the errors of this controller's own last attempts here; they explain, they do not decide availability.
 	Troubles []Trouble
+	Side     Side // what its node side last said
 }
 
 // Facts are shown by status and never decided upon.
@@ -87,6 +88,11 @@ type Pod struct {
 	Signer          string   // the key that signed its birth on this host; empty if none did, or its labels say something else
 	Host            string   // the identity of this host for which it did
 	IP              string
+	Probed          []Probed // what the node side says of its containers, sorted by name
+	// Unheard: nobody knows what its probes come to, since the node side of its host is not heard. Unprobed is why nobody runs them, for as
+	// long as nobody changes that. Neither is known to a look: who thinks sets them.
+	Unheard  bool
+	Unprobed string
 	// Asked: this controller has asked for it and not yet seen it. It takes room and gives no availability.
 	Asked bool
 	// Stopping: this controller has told it to stop, or Podman says it is stopping.

@@ -317,6 +317,7 @@ type History struct {
 	Key             string // the controller's own public key, as KeyText has it; empty for one that only reads
 	AllowPrune      bool   // sync --allow-prune
 	Proposal        bool   // Head is not in force: what would be done is asked, as if it were newer than all that runs
+	Side            SideOffer
 
 	Head Set
 	// Past has what HEAD's first-parent line said to the questions that thinking has (plan.Asks): of the commit that answers one no more than

@@ -1,0 +1,84 @@
+// Package wire is what a controller and the node side on a host say to each other, as lines of JSON on one stream. Fields that one of them does
+// not know are passed over, so that neighbouring versions understand each other.
+package wire
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+)
+
+// Beat is how often each says something, if it has nothing to say. One that is not heard for Deaf is away.
+const (
+	Beat = 2 * time.Second
+	Deaf = 10 * time.Second
+)
+
+// longest bounds one line.
+const longest = 16 << 20
+
+// Down is what a controller says.
+type Down struct {
+	Hello *Hello `json:",omitempty"` // first
+	Tend  *Tend  `json:",omitempty"` // when the one in force is another
+}
+
+// Up is what the node side says. Report comes first after Hello, and whenever it has changed. An empty one is a sign of life.
+type Up struct {
+	Hello  *Hello  `json:",omitempty"`
+	Report *Report `json:",omitempty"`
+}
+
+// Hello says who speaks.
+type Hello struct{ Version string }
+
+// Tend is which pods of one source are to be looked after, until another one comes. The node side keeps it.
+type Tend struct {
+	Source string
+	Pods   []string // sorted
+}
+
+// Report is all that the node side has to say. Times are its host's.
+type Report struct {
+	InForce []Tend                   // the newest of each source
+	Tends   []string                 // the pods of them that are there and whose form is, sorted: these it looks after
+	Probed  map[string][]live.Probed // by pod: those that have probes
+}
+
+// Write sends one line.
+func Write(w io.Writer, v any) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}
+
+// Reader reads lines.
+type Reader struct{ lines *bufio.Scanner }
+
+// NewReader reads from r.
+func NewReader(r io.Reader) *Reader {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, longest)
+	return &Reader{lines}
+}
+
+// Read reads the next line into v. It ends with io.EOF.
+func (r *Reader) Read(v any) error {
+	if !r.lines.Scan() {
+		if err := r.lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+			return fmt.Errorf("a line of more than %d bytes", longest)
+		} else if err != nil {
+			return err
+		}
+		return io.EOF
+	}
+	return json.Unmarshal(r.lines.Bytes(), v)
+}
