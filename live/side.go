@@ -18,9 +18,6 @@ func SideName(cluster, rev string) string {
 // SideVolume is the claim that keeps what the node side knows. It outlives its pods, and is no claim of a workload's.
 const SideVolume = "state"
 
-// SideContainer is the container of its pods.
-const SideContainer = "node"
-
 // LabelSide is on the node side's pod: its version. Of two the one that sorts later is the higher.
 const LabelSide = "podkeep.io/side"
 
