@@ -20,44 +20,15 @@ import (
 const deaf = 5 * time.Minute
 
 // takeSides takes the node side's pods and its volume out of a node's: nothing else is to know of them.
-func (n *node) takeSides() {
-	n.Volumes = slices.DeleteFunc(slices.Clone(n.Volumes), func(v string) bool { return v == live.SideApp.Namespace+"/"+live.SideVolume })
-	is := func(p live.Pod) bool { return p.App == live.SideApp }
-	if !slices.ContainsFunc(n.Pods, is) {
-		return
+func (n *node) takeSides(offer manifest.SideOffer) {
+	for _, p := range n.Pods {
+		if p.App == live.SideApp {
+			n.sides = append(n.sides, p)
+		}
 	}
-	all := n.Pods
-	n.Pods = slices.DeleteFunc(slices.Clone(all), is)
-	n.sides = slices.DeleteFunc(slices.Clone(all), func(p live.Pod) bool { return !is(p) })
 	slices.SortStableFunc(n.sides, func(a, b live.Pod) int { return cmp.Compare(b.Side, a.Side) })
-}
-
-// unprobed says of a pod with probes what is known of them: nothing, while the node side is not heard; or that nobody will run them.
-func (w *world) unprobed(n *node, p *live.Pod) {
-	if len(p.Birth.Probes) == 0 || n.Side.Heard() {
-		return
-	}
-	if why := w.unserved(n); why != "" {
-		p.Unprobed = "its probes are not run: " + why
-		return
-	}
-	p.Unheard = true
-}
-
-// unserved says why a node has no node side for as long as nobody changes that, "" where it has one or is to have one.
-func (w *world) unserved(n *node) string {
-	offer := w.h.Side
-	switch {
-	case offer.Refused:
-		return "no node side is wanted on hosts (--node-side=never)"
-	case len(n.sides) > 0:
-		return ""
-	case offer.Version == "":
-		return "there is no node side"
-	case n.Facts.Arch != "" && offer.Images[n.Facts.Arch] == "":
-		return fmt.Sprintf("there is no node side for %s (--node-binary %[1]s=PATH)", n.Facts.Arch)
-	}
-	return ""
+	n.unserved, n.Pods = n.Unserved(offer), n.Judged(offer)
+	n.Volumes = slices.DeleteFunc(slices.Clone(n.Volumes), func(v string) bool { return v == live.SideApp.Namespace+"/"+live.SideVolume })
 }
 
 // placeSides says what is to be done about the node sides, and what stands between a node and its own.
@@ -149,8 +120,8 @@ func (w *world) startSide(n *node) string {
 	if n.Facts.Arch == "" {
 		return "it has not said yet which architecture it has"
 	}
-	if why := w.unserved(n); why != "" {
-		return why
+	if n.unserved != "" {
+		return n.unserved
 	}
 	w.runSide(n, w.sidePod(n), nil, "every host has a node side")
 	for _, t := range n.Troubles {
