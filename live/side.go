@@ -1,6 +1,7 @@
 package live
 
 import (
+	"strings"
 	"time"
 
 	"github.com/podkeep/podkeep/manifest"
@@ -8,6 +9,11 @@ import (
 
 // SideApp is whose pods the node side's are, one on each host. No manifest can name its namespace.
 var SideApp = manifest.ID{Kind: "DaemonSet", Namespace: "podkeep.io", Name: "node"}
+
+// SideName is how Podman shows one of its pods. No other pod has such a name: those end in a slot.
+func SideName(cluster, rev string) string {
+	return strings.TrimLeft(unless("default", cluster)+"_podkeep-node-"+ShortRev(rev), "_")
+}
 
 // SideVolume is the claim that keeps what the node side knows. It outlives its pods, and is no claim of a workload's.
 const SideVolume = "state"
@@ -20,6 +26,9 @@ type Side struct {
 	Version string // empty: it is not heard
 	// Tends are the pods that it looks after, sorted: it starts again what ends in them, and probes them.
 	Tends []string
+	// Silent is how long it is not heard though its container runs, and Why what the newest attempt to reach it came to.
+	Silent time.Duration
+	Why    string
 }
 
 // Heard says whether the node side answers.

@@ -23,7 +23,8 @@ import (
 // dialer opens one stream to the host's Podman socket.
 type dialer interface {
 	dial(ctx context.Context) (net.Conn, error)
-	hostKey() string // fingerprint of the SSH host key; empty where there is none
+	socket(ctx context.Context) (string, error) // where that is on the host
+	hostKey() string                            // fingerprint of the SSH host key; empty where there is none
 	close() error
 }
 
@@ -33,6 +34,8 @@ type local string
 func (path local) dial(ctx context.Context) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "unix", string(path))
 }
+
+func (path local) socket(context.Context) (string, error) { return string(path), nil }
 
 func (local) hostKey() string { return "" }
 

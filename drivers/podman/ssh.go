@@ -80,6 +80,14 @@ func (r *remote) dial(ctx context.Context) (net.Conn, error) {
 	}
 }
 
+func (r *remote) socket(ctx context.Context) (string, error) {
+	_, path, err := r.connect(ctx)
+	if err != nil {
+		return "", fmt.Errorf("ssh %s@%s: %w", r.user, r.address, err)
+	}
+	return path, nil
+}
+
 // connect gives the connection and the socket's path, making and asking what is not known. One caller does; the others
 // wait, no longer than their context.
 func (r *remote) connect(ctx context.Context) (*ssh.Client, string, error) {

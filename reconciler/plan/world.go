@@ -40,6 +40,7 @@ type node struct {
 	reach   reach
 	host    *schedule.Host // nil unless it answers and is in HEAD
 	begun   []begun
+	sides   []live.Pod // of the node side, the highest version first; they are not among Pods
 }
 
 // returning is how long a node answers again before what was started in place of its pods is stopped.
@@ -144,7 +145,9 @@ func (w *world) addNodes(have live.Snapshot) {
 			l = live.Node{Name: want.Name, Why: "not looked at yet"}
 		}
 		delete(seen, want.Name)
-		w.nodes = append(w.nodes, &node{Node: l, want: want, gone: gone})
+		n := &node{Node: l, want: want, gone: gone}
+		n.takeSides()
+		w.nodes = append(w.nodes, n)
 	}
 	for _, n := range w.want.Nodes {
 		add(n, false)
@@ -284,6 +287,7 @@ func (w *world) book(n *node, p live.Pod) {
 }
 
 func (w *world) judge(n *node, l live.Pod, wl *manifest.Workload) *pod {
+	w.unprobed(n, &l)
 	p := &pod{Pod: l, node: n, verdict: health.Of(l, w.now), moving: n.evicts(wl), stands: l.Slot}
 	if p.stray = w.strays(n, l, wl); p.stray != "" {
 		p.moving = true
