@@ -109,7 +109,7 @@ func (k *work) run(n *node, p live.Pod, f form, attempt map[string]int, why stri
 	pod.Make = fresh
 	pod.Auth, pod.Secrets = f.auth(), f.contents()
 	var files []manifest.File
-	if k.wl.Job == nil || len(f.Files) > 0 { // a Job's pods are never replaced in an older form
+	if k.wl.Job == nil || len(f.Files)+len(f.Probes) > 0 { // a Job's pods are never replaced in an older form, and probed in their own
 		files = append(files, k.revFile(f))
 		pod.Form = files[0].Name
 	}
