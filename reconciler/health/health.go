@@ -37,7 +37,7 @@ const (
 	Stopping State = "Stopping"
 )
 
-// Verdict is what is thought of a pod. Since is when it became ready, or, where its probes keep it from that, not ready. Wake is when the verdict changes by itself,
+// Verdict is what is thought of a pod. Since is when it became ready; of one that crashed or that its probes keep from that, when this began. Wake is when the verdict changes by itself,
 // zero if never. Run says that the driver should be told to run it (again), with these attempts. Row is how many restarts in a row what
 // crashed has had.
 type Verdict struct {
@@ -75,7 +75,7 @@ func Of(p live.Pod, now time.Time) Verdict {
 	}
 	held := ""
 	if due := live.Due(p.Init, p.Containers); len(due) > 0 {
-		if held = heldBack(p, due[0]); held == "" {
+		if v.Since, held = heldBack(p, due[0]); held == "" {
 			v.State, v.Run, v.Why = Starting, true, said(p, due[0])+" "+unstarted(p, due[0])
 			return v
 		}
@@ -87,6 +87,9 @@ func Of(p live.Pod, now time.Time) Verdict {
 	}
 	switch {
 	case v.State == Crashed:
+		return v
+	case held != "" && p.Unheard:
+		v.State, v.Why = Unheard, held
 		return v
 	case held != "":
 		v.State, v.Why = Starting, held
@@ -136,7 +139,7 @@ func (v Verdict) restart(p live.Pod, c live.Container, now time.Time) Verdict {
 	if later(c.Finished, now) {
 		due = now
 	}
-	v.State, v.Row = Crashed, max(v.Row, row-1)
+	v.State, v.Since, v.Row = Crashed, c.Finished, max(v.Row, row-1)
 	v.Why = fmt.Sprintf("%s exited with %d", said(p, c.Name), c.Exit)
 	if now.Before(due) {
 		v.Why += fmt.Sprintf(", restarts at %s", due.UTC().Format(time.TimeOnly))

@@ -26,11 +26,11 @@ func Serves(p live.Pod, c live.Container) bool {
 	return c.State == live.Running && ok && w.Ready
 }
 
-// heldBack says why a container whose turn it is waits all the same: the startup probe of a sidecar before it has not succeeded.
-func heldBack(p live.Pod, due string) string {
+// heldBack says why a container whose turn it is waits all the same, and since when: the startup probe of a sidecar before it has not succeeded.
+func heldBack(p live.Pod, due string) (since time.Time, why string) {
 	for _, i := range p.Init {
 		if i.Name == due {
-			return ""
+			return time.Time{}, ""
 		}
 		at := slices.IndexFunc(p.Containers, func(c live.Container) bool { return c.Name == i.Name })
 		if at < 0 || !has(p, i.Name, "startup") || !i.Sidecar {
@@ -38,10 +38,10 @@ func heldBack(p live.Pod, due string) string {
 		}
 		c := p.Containers[at]
 		if w, ok := Word(p, c); !ok || !w.Started {
-			return said(p, c.Name) + ": " + unready(p, w, ok)
+			return c.Started, said(p, c.Name) + ": " + unready(p, w, ok)
 		}
 	}
-	return ""
+	return time.Time{}, ""
 }
 
 // probed judges a container that runs and has probes. at is since when it is so.

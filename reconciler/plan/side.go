@@ -33,15 +33,18 @@ func (n *node) takeSides() {
 }
 
 // unprobed says of a pod with probes what is known of them: nothing, while the node side is not heard; or that nobody will run them.
-func (w *world) unprobed(n *node, p *live.Pod) {
+func (w *world) unprobed(n *node, p *live.Pod, wl *manifest.Workload) {
 	if len(p.Birth.Probes) == 0 || n.Side.Heard() {
 		return
 	}
-	if why := w.unserved(n); why != "" {
+	switch why := w.unserved(n); {
+	case why != "":
 		p.Unprobed = "its probes are not run: " + why
-		return
+	case missable(wl):
+		p.Unprobed = "its probes are not run while the node side of its host is not heard"
+	default:
+		p.Unheard = true
 	}
-	p.Unheard = true
 }
 
 // unserved says why a node has no node side for as long as nobody changes that, "" where it has one or is to have one.
@@ -152,13 +155,22 @@ func (w *world) startSide(n *node) string {
 	if why := w.unserved(n); why != "" {
 		return why
 	}
-	w.runSide(n, w.sidePod(n), nil, "every host has a node side")
-	for _, t := range n.Troubles {
-		if t.Name == w.sidePod(n).Name {
-			return "its node side does not start: " + t.Why
-		}
+	p := w.sidePod(n)
+	w.runSide(n, p, nil, "every host has a node side")
+	if why := n.sideTrouble(p.Name); why != "" {
+		return "its node side does not start: " + why
 	}
 	return "its node side is being started"
+}
+
+// sideTrouble is why the last attempt on the node side of that name failed.
+func (n *node) sideTrouble(name string) string {
+	for _, t := range n.Troubles {
+		if t.Name == name {
+			return t.Why
+		}
+	}
+	return ""
 }
 
 // raiseSide replaces a node side by a higher version, once that is heard elsewhere, or here if it is to be tried here. The image comes first.
