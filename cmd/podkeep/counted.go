@@ -21,6 +21,7 @@ type able interface {
 	drivers.Loader
 	drivers.Watcher
 	drivers.Pinger
+	drivers.Attacher
 }
 
 // counted is d, telling of what it does; a driver that can do less is left as it is.

@@ -1,9 +1,13 @@
 package podman_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,6 +102,102 @@ func TestTheNodeSideSeesItsHostAndPodmanStartsItAgain(t *testing.T) {
 	}
 	if n, err = d.Observe(t.Context()); err != nil || len(n.Pods) != 0 || len(n.Volumes) != 1 {
 		t.Errorf("%+v %v %v", n.Pods, n.Volumes, err)
+	}
+}
+
+func TestTheNodeSideIsReachedThroughItsSocketElseThroughItsContainer(t *testing.T) {
+	shared.load(t)
+	remote := newSSHD(t)
+	for name, d := range map[string]drivers.Driver{
+		"unix": open(shared.socket, "attach-unix"),
+		"ssh":  remote.open("attach-ssh", shared.socket, "known_hosts", "user", drivertest.Patience),
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer d.Close()
+			a := d.(drivers.Attacher)
+			if _, err := a.Attach(t.Context()); err == nil || err.Error() != "there is no node side" {
+				t.Errorf("%v", err)
+			}
+			pod := sidePod("attach-" + name)
+			runSide(t, shared, d, pod)
+			before := runtime.NumGoroutine()
+			talks(t, a, false)
+			show := hide(t, pod)
+			talks(t, a, true)
+			if name == "unix" {
+				for deadline := time.Now().Add(drivertest.Patience); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
+					if time.Now().After(deadline) {
+						t.Fatalf("%d goroutines became %d", before, runtime.NumGoroutine())
+					}
+				}
+			}
+			stream := attached(t, a)
+			defer stream.Close()
+			echo(t, stream, []byte("x"))
+			show()
+			kill(t, shared.pids(t, pod, 1)[0])
+			if n, err := stream.Read(make([]byte, 1)); err == nil {
+				t.Errorf("%d bytes of one that is dead", n)
+			}
+			shared.pids(t, pod, 2)
+			if out, err := shared.podman("stop", "-t", "0", pod.Name+"-node").CombinedOutput(); err != nil {
+				t.Fatalf("%s", out)
+			}
+			if _, err := a.Attach(t.Context()); err == nil || err.Error() != "the node side does not run: its container is exited" {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// hide takes the volume's directory from where it is looked for, until show. The container has it still.
+func hide(t *testing.T, pod manifest.Pod) (show func()) {
+	t.Helper()
+	data := shared.dir + "/root/volumes/" + live.ClaimVolume(pod.Labels[live.LabelCluster], pod.Namespace, live.SideVolume) + "/_data"
+	move := func(from, to string) {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move(data, data+"2")
+	return func() { move(data+"2", data) }
+}
+
+func attached(t *testing.T, a drivers.Attacher) io.ReadWriteCloser {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	stream, err := a.Attach(ctx)
+	cancel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
+// talks says something large and hears it again.
+func talks(t *testing.T, a drivers.Attacher, byCommand bool) {
+	t.Helper()
+	stream := attached(t, a)
+	if got := fmt.Sprintf("%T", stream) == "*podman.joined"; got != byCommand {
+		t.Errorf("it is a %T", stream)
+	}
+	echo(t, stream, bytes.Repeat([]byte("podkeep\n"), 1<<17))
+	over := make(chan error, 1)
+	go func() { _, err := stream.Read(make([]byte, 1)); over <- err }()
+	if err := stream.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-over; err == nil {
+		t.Error("it is closed, and a Read succeeded")
+	}
+}
+
+func echo(t *testing.T, stream io.ReadWriter, said []byte) {
+	t.Helper()
+	go func() { _, _ = stream.Write(said) }()
+	heard := make([]byte, len(said))
+	if _, err := io.ReadFull(stream, heard); err != nil || !bytes.Equal(said, heard) {
+		t.Errorf("it says something else (%v)", err)
 	}
 }
 

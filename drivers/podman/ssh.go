@@ -1,6 +1,7 @@
 package podman
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,13 +56,16 @@ func newRemote(u *url.URL, o Options) *remote {
 	return r
 }
 
-// dial opens a stream. A connection that broke since it was last used is replaced once.
-func (r *remote) dial(ctx context.Context) (net.Conn, error) {
+func (r *remote) dial(ctx context.Context) (net.Conn, error) { return r.dialTo(ctx, "") }
+
+// dialTo opens a stream; to Podman's socket without a path. A connection that broke since it was last used is replaced once.
+func (r *remote) dialTo(ctx context.Context, path string) (net.Conn, error) {
 	for attempt := 0; ; attempt++ {
-		client, path, err := r.connect(ctx)
+		client, podmans, err := r.connect(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("ssh %s@%s: %w", r.user, r.address, err)
 		}
+		path := cmp.Or(path, podmans)
 		conn, err := client.DialContext(ctx, "unix", path)
 		if err == nil {
 			return conn, nil

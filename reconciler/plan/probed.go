@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/health"
 	"github.com/podkeep/podkeep/reconciler/rollout"
@@ -16,15 +15,6 @@ import (
 
 // What the node side of a host knows: whether its pods are ready, and how what ended there is started again. While it is not heard, a pod with
 // probes is as one on a silent node, so that nothing is stopped or replaced for want of a word.
-
-// Unprobed is a pod as the plan sees it while nobody runs its probes, for those who show it.
-func Unprobed(h manifest.History, n live.Node, p live.Pod) live.Pod {
-	at := &node{Node: n}
-	at.takeSides()
-	w := &world{h: h, want: h.Want()}
-	w.unprobed(at, &p, find(w.want, p.App))
-	return p
-}
 
 // missable says whether nobody misses the workload's pods, so that it does not matter who knows how they are: it left HEAD, runs to its end, or has
 // no replicas.

@@ -20,47 +20,15 @@ import (
 const deaf = 5 * time.Minute
 
 // takeSides takes the node side's pods and its volume out of a node's: nothing else is to know of them.
-func (n *node) takeSides() {
-	n.Volumes = slices.DeleteFunc(slices.Clone(n.Volumes), func(v string) bool { return v == live.SideApp.Namespace+"/"+live.SideVolume })
-	is := func(p live.Pod) bool { return p.App == live.SideApp }
-	if !slices.ContainsFunc(n.Pods, is) {
-		return
+func (n *node) takeSides(offer manifest.SideOffer) {
+	for _, p := range n.Pods {
+		if p.App == live.SideApp {
+			n.sides = append(n.sides, p)
+		}
 	}
-	all := n.Pods
-	n.Pods = slices.DeleteFunc(slices.Clone(all), is)
-	n.sides = slices.DeleteFunc(slices.Clone(all), func(p live.Pod) bool { return !is(p) })
 	slices.SortStableFunc(n.sides, func(a, b live.Pod) int { return cmp.Compare(b.Side, a.Side) })
-}
-
-// unprobed says of a pod with probes what is known of them: nothing, while the node side is not heard; or that nobody will run them.
-func (w *world) unprobed(n *node, p *live.Pod, wl *manifest.Workload) {
-	if len(p.Birth.Probes) == 0 || n.Side.Heard() {
-		return
-	}
-	switch why := w.unserved(n); {
-	case why != "":
-		p.Unprobed = "its probes are not run: " + why
-	case missable(wl):
-		p.Unprobed = "its probes are not run while the node side of its host is not heard"
-	default:
-		p.Unheard = true
-	}
-}
-
-// unserved says why a node has no node side for as long as nobody changes that, "" where it has one or is to have one.
-func (w *world) unserved(n *node) string {
-	offer := w.h.Side
-	switch {
-	case offer.Refused:
-		return "no node side is wanted on hosts (--node-side=never)"
-	case len(n.sides) > 0:
-		return ""
-	case offer.Version == "":
-		return "there is no node side"
-	case n.Facts.Arch != "" && offer.Images[n.Facts.Arch] == "":
-		return fmt.Sprintf("there is no node side for %s (--node-binary %[1]s=PATH)", n.Facts.Arch)
-	}
-	return ""
+	n.unserved, n.Pods = n.Unserved(offer), n.Judged(offer)
+	n.Volumes = slices.DeleteFunc(slices.Clone(n.Volumes), func(v string) bool { return v == live.SideApp.Namespace+"/"+live.SideVolume })
 }
 
 // placeSides says what is to be done about the node sides, and what stands between a node and its own.
@@ -121,7 +89,7 @@ func (w *world) placeSide(n *node, first string) string {
 	p := n.sides[0]
 	switch {
 	case p.Stopping:
-		return "its node side is being stopped"
+		return ""
 	case p.Side < w.h.Side.Version && w.h.Side.Images[n.Facts.Arch] != "":
 		return w.raiseSide(n, p, first)
 	case n.Side.Silent >= deaf && w.now.Sub(p.Created) >= deaf:
@@ -152,22 +120,19 @@ func (w *world) startSide(n *node) string {
 	if n.Facts.Arch == "" {
 		return "it has not said yet which architecture it has"
 	}
-	if why := w.unserved(n); why != "" {
-		return why
+	if n.unserved != "" {
+		return n.unserved
 	}
-	p := w.sidePod(n)
-	w.runSide(n, p, nil, "every host has a node side")
-	if why := n.sideTrouble(p.Name); why != "" {
-		return "its node side does not start: " + why
-	}
-	return "its node side is being started"
+	pod := w.sidePod(n)
+	w.runSide(n, pod, nil, "every host has a node side")
+	return n.sideTrouble(pod.Name)
 }
 
-// sideTrouble is why the last attempt on the node side of that name failed.
-func (n *node) sideTrouble(name string) string {
+// sideTrouble is what keeps a node side from starting, as far as that was tried.
+func (n *node) sideTrouble(pod string) string {
 	for _, t := range n.Troubles {
-		if t.Name == name {
-			return t.Why
+		if t.Name == pod {
+			return "its node side does not start: " + t.Why
 		}
 	}
 	return ""
@@ -182,10 +147,10 @@ func (w *world) raiseSide(n *node, old live.Pod, first string) string {
 	if image := w.h.Side.Images[n.Facts.Arch]; n.Pulls && !slices.Contains(n.Images, image) {
 		pod := w.sideOf(n, w.sidePod(n), nil)
 		w.plan.Actions = append(w.plan.Actions, Action{Node: n.Name, Verb: Pull, Name: pod.Name, App: live.SideApp, Why: to, Pod: &pod})
-		return to
+		return n.sideTrouble(pod.Name)
 	}
 	w.stopSide(n, old, to)
-	return to
+	return ""
 }
 
 // sidePod is the pod that is to be born.

@@ -41,6 +41,8 @@ type node struct {
 	host    *schedule.Host // nil unless it answers and is in HEAD
 	begun   []begun
 	sides   []live.Pod // of the node side, the highest version first; they are not among Pods
+	// unserved is why it has no node side for as long as nobody changes that.
+	unserved string
 }
 
 // returning is how long a node answers again before what was started in place of its pods is stopped.
@@ -144,7 +146,7 @@ func (w *world) addNodes(have live.Snapshot) {
 		}
 		delete(seen, want.Name)
 		n := &node{Node: l, want: want, gone: gone}
-		n.takeSides()
+		n.takeSides(w.h.Side)
 		w.nodes = append(w.nodes, n)
 	}
 	for _, n := range w.want.Nodes {
@@ -285,7 +287,9 @@ func (w *world) book(n *node, p live.Pod) {
 }
 
 func (w *world) judge(n *node, l live.Pod, wl *manifest.Workload) *pod {
-	w.unprobed(n, &l, wl)
+	if l.Unheard && missable(wl) {
+		l.Unheard, l.Unprobed = false, "its probes are not run while the node side of its host is not heard"
+	}
 	p := &pod{Pod: l, node: n, verdict: health.Of(l, w.now), moving: n.evicts(wl), stands: l.Slot}
 	if p.stray = w.strays(n, l, wl); p.stray != "" {
 		p.moving = true
