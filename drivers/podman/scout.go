@@ -99,6 +99,7 @@ func (d *Driver) scoutVolumes(ctx context.Context, b *builder, c *corev1.Contain
 	}
 	s := b.scoutSpec(c)
 	s.Init, s.Entrypoint = true, []string{define.ContainerInitPath, "-P"}
+	s.PidNS = specgen.Namespace{NSMode: specgen.Private} // Podman refuses its init among other processes
 	user, err := b.user(ctx, c)
 	if err != nil {
 		return err

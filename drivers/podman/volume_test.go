@@ -102,6 +102,16 @@ func TestASubPathIsMadeAndIsAllThatIsSeen(t *testing.T) {
 	b.has(b.says(again, "done"), "/f: y\n")
 }
 
+func TestASubPathIsMadeForAPodThatSharesItsProcesses(t *testing.T) {
+	b := newBench(t)
+	pod := b.pod("shares", "write", "/data/f", "x", "cat", "/data/f", "say", "done", "term")
+	yes := true
+	pod.Spec.ShareProcessNamespace = &yes
+	pod.Spec.Volumes = []corev1.Volume{emptyDir("data")}
+	pod.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data", SubPath: "db"}}
+	b.has(b.says(pod, "done"), "/data/f: x\n")
+}
+
 func TestASubPathDoesNotFollowALinkOutOfItsVolume(t *testing.T) {
 	b := newBench(t)
 	first := b.pod("plant", "link", "/etc", "/data/away", "link", "in", "/data/near", "mkdir", "/data/in", "say", "done", "term")
