@@ -63,7 +63,7 @@ func (d *Driver) scoutAgain(ctx context.Context, b *builder, c *corev1.Container
 // alone are the mounts of a part of a volume in which a container can have made links.
 func (b *builder) alone(c *corev1.Container) (all []corev1.VolumeMount) {
 	for _, m := range c.VolumeMounts {
-		if m.SubPath != "" && (b.vols[m.Name].HostPath != nil || b.podmans(m.Name) != "") {
+		if m.SubPath != "" && !b.oneFile(m) && (b.vols[m.Name].HostPath != nil || b.podmans(m.Name) != "") {
 			all = append(all, m)
 		}
 	}
