@@ -18,7 +18,8 @@ const fileMode = 0o644
 func (b *builder) mounts(ctx context.Context, s *specgen.SpecGenerator, c *corev1.Container) error {
 	for _, m := range c.VolumeMounts {
 		var err error
-		switch v, name := b.vols[m.Name], b.podmans(m.Name); {
+		v, name := b.vols[m.Name], b.podmans(m.Name)
+		switch {
 		case v.HostPath != nil:
 			s.Mounts = append(s.Mounts, bind(path.Join(v.HostPath.Path, m.SubPath), b.mode(m), m))
 		case name == "" || b.oneFile(m):
@@ -27,8 +28,8 @@ func (b *builder) mounts(ctx context.Context, s *specgen.SpecGenerator, c *corev
 		default:
 			s.Volumes = append(s.Volumes, &specgen.NamedVolume{Name: name, Dest: m.MountPath, Options: []string{b.mode(m), "nocopy"}})
 		}
-		if v := b.vols[m.Name].Secret; v != nil {
-			err = b.files(ctx, s, m, v)
+		if v.Secret != nil {
+			err = b.files(ctx, s, m, v.Secret)
 		}
 		if err != nil {
 			return fmt.Errorf("volume %s: %w", m.Name, err)
@@ -76,10 +77,10 @@ func readOnly(yes bool) string {
 	return "rw"
 }
 
-// mode is ro for what the downward API wrote, as in Kubernetes.
+// mode is ro for copies of Files and what the downward API wrote, as in Kubernetes.
 func (b *builder) mode(m corev1.VolumeMount) string {
 	pvc := b.vols[m.Name].PersistentVolumeClaim
-	return readOnly(m.ReadOnly || len(b.texts[m.Name]) > 0 || pvc != nil && pvc.ReadOnly)
+	return readOnly(m.ReadOnly || len(b.texts[m.Name]) > 0 || b.programs[m.Name] != nil || pvc != nil && pvc.ReadOnly)
 }
 
 // files mounts Files, each as a Podman secret at its own path. As in Kubernetes they lie in a directory of their own, read

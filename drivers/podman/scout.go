@@ -97,9 +97,7 @@ func (d *Driver) scoutVolumes(ctx context.Context, b *builder, c *corev1.Contain
 	if len(mounts) == 0 {
 		return nil
 	}
-	s := b.scoutSpec(c)
-	s.Init, s.Entrypoint = true, []string{define.ContainerInitPath, "-P"}
-	s.PidNS = specgen.Namespace{NSMode: specgen.Private} // Podman refuses its init among other processes
+	s := b.runningScout(c)
 	user, err := b.user(ctx, c)
 	if err != nil {
 		return err
@@ -141,6 +139,14 @@ func (b *builder) scoutSpec(c *corev1.Container) *specgen.SpecGenerator {
 	s.Entrypoint, s.Command = []string{"/none"}, []string{}
 	s.RestartPolicy, s.Systemd = "no", "false"
 	s.Labels = map[string]string{live.LabelCluster: b.driver.cluster}
+	return s
+}
+
+// runningScout runs Podman's own init and nothing else, among no other processes: Podman refuses its init there.
+func (b *builder) runningScout(c *corev1.Container) *specgen.SpecGenerator {
+	s := b.scoutSpec(c)
+	s.Init, s.Entrypoint = true, []string{define.ContainerInitPath, "-P"}
+	s.PidNS = specgen.Namespace{NSMode: specgen.Private}
 	return s
 }
 
@@ -188,8 +194,11 @@ func exploreVolume(ctx context.Context, b *builder, scout string, m corev1.Volum
 		}
 	}
 	at, missing, err := follow(ctx, scout, m)
-	if err != nil || len(missing) == 0 {
+	switch {
+	case err != nil || len(missing) == 0:
 		return err
+	case b.programs[m.Name] != nil:
+		return noneOf(m)
 	}
 	return b.makeDirs(ctx, scout, m.Name, at, missing)
 }
