@@ -76,6 +76,8 @@ type Node struct {
 	Marks []string
 	Used  manifest.Resources // the requests of its pods
 	Why   string
+
+	note string // the one of the report's that Why tells all of
 }
 
 // States of a node.
@@ -129,7 +131,8 @@ func node(w World, have live.Node) Node {
 	}
 	var whys []string
 	if quiet(have) {
-		n.State, whys = Silent, append(whys, silence(have))
+		told := w.Plan.Silent[have.Name]
+		n.State, n.note, whys = Silent, told.Note, append(whys, silence(have, told.Then))
 	}
 	if have.Late {
 		n.State = Late
@@ -147,13 +150,17 @@ func node(w World, have live.Node) Node {
 
 func quiet(n live.Node) bool { return !n.Known || n.Silent > 0 }
 
-func silence(n live.Node) string {
+// silence says for how long the node has not answered, what comes of that and why it is so.
+func silence(n live.Node, then string) string {
 	why := "has not answered yet"
 	switch {
 	case n.Late:
 		why = "late for " + Age(n.Silent)
 	case n.Known:
 		why = "silent for " + Age(n.Silent)
+	}
+	if then != "" {
+		why += ", " + then
 	}
 	if n.Why != "" {
 		why += ": " + n.Why
@@ -215,7 +222,7 @@ func pod(n live.Node, p live.Pod, now time.Time) Pod {
 	}
 	switch {
 	case quiet(n):
-		out.State, out.Why = Unknown, n.Name+" "+silence(n)
+		out.State, out.Why = Unknown, n.Name+" "+silence(n, "")
 	case verdict.Ready():
 		out.Why = ""
 	}

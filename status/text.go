@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -234,13 +235,23 @@ func memory(bytes int64) string {
 }
 
 func (r Report) notes(w io.Writer, look Look) {
-	if len(r.Notes) == 0 {
-		return
+	if len(r.untold()) > 0 {
+		_, _ = fmt.Fprintln(w)
 	}
-	_, _ = fmt.Fprintln(w)
-	for _, n := range r.Notes {
+	r.writeNotes(w, look)
+}
+
+func (r Report) writeNotes(w io.Writer, look Look) {
+	for _, n := range r.untold() {
 		look.lines(w, "", "note: "+n, Yellow)
 	}
+}
+
+// untold are the notes that no line about a node has the words of.
+func (r Report) untold() []string {
+	return kept(r.Notes, func(note string) bool {
+		return !slices.ContainsFunc(r.Nodes, func(n Node) bool { return n.note == note })
+	})
 }
 
 // problems are what is refused, and as one line, unless all is shown or there is but one, what is not.

@@ -32,8 +32,19 @@ func TestNoticesAreOneLineUnlessAllIsAskedForAndWhatIsRefusedIsSaidInFull(t *tes
 		w.History.Head.Problems = c.problems
 		var b bytes.Buffer
 		Of(w).Text(&b, Look{}, c.wide)
-		if _, got, _ := strings.Cut(b.String(), "12:00:18\n\n"); got != c.want {
+		if _, got, _ := strings.Cut(b.String(), "stays on edge-1\n\n"); got != c.want {
 			t.Errorf("%s:\n%swant\n%s", c.name, b.String(), c.want)
+		}
+	}
+}
+
+func TestASilenceIsToldOnceByItsNodeOrWhereThatIsNotShownByANote(t *testing.T) {
+	var whole, one bytes.Buffer
+	Of(fleet()).Text(&whole, Look{}, false)
+	Of(fleet()).Only(Selection{Objects: []manifest.ID{appID("api")}}).Text(&one, Look{}, false)
+	for _, said := range []string{silent3.Then, "no route to host", silent4.Then, "known_hosts"} {
+		if strings.Count(whole.String(), said) != 1 || strings.Count(one.String(), said) != 1 {
+			t.Errorf("%q is not said once:\n%s\n%s", said, whole.String(), one.String())
 		}
 	}
 }
