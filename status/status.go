@@ -15,6 +15,7 @@ import (
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/health"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
@@ -43,7 +44,9 @@ type Report struct {
 	Notices         []manifest.Problem // what is accepted and has no effect yet
 
 	want     manifest.Set
+	ledgers  map[manifest.ID]ledger.Ledger
 	selected bool // it is not of all that there is: see Only
+	eventful bool // what happened lately is asked for
 }
 
 // Workload is one thing that becomes pods. Since is when the oldest pod of the revision in force was made; zero
@@ -97,7 +100,7 @@ func Of(w World) Report {
 		r.Keys = slices.DeleteFunc(plan.Keys(w.History, w.Snapshot), func(k plan.Key) bool { return !k.Trusted })
 	}
 	r.Problems, r.Notices = manifest.Refusals(w.History.Problems())
-	r.want = w.History.Want()
+	r.want, r.ledgers = w.History.Want(), w.Plan.Ledgers
 	for _, n := range w.Snapshot.Nodes {
 		r.Nodes = append(r.Nodes, node(w, n))
 	}

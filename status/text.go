@@ -24,6 +24,7 @@ func (r Report) Text(w io.Writer, look Look, wide bool) {
 	r.claims(w, look)
 	r.nodes(w, look)
 	r.keys(w, look)
+	r.events(w, look)
 	r.notes(w, look)
 	r.problems(w, look, wide)
 }
