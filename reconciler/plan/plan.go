@@ -86,6 +86,8 @@ type Plan struct {
 	Ledgers map[manifest.ID]ledger.Ledger `json:"-"`
 	// Held are Nodes that show the identity of another one, with what to do about that: nothing there is counted or touched.
 	Held map[string]string `json:",omitempty"`
+	// Silent are the nodes that do not answer.
+	Silent map[string]Silence `json:",omitempty"`
 	// Departed are Nodes that left HEAD and need not be looked at any more.
 	Departed []string `json:",omitempty"`
 	Notes    []string // what concerns the fleet as a whole: silence, held pruning, foreign sources
@@ -93,6 +95,9 @@ type Plan struct {
 	// Fetch is the time that a fetch must begin after for something held to go on; zero when none is waited for.
 	Fetch time.Time
 }
+
+// Silence is that of one node: what comes of it, if that is known, and the one of the plan's Notes that says so.
+type Silence struct{ Then, Note string }
 
 // Make thinks. The answer's actions are in the order in which they are to be begun on each node: what is written down, then
 // what is started, then what is stopped, then what is pruned and collected.
