@@ -12,6 +12,7 @@ export GOFLAGS := $(strip $(filter-out -tags=% -buildvcs=%,$(GOFLAGS)) -buildvcs
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMITTED   := $(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y%m%d%H%M%S 2>/dev/null)
 APT         := podman conmon runc netavark aardvark-dns catatonit iptables busybox-static openssh-server nftables iproute2 git gcc libc6-dev
 
 # Packages whose tests need real Podman; every other package is a unit.
@@ -35,7 +36,7 @@ help: ## this list
 .PHONY: build
 build: ## bin/podkeep, one static binary
 	$(call say,build)
-	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/podkeep ./cmd/podkeep
+	go build -ldflags '-s -w -X main.version=$(VERSION) -X main.committed=$(COMMITTED)' -o bin/podkeep ./cmd/podkeep
 
 .PHONY: test
 test: deps build unit race e2e check ## all that CI runs; installs what it needs

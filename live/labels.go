@@ -105,6 +105,7 @@ func ParsePod(name string, labels map[string]string) (Pod, error) {
 	}
 	p.Init = parseInit(labels[LabelInit])
 	p.Birth = parseBirth(labels)
+	p.Side = labels[LabelSide]
 	p.Try, _ = strconv.Atoi(labels[LabelTry])
 	cpu, memory, _ := strings.Cut(labels[LabelRoom], ",")
 	p.Room.MilliCPU, _ = strconv.ParseInt(cpu, 10, 64)
@@ -122,6 +123,9 @@ func PodLabels(p Pod) map[string]string {
 	}
 	if len(p.Ports) > 0 {
 		labels[LabelPorts] = strings.Join(p.Ports, ",")
+	}
+	if p.Side != "" {
+		labels[LabelSide] = p.Side
 	}
 	if p.Keep {
 		labels[LabelKeep] = "true"

@@ -88,6 +88,7 @@ type Pod struct {
 	Signer          string   // the key that signed its birth on this host; empty if none did, or its labels say something else
 	Host            string   // the identity of this host for which it did
 	IP              string
+	Side            string   // of a node side's pod: its version
 	Probed          []Probed // what the node side says of its containers, sorted by name
 	// Unheard: nobody knows what its probes come to, since the node side of its host is not heard. Unprobed is why nobody runs them, for as
 	// long as nobody changes that. Neither is known to a look: who thinks sets them.

@@ -1,6 +1,9 @@
 package live
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/podkeep/podkeep/manifest"
@@ -8,6 +11,11 @@ import (
 
 // SideApp is whose pods the node side's are, one on each host. No manifest can name its namespace.
 var SideApp = manifest.ID{Kind: "DaemonSet", Namespace: "podkeep.io", Name: "node"}
+
+// SideName is how Podman shows one of its pods. No other pod has such a name: those end in a slot.
+func SideName(cluster, rev string) string {
+	return strings.TrimLeft(unless("default", cluster)+"_podkeep-node-"+ShortRev(rev), "_")
+}
 
 // SideVolume is the claim that keeps what the node side knows. It outlives its pods, and is no claim of a workload's.
 const SideVolume = "state"
@@ -20,10 +28,77 @@ type Side struct {
 	Version string // empty: it is not heard
 	// Tends are the pods that it looks after, sorted: it starts again what ends in them, and probes them.
 	Tends []string
+	// Silent is how long it is not heard though its container runs, and Why what the newest attempt to reach it came to.
+	Silent time.Duration
+	Why    string
 }
 
 // Heard says whether the node side answers.
 func (s Side) Heard() bool { return s.Version != "" }
+
+// SidePod is the node side's pod on the node, the one of the highest version; nil where there is none.
+func (n Node) SidePod() *Pod {
+	var found *Pod
+	for i := range n.Pods {
+		if p := &n.Pods[i]; p.App == SideApp && (found == nil || p.Side > found.Side) {
+			found = p
+		}
+	}
+	return found
+}
+
+// WithoutSide are the node's pods but for the node side's.
+func (n Node) WithoutSide() []Pod {
+	is := func(p Pod) bool { return p.App == SideApp }
+	if !slices.ContainsFunc(n.Pods, is) {
+		return n.Pods
+	}
+	return slices.DeleteFunc(slices.Clone(n.Pods), is)
+}
+
+// Unserved says why a node has no node side for as long as nobody changes that; "" where it has one or is to have one.
+func (n Node) Unserved(offer manifest.SideOffer) string {
+	switch {
+	case offer.Refused:
+		return "no node side is wanted on hosts (--node-side=never)"
+	case n.SidePod() != nil:
+		return ""
+	case offer.Version == "":
+		return "there is no node side"
+	case n.Facts.Arch != "" && offer.Images[n.Facts.Arch] == "":
+		return fmt.Sprintf("there is no node side for %s (--node-binary %[1]s=PATH)", n.Facts.Arch)
+	}
+	return ""
+}
+
+// Judged are the node's pods but for the node side's, and of those with probes what is known of them: nothing, while the node side is not heard; or
+// that nobody will run them.
+func (n Node) Judged(offer manifest.SideOffer) []Pod {
+	pods := n.WithoutSide()
+	if n.Side.Heard() || !slices.ContainsFunc(pods, func(p Pod) bool { return len(p.Birth.Probes) > 0 }) {
+		return pods
+	}
+	why := n.Unserved(offer)
+	pods = slices.Clone(pods)
+	for i := range pods {
+		switch {
+		case len(pods[i].Birth.Probes) == 0:
+		case why != "":
+			pods[i].Unprobed = "its probes are not run: " + why
+		default:
+			pods[i].Unheard = true
+		}
+	}
+	return pods
+}
+
+// Short is its version as people call it: what stands behind the time that makes one higher than another.
+func (s Side) Short() string {
+	if _, name, ok := strings.Cut(s.Version, "-"); ok {
+		return name
+	}
+	return s.Version
+}
 
 // Probed is what the node side says of one container that has probes. Times are on the reader's clock.
 type Probed struct {

@@ -23,7 +23,7 @@ var built = map[reflect.Type]string{
 	typeOf[corev1.PodAffinity]():     "",
 	typeOf[corev1.PodAntiAffinity](): "",
 	typeOf[corev1.Container](): "name image command args workingDir ports envFrom env resources restartPolicy volumeMounts " +
-		"lifecycle imagePullPolicy securityContext stdin tty",
+		"livenessProbe readinessProbe startupProbe lifecycle imagePullPolicy securityContext stdin tty",
 	typeOf[corev1.LifecycleHandler](): "exec sleep",
 	typeOf[corev1.PodSecurityContext](): "runAsUser runAsGroup runAsNonRoot supplementalGroups fsGroup sysctls " +
 		"seccompProfile",
@@ -63,6 +63,9 @@ var harmless = map[reflect.Type]map[string][]string{
 		"procMount":       {`"Default"`},
 		"appArmorProfile": {`{"type":"RuntimeDefault"}`},
 	},
+	typeOf[corev1.Probe](): {
+		"successThreshold": {`1`},
+	},
 	typeOf[corev1.VolumeMount](): {
 		"recursiveReadOnly": {`"Disabled"`, `"IfPossible"`},
 	},
@@ -83,18 +86,14 @@ var idle = map[reflect.Type]map[string]string{
 
 // noticed are fields that are taken and of which a Problem says that they have no effect yet. It breaks nothing.
 var noticed = map[reflect.Type]map[string]string{
-	typeOf[corev1.PodSpec](): {"priorityClassName": equalsWait, "priority": equalsWait},
-	typeOf[corev1.Container](): {
-		"livenessProbe": probesWait, "readinessProbe": probesWait, "startupProbe": probesWait,
-		"terminationMessagePath": lastWords, "terminationMessagePolicy": lastWords,
-	},
+	typeOf[corev1.PodSpec]():         {"priorityClassName": equalsWait, "priority": equalsWait},
+	typeOf[corev1.Container]():       {"terminationMessagePath": lastWords, "terminationMessagePolicy": lastWords},
 	typeOf[corev1.NodeAffinity]():    {"preferredDuringSchedulingIgnoredDuringExecution": preferencesWait},
 	typeOf[corev1.PodAffinity]():     {"preferredDuringSchedulingIgnoredDuringExecution": preferencesWait},
 	typeOf[corev1.PodAntiAffinity](): {"preferredDuringSchedulingIgnoredDuringExecution": preferencesWait},
 }
 
 const (
-	probesWait      = "probes are not run yet: a pod is ready when its containers have been up for 2s, and what exits is started again"
 	equalsWait      = "priorities are not followed yet: no pod makes way for another"
 	lastWords       = "no last words are taken from a container: podkeep logs shows what it wrote"
 	preferencesWait = "preferences are not followed yet: pods are spread over the nodes that have room"

@@ -8,8 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Pod is one pod of the revision. References to metadata.* become values, and each $(VAR) in command, args, env and
-// subPathExpr is expanded, so that what remains is for the node alone: Files, addresses and the node's name. metadata.uid is a digest of
+// Pod is one pod of the revision. References to metadata.* become values, and each $(VAR) in command, args, env,
+// subPathExpr and the commands of probes is expanded, so that what remains is for the node alone: Files, addresses and the node's name. metadata.uid is a digest of
 // the pod's name and rev, so it survives a restart of everything. The Revision is left as it is.
 func (r Revision) Pod(name string, labels map[string]string, attempt map[string]int) Pod {
 	p := Pod{Name: name, Hostname: r.hostname(name), Namespace: r.App.Namespace, Labels: labels, Spec: *r.Spec.DeepCopy(), Attempt: attempt}
@@ -93,6 +93,11 @@ func (r Revision) settle(k *corev1.Container, name string) {
 	k.Env = onlyLast(k.Env, last)
 	known.expandAll(k.Command)
 	known.expandAll(k.Args)
+	for _, p := range probesIn(k) {
+		if p.Exec != nil {
+			known.expandAll(p.Exec.Command)
+		}
+	}
 	for i := range k.VolumeMounts {
 		if m := &k.VolumeMounts[i]; m.SubPathExpr != "" {
 			m.SubPath, m.SubPathExpr = known.expand(m.SubPathExpr), ""

@@ -71,7 +71,7 @@ type Problem struct {
 	Object string // KIND/NAME as far as it could be read, else ""
 	Field  string // spec.template.spec.containers[0].image, or ""
 	Text   string
-	// Notice marks what is worth saying and breaks nothing: a kind that is not built yet, or a field, such as a probe,
+	// Notice marks what is worth saying and breaks nothing: a kind that is not built yet, or a field, such as a priority,
 	// that is accepted and has no effect yet.
 	Notice bool `json:",omitempty"`
 }
@@ -203,15 +203,14 @@ type Workload struct {
 //   - env: a Value, a SecretKeyRef whose Name is the name of a File (Key empty), a FieldRef to metadata.*, which
 //     method Pod replaces by a value, or a FieldRef to status.podIP(s), status.hostIP(s) or spec.nodeName, which only
 //     the node knows;
-//   - $(VAR) and $$ in command, args and env values, which method Pod expands, and Pod.OnNode where VAR is known only there;
+//   - $(VAR) and $$ in command, args, env values and the commands of probes, which method Pod expands, and Pod.OnNode, but for those of probes,
+//     where VAR is known only there;
 //   - volumes: emptyDir, hostPath, a persistentVolumeClaim in the workload's namespace, or a secret whose SecretName is
 //     empty and whose Items have a File's name as Key and the path below the mount as Path (ConfigMaps and projected
 //     volumes take that form too). What the downward API adds to a volume is a downwardAPI source beside that one, which
 //     method Pod makes Pod.Texts of;
 //   - subPathExpr, which method Pod makes a subPath of;
 //   - imagePullSecrets: each name is that of a File, a .dockerconfigjson, which is not among Files: no node keeps it.
-//
-// Of probes only Probes says which there are.
 type Revision struct {
 	App         ID
 	Rev         string // v1-HEX

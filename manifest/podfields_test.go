@@ -195,6 +195,8 @@ var samples = map[string][]string{
 	"Probe.httpGet":                               {`{port: 8080}`},
 	"Probe.tcpSocket":                             {`{port: 8080}`},
 	"Probe.grpc":                                  {`{port: 8080}`},
+	"Probe.timeoutSeconds":                        {`2`},
+	"Probe.successThreshold":                      {`1`, `2`},
 	"HTTPGetAction.scheme":                        {`HTTPS`},
 	"HTTPGetAction.port":                          {`web`},
 	"TCPSocketAction.port":                        {`web`},

@@ -1,6 +1,8 @@
 package manifest
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -8,7 +10,7 @@ import (
 	util "k8s.io/apimachinery/pkg/util/validation"
 )
 
-// probes checks a container's probes, which are not run yet.
+// probes checks a container's probes.
 func (c *check) probes(at string, k corev1.Container) {
 	c.probe(under(at, "livenessProbe"), k.LivenessProbe, k)
 	c.probe(under(at, "readinessProbe"), k.ReadinessProbe, k)
@@ -42,6 +44,23 @@ func probesOf(spec corev1.PodSpec) map[string]string {
 		all[k.Name] = strings.Join(has, "+")
 	})
 	return all
+}
+
+// probesIn are the probes that a container has.
+func probesIn(k *corev1.Container) []*corev1.Probe {
+	return slices.DeleteFunc([]*corev1.Probe{k.StartupProbe, k.LivenessProbe, k.ReadinessProbe}, func(p *corev1.Probe) bool { return p == nil })
+}
+
+// probeDefaults are Kubernetes' own.
+func probeDefaults(p *corev1.Probe) {
+	p.PeriodSeconds, p.TimeoutSeconds = cmp.Or(p.PeriodSeconds, 10), cmp.Or(p.TimeoutSeconds, 1)
+	p.SuccessThreshold, p.FailureThreshold = cmp.Or(p.SuccessThreshold, 1), cmp.Or(p.FailureThreshold, 3)
+	if g := p.HTTPGet; g != nil {
+		g.Scheme, g.Path = cmp.Or(g.Scheme, corev1.URISchemeHTTP), cmp.Or(g.Path, "/")
+	}
+	if g := p.GRPC; g != nil && g.Service == nil {
+		g.Service = ptr("")
+	}
 }
 
 func (c *check) onceIsEnough(at string, p *corev1.Probe) {

@@ -71,6 +71,9 @@ func defaults(k *corev1.Container, spec corev1.PodSpec) {
 			k.Ports[i].HostPort = k.Ports[i].ContainerPort
 		}
 	}
+	for _, p := range probesIn(k) {
+		probeDefaults(p)
+	}
 	inherit(k, spec.SecurityContext)
 }
 

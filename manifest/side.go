@@ -7,3 +7,13 @@ type SideOffer struct {
 	// Refused says that no node side is wanted (--node-side=never): those that are there go.
 	Refused bool
 }
+
+// Has says whether an image is one of the offer's.
+func (o SideOffer) Has(image string) bool {
+	for _, name := range o.Images {
+		if name == image {
+			return true
+		}
+	}
+	return false
+}

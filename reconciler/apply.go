@@ -279,8 +279,24 @@ func (w *worker) auth(n need) (auth []manifest.Bytes) {
 
 func (w *worker) pull(ctx context.Context, puller drivers.Puller, n need, auth []manifest.Bytes) error {
 	return within(ctx, w.PullTimeout, func(ctx context.Context) error {
+		if loader, ok := puller.(drivers.Loader); ok && w.Image != nil && w.Side.Has(n.image) {
+			return w.load(ctx, puller, loader, n.image)
+		}
 		return puller.Pull(ctx, n.image, string(n.policy), auth...)
 	})
+}
+
+// load gives the host an image that this controller brings along, if it is not there.
+func (w *worker) load(ctx context.Context, puller drivers.Puller, loader drivers.Loader, image string) error {
+	if puller.Pull(ctx, image, string(corev1.PullNever)) == nil {
+		return nil
+	}
+	archive, err := w.Image(image)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = archive.Close() }()
+	return loader.Load(ctx, archive)
 }
 
 // endPull lets those go on that waited for the image, or makes its failure theirs.

@@ -53,7 +53,7 @@ func (r *Reconciler) compose(ctx context.Context, c care) Pass {
 	r.letGo(f.gone, p.Plan.Departed)
 	p.Snapshot.Nodes = slices.DeleteFunc(p.Snapshot.Nodes, func(n live.Node) bool { return slices.Contains(p.Plan.Departed, n.Name) })
 	if !r.DryRun {
-		p.Doing = r.act(ctx, p.Plan.Actions)
+		p.Doing = r.act(ctx, p.Plan)
 	}
 	return p
 }
@@ -210,14 +210,17 @@ func (r *Reconciler) views(now time.Time) (s live.Snapshot) {
 	return s
 }
 
-// act hands out the actions, and says what is under way then.
-func (r *Reconciler) act(ctx context.Context, actions []plan.Action) (doing []Doing) {
+// act hands out the actions, and what the node sides are to look after, and says what is under way then.
+func (r *Reconciler) act(ctx context.Context, p plan.Plan) (doing []Doing) {
 	lists := map[string][]plan.Action{}
-	for _, a := range actions {
+	for _, a := range p.Actions {
 		lists[a.Node] = append(lists[a.Node], a)
 	}
 	for _, name := range r.names() {
 		w := r.hosts[name]
+		if tend, ok := p.Tend[name]; ok {
+			w.line.wants(r.Source.Name(), tend)
+		}
 		r.ask(w, func() {
 			w.take(lists[name])
 			if !r.Serial {
@@ -227,7 +230,7 @@ func (r *Reconciler) act(ctx context.Context, actions []plan.Action) (doing []Do
 		})
 	}
 	if r.Serial {
-		r.actInOrder(ctx, actions)
+		r.actInOrder(ctx, p.Actions)
 	}
 	return doing
 }

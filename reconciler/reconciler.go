@@ -36,6 +36,9 @@ type Options struct {
 	// AllowPrune is sync --allow-prune. Proposal says that
 	// Source is not in force: the plan is what would be done if it were. It goes with DryRun.
 	AllowPrune, Proposal bool
+	// Side is the node side that hosts are given, and Image opens the archive of one of its images.
+	Side  manifest.SideOffer
+	Image func(name string) (io.ReadCloser, error)
 	// Local is the fleet while the repository holds no Node and never did; nil means LocalNode().
 	Local *manifest.Node
 	Now   func() time.Time

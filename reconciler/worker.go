@@ -23,6 +23,7 @@ type worker struct {
 	driver  drivers.Driver
 	leaving bool // the Node left HEAD
 	nudge   chan<- struct{}
+	line    *line
 	voice   voice
 
 	looking   []chan struct{} // who waits for the look under way
@@ -45,16 +46,20 @@ type worker struct {
 }
 
 func newWorker(o Options, h host, nudge chan<- struct{}) *worker {
-	return &worker{
+	w := &worker{
 		Options: o, host: h, lane: newLane(), nudge: nudge, voice: voice{log: o.Log},
 		asks: make(chan func()), results: make(chan func()), events: make(chan struct{}, 1), gone: make(chan struct{}),
 	}
+	w.line = newLine(o, w.poke)
+	return w
 }
 
 // work is the worker's life. It returns when ctx has ended and everything that was begun has too.
 func (w *worker) work(ctx context.Context) {
 	w.ctx = ctx
 	defer close(w.gone)
+	w.line.kept = true
+	w.spawn(func(ctx context.Context) func() { w.line.keep(ctx); return func() {} })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
@@ -184,6 +189,7 @@ func (w *worker) late(now time.Time) bool { return w.inLook && now.Sub(w.lookBeg
 // view is the host's, and silent too while a look is late: what thinks asks nothing of it then that would wait behind the look.
 func (w *worker) view(awake time.Duration, now time.Time) live.Node {
 	n := w.host.view(awake)
+	w.line.tell(&n)
 	_, n.Pulls = w.driver.(drivers.Puller)
 	n.Images = slices.Sorted(maps.Keys(w.present))
 	if !w.late(now) {
@@ -230,7 +236,9 @@ func (w *worker) observe(ctx context.Context, driver drivers.Driver, node manife
 	})
 	switch {
 	case err == nil:
+		w.line.looked(opened, answer)
 		answer = w.introduce(ctx, opened, node, leaving, answer)
+		w.line.await(ctx)
 	case errors.Is(err, context.DeadlineExceeded) && pings(ctx, opened):
 		answer.Pings, err = true, fmt.Errorf("%w; it answers a ping", err)
 	}

@@ -142,6 +142,7 @@ var (
 	nodeLate    = gauge("node_late_seconds", "How long the node has not answered a look, while none has failed; else 0.", "node")
 	nodeSilent  = gauge("node_silent_seconds", "How long the node has not answered, once a look has failed; else 0.", "node")
 	nodePods    = gauge("node_pods", "Our pods on the node, as last seen.", "node")
+	nodeSide    = gauge("node_side_up", "Whether the node side on the node is heard.", "node")
 	receipts    = gauge("receipts", "Transitions that are written down on the nodes, by verb; of several copies one counts.", "verb")
 	restarts    = gauge("app_container_restarts", "Restarts of the containers that exist.", byApp...)
 )
@@ -241,7 +242,8 @@ func collectNode(n live.Node, send func(*prometheus.Desc, float64, ...string)) {
 	send(nodeUp, truth(n.Known && silent == 0), n.Name)
 	send(nodeLate, late.Seconds(), n.Name)
 	send(nodeSilent, silent.Seconds(), n.Name)
-	send(nodePods, float64(len(n.Pods)), n.Name)
+	send(nodePods, float64(len(n.WithoutSide())), n.Name)
+	send(nodeSide, truth(n.Side.Heard()), n.Name)
 }
 
 func truth(b bool) float64 {

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,6 +26,9 @@ func (l *lister) node(n Node) *corev1.Node {
 	o.Name = n.Name
 	setUID(&o.ObjectMeta, l.uid("Node", n.Name))
 	o.Status = corev1.NodeStatus{Conditions: []corev1.NodeCondition{l.nodeReady(n)}}
+	if why, lacks := l.Plan.Sides[n.Name]; lacks || n.Side.Heard() {
+		o.Status.Conditions = append(o.Status.Conditions, sideUp(n, why))
+	}
 	if !n.Known {
 		return o
 	}
@@ -63,6 +67,15 @@ func (l *lister) nodeReady(n Node) corev1.NodeCondition {
 		c.Reason = Late
 	case len(n.Marks) > 0:
 		c.Reason = n.Marks[0]
+	}
+	return c
+}
+
+// sideUp says whether the node side is heard, and is the one that it is to be.
+func sideUp(n Node, why string) corev1.NodeCondition {
+	c := corev1.NodeCondition{Type: "podkeep.io/NodeSide", Status: corev1.ConditionFalse, Reason: "NotHeard", Message: why}
+	if n.Side.Heard() {
+		c.Status, c.Reason, c.Message = corev1.ConditionTrue, "Heard", cmp.Or(why, n.Side.Short())
 	}
 	return c
 }

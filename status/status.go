@@ -120,7 +120,8 @@ func troubles(w World) []string {
 
 func node(w World, have live.Node) Node {
 	n := Node{Node: have, State: Ready}
-	for _, p := range have.Pods {
+	n.Pods = have.WithoutSide()
+	for _, p := range n.Pods {
 		if p.App.Kind == "Job" && live.Over(p.Restart, p.Init, p.Containers) {
 			continue // it takes no room any more
 		}
@@ -138,7 +139,13 @@ func node(w World, have live.Node) Node {
 	if why, held := w.Plan.Held[have.Name]; held {
 		n.Marks, whys = append(n.Marks, "Held"), append(whys, why)
 	}
+	if why := w.Plan.Sides[have.Name]; why != "" && !quiet(have) {
+		whys = append(whys, why)
+	}
 	for _, t := range have.Troubles {
+		if strings.HasSuffix(w.Plan.Sides[have.Name], t.Why) {
+			continue // it has been said why the node side does not start
+		}
 		whys = append(whys, trouble(t, w.Now))
 	}
 	n.Why = strings.Join(whys, "; ")
@@ -194,7 +201,7 @@ func podsByApp(w World) map[manifest.ID][]Pod {
 		if w.Plan.Held[n.Name] != "" {
 			continue
 		}
-		for _, p := range n.Pods {
+		for _, p := range n.Judged(w.History.Side) {
 			byApp[p.App] = append(byApp[p.App], pod(n, p, w.Now))
 		}
 	}

@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ func (r Report) Text(w io.Writer, look Look, wide bool) {
 	r.workloads(w, look, wide)
 	r.pods(w, look, wide)
 	r.claims(w, look)
-	r.nodes(w, look)
+	r.nodes(w, look, wide)
 	r.keys(w, look)
 	r.notes(w, look)
 	if len(r.Problems)+len(r.Notices) > 0 {
@@ -186,16 +187,25 @@ func dash(s string) string {
 	return s
 }
 
-func (r Report) nodes(w io.Writer, look Look) {
+func (r Report) nodes(w io.Writer, look Look, wide bool) {
 	if len(r.Nodes) == 0 {
 		return
 	}
 	var rows [][]cell
+	head := []string{"NODE", "STATE", "PODS", "CPU", "MEMORY", "PODMAN", "OS", "WHY"}
+	sided := wide && slices.ContainsFunc(r.Nodes, func(n Node) bool { return n.Side.Heard() })
+	if sided {
+		head = slices.Insert(head, 6, "NODE SIDE")
+	}
 	for _, n := range r.Nodes {
-		rows = append(rows, n.row())
+		row := n.row()
+		if sided {
+			row = slices.Insert(row, 6, plain(dash(n.Side.Short()))...)
+		}
+		rows = append(rows, row)
 	}
 	_, _ = fmt.Fprintln(w)
-	look.table(w, []string{"NODE", "STATE", "PODS", "CPU", "MEMORY", "PODMAN", "OS", "WHY"}, rows)
+	look.table(w, head, rows)
 }
 
 func (n Node) row() []cell {

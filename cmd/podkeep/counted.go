@@ -20,6 +20,8 @@ type able interface {
 	drivers.Puller
 	drivers.Loader
 	drivers.Watcher
+	drivers.Pinger
+	drivers.Attacher
 }
 
 // counted is d, telling of what it does; a driver that can do less is left as it is.

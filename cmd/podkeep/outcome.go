@@ -75,11 +75,26 @@ func moving(w status.World) []string {
 		}
 	}
 	for _, a := range w.Plan.Actions {
+		if a.App == live.SideApp && failing(a, w.Snapshot) {
+			continue
+		}
 		if app, ok := states[a.App]; !ok || app.State == plan.Converged || app.State == plan.Suspended {
 			lines = append(lines, status.Line(a))
 		}
 	}
 	return lines
+}
+
+// failing says whether an action has failed more than once.
+func failing(a plan.Action, s live.Snapshot) bool {
+	for _, n := range s.Nodes {
+		for _, t := range n.Troubles {
+			if n.Name == a.Node && t.Name == a.Name && t.Count > 1 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // moves says whether a workload goes on without a person, or may: hosts that fell silent may come back. A rejected revision does

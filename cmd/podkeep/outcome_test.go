@@ -84,7 +84,7 @@ func TestSyncEndsWhenNothingMovesAnyMore(t *testing.T) {
 			"a decision is awaited: a, b: nothing is pruned; c: c has a reason"},
 		{"failed beats paused", seen(rejected, app("web", plan.Paused)), true, 1, "failed: api: api has a reason"},
 		{"a field without effect yet fails nothing", with(seen(app("web", plan.Converged)), func(w *status.World) {
-			w.History.Head.Problems = []manifest.Problem{{Field: "spec.livenessProbe", Text: "probes are not run yet", Notice: true}}
+			w.History.Head.Problems = []manifest.Problem{{Field: "spec.priority", Text: "priorities are not followed yet", Notice: true}}
 		}), true, 0, "converged at a1"},
 		{"what does not load fails at the end", with(seen(app("web", plan.Converged)), func(w *status.World) {
 			w.History.Head.Problems = []manifest.Problem{{Origin: manifest.Origin{File: "a.yaml", Line: 3}, Text: "no kind"}}

@@ -22,7 +22,7 @@ import (
 func (s *settings) options(source sources.Source, key ed25519.PrivateKey, log *logrus.Logger) reconciler.Options {
 	return reconciler.Options{
 		Source: source, Cluster: s.cluster, Key: key, Log: log,
-		Open: s.openNode,
+		Open: s.openNode, Side: s.offer(), Image: s.image,
 	}
 }
 

@@ -24,6 +24,7 @@ type settings struct {
 	key                  string
 	logFormat            string
 	verbose              bool
+	sideSettings
 
 	foundSource bool // the source is one that a file names which nobody named
 }
@@ -41,6 +42,7 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	flags.StringVar(&s.key, "key", "", "ed25519 private key that signs what is written on hosts (default: PODKEEP_KEY's, else one in the state directory)")
 	flags.StringVar(&s.knownHosts, "known-hosts", "", "known hosts for repositories and nodes over SSH (default: ~/.ssh/known_hosts)")
 	flags.StringVar(&s.logFormat, "log-format", "text", "how log lines are written: text or json")
+	s.sideSettings.register(flags)
 	flags.BoolVarP(&s.verbose, "verbose", "v", false, "log more")
 }
 
@@ -55,8 +57,9 @@ func (s *settings) bind(cmd *cobra.Command) {
 		return s.check()
 	}
 	complete(cmd, "log-format", "text", "json")
+	complete(cmd, "node-side", sideAuto, sideNever)
 	completed(cmd, s.revisions(false), "branch")
-	completed(cmd, free(aFile), "ca-file", "config", "key", "known-hosts", "ssh-key", "token-file")
+	completed(cmd, free(aFile), "ca-file", "config", "key", "known-hosts", "node-binary", "ssh-key", "token-file")
 	completed(cmd, free(aFolder), "source", "path")
 	completed(cmd, free(nothing), "cluster", "interval")
 	cmd.ValidArgsFunction = free(nothing) // a command that takes arguments says which
@@ -91,7 +94,7 @@ func (s *settings) check() error {
 	case !label(s.cluster):
 		return fmt.Errorf("cluster %q: write lower-case letters, digits and dashes, at most 63", s.cluster)
 	default:
-		return nil
+		return s.sideSettings.check()
 	}
 }
 

@@ -65,6 +65,7 @@ var claims = []struct {
 	{"sidecars start one by one before the main containers", sidecarFirst},
 	{"a sidecar is stopped once the main containers have ended for good", sidecarLast},
 	{"runs at the same time make one pod with its sidecar", initRace},
+	{"a container that is ended has exited, the others of its pod run on, and a higher attempt makes it anew", endOne},
 	{"a pod that was stopped is gone, and stopping it again succeeds", stopTwice},
 	{"two stops at the same time both succeed", stopRace},
 	{"a pod of another cluster is invisible and is not stopped", otherCluster},

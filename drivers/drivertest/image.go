@@ -22,7 +22,7 @@ import (
 // Ref is the name of the image that Archive holds.
 const Ref = "localhost/podkeep-testapp:1"
 
-// Archive is a docker-archive of an image with nothing but testapp in it, named Ref.
+// Archive is a docker-archive of an image with nothing but testapp in it, as podkeep too: it plays the node side. It is named Ref.
 func Archive(t testing.TB) []byte {
 	t.Helper()
 	tag, err := name.NewTag(Ref)
@@ -75,6 +75,7 @@ func layer(binary []byte) []byte {
 	for _, h := range []*tar.Header{
 		{Name: "tmp", Typeflag: tar.TypeDir, Mode: 0o1777},
 		{Name: "testapp", Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(binary))},
+		{Name: "podkeep", Typeflag: tar.TypeSymlink, Linkname: "testapp", Mode: 0o777},
 	} {
 		_ = w.WriteHeader(h)
 		if h.Size > 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 )
@@ -135,6 +136,33 @@ func attemptOfRunning(s *stage) {
 	if d := cmp.Diff(before, after); d != "" {
 		s.Errorf("(-before +after)\n%s", d)
 	}
+}
+
+func endOne(s *stage) {
+	ender, ok := s.Driver.(drivers.Ender)
+	if !ok {
+		s.Fatal("it ends no containers")
+	}
+	want := Pod("end", s.Image, s.Image)
+	s.ok(s.Driver.Run(s.ctx(), want))
+	before := s.await(want.Name, "running", running)
+	for range 2 {
+		s.ok(ender.End(s.ctx(), want, "a", Patience))
+		p, _ := s.pod(want.Name)
+		if len(p.Containers) != 2 || p.Containers[0].State != live.Exited || p.Containers[1] != before.Containers[1] || p.Stopping {
+			s.Fatalf("%+v", p)
+		}
+	}
+	s.ok(ender.End(s.ctx(), want, "none", Patience))
+	want.Attempt = map[string]int{"a": 1}
+	s.ok(s.Driver.Run(s.ctx(), want))
+	s.await(want.Name, "running", running)
+	theirs := s.Open(s.T, "other")
+	defer theirs.Close()
+	if err := theirs.(drivers.Ender).End(s.ctx(), want, "a", Patience); err == nil {
+		s.Error("a container of another cluster's was ended")
+	}
+	s.ok(ender.End(s.ctx(), Pod("endnone", s.Image), "a", Patience))
 }
 
 func stopTwice(s *stage) {

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 )
@@ -214,5 +215,32 @@ func TestAContainerThatIsSlowToStopIsStoppingUntilItHasEnded(t *testing.T) {
 	}
 	if err := d.Stop(context.Background(), "web-abc123-0"); err != nil || len(s.look(t).Pods) > 0 {
 		t.Errorf("stop: %v, %d pods", err, len(s.look(t).Pods))
+	}
+}
+
+func TestAContainerThatIsEndedRunsUntilItHasStoppedOrItsGraceIsOver(t *testing.T) {
+	for grace, want := range map[time.Duration]int{time.Minute: 143, 5 * time.Second: 137} {
+		s := newStage()
+		if err := s.start(nil, onePod("stubborn")); err != nil {
+			t.Fatal(err)
+		}
+		end := func() error {
+			return s.Open("n1", "c", nil).(drivers.Ender).End(t.Context(), manifest.Pod{Name: "web-abc123-0"}, "a", grace)
+		}
+		for range 2 {
+			if err := end(); !errors.Is(err, ErrTimeout) {
+				t.Fatalf("end: %v", err)
+			}
+			if p := s.look(t).Pods[0]; p.Stopping || p.Containers[0].State != live.Running {
+				t.Errorf("stopping %v, %s", p.Stopping, p.Containers[0].State)
+			}
+		}
+		s.now = s.now.Add(min(grace, 25*time.Second))
+		if c := s.look(t).Pods[0].Containers[0]; c.State != live.Exited || c.Exit != want {
+			t.Errorf("%s with %d", c.State, c.Exit)
+		}
+		if err := end(); err != nil || s.Writes() != 5 {
+			t.Errorf("end: %v, %d writes", err, s.Writes())
+		}
 	}
 }

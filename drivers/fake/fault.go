@@ -20,6 +20,7 @@ const (
 	List   Call = "list"
 	Run    Call = "run"
 	Stop   Call = "stop"
+	End    Call = "end"
 	Put    Call = "put"
 	Delete Call = "delete"
 	Pull   Call = "pull"

@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,10 +22,12 @@ import (
 	"github.com/podkeep/podkeep/live"
 )
 
-// dialer opens one stream to the host's Podman socket.
+// dialer opens streams to the host's Podman socket, and to others there.
 type dialer interface {
 	dial(ctx context.Context) (net.Conn, error)
-	hostKey() string // fingerprint of the SSH host key; empty where there is none
+	dialTo(ctx context.Context, path string) (net.Conn, error)
+	socket(ctx context.Context) (string, error) // where Podman's is on the host
+	hostKey() string                            // fingerprint of the SSH host key; empty where there is none
 	close() error
 }
 
@@ -33,6 +37,18 @@ type local string
 func (path local) dial(ctx context.Context) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "unix", string(path))
 }
+
+// dialTo goes by way of the directory, since the kernel takes a path of 107 bytes and a volume's is often longer.
+func (local) dialTo(ctx context.Context, path string) (net.Conn, error) {
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	return (&net.Dialer{}).DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)))
+}
+
+func (path local) socket(context.Context) (string, error) { return string(path), nil }
 
 func (local) hostKey() string { return "" }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containers/podman/v4/libpod/define"
 	"github.com/containers/podman/v4/pkg/bindings/containers"
 	"github.com/containers/podman/v4/pkg/domain/entities"
 	corev1 "k8s.io/api/core/v1"
@@ -72,6 +73,17 @@ func preStop(pod *entities.PodInspectReport, container string) (hook, bool) {
 	_ = json.Unmarshal([]byte(pod.Labels[labelPreStop]), &all)
 	h, ok := all[strings.TrimPrefix(container, pod.Name+"-")]
 	return h, ok
+}
+
+// preStop runs a container's hook, which may fail, and is left alone at end.
+func (d *Driver) preStop(ctx context.Context, pod *entities.PodInspectReport, c define.InspectPodContainerInfo, end time.Time) {
+	h, ok := preStop(pod, c.Name)
+	if !ok || c.State != "running" {
+		return
+	}
+	ctx, cancel := context.WithDeadline(ctx, end)
+	defer cancel()
+	_ = d.runHook(ctx, c.ID, h)
 }
 
 // postStart runs a container's hook. As in Kubernetes a container whose hook fails is stopped, and it is up to its

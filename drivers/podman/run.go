@@ -24,6 +24,10 @@ func (d *Driver) Run(ctx context.Context, pod manifest.Pod) error {
 }
 
 func (d *Driver) run(ctx context.Context, pod manifest.Pod) error {
+	pod, err := d.equip(ctx, pod)
+	if err != nil {
+		return err
+	}
 	b, err := newBuilder(d, pod)
 	if err != nil {
 		return err

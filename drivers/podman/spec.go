@@ -105,7 +105,7 @@ func (b *builder) container(ctx context.Context, c *corev1.Container) (*specgen.
 	s.Labels = b.labels()
 	s.Labels[live.LabelContainer] = c.Name
 	s.Labels[live.LabelAttempt] = strconv.Itoa(b.pod.Attempt[c.Name])
-	s.RestartPolicy = "no"
+	s.RestartPolicy = b.restartPolicy()
 	s.Systemd = "false"
 	s.SdNotifyMode = "ignore"
 	grace := uint(b.grace())

@@ -1,6 +1,7 @@
 package podman
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,13 +56,16 @@ func newRemote(u *url.URL, o Options) *remote {
 	return r
 }
 
-// dial opens a stream. A connection that broke since it was last used is replaced once.
-func (r *remote) dial(ctx context.Context) (net.Conn, error) {
+func (r *remote) dial(ctx context.Context) (net.Conn, error) { return r.dialTo(ctx, "") }
+
+// dialTo opens a stream; to Podman's socket without a path. A connection that broke since it was last used is replaced once.
+func (r *remote) dialTo(ctx context.Context, path string) (net.Conn, error) {
 	for attempt := 0; ; attempt++ {
-		client, path, err := r.connect(ctx)
+		client, podmans, err := r.connect(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("ssh %s@%s: %w", r.user, r.address, err)
 		}
+		path := cmp.Or(path, podmans)
 		conn, err := client.DialContext(ctx, "unix", path)
 		if err == nil {
 			return conn, nil
@@ -78,6 +82,14 @@ func (r *remote) dial(ctx context.Context) (net.Conn, error) {
 			return nil, fmt.Errorf("ssh %s@%s: %w", r.user, r.address, err)
 		}
 	}
+}
+
+func (r *remote) socket(ctx context.Context) (string, error) {
+	_, path, err := r.connect(ctx)
+	if err != nil {
+		return "", fmt.Errorf("ssh %s@%s: %w", r.user, r.address, err)
+	}
+	return path, nil
 }
 
 // connect gives the connection and the socket's path, making and asking what is not known. One caller does; the others

@@ -118,11 +118,7 @@ const leastGrace = 2 * time.Second
 // stopContainer runs the container's preStop hook, which may take as long as the pod's grace lasts and fail, and then has it
 // signalled, and killed when what is left of the grace has passed.
 func (d *Driver) stopContainer(ctx context.Context, pod *entities.PodInspectReport, c define.InspectPodContainerInfo, end time.Time) error {
-	if h, ok := preStop(pod, c.Name); ok && c.State == "running" {
-		inGrace, cancel := context.WithDeadline(ctx, end)
-		_ = d.runHook(inGrace, c.ID, h)
-		cancel()
-	}
+	d.preStop(ctx, pod, c, end)
 	left := max(min(leastGrace, grace(pod.Labels)), time.Until(end)).Round(time.Second)
 	err := containers.Stop(ctx, c.ID, new(containers.StopOptions).WithTimeout(uint(left.Seconds())))
 	if gone(clean(err)) {

@@ -38,7 +38,7 @@ func (w *world) mayForget(n *node, host string) bool {
 		return !is
 	}
 	return n.Known && n.Silent == 0 && n.id != "" && n.id == host &&
-		len(n.Pods)+len(n.Receipts)+len(n.Volumes) == 0 && !slices.ContainsFunc(n.Files, other)
+		len(n.Pods)+len(n.sides)+len(n.Receipts)+len(n.Volumes) == 0 && !slices.ContainsFunc(n.Files, other)
 }
 
 func (w *world) departs(name string) { w.plan.Departed = append(w.plan.Departed, name) }
@@ -110,6 +110,10 @@ func (w *world) clearOne(n *node) {
 			w.drop(n, f.Name, n.Name+" left Git and runs no pod any more")
 			left++
 		}
+	}
+	if left == 0 && len(n.sides) > 0 {
+		w.stopSides(n, n.Name+" left Git and was seen empty")
+		left = len(n.sides)
 	}
 	if left == 0 {
 		for i, place := range append([]manifest.Node{n.want}, w.before(n)...) {

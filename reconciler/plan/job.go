@@ -3,11 +3,6 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -138,50 +133,6 @@ func (k *work) mendJob() {
 			k.restart(p)
 		}
 	}
-}
-
-// The names by which a Job's pod knows which it is. The first is ours.
-const (
-	envAttempt = "PODKEEP_ATTEMPT"
-	envIndex   = "JOB_COMPLETION_INDEX"
-)
-
-// formFor is what one pod of the revision is made of. A Job's pods know which attempt they are and of which index.
-func (k *work) formFor(r manifest.Revision, p live.Pod) manifest.Revision {
-	if k.wl.Job == nil {
-		return r
-	}
-	return jobForm(r, p, k.wl.Job.Indexed())
-}
-
-// jobForm is the revision with what Kubernetes adds to each of a Job's pods.
-func jobForm(r manifest.Revision, p live.Pod, indexed bool) manifest.Revision {
-	index, labels, annotations := strconv.Itoa(p.Slot), map[string]string{}, map[string]string{}
-	for key, v := range r.Labels {
-		labels[key] = v
-	}
-	for key, v := range r.Annotations {
-		annotations[key] = v
-	}
-	uid := fmt.Sprintf("%s-%d", strings.TrimPrefix(r.Rev, "v1-"), p.Gen)
-	labels["job-name"], labels["controller-uid"] = r.App.Name, uid
-	labels[manifest.LabelJobName], labels[manifest.LabelControllerUID] = r.App.Name, uid
-	own := []corev1.EnvVar{{Name: envAttempt, Value: strconv.Itoa(p.Try)}}
-	if indexed {
-		labels[manifest.AnnotationCompletion], annotations[manifest.AnnotationCompletion] = index, index
-		own = append(own, corev1.EnvVar{Name: envIndex, Value: index})
-	}
-	r.Labels, r.Annotations = labels, annotations
-	r.Spec = *r.Spec.DeepCopy()
-	if indexed && r.Spec.Hostname == "" {
-		r.Spec.Hostname = r.App.Name + "-" + index
-	}
-	for _, list := range [][]corev1.Container{r.Spec.InitContainers, r.Spec.Containers} {
-		for i := range list {
-			list[i].Env = slices.Concat(own, list[i].Env)
-		}
-	}
-	return r
 }
 
 // countJob fills in the figures that all workloads have.

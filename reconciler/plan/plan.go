@@ -86,6 +86,10 @@ type Plan struct {
 	Ledgers map[manifest.ID]ledger.Ledger `json:"-"`
 	// Held are Nodes that show the identity of another one, with what to do about that: nothing there is counted or touched.
 	Held map[string]string `json:",omitempty"`
+	// Sides are the nodes that have no node side at the version that is offered, and why not.
+	Sides map[string]string `json:",omitempty"`
+	// Tend are the pods that the node side of each node is to look after, sorted; nodes without one are not in it.
+	Tend map[string][]string `json:"-"`
 	// Departed are Nodes that left HEAD and need not be looked at any more.
 	Departed []string `json:",omitempty"`
 	Notes    []string // what concerns the fleet as a whole: silence, held pruning, foreign sources
@@ -107,8 +111,10 @@ func (w *world) make() Plan {
 		return w.plan
 	}
 	w.tellGone()
+	w.placeSides()
 	works := w.intend()
 	w.admit(works)
+	w.tend(works)
 	for _, k := range works {
 		k.tell()
 	}

@@ -48,7 +48,11 @@ func (k *work) birth(f form, gen int, c cell, r schedule.Request) live.Pod {
 		Commit: f.Commit, Expect: names, Init: live.InitOf(f.Spec), Restart: string(f.Spec.RestartPolicy), Room: r.Room, Ports: r.Ports,
 		Keep: k.wl.PruneDisabled,
 	}
-	p.Birth = live.BirthOf(k.formFor(f.Revision, p))
+	own := f.Revision
+	if k.wl.Job != nil {
+		own = live.JobForm(own, p, k.wl.Job.Indexed())
+	}
+	p.Birth = live.BirthOf(own)
 	return p
 }
 
@@ -101,11 +105,11 @@ func (k *work) run(n *node, p live.Pod, f form, attempt map[string]int, why stri
 		k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s: %s", p.Name, n.Name, held))
 		return
 	}
-	pod := k.formFor(f.Revision, p).Pod(p.Name, live.PodLabels(p), attempt)
+	pod := live.PodOf(f.Revision, p, attempt)
 	pod.Make = fresh
 	pod.Auth, pod.Secrets = f.auth(), f.contents()
 	var files []manifest.File
-	if k.wl.Job == nil || len(f.Files) > 0 { // a Job's pods are never replaced in an older form
+	if k.wl.Job == nil || len(f.Files)+len(f.Probes) > 0 { // a Job's pods are never replaced in an older form, and probed in their own
 		files = append(files, k.revFile(f))
 		pod.Form = files[0].Name
 	}

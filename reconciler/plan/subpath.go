@@ -120,7 +120,7 @@ func ended(p live.Pod) bool {
 func mountsOf(p live.Pod, f form) []manifest.Mount {
 	r := f.Revision
 	if p.App.Kind == "Job" {
-		r = jobForm(r, p, true)
+		r = live.JobForm(r, p, true)
 	}
 	return r.Mounts(p.Name)
 }

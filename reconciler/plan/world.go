@@ -40,6 +40,9 @@ type node struct {
 	reach   reach
 	host    *schedule.Host // nil unless it answers and is in HEAD
 	begun   []begun
+	sides   []live.Pod // of the node side, the highest version first; they are not among Pods
+	// unserved is why it has no node side for as long as nobody changes that.
+	unserved string
 }
 
 // returning is how long a node answers again before what was started in place of its pods is stopped.
@@ -144,7 +147,9 @@ func (w *world) addNodes(have live.Snapshot) {
 			l = live.Node{Name: want.Name, Why: "not looked at yet"}
 		}
 		delete(seen, want.Name)
-		w.nodes = append(w.nodes, &node{Node: l, want: want, gone: gone})
+		n := &node{Node: l, want: want, gone: gone}
+		n.takeSides(w.h.Side)
+		w.nodes = append(w.nodes, n)
 	}
 	for _, n := range w.want.Nodes {
 		add(n, false)

@@ -29,6 +29,8 @@
 //	usr1            ignore SIGTERM and wait for SIGUSR1
 //	stubborn        ignore SIGTERM and wait for ever
 //	exit CODE       end
+//	node run …      play podkeep's node side: print PODKEEP_PODMAN and say back what comes in on its socket
+//	node attach     join the input and the output to that socket
 //
 // A step that does not work prints "error: …" and goes on.
 package main
@@ -141,6 +143,8 @@ func step(verb string, next func() string, term chan os.Signal) error {
 			return err
 		}
 		os.Exit(code)
+	case "node":
+		return node(next())
 	default:
 		return fmt.Errorf("no step %q", verb)
 	}

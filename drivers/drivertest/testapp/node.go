@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+)
+
+// nodeSocket is where the node side answers.
+const nodeSocket = "/var/lib/podkeep/node.sock"
+
+func node(verb string) error {
+	if verb == "attach" {
+		return attach()
+	}
+	env("PODKEEP_PODMAN")
+	_ = os.Remove(nodeSocket)
+	l, err := net.Listen("unix", nodeSocket)
+	if err != nil {
+		return err
+	}
+	fmt.Println("pid", os.Getpid())
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			_, _ = io.Copy(c, c)
+			_ = c.Close()
+		}()
+	}
+}
+
+// attach ends when either side does.
+func attach() error {
+	c, err := net.Dial("unix", nodeSocket)
+	if err != nil {
+		return err
+	}
+	over := make(chan struct{}, 2)
+	go func() { _, _ = io.Copy(c, os.Stdin); over <- struct{}{} }()
+	go func() { _, _ = io.Copy(os.Stdout, c); over <- struct{}{} }()
+	<-over
+	os.Exit(0)
+	return nil
+}

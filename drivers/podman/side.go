@@ -1,0 +1,43 @@
+package podman
+
+import (
+	"context"
+	"path"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// sideHost is the volume that is the directory of Podman's socket.
+const sideHost = "podman"
+
+// equip gives the node side's own pod what only this driver knows of the host. It is the socket's directory that is bound, so that a
+// socket which is made anew is found.
+func (d *Driver) equip(ctx context.Context, pod manifest.Pod) (manifest.Pod, error) {
+	if !live.IsSide(pod.Labels) {
+		return pod, nil
+	}
+	socket, err := d.client.dialer.socket(ctx)
+	if err != nil {
+		return pod, err
+	}
+	dir, name := path.Split(socket)
+	pod.Spec = *pod.Spec.DeepCopy()
+	pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{
+		Name: sideHost, VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path.Clean(dir)}},
+	})
+	c := &pod.Spec.Containers[0]
+	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: sideHost, MountPath: live.SideHost})
+	c.Env = append(c.Env, corev1.EnvVar{Name: live.SidePodman, Value: path.Join(live.SideHost, name)})
+	return pod, nil
+}
+
+// restartPolicy is Podman's own: podkeep starts again what ends, but for its node side, which has to do so itself.
+func (b *builder) restartPolicy() string {
+	if live.IsSide(b.pod.Labels) {
+		return "always"
+	}
+	return "no"
+}

@@ -1,0 +1,209 @@
+package podman_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/podkeep/podkeep/drivers"
+	"github.com/podkeep/podkeep/drivers/drivertest"
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// sidePod is the node side's, which testapp plays.
+func sidePod(cluster string) manifest.Pod {
+	pod := manifest.Pod{
+		Name: live.PodName(cluster, live.SideApp, "v1-abcdef", 0), Namespace: live.SideApp.Namespace,
+		Spec: live.SideSpec(drivertest.Ref, cluster), Make: []string{live.SideVolume},
+	}
+	pod.Labels = live.PodLabels(live.Pod{
+		Cluster: cluster, Source: "tests", App: live.SideApp, Rev: "v1-abcdef", Gen: 1, Restart: "Always", Expect: []string{live.SideContainer},
+	})
+	pod.Labels[live.LabelSide] = "1"
+	return pod
+}
+
+// runSide runs it and waits until it answers.
+func runSide(t *testing.T, s *service, d drivers.Driver, pod manifest.Pod) {
+	t.Helper()
+	t.Cleanup(func() {
+		_ = s.podman("pod", "rm", "-f", "-t", "0", pod.Name).Run()
+		_ = s.podman("volume", "rm", live.ClaimVolume(pod.Labels[live.LabelCluster], pod.Namespace, live.SideVolume)).Run()
+	})
+	if err := d.Run(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+	s.pids(t, pod, 1)
+}
+
+// pids are those of the container's main process, one a start, once there are so many.
+func (s *service) pids(t *testing.T, pod manifest.Pod, n int) (all []int) {
+	t.Helper()
+	var out []byte
+	for deadline := time.Now().Add(drivertest.Patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		out, _ = s.podman("logs", pod.Name+"-"+live.SideContainer).CombinedOutput()
+		all = nil
+		for line := range strings.Lines(string(out)) {
+			var pid int
+			if _, err := fmt.Sscanf(line, "pid %d", &pid); err == nil {
+				all = append(all, pid)
+			}
+		}
+		if len(all) >= n {
+			return all
+		}
+	}
+	t.Fatalf("it did not start %d times:\n%s", n, out)
+	return nil
+}
+
+func TestTheNodeSideSeesItsHostAndPodmanStartsItAgain(t *testing.T) {
+	s := own(t)
+	s.load(t)
+	d := open(s.socket, "side")
+	defer d.Close()
+	pod := sidePod("side")
+	runSide(t, s, d, pod)
+	inside := fmt.Sprintf("/proc/%d/root%s/podman.sock", s.pids(t, pod, 1)[0], live.SideHost)
+	if at, err := os.Stat(inside); err != nil || at.Mode()&os.ModeSocket == 0 {
+		t.Errorf("the pids are not the host's, or the socket is not there: %v", err)
+	}
+	out, _ := s.podman("logs", pod.Name+"-node").CombinedOutput()
+	if !strings.Contains(string(out), live.SidePodman+"="+live.SideHost+"/"+filepath.Base(s.socket)+"\n") {
+		t.Errorf("%s", out)
+	}
+	kill(t, s.pids(t, pod, 1)[0])
+	kill(t, s.pids(t, pod, 2)[1])
+
+	s.kill()
+	kill(t, s.pids(t, pod, 3)[2])
+	last := s.pids(t, pod, 4)[3]
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(fmt.Sprintf("/proc/%d/root%s/podman.sock", last, live.SideHost)); err != nil {
+		t.Errorf("a socket that was made anew is not found: %v", err)
+	}
+	n, err := d.Observe(t.Context())
+	if err != nil || len(n.Pods) != 1 || len(n.Pods[0].Containers) != 1 || n.Pods[0].Containers[0].State != live.Running {
+		t.Errorf("%+v %v", n.Pods, err)
+	}
+	if err := d.Stop(t.Context(), pod.Name); err != nil {
+		t.Error(err)
+	}
+	if n, err = d.Observe(t.Context()); err != nil || len(n.Pods) != 0 || len(n.Volumes) != 1 {
+		t.Errorf("%+v %v %v", n.Pods, n.Volumes, err)
+	}
+}
+
+func TestTheNodeSideIsReachedThroughItsSocketElseThroughItsContainer(t *testing.T) {
+	shared.load(t)
+	remote := newSSHD(t)
+	for name, d := range map[string]drivers.Driver{
+		"unix": open(shared.socket, "attach-unix"),
+		"ssh":  remote.open("attach-ssh", shared.socket, "known_hosts", "user", drivertest.Patience),
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer d.Close()
+			a := d.(drivers.Attacher)
+			if _, err := a.Attach(t.Context()); err == nil || err.Error() != "there is no node side" {
+				t.Errorf("%v", err)
+			}
+			pod := sidePod("attach-" + name)
+			runSide(t, shared, d, pod)
+			before := runtime.NumGoroutine()
+			talks(t, a, false)
+			show := hide(t, pod)
+			talks(t, a, true)
+			if name == "unix" {
+				for deadline := time.Now().Add(drivertest.Patience); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
+					if time.Now().After(deadline) {
+						t.Fatalf("%d goroutines became %d", before, runtime.NumGoroutine())
+					}
+				}
+			}
+			stream := attached(t, a)
+			defer stream.Close()
+			echo(t, stream, []byte("x"))
+			show()
+			kill(t, shared.pids(t, pod, 1)[0])
+			if n, err := stream.Read(make([]byte, 1)); err == nil {
+				t.Errorf("%d bytes of one that is dead", n)
+			}
+			shared.pids(t, pod, 2)
+			if out, err := shared.podman("stop", "-t", "0", pod.Name+"-node").CombinedOutput(); err != nil {
+				t.Fatalf("%s", out)
+			}
+			if _, err := a.Attach(t.Context()); err == nil || err.Error() != "the node side does not run: its container is exited" {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// hide takes the volume's directory from where it is looked for, until show. The container has it still.
+func hide(t *testing.T, pod manifest.Pod) (show func()) {
+	t.Helper()
+	data := shared.dir + "/root/volumes/" + live.ClaimVolume(pod.Labels[live.LabelCluster], pod.Namespace, live.SideVolume) + "/_data"
+	move := func(from, to string) {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move(data, data+"2")
+	return func() { move(data+"2", data) }
+}
+
+func attached(t *testing.T, a drivers.Attacher) io.ReadWriteCloser {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	stream, err := a.Attach(ctx)
+	cancel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
+// talks says something large and hears it again.
+func talks(t *testing.T, a drivers.Attacher, byCommand bool) {
+	t.Helper()
+	stream := attached(t, a)
+	if got := fmt.Sprintf("%T", stream) == "*podman.joined"; got != byCommand {
+		t.Errorf("it is a %T", stream)
+	}
+	echo(t, stream, bytes.Repeat([]byte("podkeep\n"), 1<<17))
+	over := make(chan error, 1)
+	go func() { _, err := stream.Read(make([]byte, 1)); over <- err }()
+	if err := stream.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-over; err == nil {
+		t.Error("it is closed, and a Read succeeded")
+	}
+}
+
+func echo(t *testing.T, stream io.ReadWriter, said []byte) {
+	t.Helper()
+	go func() { _, _ = stream.Write(said) }()
+	heard := make([]byte, len(said))
+	if _, err := io.ReadFull(stream, heard); err != nil || !bytes.Equal(said, heard) {
+		t.Errorf("it says something else (%v)", err)
+	}
+}
+
+func kill(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}

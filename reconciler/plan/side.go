@@ -1,0 +1,211 @@
+package plan
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/health"
+)
+
+// The node side is in no commit. It is placed on every host that answers, tainted and cordoned ones too; neither waves, caps, suspension nor
+// the budget of pruning touch it. It is replaced by a higher version only, on one host first, and leaves a host last.
+
+// deaf is how long a node side may run without being heard until it is begun anew.
+const deaf = 5 * time.Minute
+
+// takeSides takes the node side's pods and its volume out of a node's: nothing else is to know of them.
+func (n *node) takeSides(offer manifest.SideOffer) {
+	for _, p := range n.Pods {
+		if p.App == live.SideApp {
+			n.sides = append(n.sides, p)
+		}
+	}
+	slices.SortStableFunc(n.sides, func(a, b live.Pod) int { return cmp.Compare(b.Side, a.Side) })
+	n.unserved, n.Pods = n.Unserved(offer), n.Judged(offer)
+	n.Volumes = slices.DeleteFunc(slices.Clone(n.Volumes), func(v string) bool { return v == live.SideApp.Namespace+"/"+live.SideVolume })
+}
+
+// placeSides says what is to be done about the node sides, and what stands between a node and its own.
+func (w *world) placeSides() {
+	if w.h.Side.Version == "" && !w.h.Side.Refused || w.hold != "" {
+		return
+	}
+	w.plan.Sides = map[string]string{}
+	first := w.firstToRise()
+	for _, n := range w.nodes {
+		if n.reach != answers {
+			continue
+		}
+		why := w.placeSide(n, first)
+		if why == "" && !w.h.Side.Refused && !n.gone {
+			why = n.lacksSide()
+		}
+		if why != "" {
+			w.plan.Sides[n.Name] = why
+		}
+	}
+}
+
+// firstToRise is the node on which a higher version is to be tried before others have it: none once it is heard somewhere, or where there is nothing lower.
+func (w *world) firstToRise() string {
+	first := ""
+	for _, n := range w.nodes {
+		if n.Side.Version == w.h.Side.Version {
+			return ""
+		}
+		if n.reach != answers || n.gone || len(n.sides) == 0 || w.h.Side.Images[n.Facts.Arch] == "" {
+			continue
+		}
+		if n.sides[0].Side == w.h.Side.Version { // it is being tried
+			return n.Name
+		}
+		if n.sides[0].Side < w.h.Side.Version {
+			first = cmp.Or(first, n.Name)
+		}
+	}
+	return first
+}
+
+// placeSide does one node, and says what it waits for.
+func (w *world) placeSide(n *node, first string) string {
+	switch {
+	case n.gone: // it leaves last, see clearOne
+		return ""
+	case w.h.Side.Refused:
+		w.stopSides(n, "no node side is wanted on hosts")
+		return ""
+	case len(n.sides) == 0:
+		return w.startSide(n)
+	}
+	for _, lower := range n.sides[1:] {
+		w.stopSide(n, lower, "a node side of a higher version is here")
+	}
+	p := n.sides[0]
+	switch {
+	case p.Stopping:
+		return "its node side is being stopped"
+	case p.Side < w.h.Side.Version && w.h.Side.Images[n.Facts.Arch] != "":
+		return w.raiseSide(n, p, first)
+	case n.Side.Silent >= deaf && w.now.Sub(p.Created) >= deaf:
+		w.stopSide(n, p, fmt.Sprintf("has not been heard for %s", n.Side.Silent.Round(time.Second)))
+		return ""
+	}
+	if v := health.Of(p, w.now); v.Run && p.Side == w.h.Side.Version {
+		w.runSide(n, p, v.Attempt, v.Why)
+	} else {
+		w.wake(v.Wake)
+	}
+	return ""
+}
+
+// lacksSide says why the node side of a node is not heard.
+func (n *node) lacksSide() string {
+	switch {
+	case n.Side.Heard() || len(n.sides) == 0:
+		return ""
+	case n.Side.Why != "":
+		return "its node side is not heard: " + n.Side.Why
+	}
+	return "its node side is not heard yet"
+}
+
+// startSide gives a node its first node side.
+func (w *world) startSide(n *node) string {
+	if n.Facts.Arch == "" {
+		return "it has not said yet which architecture it has"
+	}
+	if n.unserved != "" {
+		return n.unserved
+	}
+	w.runSide(n, w.sidePod(n), nil, "every host has a node side")
+	for _, t := range n.Troubles {
+		if t.Name == w.sidePod(n).Name {
+			return "its node side does not start: " + t.Why
+		}
+	}
+	return "its node side is being started"
+}
+
+// raiseSide replaces a node side by a higher version, once that is heard elsewhere, or here if it is to be tried here. The image comes first.
+func (w *world) raiseSide(n *node, old live.Pod, first string) string {
+	to := fmt.Sprintf("version %s follows %s", w.h.Side.Version, old.Side)
+	if first != "" && first != n.Name {
+		return to + " once it is heard on " + first
+	}
+	if image := w.h.Side.Images[n.Facts.Arch]; n.Pulls && !slices.Contains(n.Images, image) {
+		pod := w.sideOf(n, w.sidePod(n), nil)
+		w.plan.Actions = append(w.plan.Actions, Action{Node: n.Name, Verb: Pull, Name: pod.Name, App: live.SideApp, Why: to, Pod: &pod})
+		return to
+	}
+	w.stopSide(n, old, to)
+	return to
+}
+
+// sidePod is the pod that is to be born.
+func (w *world) sidePod(n *node) live.Pod {
+	spec, err := json.Marshal(live.SideSpec(w.h.Side.Images[n.Facts.Arch], w.h.Cluster))
+	if err != nil { // API types always encode
+		panic(err)
+	}
+	rev := fmt.Sprintf("v1-%x", sha256.Sum256(append([]byte(w.h.Side.Version+" "), spec...)))[:23]
+	return live.Pod{
+		Name: live.SideName(w.h.Cluster, rev), Cluster: w.h.Cluster, Source: w.h.Source, App: live.SideApp, Rev: rev, Gen: 1,
+		Commit: w.h.Head.Commit, Expect: []string{live.SideContainer}, Restart: "Always", Side: w.h.Side.Version,
+	}
+}
+
+func (w *world) sideOf(n *node, p live.Pod, attempt map[string]int) manifest.Pod {
+	r := manifest.Revision{App: live.SideApp, Rev: p.Rev, Commit: p.Commit, Spec: live.SideSpec(w.h.Side.Images[n.Facts.Arch], w.h.Cluster)}
+	pod := r.Pod(p.Name, live.PodLabels(p), attempt)
+	pod.Make = []string{live.SideVolume}
+	return pod
+}
+
+func (w *world) runSide(n *node, p live.Pod, attempt map[string]int, why string) {
+	pod := w.sideOf(n, p, attempt)
+	w.plan.Actions = append(w.plan.Actions, Action{Node: n.Name, Verb: Run, Name: p.Name, App: live.SideApp, Why: why, Pod: &pod})
+}
+
+func (w *world) stopSide(n *node, p live.Pod, why string) {
+	if !p.Stopping {
+		w.plan.Actions = append(w.plan.Actions, Action{Node: n.Name, Verb: Stop, Name: p.Name, App: live.SideApp, Why: why})
+	}
+}
+
+func (w *world) stopSides(n *node, why string) {
+	for _, p := range n.sides {
+		w.stopSide(n, p, why)
+	}
+}
+
+// tend says which pods the node sides are to look after: ours, of workloads that are wanted and not suspended.
+func (w *world) tend(works []*work) {
+	if w.plan.Sides == nil || w.h.Side.Refused {
+		return
+	}
+	w.plan.Tend = map[string][]string{}
+	for _, n := range w.nodes {
+		if n.reach == answers && len(n.sides) > 0 {
+			w.plan.Tend[n.Name] = []string{}
+		}
+	}
+	for _, k := range works {
+		if k.wl.Suspended {
+			continue
+		}
+		for _, p := range w.pods[k.wl.ID] {
+			if list, ok := w.plan.Tend[p.node.Name]; ok && !p.Stopping {
+				w.plan.Tend[p.node.Name] = append(list, p.Name)
+			}
+		}
+	}
+	for _, list := range w.plan.Tend {
+		slices.Sort(list)
+	}
+}

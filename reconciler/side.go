@@ -1,0 +1,268 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/podkeep/podkeep/drivers"
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/node/wire"
+)
+
+// Back-off between attempts to reach a node side: each one that goes by an exec leaves processes on the host for minutes.
+const (
+	firstCall = time.Second
+	mostCall  = time.Minute
+)
+
+// line is the stream to the node side of one host. A worker has one for as long as it lives; its methods may be called from several goroutines.
+type line struct {
+	now    func() time.Time
+	hello  wire.Hello
+	source string
+	poke   func() // what was said is news
+
+	mu       sync.Mutex
+	kept     bool // somebody calls keep
+	attacher drivers.Attacher
+	there    bool      // the last look saw the node side run
+	since    time.Time // from when on it was there and not heard; zero while it is heard
+	said     *wire.Report
+	version  string // whose word that is; empty while it is not heard
+	why      string // of the newest attempt that failed
+	tend     []string
+	thought  bool          // tend is what is wanted; before, nobody knows
+	changed  chan struct{} // has one when there is something to say, or to begin
+	tried    chan struct{} // closed once the node side was heard, or the first attempt failed
+	tries    sync.Once
+}
+
+func newLine(o Options, poke func()) *line {
+	return &line{now: o.Now, hello: wire.Hello{Version: o.Side.Version}, poke: poke, changed: make(chan struct{}, 1), tried: make(chan struct{})}
+}
+
+func (l *line) signal() {
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
+}
+
+// looked says what a look has found: by which driver the node side is reached, and whether it runs.
+func (l *line) looked(d drivers.Driver, n live.Node) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.attacher, _ = d.(drivers.Attacher)
+	there := slices.ContainsFunc(n.Pods, func(p live.Pod) bool {
+		return p.App == live.SideApp && slices.ContainsFunc(p.Containers, func(c live.Container) bool { return c.State == live.Running })
+	})
+	if there && !l.there {
+		l.since = l.now()
+	}
+	l.there = there
+	l.signal()
+}
+
+// await waits until the node side was heard once, or could not be, for as long as ctx and patience last: a command that looks once is to know
+// what it says.
+func (l *line) await(ctx context.Context) {
+	l.mu.Lock()
+	waits := l.kept && l.there && l.attacher != nil
+	l.mu.Unlock()
+	if !waits {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case <-l.tried:
+	case <-ctx.Done():
+	}
+}
+
+// wants says which pods of a source it is to look after.
+func (l *line) wants(source string, tend []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.source, l.tend, l.thought = source, tend, true
+	l.signal()
+}
+
+// tell lays over a look what the node side says. A driver that reaches none has said what there is to say.
+func (l *line) tell(n *live.Node) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.attacher == nil {
+		return
+	}
+	n.Side = live.Side{Version: l.version, Why: l.why}
+	if l.version == "" {
+		if l.there && !l.since.IsZero() {
+			n.Side.Silent = l.now().Sub(l.since)
+		}
+		return
+	}
+	n.Side.Tends = l.said.Tends
+	n.Pods = slices.Clone(n.Pods)
+	for i := range n.Pods {
+		n.Pods[i].Probed = corrected(l.said.Probed[n.Pods[i].Name], n.Facts.Skew)
+	}
+}
+
+// corrected are verdicts on this process' clock.
+func corrected(all []live.Probed, skew time.Duration) []live.Probed {
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].Since = all[i].Since.Add(-skew)
+	}
+	return all
+}
+
+// keep keeps the stream up, while there is somebody to speak with, until ctx ends.
+func (l *line) keep(ctx context.Context) {
+	for failures := 1; ; failures++ {
+		if !l.begin(ctx) {
+			return
+		}
+		began := time.Now()
+		err := l.talk(ctx)
+		l.lost(err)
+		if time.Since(began) > mostCall {
+			failures = 0
+		}
+		select {
+		case <-time.After(backoff(failures, firstCall, mostCall)):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// begin waits until there is a node side to speak with. It is false when ctx has ended.
+func (l *line) begin(ctx context.Context) bool {
+	for {
+		l.mu.Lock()
+		ready := l.there && l.attacher != nil
+		l.mu.Unlock()
+		if ready {
+			return true
+		}
+		select {
+		case <-l.changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// lost takes in that the node side is not heard any more.
+func (l *line) lost(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	heard := l.version != ""
+	l.version, l.said = "", nil
+	l.why = ""
+	if err != nil {
+		l.why = live.Words(err.Error())
+	}
+	if heard {
+		l.since = l.now()
+		l.poke()
+	}
+	l.tries.Do(func() { close(l.tried) })
+}
+
+// talk says and hears until one of the two is gone.
+func (l *line) talk(ctx context.Context) error {
+	l.mu.Lock()
+	attacher := l.attacher
+	l.mu.Unlock()
+	var stream io.ReadWriteCloser
+	if err := within(ctx, wire.Deaf, func(ctx context.Context) (err error) {
+		stream, err = attacher.Attach(ctx)
+		return err
+	}); err != nil {
+		return live.Gate{}.Error(err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	deaf := time.AfterFunc(wire.Deaf, func() { cancel(errors.New("it says nothing")) })
+	var join sync.WaitGroup
+	join.Go(func() { cancel(l.hear(stream, func() { deaf.Reset(wire.Deaf) })) })
+	join.Go(func() { cancel(l.speak(ctx, stream)) })
+	<-ctx.Done()
+	deaf.Stop()
+	_ = stream.Close()
+	join.Wait()
+	return context.Cause(ctx)
+}
+
+// hear takes in what the node side says, until the stream ends.
+func (l *line) hear(stream io.Reader, alive func()) error {
+	lines, version := wire.NewReader(stream), ""
+	for {
+		var up wire.Up
+		if err := lines.Read(&up); err != nil {
+			return err
+		}
+		alive()
+		if up.Hello != nil {
+			version = up.Hello.Version
+		}
+		if up.Report != nil && version != "" {
+			l.reported(version, up.Report)
+		}
+	}
+}
+
+func (l *line) reported(version string, said *wire.Report) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.version, l.said, l.why, l.since = version, said, "", time.Time{}
+	l.tries.Do(func() { close(l.tried) })
+	l.signal()
+	l.poke()
+}
+
+// speak says what is to be tended whenever another list is in force, and that somebody is there.
+func (l *line) speak(ctx context.Context, stream io.Writer) error {
+	if err := wire.Write(stream, wire.Down{Hello: &l.hello}); err != nil {
+		return err
+	}
+	beat := time.NewTicker(wire.Beat)
+	defer beat.Stop()
+	for {
+		select {
+		case <-l.changed:
+			if tend := l.unsaid(); tend != nil {
+				if err := wire.Write(stream, wire.Down{Tend: tend}); err != nil {
+					return err
+				}
+			}
+		case <-beat.C:
+			if err := wire.Write(stream, wire.Down{}); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// unsaid is what is to be tended, if that is not what is in force.
+func (l *line) unsaid() *wire.Tend {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.thought || l.said == nil {
+		return nil
+	}
+	for _, t := range l.said.InForce {
+		if t.Source == l.source && slices.Equal(t.Pods, l.tend) {
+			return nil
+		}
+	}
+	return &wire.Tend{Source: l.source, Pods: l.tend}
+}

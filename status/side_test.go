@@ -1,0 +1,52 @@
+package status
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/health"
+	"github.com/podkeep/podkeep/reconciler/plan"
+)
+
+func TestTheNodeSideIsShownApartFromWorkloads(t *testing.T) {
+	side := live.Pod{Name: "podkeep-node-1", App: live.SideApp, Side: "2026-v1", Room: manifest.Resources{MilliCPU: 100}}
+	probed := live.Pod{
+		Name: "web-0", App: manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}, Birth: live.Birth{Probes: map[string]string{"app": "readiness"}},
+		Expect: []string{"app"}, Containers: []live.Container{{Name: "app", State: live.Running}},
+	}
+	w := World{
+		History: manifest.History{Head: manifest.Set{Commit: "a1"}, Side: manifest.SideOffer{Version: "2026-v1"}},
+		Snapshot: live.Snapshot{Nodes: []live.Node{
+			{Name: "n1", Known: true, Pods: []live.Pod{side}, Side: live.Side{Version: "2026-v1"}},
+			{Name: "n2", Known: true, Pods: []live.Pod{side, probed}},
+		}},
+		Plan: plan.Plan{Sides: map[string]string{"n2": "its node side is not heard yet"}, Apps: []plan.App{{ID: probed.App}}},
+	}
+	r := Of(w)
+	if n := r.Nodes[0]; len(n.Pods) != 0 || n.Used.MilliCPU != 0 || n.Why != "" {
+		t.Errorf("%+v", n)
+	}
+	if n := r.Nodes[1]; n.Why != "its node side is not heard yet" {
+		t.Errorf("%+v", n)
+	}
+	if p := r.Workloads[0].Pods[0]; !p.Unheard || p.State == string(health.Ready) {
+		t.Errorf("a pod of which nobody knows what its probes come to: %+v", p)
+	}
+	var text bytes.Buffer
+	r.Text(&text, Look{}, true)
+	if s := text.String(); !strings.Contains(s, "NODE SIDE") || !strings.Contains(s, "v1") || strings.Contains(s, "podkeep-node") {
+		t.Error(s)
+	}
+	l := &lister{report: r, World: w}
+	for i, want := range []corev1.ConditionStatus{corev1.ConditionTrue, corev1.ConditionFalse} {
+		c := l.node(r.Nodes[i]).Status.Conditions
+		if len(c) != 2 || c[1].Type != "podkeep.io/NodeSide" || c[1].Status != want || c[1].Message == "" {
+			t.Errorf("%+v", c)
+		}
+	}
+}
