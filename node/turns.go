@@ -1,0 +1,112 @@
+package node
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/reconciler/health"
+)
+
+// probedIn are the containers of a pod that have probes.
+func probedIn(spec corev1.PodSpec) iter.Seq[*corev1.Container] {
+	return func(yield func(*corev1.Container) bool) {
+		for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+			for i := range list {
+				has := func(kind string) bool { return health.ProbeOf(list[i], kind) != nil }
+				if slices.ContainsFunc(health.Kinds, has) && !yield(&list[i]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// each is the pod's containers that are up and have probes, sorted by name.
+func (p *pod) each() iter.Seq2[string, *container] {
+	return func(yield func(string, *container) bool) {
+		for _, name := range slices.Sorted(maps.Keys(p.containers)) {
+			if !yield(name, p.containers[name]) {
+				return
+			}
+		}
+	}
+}
+
+// probe runs the probes whose turn it is.
+func (s *side) probe() {
+	for _, p := range s.pods {
+		for spec := range probedIn(p.made.Spec) {
+			if c := p.containers[spec.Name]; c != nil && c.up {
+				s.probeContainer(p, spec, c)
+			}
+		}
+	}
+}
+
+// probeContainer runs those of one container. A turn is set on the clock that nobody sets back.
+func (s *side) probeContainer(p *pod, spec *corev1.Container, c *container) {
+	for i, kind := range health.Kinds {
+		t := &c.turns[i]
+		if t.running {
+			continue
+		}
+		if t.due.IsZero() {
+			if wait, ok := c.Wait(*spec, kind, s.now); ok {
+				t.due = s.now.Add(wait)
+			}
+		}
+		if !s.until(t.due) {
+			continue
+		}
+		t.due = time.Time{}
+		if _, ok := c.Wait(*spec, kind, s.now); ok {
+			t.running = true
+			s.runProbe(p, spec, c, i)
+		}
+	}
+}
+
+func (s *side) runProbe(p *pod, spec *corev1.Container, c *container, i int) {
+	kind := health.Kinds[i]
+	target := Target{Pod: p.Name, Container: spec.Name, ContainerID: c.ID, IP: p.IP, Spec: *spec}
+	if p.made.Spec.HostNetwork {
+		target.IP = "127.0.0.1"
+	}
+	s.spawn(func(ctx context.Context) func() {
+		a := s.Prober.Run(ctx, target, health.ProbeOf(*spec, kind))
+		return func() {
+			c.turns[i].running = false
+			if ctx.Err() == nil { // else it is this end that cut it off
+				s.answered(target, kind, c, a)
+			}
+		}
+	})
+}
+
+// answered counts an answer, unless its container is gone.
+func (s *side) answered(of Target, kind string, c *container, a Answer) {
+	if p := s.pods[of.Pod]; p == nil || p.containers[of.Container] != c {
+		return
+	}
+	now := c.Answer(of.Spec, kind, a.OK, a.Why, time.Now())
+	if now == c.Probing {
+		return
+	}
+	log := s.Log.WithFields(map[string]any{"pod": of.Pod, "container": of.Container, "why": now.Why})
+	switch {
+	case now.Ending != "":
+		log.Warn("is to be ended")
+	case now.Ready != c.Ready && now.Ready:
+		log.Info("is ready")
+	case now.Ready != c.Ready:
+		log.Warn("is not ready")
+	}
+	c.Probing, s.judge = now, time.Now()
+	s.tellSoon()
+	s.saveIn(coalesce)
+}
