@@ -123,7 +123,7 @@ func podConditions(p Pod) []corev1.PodCondition {
 	switch p.State {
 	case Ready:
 		ready.Status, ready.Reason = corev1.ConditionTrue, ""
-	case Unknown:
+	case Unknown, string(health.Unheard):
 		ready.Status, ready.Reason = corev1.ConditionUnknown, "NodeStatusUnknown"
 	case string(health.Done):
 		ready.Reason = "PodCompleted"
@@ -143,7 +143,7 @@ func podConditions(p Pod) []corev1.PodCondition {
 func initStatus(p Pod, c live.Container) corev1.ContainerStatus {
 	s := containerStatus(p, c)
 	if p.goesOn(c.Name) {
-		s.Ready = c.State == live.Running
+		s.Ready = health.Serves(p.Pod, c)
 		return s
 	}
 	if s.Ready = c.Ended() && c.Exit == 0; s.Ready {
@@ -153,16 +153,21 @@ func initStatus(p Pod, c live.Container) corev1.ContainerStatus {
 }
 
 func containerStatus(p Pod, c live.Container) corev1.ContainerStatus {
-	started := c.State == live.Running
+	runs := c.State == live.Running
 	s := corev1.ContainerStatus{
-		Name: c.Name, Image: c.Image, RestartCount: int32(live.Restarts(c.Attempt)), Started: &started,
-		Ready: started && p.State == Ready,
+		Name: c.Name, Image: c.Image, RestartCount: int32(live.Restarts(c.Attempt)), Started: &runs,
+		Ready: runs && p.State == Ready,
+	}
+	if p.Birth.Probes[c.Name] != "" {
+		w, ok := health.Word(p.Pod, c)
+		started := runs && ok && w.Started
+		s.Started, s.Ready = &started, health.Serves(p.Pod, c)
 	}
 	if c.ID != "" {
 		s.ContainerID = "podman://" + c.ID
 	}
 	switch {
-	case started:
+	case runs:
 		s.State.Running = &corev1.ContainerStateRunning{StartedAt: stamp(c.Started)}
 	case c.Ended():
 		ended(&s, p, c)

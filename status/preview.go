@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
@@ -33,7 +34,7 @@ func PreviewOf(w World) Preview {
 }
 
 func deletion(p plan.Plan, a plan.Action) bool {
-	return a.Verb == plan.Delete || a.Verb == plan.Stop && stateOf(p.Apps, a.App) == plan.Pruning
+	return a.Verb == plan.Delete || a.Verb == plan.Stop && a.App != live.SideApp && stateOf(p.Apps, a.App) == plan.Pruning
 }
 
 func stateOf(apps []plan.App, id manifest.ID) plan.State {
@@ -46,9 +47,9 @@ func stateOf(apps []plan.App, id manifest.ID) plan.State {
 }
 
 // Changes says whether acting would change anything, now or in the passes that follow. What is suspended or held is
-// listed and is not a change.
+// listed and is not a change; nor is what is done about node sides, which no commit asks for.
 func (p Preview) Changes() bool {
-	if len(p.Deletions)+len(p.Actions) > 0 {
+	if slices.ContainsFunc(slices.Concat(p.Deletions, p.Actions), func(a plan.Action) bool { return a.App != live.SideApp }) {
 		return true
 	}
 	return slices.ContainsFunc(p.Report.Workloads, func(w Workload) bool {

@@ -62,7 +62,7 @@ type Pod struct {
 	Node     string
 	State    string // a health.State, or Unknown when its node is silent
 	Why      string
-	Ready    int // containers that run, init containers not among them
+	Ready    int // containers that run and whose probes say that they are ready, init containers not among them
 	Restarts int // of all containers
 }
 
@@ -216,7 +216,7 @@ func pod(n live.Node, p live.Pod, now time.Time) Pod {
 	out := Pod{Pod: p, Node: n.Name, State: string(verdict.State), Why: verdict.Why}
 	for _, c := range p.Containers {
 		out.Restarts += live.Restarts(c.Attempt)
-		if c.State == live.Running && out.goesOn(c.Name) {
+		if out.goesOn(c.Name) && health.Serves(p, c) {
 			out.Ready++
 		}
 	}

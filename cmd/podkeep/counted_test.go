@@ -18,7 +18,7 @@ func TestADriverThatIsCountedCanDoWhatTheLoopAsksOfIt(t *testing.T) {
 	tried := 0
 	c := counted(d, func(plan.Verb, time.Duration, error) { tried++ })
 	if err := c.Stop(t.Context(), "web"); err == nil || tried != 1 {
-		t.Errorf("%v, counted %d", err, tried)
+		t.Fatalf("%v, counted %d", err, tried)
 	}
 	if _, ok := c.(drivers.Puller); !ok {
 		t.Error("it pulls nothing")

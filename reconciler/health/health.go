@@ -11,7 +11,7 @@ import (
 	"github.com/podkeep/podkeep/live"
 )
 
-// Settle is how long all containers of a pod without probes must have been up before it is ready.
+// Settle is how long a container must have been up before it is ready, unless a startup or a readiness probe says so.
 const Settle = 2 * time.Second
 
 // Back-off between restarts of a container: none before the first, then 10 s doubling to 5 min. A container that
@@ -28,14 +28,16 @@ type State string
 // States of a pod.
 const (
 	Ready    State = "Ready"
-	Starting State = "Starting" // asked for, half made, or up for less than Settle
+	Starting State = "Starting" // asked for, half made, up for less than Settle, or its startup probe has not succeeded
+	Unready  State = "Unready"  // up, and a readiness probe says that it is not ready
+	Unheard  State = "Unheard"  // up, and nobody knows whether it is ready: the node side of its host is not heard
 	Crashed  State = "Crashed"  // a container exited and will be started again
 	Done     State = "Done"     // ran to completion
 	Failed   State = "Failed"   // exited badly, and its restartPolicy says Never
 	Stopping State = "Stopping"
 )
 
-// Verdict is what is thought of a pod. Since is when it became ready. Wake is when the verdict changes by itself,
+// Verdict is what is thought of a pod. Since is when it became ready; of one that crashed or that its probes keep from that, when this began. Wake is when the verdict changes by itself,
 // zero if never. Run says that the driver should be told to run it (again), with these attempts. Row is how many restarts in a row what
 // crashed has had.
 type Verdict struct {
@@ -71,9 +73,12 @@ func Of(p live.Pod, now time.Time) Verdict {
 		v.State, v.Run, v.Why = Starting, true, "its host was restarted: init containers run again"
 		return v
 	}
+	held := ""
 	if due := live.Due(p.Init, p.Containers); len(due) > 0 {
-		v.State, v.Run, v.Why = Starting, true, said(p, due[0])+" "+unstarted(p, due[0])
-		return v
+		if v.Since, held = heldBack(p, due[0]); held == "" {
+			v.State, v.Run, v.Why = Starting, true, said(p, due[0])+" "+unstarted(p, due[0])
+			return v
+		}
 	}
 	for _, c := range p.Containers {
 		if c.Ended() && again(p, c) {
@@ -82,6 +87,12 @@ func Of(p live.Pod, now time.Time) Verdict {
 	}
 	switch {
 	case v.State == Crashed:
+		return v
+	case held != "" && p.Unheard:
+		v.State, v.Why = Unheard, held
+		return v
+	case held != "":
+		v.State, v.Why = Starting, held
 		return v
 	case pending(p) != "":
 		v.State, v.Why = Starting, pending(p)
@@ -128,7 +139,7 @@ func (v Verdict) restart(p live.Pod, c live.Container, now time.Time) Verdict {
 	if later(c.Finished, now) {
 		due = now
 	}
-	v.State, v.Row = Crashed, max(v.Row, row-1)
+	v.State, v.Since, v.Row = Crashed, c.Finished, max(v.Row, row-1)
 	v.Why = fmt.Sprintf("%s exited with %d", said(p, c.Name), c.Exit)
 	if now.Before(due) {
 		v.Why += fmt.Sprintf(", restarts at %s", due.UTC().Format(time.TimeOnly))
@@ -144,20 +155,29 @@ func (v Verdict) restart(p live.Pod, c live.Container, now time.Time) Verdict {
 
 // up judges a pod whose containers run, or ended well.
 func (v Verdict) up(p live.Pod, now time.Time) Verdict {
-	var started time.Time
 	for _, c := range p.Containers {
-		if c.State == live.Paused {
+		since := c.Started.Add(Settle)
+		switch {
+		case c.State == live.Paused:
 			v.State, v.Why = Starting, "container "+c.Name+" is paused by somebody"
 			return v
+		case !goesOn(p, c.Name):
+			continue
+		case c.State == live.Running && p.Birth.Probes[c.Name] != "":
+			state, at, why := probed(p, c, now)
+			if state != Ready {
+				v.State, v.Since, v.Why = state, at, why
+				return v
+			}
+			since = at
 		}
-		if goesOn(p, c.Name) && c.Started.After(started) && !later(c.Started, now) {
-			started = c.Started
+		if since.After(v.Since) && !later(since.Add(-Settle), now) {
+			v.Since = since
 		}
 	}
-	v.Since = started.Add(Settle)
 	if now.Before(v.Since) {
 		v.State, v.Wake = Starting, v.Since
-		v.Why = fmt.Sprintf("is up since %s, ready after %s", started.UTC().Format(time.TimeOnly), Settle)
+		v.Why = fmt.Sprintf("is up since %s, ready after %s", v.Since.Add(-Settle).UTC().Format(time.TimeOnly), Settle)
 		return v
 	}
 	v.State, v.Why = Ready, "is ready"

@@ -160,10 +160,10 @@ func (k *work) halt(p *pod, why string) {
 	}
 }
 
-// restart wants a pod started again where it is, if its verdict says so.
+// restart wants a pod started again where it is, if its verdict says so, and the node side there does not do that.
 func (k *work) restart(p *pod) {
 	k.wake(p.verdict.Wake)
-	if p.seen() && p.verdict.Run && p.node.host != nil {
+	if p.seen() && p.verdict.Run && p.node.host != nil && !p.tended() {
 		k.again = append(k.again, p)
 	}
 }

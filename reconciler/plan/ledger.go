@@ -65,7 +65,7 @@ func (k *work) imposed() string {
 	}
 	for _, p := range k.kept {
 		if !p.seen() {
-			return p.node.Name + " is silent"
+			return p.unheeded()
 		}
 	}
 	for _, h := range k.hosts {

@@ -1,12 +1,12 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/reconciler/health"
 	"github.com/podkeep/podkeep/reconciler/rollout"
 )
 
@@ -55,15 +55,14 @@ func (k *work) report() {
 	if k.peril.stuck && k.app.State == Progressing {
 		k.app.State, k.app.Why = Held, k.peril.why
 	}
-	if p := k.failing(); p != nil && k.app.State == Progressing {
-		k.app.State = Failed
-		k.app.Why = fmt.Sprintf("%s on %s fails again and again: %s; push a revision that works", p.Name, p.node.Name, p.verdict.Why)
+	if k.app.State == Progressing {
+		k.app.State, k.app.Why = k.failing()
 	}
 	if k.turns.stuck != "" && k.step.Phase == rollout.Rolling {
 		k.app.State, k.app.Why = Held, k.turns.stuck
 	}
 	if k.app.State == Progressing && k.step.Wake.IsZero() {
-		k.resting[k.wl.ID] = k.unplaced()
+		k.resting[k.wl.ID] = cmp.Or(k.mute(), k.unplaced())
 	}
 	k.awaited()
 	k.wake(k.step.Wake)
@@ -82,22 +81,6 @@ func (k *work) report() {
 	if k.wl.Held != "" {
 		k.app.Why = k.wl.Held + "; " + k.app.Why
 	}
-}
-
-// often is after how many restarts in a row a pod is said to fail again and again: back-off has come to its end then.
-const often = 6
-
-// failing is a pod that does: of a revision in force, or of one that no deadline rejects.
-func (k *work) failing() *pod {
-	if k.step.Phase != rollout.Steady && (k.step.Phase != rollout.Rolling || k.wl.Revision.Spec.RestartPolicy != corev1.RestartPolicyOnFailure) {
-		return nil
-	}
-	for _, p := range slices.Concat(k.kept, k.extra) {
-		if p.verdict.Row >= often && p.Rev == k.wl.Revision.Rev {
-			return p
-		}
-	}
-	return nil
 }
 
 func (k *work) state() State {
@@ -170,7 +153,7 @@ func (k *work) awaited() {
 	for _, p := range slices.Concat(k.kept, k.extra) {
 		switch {
 		case !p.seen():
-			k.waits("%s on %s: the node is %s", p.Name, p.node.Name, p.node.silence())
+			k.waits("%s on %s: %s", p.Name, p.node.Name, p.unseen())
 		case p.verdict.Ready() && !p.available:
 			k.waits("%s on %s: is ready, counts as available %s after", p.Name, p.node.Name, k.wl.Strategy.MinReady)
 		case !p.verdict.Ready() && p.verdict.State != "Done":
@@ -199,8 +182,11 @@ func (k *work) unborn() {
 	k.app.Waits = append(lines, k.app.Waits...)
 }
 
-// trouble is why the last attempt on the pod failed, to be added to a sentence.
+// trouble is who starts the pod again, or why the last attempt on it failed, to be added to a sentence.
 func (p *pod) trouble() string {
+	if (p.verdict.Run || p.verdict.State == health.Crashed) && p.tended() {
+		return ", by the node side of " + p.node.Name
+	}
 	for _, t := range p.node.Troubles {
 		if t.Name == p.Name {
 			return ": " + t.Why

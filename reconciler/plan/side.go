@@ -89,7 +89,7 @@ func (w *world) placeSide(n *node, first string) string {
 	p := n.sides[0]
 	switch {
 	case p.Stopping:
-		return "its node side is being stopped"
+		return ""
 	case p.Side < w.h.Side.Version && w.h.Side.Images[n.Facts.Arch] != "":
 		return w.raiseSide(n, p, first)
 	case n.Side.Silent >= deaf && w.now.Sub(p.Created) >= deaf:
@@ -123,13 +123,19 @@ func (w *world) startSide(n *node) string {
 	if n.unserved != "" {
 		return n.unserved
 	}
-	w.runSide(n, w.sidePod(n), nil, "every host has a node side")
+	pod := w.sidePod(n)
+	w.runSide(n, pod, nil, "every host has a node side")
+	return n.sideTrouble(pod.Name)
+}
+
+// sideTrouble is what keeps a node side from starting, as far as that was tried.
+func (n *node) sideTrouble(pod string) string {
 	for _, t := range n.Troubles {
-		if t.Name == w.sidePod(n).Name {
+		if t.Name == pod {
 			return "its node side does not start: " + t.Why
 		}
 	}
-	return "its node side is being started"
+	return ""
 }
 
 // raiseSide replaces a node side by a higher version, once that is heard elsewhere, or here if it is to be tried here. The image comes first.
@@ -141,10 +147,10 @@ func (w *world) raiseSide(n *node, old live.Pod, first string) string {
 	if image := w.h.Side.Images[n.Facts.Arch]; n.Pulls && !slices.Contains(n.Images, image) {
 		pod := w.sideOf(n, w.sidePod(n), nil)
 		w.plan.Actions = append(w.plan.Actions, Action{Node: n.Name, Verb: Pull, Name: pod.Name, App: live.SideApp, Why: to, Pod: &pod})
-		return to
+		return n.sideTrouble(pod.Name)
 	}
 	w.stopSide(n, old, to)
-	return to
+	return ""
 }
 
 // sidePod is the pod that is to be born.

@@ -67,8 +67,6 @@ type pod struct {
 	stands    int    // the slot that it counts for: its own, or that of an unfit pod which it succeeds
 }
 
-func (p *pod) seen() bool { return p.node.reach == answers }
-
 // world is everything that Make looks at, indexed once.
 type world struct {
 	h    manifest.History
@@ -289,6 +287,9 @@ func (w *world) book(n *node, p live.Pod) {
 }
 
 func (w *world) judge(n *node, l live.Pod, wl *manifest.Workload) *pod {
+	if l.Unheard && missable(wl) {
+		l.Unheard, l.Unprobed = false, "its probes are not run while the node side of its host is not heard"
+	}
 	p := &pod{Pod: l, node: n, verdict: health.Of(l, w.now), moving: n.evicts(wl), stands: l.Slot}
 	if p.stray = w.strays(n, l, wl); p.stray != "" {
 		p.moving = true

@@ -1,0 +1,90 @@
+package health
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+)
+
+// Word is what the node side says of a container that has probes. ok is false while it has said nothing of it.
+func Word(p live.Pod, c live.Container) (w live.Probed, ok bool) {
+	i := slices.IndexFunc(p.Probed, func(w live.Probed) bool { return w.Container == c.Name && w.ID == c.ID })
+	if i < 0 {
+		return live.Probed{}, false
+	}
+	return p.Probed[i], true
+}
+
+// Serves says whether a container runs and its probes, if it has any, say that it is ready.
+func Serves(p live.Pod, c live.Container) bool {
+	if p.Birth.Probes[c.Name] == "" {
+		return c.State == live.Running
+	}
+	w, ok := Word(p, c)
+	return c.State == live.Running && ok && w.Ready
+}
+
+// heldBack says why a container whose turn it is waits all the same, and since when: the startup probe of a sidecar before it has not succeeded.
+func heldBack(p live.Pod, due string) (since time.Time, why string) {
+	for _, i := range p.Init {
+		if i.Name == due {
+			return time.Time{}, ""
+		}
+		at := slices.IndexFunc(p.Containers, func(c live.Container) bool { return c.Name == i.Name })
+		if at < 0 || !has(p, i.Name, "startup") || !i.Sidecar {
+			continue
+		}
+		c := p.Containers[at]
+		if w, ok := Word(p, c); !ok || !w.Started {
+			return c.Started, said(p, c.Name) + ": " + unready(p, w, ok)
+		}
+	}
+	return time.Time{}, ""
+}
+
+// probed judges a container that runs and has probes. at is since when it is so.
+func probed(p live.Pod, c live.Container, now time.Time) (s State, at time.Time, why string) {
+	w, ok := Word(p, c)
+	why = said(p, c.Name) + ": " + unready(p, w, ok)
+	if at = w.Since; !ok {
+		at = c.Started
+	}
+	if at.After(now) { // by a clock that was corrected since
+		at = now
+	}
+	switch {
+	case !ok && p.Unheard:
+		return Unheard, at, why
+	case !ok || !w.Started:
+		return Starting, at, why
+	case !w.Ready:
+		return Unready, at, why
+	case !has(p, c.Name, "startup") && !has(p, c.Name, "readiness"):
+		at = c.Started.Add(Settle)
+	}
+	return Ready, at, ""
+}
+
+// unready says why a container with probes is not ready.
+func unready(p live.Pod, w live.Probed, ok bool) string {
+	switch {
+	case ok && w.Why != "":
+		return w.Why
+	case ok && w.Started:
+		return "its readiness probe has not succeeded yet"
+	case ok:
+		return "its startup probe has not succeeded yet"
+	case p.Unheard:
+		return "whether it is ready is not known, for the node side of its host is not heard"
+	case p.Unprobed != "":
+		return p.Unprobed
+	}
+	return "is not probed yet"
+}
+
+// has says whether a container has a probe of that kind.
+func has(p live.Pod, container, kind string) bool {
+	return slices.Contains(strings.Split(p.Birth.Probes[container], "+"), kind)
+}
