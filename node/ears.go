@@ -53,7 +53,7 @@ func (s *side) leaves(c *conn) { delete(s.conns, c) }
 func (s *side) report() *wire.Report {
 	r := &wire.Report{InForce: s.inForce(), Tends: slices.Sorted(maps.Keys(s.pods)), Probed: map[string][]live.Probed{}, Trouble: s.trouble}
 	for name, p := range s.pods {
-		if all := p.probed(); len(all) > 0 {
+		if all := p.words(); len(all) > 0 {
 			r.Probed[name] = all
 		}
 		if e := s.under[name]; e != nil && e.why != "" {

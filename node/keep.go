@@ -57,7 +57,7 @@ func (s *side) keepPod(p *pod) (wake time.Time) {
 	case e.next.After(s.now):
 		return e.next
 	}
-	for spec := range probedIn(p.made.Spec) {
+	for spec := range p.probed() {
 		if c := p.containers[spec.Name]; c != nil && c.up && c.Ending != "" && !p.Stopping {
 			s.end(p, *spec, c, e)
 			return time.Time{}

@@ -246,3 +246,17 @@ func TestAnotherStartBeginsAnew(t *testing.T) {
 		}
 	})
 }
+
+func TestAPodWhoseFormLacksItsProbesIsReady(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		s.older = true
+		web := s.has("web", gated)
+		s.toldOnce(web)
+		s.begins()
+		c := s.connects()
+		s.passes(time.Second)
+		if p := c.probed(web, "app"); !p.Started || !p.Ready || len(s.runs) != 0 {
+			t.Errorf("%+v, %v", p, s.runs)
+		}
+	})
+}

@@ -141,7 +141,7 @@ func (s *side) meet(p live.Pod, form string, files []live.File) (*pod, bool) {
 		is.made = live.PodOf(r, p, nil)
 		is.made.Form = form
 	}
-	for spec := range probedIn(is.made.Spec) {
+	for spec := range is.probed() {
 		i := slices.IndexFunc(p.Containers, func(c live.Container) bool { return c.Name == spec.Name })
 		if i >= 0 && (p.Containers[i].State == live.Running || p.Containers[i].State == live.Paused) {
 			is.containers[spec.Name] = s.meetContainer(was, p.Name, *spec, p.Containers[i])

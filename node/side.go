@@ -143,12 +143,12 @@ func (s *side) tend(t wire.Tend) {
 
 func (p *pod) seen() live.Pod {
 	seen := p.Pod
-	seen.Probed = p.probed()
+	seen.Probed = p.words()
 	return seen
 }
 
-// probed is what is said of its containers, sorted by name.
-func (p *pod) probed() (all []live.Probed) {
+// words is what is said of its containers, sorted by name.
+func (p *pod) words() (all []live.Probed) {
 	for name, c := range p.each() {
 		all = append(all, live.Probed{Container: name, ID: c.ID, Started: c.Started, Ready: c.Ready, Since: c.Since, Why: c.Why})
 	}

@@ -34,6 +34,7 @@ type stage struct {
 	dir   string
 	log   strings.Builder
 	probes
+	older  bool // forms are as an older podkeep wrote them, without probes
 	fuse   *fake.Fuse
 	listen listener
 	end    func() // of the node side that runs
@@ -74,6 +75,10 @@ func (s *stage) has(name, spec string) live.Pod {
 	}
 	for _, c := range slices.Concat(r.Spec.InitContainers, r.Spec.Containers) {
 		p.Expect = append(p.Expect, c.Name)
+	}
+	if s.older {
+		c := &r.Spec.Containers[0]
+		c.StartupProbe, c.LivenessProbe, c.ReadinessProbe = nil, nil, nil
 	}
 	d := s.world.Open("n1", cluster, nil)
 	form := live.RevFile(r.App, r.Rev, "")

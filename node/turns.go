@@ -12,13 +12,12 @@ import (
 	"github.com/podkeep/podkeep/reconciler/health"
 )
 
-// probedIn are the containers of a pod that have probes.
-func probedIn(spec corev1.PodSpec) iter.Seq[*corev1.Container] {
+// probed are the pod's containers that were born with probes. The form that an older podkeep wrote may have none for them: they are ready then.
+func (p *pod) probed() iter.Seq[*corev1.Container] {
 	return func(yield func(*corev1.Container) bool) {
-		for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for _, list := range [][]corev1.Container{p.made.Spec.InitContainers, p.made.Spec.Containers} {
 			for i := range list {
-				has := func(kind string) bool { return health.ProbeOf(list[i], kind) != nil }
-				if slices.ContainsFunc(health.Kinds, has) && !yield(&list[i]) {
+				if p.Birth.Probes[list[i].Name] != "" && !yield(&list[i]) {
 					return
 				}
 			}
@@ -40,7 +39,7 @@ func (p *pod) each() iter.Seq2[string, *container] {
 // probe runs the probes whose turn it is.
 func (s *side) probe() {
 	for _, p := range s.pods {
-		for spec := range probedIn(p.made.Spec) {
+		for spec := range p.probed() {
 			if c := p.containers[spec.Name]; c != nil && c.up {
 				s.probeContainer(p, spec, c)
 			}

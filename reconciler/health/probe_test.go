@@ -9,8 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// probed is a container with the probes of these kinds, each asked every 10 s, given up after 3 failures.
-func probed(kinds ...string) corev1.Container {
+// probing is a container with the probes of these kinds, each asked every 10 s, given up after 3 failures.
+func probing(kinds ...string) corev1.Container {
 	var c corev1.Container
 	for _, kind := range kinds {
 		p := &corev1.Probe{PeriodSeconds: 10, SuccessThreshold: 1, FailureThreshold: 3}
@@ -36,10 +36,10 @@ func heard(c corev1.Container, s Probing, answers string) Probing {
 }
 
 func TestAnswersAreCountedAsTheKubeletDoes(t *testing.T) {
-	all := probed(Startup, Liveness, Readiness)
-	twice := probed(Readiness)
+	all := probing(Startup, Liveness, Readiness)
+	twice := probing(Readiness)
 	twice.ReadinessProbe.SuccessThreshold = 2
-	once := probed(Liveness)
+	once := probing(Liveness)
 	once.LivenessProbe.FailureThreshold = 1
 	bare := corev1.Container{LivenessProbe: &corev1.Probe{}}
 	for _, r := range []struct {
@@ -52,14 +52,14 @@ func TestAnswersAreCountedAsTheKubeletDoes(t *testing.T) {
 		ending  string
 		why     string
 	}{
-		{"without a startup and a readiness probe it is ready at once", probed(Liveness), "", true, true, 0, "", ""},
-		{"readiness begins as false", probed(Readiness), "", true, false, 0, "", "readiness probe has not answered yet"},
-		{"one success makes it ready", probed(Readiness), "readiness+", true, true, 1, "", ""},
-		{"one failure does not end that", probed(Readiness), "readiness+ readiness-", true, true, 1, "", ""},
-		{"nor do as many as the threshold that are not in a row", probed(Readiness), "readiness+ readiness- readiness- readiness+ readiness-", true, true, 1, "", ""},
-		{"three in a row do", probed(Readiness), "readiness+ readiness- readiness- readiness-", true, false, 4, "", "readiness probe fails: refused"},
-		{"one that has never succeeded says why from the first failure on", probed(Readiness), "readiness-", true, false, 0, "", "readiness probe fails: refused"},
-		{"it is ready again after a success, since then", probed(Readiness), "readiness- readiness- readiness- readiness- readiness+", true, true, 5, "", ""},
+		{"without a startup and a readiness probe it is ready at once", probing(Liveness), "", true, true, 0, "", ""},
+		{"readiness begins as false", probing(Readiness), "", true, false, 0, "", "readiness probe has not answered yet"},
+		{"one success makes it ready", probing(Readiness), "readiness+", true, true, 1, "", ""},
+		{"one failure does not end that", probing(Readiness), "readiness+ readiness-", true, true, 1, "", ""},
+		{"nor do as many as the threshold that are not in a row", probing(Readiness), "readiness+ readiness- readiness- readiness+ readiness-", true, true, 1, "", ""},
+		{"three in a row do", probing(Readiness), "readiness+ readiness- readiness- readiness-", true, false, 4, "", "readiness probe fails: refused"},
+		{"one that has never succeeded says why from the first failure on", probing(Readiness), "readiness-", true, false, 0, "", "readiness probe fails: refused"},
+		{"it is ready again after a success, since then", probing(Readiness), "readiness- readiness- readiness- readiness- readiness+", true, true, 5, "", ""},
 		{"where it has to succeed twice, once is not enough", twice, "readiness+", true, false, 0, "", "readiness probe succeeded 1 of 2 times"},
 		{"nor twice with a failure in between", twice, "readiness+ readiness- readiness+", true, false, 0, "", "readiness probe succeeded 1 of 2 times"},
 		{"but twice in a row", twice, "readiness- readiness+ readiness+", true, true, 3, "", ""},
@@ -68,7 +68,7 @@ func TestAnswersAreCountedAsTheKubeletDoes(t *testing.T) {
 		{"startup that fails too often ends the container", all, "startup- startup- startup-", false, false, 0, Startup, "startup probe failed 3 times, so it is ended: refused"},
 		{"startup that succeeds hands over", all, "startup- startup+", true, false, 0, "", "readiness probe has not answered yet"},
 		{"and is asked no more", all, "startup+ readiness+ startup- startup- startup-", true, true, 2, "", ""},
-		{"without a readiness probe it is ready then", probed(Startup, Liveness), "startup- startup+", true, true, 2, "", ""},
+		{"without a readiness probe it is ready then", probing(Startup, Liveness), "startup- startup+", true, true, 2, "", ""},
 		{"liveness that fails too often ends the container, and it is not ready from then on", all,
 			"startup+ readiness+ liveness- liveness- liveness-", true, false, 5, Liveness, "liveness probe failed 3 times, so it is ended: refused"},
 		{"which nothing takes back", all, "startup+ readiness+ liveness- liveness- liveness- liveness+ readiness+",
@@ -92,7 +92,7 @@ func TestAnswersAreCountedAsTheKubeletDoes(t *testing.T) {
 }
 
 func TestWhatIsWrittenDownGoesOnCounting(t *testing.T) {
-	c := probed(Startup, Liveness, Readiness)
+	c := probing(Startup, Liveness, Readiness)
 	answers := strings.Fields("startup- startup+ readiness+ liveness- readiness- liveness- readiness- liveness-")
 	whole := heard(c, Begin(c, "a1", noon, noon), strings.Join(answers, " "))
 	for cut := range answers {
@@ -115,7 +115,7 @@ func TestWhatIsWrittenDownGoesOnCounting(t *testing.T) {
 }
 
 func TestWhatGoesOnAsBeforeChangesNothing(t *testing.T) {
-	c := probed(Liveness, Readiness)
+	c := probing(Liveness, Readiness)
 	for _, answers := range []string{"readiness+ liveness+", "readiness- readiness- readiness- liveness+"} {
 		s := heard(c, Begin(c, "a1", noon, noon), answers)
 		last, ok := strings.CutSuffix(strings.Fields(answers)[0], "+")
@@ -127,7 +127,7 @@ func TestWhatGoesOnAsBeforeChangesNothing(t *testing.T) {
 }
 
 func TestWhenProbesAreRun(t *testing.T) {
-	c := probed(Startup, Liveness, Readiness)
+	c := probing(Startup, Liveness, Readiness)
 	c.LivenessProbe.InitialDelaySeconds, c.ReadinessProbe.InitialDelaySeconds = 25, 25
 	begun := Begin(c, "a1", noon, noon)
 	started := heard(c, begun, "startup+")
@@ -164,13 +164,13 @@ func TestWhenProbesAreRun(t *testing.T) {
 }
 
 func TestAProbeThatThereIsNotIsNotRun(t *testing.T) {
-	if wait, ok := Begin(probed(Liveness), "a1", noon, noon).Wait(probed(Liveness), Readiness, noon); ok {
+	if wait, ok := Begin(probing(Liveness), "a1", noon, noon).Wait(probing(Liveness), Readiness, noon); ok {
 		t.Errorf("in %s", wait)
 	}
 }
 
 func TestEachProbeComesOncePerPeriod(t *testing.T) {
-	c := probed(Liveness)
+	c := probing(Liveness)
 	s := Begin(c, "a1", noon, noon)
 	now := noon
 	for i := range 5 {
@@ -186,7 +186,7 @@ func TestEachProbeComesOncePerPeriod(t *testing.T) {
 }
 
 func TestContainersThatStartTogetherAreNotAskedTogether(t *testing.T) {
-	c := probed(Liveness)
+	c := probing(Liveness)
 	turns := map[time.Duration]int{}
 	for i := range 100 {
 		wait, _ := Begin(c, string(rune('a'+i)), noon, noon).Wait(c, Liveness, noon)
@@ -200,7 +200,7 @@ func TestContainersThatStartTogetherAreNotAskedTogether(t *testing.T) {
 }
 
 func TestAContainerThatIsStartedAgainUnderItsIDIsAnother(t *testing.T) {
-	s := Begin(probed(Readiness), "a1", noon, noon)
+	s := Begin(probing(Readiness), "a1", noon, noon)
 	for _, r := range []struct {
 		id   string
 		from time.Duration
@@ -214,7 +214,7 @@ func TestAContainerThatIsStartedAgainUnderItsIDIsAnother(t *testing.T) {
 
 func TestTheGraceOfWhatIsEnded(t *testing.T) {
 	five, seven := int64(5), int64(7)
-	own := probed(Startup, Liveness)
+	own := probing(Startup, Liveness)
 	own.LivenessProbe.TerminationGracePeriodSeconds = &five
 	for _, r := range []struct {
 		claim  string
