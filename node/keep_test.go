@@ -11,9 +11,9 @@ import (
 
 // Containers with probes that are asked every second.
 const (
-	alive   = `{containers: [{name: app, image: "app:v1", livenessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}}]}`
-	ready   = `{containers: [{name: app, image: "app:v1", readinessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}}]}`
-	gated   = `{containers: [{name: app, image: "app:v1", startupProbe: {tcpSocket: {port: 80}, periodSeconds: 1, failureThreshold: 60}, livenessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}, readinessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}}]}`
+	alive   = `{containers: [{name: app, image: "app:v1", livenessProbe: {httpGet: {port: 80, path: /app/liveness}, periodSeconds: 1}}]}`
+	ready   = `{containers: [{name: app, image: "app:v1", readinessProbe: {httpGet: {port: 80, path: /app/readiness}, periodSeconds: 1}}]}`
+	gated   = `{containers: [{name: app, image: "app:v1", startupProbe: {httpGet: {port: 80, path: /app/startup}, periodSeconds: 1, failureThreshold: 60}, livenessProbe: {httpGet: {port: 80, path: /app/liveness}, periodSeconds: 1}, readinessProbe: {httpGet: {port: 80, path: /app/readiness}, periodSeconds: 1}}]}`
 	plain   = `{containers: [{name: app, image: "app:v1"}]}`
 	crashes = `{containers: [{name: app, image: "app:bad"}]}`
 )
@@ -27,12 +27,12 @@ func TestWhatLivenessGivesUpIsStartedAgainWithNoControllerThere(t *testing.T) {
 		if n := s.restarts(web, "app"); n != 0 {
 			t.Fatalf("%d restarts of one that is well", n)
 		}
-		s.say("app liveness", "refused")
+		s.say("app/liveness", "refused")
 		s.passes(10 * time.Second)
 		if n := s.restarts(web, "app"); n != 1 {
 			t.Fatalf("%d restarts", n)
 		}
-		s.say("app liveness", "")
+		s.say("app/liveness", "")
 		s.passes(time.Hour)
 		if c := s.container(web, "app"); c.State != live.Running || live.Restarts(c.Attempt) > 2 {
 			t.Errorf("%s, attempt %d", c.State, c.Attempt)
@@ -68,7 +68,7 @@ func TestNothingIsDoneToPodsThatAreNotTended(t *testing.T) {
 		c := s.connects()
 		c.tends()
 		s.passes(5 * time.Second)
-		s.say("app liveness", "refused")
+		s.say("app/liveness", "refused")
 		s.passes(time.Hour)
 		if n := s.restarts(web, "app"); n != 0 {
 			t.Errorf("%d restarts of one that is tended no more", n)
@@ -120,29 +120,29 @@ func TestAPodWhoseFormIsNotThereIsLeftToOthers(t *testing.T) {
 
 func TestStartupComesBeforeTheOthers(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
-		s.say("app startup", "refused")
-		s.say("app liveness", "refused")
+		s.say("app/startup", "refused")
+		s.say("app/liveness", "refused")
 		web := s.has("web", gated)
 		s.toldOnce(web)
 		s.begins()
 		c := s.connects()
 		s.passes(20 * time.Second)
-		if n := s.ran("app liveness") + s.ran("app readiness"); n != 0 {
+		if n := s.ran("app/liveness") + s.ran("app/readiness"); n != 0 {
 			t.Errorf("%d probes before startup", n)
 		}
 		if p := c.probed(web, "app"); p.Started || p.Ready || !strings.HasPrefix(p.Why, "startup probe failed") {
 			t.Errorf("%+v", p)
 		}
-		s.say("app startup", "")
-		s.say("app liveness", "")
+		s.say("app/startup", "")
+		s.say("app/liveness", "")
 		s.passes(2 * time.Second)
 		began := time.Now()
 		if p := c.probed(web, "app"); !p.Started || !p.Ready || p.Why != "" || began.Sub(p.Since) > 2*time.Second {
 			t.Errorf("%+v", p)
 		}
-		asked := s.ran("app startup")
+		asked := s.ran("app/startup")
 		s.passes(time.Minute)
-		if s.ran("app startup") != asked || s.ran("app liveness") < 50 || s.ran("app readiness") < 50 {
+		if s.ran("app/startup") != asked || s.ran("app/liveness") < 50 || s.ran("app/readiness") < 50 {
 			t.Errorf("startup is asked on, or the others are not: %v", s.runs)
 		}
 	})
@@ -163,7 +163,7 @@ func TestAHostThatDoesNotAnswerChangesNothing(t *testing.T) {
 		if p := c.probed(web, "app"); !p.Ready {
 			t.Errorf("%+v", p)
 		}
-		s.say("app readiness", "refused")
+		s.say("app/readiness", "refused")
 		s.passes(5 * time.Second)
 		if p := c.probed(web, "app"); p.Ready || p.Why != "readiness probe fails: refused" {
 			t.Errorf("probes are run on: %+v", p)
@@ -178,12 +178,12 @@ func TestAnAttemptThatFailsIsMadeAgainAndSaid(t *testing.T) {
 		s.world.Fail("n1", fake.End, 3)
 		s.begins()
 		c := s.connects()
-		s.say("app liveness", "refused")
+		s.say("app/liveness", "refused")
 		s.passes(5 * time.Second)
 		if why := c.report().Failed[web.Name]; why != fake.ErrBroken.Error() {
 			t.Errorf("failed: %q", why)
 		}
-		s.say("app liveness", "")
+		s.say("app/liveness", "")
 		s.passes(20 * time.Second)
 		if n := s.restarts(web, "app"); n != 1 {
 			t.Errorf("%d restarts", n)
@@ -202,7 +202,7 @@ func TestATargetThatNeverAnswersHoldsUpNobodyElse(t *testing.T) {
 		s.toldOnce(web, crash)
 		s.begins()
 		s.passes(time.Minute)
-		if n := s.ran("app readiness"); n != 2 { // one of each node side
+		if n := s.ran("app/readiness"); n != 2 { // one of each node side
 			t.Errorf("asked %d times", n)
 		}
 		if n := s.restarts(crash, "app"); n < 2 {
@@ -217,9 +217,9 @@ func TestAFlappingProbeIsCountedAsItFlaps(t *testing.T) {
 		s.toldOnce(web)
 		s.begins()
 		for range 20 {
-			s.say("app liveness", "refused")
+			s.say("app/liveness", "refused")
 			s.passes(2 * time.Second)
-			s.say("app liveness", "")
+			s.say("app/liveness", "")
 			s.passes(time.Second)
 		}
 		if n := s.restarts(web, "app"); n != 0 {
@@ -238,7 +238,7 @@ func TestAnotherStartBeginsAnew(t *testing.T) {
 		if p := c.probed(web, "app"); !p.Ready {
 			t.Fatalf("%+v", p)
 		}
-		s.say("app startup", "refused")
+		s.say("app/startup", "refused")
 		s.world.Reboot("n1", 4) // its ID stays
 		s.passes(10 * time.Second)
 		if p := c.probed(web, "app"); p.Started || p.Ready || p.ID != s.container(web, "app").ID {

@@ -27,15 +27,16 @@ type Driver interface {
 	Watch(ctx context.Context, poke chan<- struct{}) error
 }
 
-// Prober runs one probe, for as long as that may take and not much longer. It may be called from several goroutines.
-type Prober interface {
+// Asker runs one probe, for as long as that may take and not much longer. It may be called from several goroutines.
+type Asker interface {
 	Run(ctx context.Context, target Target, probe *corev1.Probe) Answer
 }
 
 // Options are what the node side is made of.
 type Options struct {
 	Driver  Driver
-	Prober  Prober
+	Prober  Asker
+	HostIP  string // at which pods on the host's own network are probed
 	Dir     string // where it keeps what outlives it; it is made if it is not there
 	Socket  string // at which controllers reach it
 	Version string // what it says of itself

@@ -51,7 +51,7 @@ func TestItIsQuietWhileNothingChanges(t *testing.T) {
 		c := s.connects()
 		c.tends(web)
 		s.passes(10 * time.Second)
-		reports, beats, asked := c.reports, c.beats, s.ran("app liveness")
+		reports, beats, asked := c.reports, c.beats, s.ran("app/liveness")
 		s.passes(time.Minute)
 		if c.reports != reports {
 			t.Errorf("%d reports of nothing", c.reports-reports)
@@ -59,7 +59,7 @@ func TestItIsQuietWhileNothingChanges(t *testing.T) {
 		if n := c.beats - beats; n < 29 || n > 31 {
 			t.Errorf("%d signs of life in a minute", n)
 		}
-		if n := s.ran("app liveness") - asked; n < 59 || n > 61 {
+		if n := s.ran("app/liveness") - asked; n < 59 || n > 61 {
 			t.Errorf("%d probes in a minute", n)
 		}
 	})

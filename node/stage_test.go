@@ -143,20 +143,13 @@ func (s *stage) restarts(pod live.Pod, name string) int {
 // probes answer as a test says, at once; whoever was not spoken of is well.
 type probes struct {
 	mu   sync.Mutex
-	says map[string]Answer // by "container kind"
+	says map[string]Answer // by the path that is asked: container/kind
 	hang bool              // until its end nothing answers
-	runs map[string]int    // by "container kind"
+	runs map[string]int    // by path
 }
 
-func (p *probes) Run(ctx context.Context, target Target, probe *corev1.Probe) Answer {
-	kind := "readiness"
-	switch probe {
-	case target.Spec.StartupProbe:
-		kind = "startup"
-	case target.Spec.LivenessProbe:
-		kind = "liveness"
-	}
-	key := target.Container + " " + kind
+func (p *probes) Run(ctx context.Context, _ Target, probe *corev1.Probe) Answer {
+	key := probe.HTTPGet.Path[1:]
 	p.mu.Lock()
 	answer, ok := p.says[key]
 	hang := p.hang

@@ -40,7 +40,7 @@ type store struct {
 func (s *side) file() string { return filepath.Join(s.Dir, "state.json") }
 
 func (s *side) load() {
-	k, err := read(s.file())
+	k, err := readKept(s.file())
 	if err != nil {
 		s.troubled(err)
 	}
@@ -50,7 +50,7 @@ func (s *side) load() {
 	s.before = k.Probing
 }
 
-func read(name string) (k kept, err error) {
+func readKept(name string) (k kept, err error) {
 	text, err := os.ReadFile(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

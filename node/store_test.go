@@ -16,8 +16,8 @@ import (
 
 func TestNoVerdictChangesBecauseTheNodeSideWasStartedAgain(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
-		web, ill := s.has("web", gated), s.has("ill", `{containers: [{name: ill, image: "app:v1", readinessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}}]}`)
-		s.say("ill readiness", "refused")
+		web, ill := s.has("web", gated), s.has("ill", `{containers: [{name: ill, image: "app:v1", readinessProbe: {httpGet: {port: 80, path: /ill/readiness}, periodSeconds: 1}}]}`)
+		s.say("ill/readiness", "refused")
 		s.toldOnce(web, ill)
 		s.begins()
 		c := s.connects()
@@ -40,9 +40,9 @@ func TestNoVerdictChangesBecauseTheNodeSideWasStartedAgain(t *testing.T) {
 
 func TestAProbeThatFailsGoesOnCountingAfterARestart(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
-		web := s.has("web", `{containers: [{name: app, image: "app:v1", livenessProbe: {tcpSocket: {port: 80}, periodSeconds: 10, failureThreshold: 6}}]}`)
+		web := s.has("web", `{containers: [{name: app, image: "app:v1", livenessProbe: {httpGet: {port: 80, path: /app/liveness}, periodSeconds: 10, failureThreshold: 6}}]}`)
 		s.toldOnce(web)
-		s.say("app liveness", "refused")
+		s.say("app/liveness", "refused")
 		for range 5 {
 			s.begins()
 			s.passes(10 * time.Second) // one answer, or two where the turn comes at once
@@ -51,7 +51,7 @@ func TestAProbeThatFailsGoesOnCountingAfterARestart(t *testing.T) {
 		s.begins()
 		s.passes(11 * time.Second)
 		if n := s.restarts(web, "app"); n != 1 {
-			t.Errorf("%d restarts after %d failures", n, s.ran("app liveness"))
+			t.Errorf("%d restarts after %d failures", n, s.ran("app/liveness"))
 		}
 	})
 }
@@ -96,13 +96,13 @@ func TestKilledAtEveryWriteItEndsAsIfItHadNotBeen(t *testing.T) {
 			s.toldOnce(web)
 			before := s.world.Writes()
 			s.fuse = &fake.Fuse{Left: left + 1}
-			s.say("app liveness", "refused")
+			s.say("app/liveness", "refused")
 			s.begins()
 			s.passes(5 * time.Second)
 			burnt = s.fuse.Left <= 0
 			s.end()
 			s.fuse = nil
-			s.say("app liveness", "")
+			s.say("app/liveness", "")
 			s.begins()
 			s.passes(10 * time.Minute)
 			if c := s.container(web, "app"); c.State != live.Running || live.Restarts(c.Attempt) > 1 {
@@ -155,7 +155,7 @@ func TestWithoutItsFileItGoesOnInMemoryAndSaysSo(t *testing.T) {
 				s.begins()
 				c := s.connects()
 				c.tends(web)
-				s.say("app liveness", "refused")
+				s.say("app/liveness", "refused")
 				s.passes(5 * time.Second)
 				if n := s.restarts(web, "app"); n < 1 {
 					t.Errorf("%d restarts", n)
@@ -166,7 +166,7 @@ func TestWithoutItsFileItGoesOnInMemoryAndSaysSo(t *testing.T) {
 				if mend != nil {
 					mend()
 				}
-				s.say("app liveness", "")
+				s.say("app/liveness", "")
 				s.passes(time.Minute)
 				if why := c.report().Trouble; why != "" {
 					t.Errorf("goes on saying: %s", why)

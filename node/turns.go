@@ -71,32 +71,32 @@ func (s *side) probeContainer(p *pod, spec *corev1.Container, c *container) {
 }
 
 func (s *side) runProbe(p *pod, spec *corev1.Container, c *container, i int) {
-	kind := health.Kinds[i]
-	target := Target{Pod: p.Name, Container: spec.Name, ContainerID: c.ID, IP: p.IP, Spec: *spec}
+	kind, name := health.Kinds[i], p.Name
+	target := Target{IP: p.IP, ID: c.ID, Ports: spec.Ports}
 	if p.made.Spec.HostNetwork {
-		target.IP = "127.0.0.1"
+		target.IP = s.HostIP
 	}
 	s.spawn(func(ctx context.Context) func() {
 		a := s.Prober.Run(ctx, target, health.ProbeOf(*spec, kind))
 		return func() {
 			c.turns[i].running = false
-			if ctx.Err() == nil { // else it is this end that cut it off
-				s.answered(target, kind, c, a)
+			if p := s.pods[name]; ctx.Err() == nil && p != nil && p.containers[spec.Name] == c {
+				s.answered(p, *spec, kind, c, a)
 			}
 		}
 	})
 }
 
-// answered counts an answer, unless its container is gone.
-func (s *side) answered(of Target, kind string, c *container, a Answer) {
-	if p := s.pods[of.Pod]; p == nil || p.containers[of.Container] != c {
-		return
+// answered counts an answer.
+func (s *side) answered(p *pod, spec corev1.Container, kind string, c *container, a Answer) {
+	now := c.Unanswered(kind, a.Why)
+	if !a.Void {
+		now = c.Answer(spec, kind, a.OK, a.Why, time.Now())
 	}
-	now := c.Answer(of.Spec, kind, a.OK, a.Why, time.Now())
 	if now == c.Probing {
 		return
 	}
-	log := s.Log.WithFields(map[string]any{"pod": of.Pod, "container": of.Container, "why": now.Why})
+	log := s.Log.WithFields(map[string]any{"pod": p.Name, "app": p.App.Short(), "container": spec.Name, "why": now.Why})
 	switch {
 	case now.Ending != "":
 		log.Warn("is to be ended")

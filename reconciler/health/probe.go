@@ -112,6 +112,14 @@ func (s Probing) Answer(c corev1.Container, kind string, ok bool, why string, no
 	return s.explained(kind, why, successes, failures)
 }
 
+// Unanswered takes in that the container's probe of that kind could not be run, which counts for nothing and is said of one that waits for it.
+func (s Probing) Unanswered(kind, why string) Probing {
+	if !s.Ready && s.Ending == "" && s.Started != (kind == Startup) && kind != Liveness {
+		s.Why = kind + " probe cannot be run: " + why
+	}
+	return s
+}
+
 func (s *Probing) row(kind string) *int {
 	switch kind {
 	case Startup:

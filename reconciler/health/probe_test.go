@@ -231,3 +231,25 @@ func TestTheGraceOfWhatIsEnded(t *testing.T) {
 		}
 	}
 }
+
+func TestAProbeThatCannotBeRunCountsForNothing(t *testing.T) {
+	c := probing(Startup, Liveness, Readiness)
+	for _, r := range []struct{ claim, answers, kind, why string }{
+		{"it is said where startup waits for it", "startup- startup-", Startup, "startup probe cannot be run: no runtime"},
+		{"and where readiness does", "startup+ readiness-", Readiness, "readiness probe cannot be run: no runtime"},
+		{"not where nothing waits", "startup+ readiness+", Readiness, ""},
+		{"nor of another than the one that is waited for", "startup+ readiness-", Liveness, "readiness probe fails: refused"},
+	} {
+		before := heard(c, Begin(c, "a1", noon, noon), r.answers)
+		s := before
+		for range 5 {
+			s = s.Unanswered(r.kind, "no runtime")
+		}
+		if s.Why != r.why {
+			t.Errorf("%s: %q", r.claim, s.Why)
+		}
+		if s.Why = before.Why; s != before {
+			t.Errorf("%s: %+v, want %+v", r.claim, s, before)
+		}
+	}
+}
