@@ -33,8 +33,8 @@ func TestSeveralControllersAreHeardAndToldTheSame(t *testing.T) {
 		if diff := cmp.Diff(a.report(), b.report()); diff != "" {
 			t.Error(diff)
 		}
-		if a.hello != "v1" || !slices.Equal(a.report().Tends, []string{shop.Name, web.Name}) || !a.probed(shop, "app").Ready {
-			t.Errorf("%s: %+v", a.hello, a.report())
+		if hello, _, _ := a.heard(); hello != "v1" || !slices.Equal(a.report().Tends, []string{shop.Name, web.Name}) || !a.probed(shop, "app").Ready {
+			t.Errorf("%q: %+v", hello, a.report())
 		}
 		a.tendsOf("a")
 		s.passes(time.Second)
@@ -51,12 +51,14 @@ func TestItIsQuietWhileNothingChanges(t *testing.T) {
 		c := s.connects()
 		c.tends(web)
 		s.passes(10 * time.Second)
-		reports, beats, asked := c.reports, c.beats, s.ran("app/liveness")
+		_, reports, beats := c.heard()
+		asked := s.ran("app/liveness")
 		s.passes(time.Minute)
-		if c.reports != reports {
-			t.Errorf("%d reports of nothing", c.reports-reports)
+		_, more, on := c.heard()
+		if more != reports {
+			t.Errorf("%d reports of nothing", more-reports)
 		}
-		if n := c.beats - beats; n < 29 || n > 31 {
+		if n := on - beats; n < 29 || n > 31 {
 			t.Errorf("%d signs of life in a minute", n)
 		}
 		if n := s.ran("app/liveness") - asked; n < 59 || n > 61 {
@@ -73,8 +75,8 @@ func TestNothingIsSaidOfPodsBeforeTheFirstLook(t *testing.T) {
 		s.begins()
 		c := s.connects()
 		s.passes(10 * time.Second)
-		if c.hello != "v1" || c.said != nil {
-			t.Fatalf("%q, %+v", c.hello, c.said)
+		if hello, reports, _ := c.heard(); hello != "v1" || reports > 0 {
+			t.Fatalf("%q, %+v", hello, c.report())
 		}
 		s.world.Cut("n1", false)
 		s.passes(time.Minute)

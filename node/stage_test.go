@@ -174,6 +174,12 @@ func (p *probes) say(key, why string) {
 	p.says[key] = Answer{OK: why == "", Why: why}
 }
 
+func (p *probes) hangs() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hang = true
+}
+
 func (p *probes) ran(key string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -287,6 +293,13 @@ func (c *controller) probed(pod live.Pod, container string) live.Probed {
 		}
 	}
 	return live.Probed{}
+}
+
+// heard is what it was told so far: the node side's version, and how many reports and signs of life.
+func (c *controller) heard() (hello string, reports, beats int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hello, c.reports, c.beats
 }
 
 func (c *controller) isGone() error {

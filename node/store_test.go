@@ -28,7 +28,7 @@ func TestNoVerdictChangesBecauseTheNodeSideWasStartedAgain(t *testing.T) {
 		}
 		s.end()
 		s.passes(time.Minute)
-		s.hang = true // nothing is asked anew
+		s.hangs() // nothing is answered anew
 		s.begins()
 		c = s.connects()
 		s.passes(time.Second)

@@ -96,14 +96,13 @@ func (s *side) answered(p *pod, spec corev1.Container, kind string, c *container
 	if now == c.Probing {
 		return
 	}
-	log := s.Log.WithFields(map[string]any{"pod": p.Name, "app": p.App.Short(), "container": spec.Name, "why": now.Why})
+	log := s.Log.WithFields(map[string]any{"pod": p.Name, "app": p.App.Short(), "container": spec.Name})
 	switch {
-	case now.Ending != "":
-		log.Warn("is to be ended")
-	case now.Ready != c.Ready && now.Ready:
+	case now.Ready == c.Ready && now.Ending == "":
+	case now.Ready:
 		log.Info("is ready")
-	case now.Ready != c.Ready:
-		log.Warn("is not ready")
+	default:
+		log.WithField("why", now.Why).Warn("is not ready")
 	}
 	c.Probing, s.judge = now, time.Now()
 	s.tellSoon()
