@@ -25,19 +25,6 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 )
 
-// sidePod is the node side's, which testapp plays.
-func sidePod(cluster string) manifest.Pod {
-	pod := manifest.Pod{
-		Name: live.PodName(cluster, live.SideApp, "v1-abcdef", 0), Namespace: live.SideApp.Namespace,
-		Spec: live.SideSpec(drivertest.Ref, cluster), Make: []string{live.SideVolume},
-	}
-	pod.Labels = live.PodLabels(live.Pod{
-		Cluster: cluster, Source: "tests", App: live.SideApp, Rev: "v1-abcdef", Gen: 1, Restart: "Always", Expect: []string{live.SideContainer},
-	})
-	pod.Labels[live.LabelSide] = "1"
-	return pod
-}
-
 // runSide runs it and waits until it answers.
 func runSide(t *testing.T, s *service, d drivers.Driver, pod manifest.Pod) {
 	t.Helper()
@@ -77,7 +64,7 @@ func TestTheNodeSideSeesItsHostAndPodmanStartsItAgain(t *testing.T) {
 	s.load(t)
 	d := open(s.socket, "side")
 	defer d.Close()
-	pod := sidePod("side")
+	pod := drivertest.SidePod("side", drivertest.Ref)
 	runSide(t, s, d, pod)
 	inside := fmt.Sprintf("/proc/%d/root%s/podman.sock", s.pids(t, pod, 1)[0], live.SideHost)
 	if at, err := os.Stat(inside); err != nil || at.Mode()&os.ModeSocket == 0 {
@@ -124,7 +111,7 @@ func TestTheNodeSideIsReachedThroughItsSocketElseThroughItsContainer(t *testing.
 			if _, err := a.Attach(t.Context()); err == nil || err.Error() != "there is no node side" {
 				t.Errorf("%v", err)
 			}
-			pod := sidePod("attach-" + name)
+			pod := drivertest.SidePod("attach-"+name, drivertest.Ref)
 			runSide(t, shared, d, pod)
 			before := runtime.NumGoroutine()
 			talks(t, a, false)
@@ -181,8 +168,7 @@ func TestOfTheNodeSidesImagesThoseGoThatNobodyHasWhenAnotherComes(t *testing.T) 
 	}
 	load("0-of-somebody", "other")
 	load("1", live.LabelSide)
-	pod := sidePod("images")
-	pod.Spec.Containers[0].Image = load("2", live.LabelSide)
+	pod := drivertest.SidePod("images", load("2", live.LabelSide))
 	runSide(t, s, d, pod)
 	load("3", live.LabelSide)
 	load("4", live.LabelSide)
@@ -192,6 +178,15 @@ func TestOfTheNodeSidesImagesThoseGoThatNobodyHasWhenAnotherComes(t *testing.T) 
 	slices.Sort(has)
 	if want := []string{"0-of-somebody", "2", "4"}; err != nil || !slices.Equal(has, want) {
 		t.Errorf("%q %v", has, err)
+	}
+	if err := d.Stop(t.Context(), pod.Name); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.(drivers.Cleaner).Clean(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := s.podman("images", "--format", "{{.Tag}}", live.SideImage).CombinedOutput(); err != nil || string(out) != "0-of-somebody\n" {
+		t.Errorf("%s %v", out, err)
 	}
 }
 
