@@ -114,12 +114,12 @@ func TestWhatTheNodeSideKnows(t *testing.T) {
 		{"where none is wanted, that is said", head, mute(serving(head, "web"), 1), func(h *manifest.History) { h.Side = manifest.SideOffer{Refused: true} }, "", Held,
 			"container app: its probes are not run: no node side is wanted on hosts (--node-side=never); give the host a node side, or push a revision without probes", 0},
 		{"what ended is started again by the node side", head, exited(serving(head, "web")), nil, "", Progressing,
-			"container app exited with 137, restarts at 12:00:10, by the node side of n2", 10 * time.Second},
+			"container app exited with 137, restarts at 12:00:10, which the node side of n2 sees to", 10 * time.Second},
 		{"and by nobody else", head, func() live.Snapshot {
 			have := exited(serving(head, "web"))
 			have.Nodes[1].Pods[1].Containers[0].Attempt = 0
 			return have
-		}(), nil, "", Progressing, "container app exited with 137, by the node side of n2", patient},
+		}(), nil, "", Progressing, "container app exited with 137, which the node side of n2 sees to", patient},
 		{"while it is heard", head, func() live.Snapshot {
 			have := mute(exited(serving(head, "web")), 1)
 			have.Nodes[1].Pods[1].Containers[0].Attempt = 0
