@@ -72,7 +72,7 @@ func diesWhileMaking(s *stage) {
 		return err
 	})
 	s.ok(s.fleet.KillService(s.Context(), "n2"))
-	s.says("n2 silent for")
+	s.says("silent for")
 	s.ok(s.fleet.Heal(s.Context(), "n2"))
 	s.well()
 	s.unharmed(others)

@@ -2,6 +2,9 @@ package live
 
 import corev1 "k8s.io/api/core/v1"
 
+// SideImage is what its image is called on hosts, but for its tag, the version. The image has the label LabelSide.
+const SideImage = "localhost/podkeep-node"
+
 // What is where in the node side's pod.
 const (
 	SideContainer = "node"

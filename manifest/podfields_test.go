@@ -99,6 +99,8 @@ var contexts = map[string]string{
 	"NodeSelectorRequirement.operator":       `{key: zone}`,
 	"LabelSelectorRequirement.operator":      `{key: zone}`,
 	"EnvVar.valueFrom":                       `{name: MORE}`,
+	"Container.command":                      `{env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: keys, key: password}}}]}`,
+	"Container.args":                         `{env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: keys, key: password}}}]}`,
 	"EnvFromSource":                          `{}`,
 	"EnvFromSource.prefix":                   `{configMapRef: {name: settings}}`,
 	"DownwardAPIVolumeFile.resourceFieldRef": `{path: a}`,
@@ -168,6 +170,8 @@ var samples = map[string][]string{
 	"Affinity.podAffinity":                        {`{preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, podAffinityTerm: {topologyKey: zone}}]}`},
 	"Affinity.podAntiAffinity":                    {`{preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, podAffinityTerm: {topologyKey: zone}}]}`},
 	"Container.image":                             {`nginx:2`},
+	"Container.command":                           {`["a"]`, `[$(PASSWORD)]`},
+	"Container.args":                              {`["a"]`, `[$(PASSWORD)]`},
 	"Container.ports":                             {`[{containerPort: 80, hostPort: 80}]`},
 	"Container.env":                               {`[{name: A, value: a}]`},
 	"Container.envFrom":                           {`[{configMapRef: {name: settings}}]`},
@@ -472,6 +476,7 @@ func enter(at map[string]any, s step, made map[string]any) map[string]any {
 		at["dnsPolicy"], made["nameservers"] = "None", []any{"192.0.2.1"}
 		at[s.field] = made
 	case s.field == "containers":
+		maps.Copy(at["containers"].([]any)[0].(map[string]any), made)
 		return at["containers"].([]any)[0].(map[string]any)
 	case s.field == "initContainers" || s.field == "sidecars":
 		maps.Copy(made, map[string]any{"name": "first", "image": "first:1"})

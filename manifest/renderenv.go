@@ -56,13 +56,13 @@ func (s *sources) renderEnv(at string, k *corev1.Container, spec corev1.PodSpec)
 	for i, m := range k.VolumeMounts {
 		here := under(item(under(at, "volumeMounts"), i), "subPathExpr")
 		v.mayWait(here, m.SubPathExpr)
-		v.text(here, m.SubPathExpr)
+		v.text(here, m.SubPathExpr, "choose a directory without it")
 	}
 	for i, text := range k.Command {
-		v.text(item(under(at, "command"), i), text)
+		v.argument(item(under(at, "command"), i), text)
 	}
 	for i, text := range k.Args {
-		v.text(item(under(at, "args"), i), text)
+		v.argument(item(under(at, "args"), i), text)
 	}
 }
 
@@ -83,9 +83,14 @@ func (v *variables) set(at string, env corev1.EnvVar, hidden string, size int) {
 	}
 }
 
-// text checks one text of the container, and counts it.
-func (v *variables) text(at, text string) {
-	v.mayShow(at, text)
+// argument checks one that the program gets. Where the image has a shell, that can put in what nobody is to see.
+func (v *variables) argument(at, text string) {
+	v.text(at, text, `let the program read the variable, or where the image has a shell write command: [sh, -c, 'exec prog --pw="$NAME"']`)
+}
+
+// text checks one text of the container, and counts it. instead is what to write where nobody may see the variable NAME.
+func (v *variables) text(at, text, instead string) {
+	v.mayShow(at, text, instead)
 	v.mayHold(at, text)
 	v.mayTake(at, v.size(text))
 }
@@ -154,10 +159,10 @@ func unfit(text string) string {
 }
 
 // mayShow refuses a text that refers to a variable whose value nobody may see.
-func (v *variables) mayShow(at, text string) {
+func (v *variables) mayShow(at, text, instead string) {
 	for _, name := range references(text) {
 		if why := v.hidden[name]; why != "" {
-			v.refuse(at, "$(%s) %s; let the program read the variable, or write $$(%s) for the text itself", name, why, name)
+			v.refuse(at, "$(%s) %s; %s, or write $$(%s) for the text itself", name, why, strings.ReplaceAll(instead, "NAME", name), name)
 		}
 	}
 }

@@ -78,7 +78,7 @@ func CheckRepository(w World) (list Findings) {
 	case n > 0:
 		found("manifests", Bad, plural(n, "problem")+", the first "+r.Problems[0].Error(), "podkeep plan lists all of them, with what to write instead")
 	case len(r.Notices) > 0:
-		found("manifests", Warning, plural(len(r.Notices), "field")+" without effect yet, the first "+r.Notices[0].Error(), "podkeep status lists them")
+		found("manifests", Warning, plural(len(r.Notices), "field")+" without effect yet, the first "+r.Notices[0].Error(), "podkeep status -o wide lists them")
 	case len(r.Head.Workloads) == 0:
 		found("manifests", Warning, "nothing in them becomes pods", "is --path right?")
 	default:

@@ -265,7 +265,7 @@ func (p Past) rollout(r Rollout) (rows [][]cell) {
 			row = plain("", "", "", "", "", "")
 		}
 		row[1].text, row[4].text, row[5].text = p.ago(x.Time), x.Verb, x.Why
-		row[4].paint = map[string]Paint{live.Failed: Red, live.Promoted: Green, live.Done: Green, live.Halted: Yellow}[x.Verb]
+		row[4].paint = paintOfEvent(x.Verb)
 		if i == len(r.Receipts)-1 && len(r.Pods) > 0 {
 			row[5].text = strings.Join(notEmpty(x.Why, pods(r.Pods)), "; ")
 		}

@@ -74,9 +74,7 @@ func (p Preview) Text(w io.Writer, look Look) {
 	p.moving(w, look)
 	_, _ = fmt.Fprintln(w)
 	p.Report.nodeTroubles(w, look)
-	for _, n := range p.Report.Notes {
-		look.lines(w, "", "note: "+n, Yellow)
-	}
+	p.Report.writeNotes(w, look)
 	look.lines(w, "", p.Summary(), Bold)
 }
 

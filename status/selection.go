@@ -20,6 +20,8 @@ type Selection struct {
 	// Kinds are those that are asked for whole, Objects those that are asked for by name; with neither it is everything.
 	Kinds   []string
 	Objects []manifest.ID
+	// Events says that what happened to them lately is asked for too.
+	Events bool
 }
 
 // Whole says whether nothing is left out.
@@ -61,7 +63,7 @@ func (r Report) Only(s Selection) Report {
 	concerns := func(p manifest.Problem) bool {
 		return !s.named() || slices.ContainsFunc(s.Objects, func(id manifest.ID) bool { return p.Object == id.Kind+"/"+id.Name })
 	}
-	r.Keys, r.selected = nil, true
+	r.Keys, r.selected, r.eventful = nil, true, s.Events
 	r.Problems, r.Notices = kept(r.Problems, concerns), kept(r.Notices, concerns)
 	return r
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/health"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
@@ -43,7 +44,9 @@ type Report struct {
 	Notices         []manifest.Problem // what is accepted and has no effect yet
 
 	want     manifest.Set
+	ledgers  map[manifest.ID]ledger.Ledger
 	selected bool // it is not of all that there is: see Only
+	eventful bool // what happened lately is asked for
 }
 
 // Workload is one thing that becomes pods. Since is when the oldest pod of the revision in force was made; zero
@@ -76,6 +79,8 @@ type Node struct {
 	Marks []string
 	Used  manifest.Resources // the requests of its pods
 	Why   string
+
+	note string // the one of the report's that Why tells all of
 }
 
 // States of a node.
@@ -95,7 +100,7 @@ func Of(w World) Report {
 		r.Keys = slices.DeleteFunc(plan.Keys(w.History, w.Snapshot), func(k plan.Key) bool { return !k.Trusted })
 	}
 	r.Problems, r.Notices = manifest.Refusals(w.History.Problems())
-	r.want = w.History.Want()
+	r.want, r.ledgers = w.History.Want(), w.Plan.Ledgers
 	for _, n := range w.Snapshot.Nodes {
 		r.Nodes = append(r.Nodes, node(w, n))
 	}
@@ -130,7 +135,8 @@ func node(w World, have live.Node) Node {
 	}
 	var whys []string
 	if quiet(have) {
-		n.State, whys = Silent, append(whys, silence(have))
+		told := w.Plan.Silent[have.Name]
+		n.State, n.note, whys = Silent, told.Note, append(whys, silence(have, told.Then))
 	}
 	if have.Late {
 		n.State = Late
@@ -154,13 +160,17 @@ func node(w World, have live.Node) Node {
 
 func quiet(n live.Node) bool { return !n.Known || n.Silent > 0 }
 
-func silence(n live.Node) string {
+// silence says for how long the node has not answered, what comes of that and why it is so.
+func silence(n live.Node, then string) string {
 	why := "has not answered yet"
 	switch {
 	case n.Late:
 		why = "late for " + Age(n.Silent)
 	case n.Known:
 		why = "silent for " + Age(n.Silent)
+	}
+	if then != "" {
+		why += ", " + then
 	}
 	if n.Why != "" {
 		why += ": " + n.Why
@@ -222,7 +232,7 @@ func pod(n live.Node, p live.Pod, now time.Time) Pod {
 	}
 	switch {
 	case quiet(n):
-		out.State, out.Why = Unknown, n.Name+" "+silence(n)
+		out.State, out.Why = Unknown, n.Name+" "+silence(n, "")
 	case verdict.Ready():
 		out.Why = ""
 	}

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -14,8 +15,8 @@ import (
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
-// Text writes the report for people: what was read, then workloads, nodes, notes and problems. Wide adds the pods and
-// every line that is waited for.
+// Text writes the report for people: what was read, then workloads, nodes, notes and problems. Wide adds the pods,
+// every line that is waited for and every notice.
 func (r Report) Text(w io.Writer, look Look, wide bool) {
 	r.headline(w, look)
 	r.workloads(w, look, wide)
@@ -23,11 +24,9 @@ func (r Report) Text(w io.Writer, look Look, wide bool) {
 	r.claims(w, look)
 	r.nodes(w, look, wide)
 	r.keys(w, look)
+	r.events(w, look)
 	r.notes(w, look)
-	if len(r.Problems)+len(r.Notices) > 0 {
-		_, _ = fmt.Fprintln(w)
-	}
-	r.WriteProblems(w, look)
+	r.problems(w, look, wide)
 }
 
 func (r Report) headline(w io.Writer, look Look) {
@@ -90,7 +89,7 @@ func (r Report) workload(app Workload, wide bool) []cell {
 	return row
 }
 
-// shown is how many waits and held actions a row carries before it says how many more there are.
+// shown is how many waits and held actions a row, and how many notices a line, has before it says how many more there are.
 const shown = 3
 
 func (w Workload) whys(now time.Time, wide bool) string {
@@ -246,13 +245,61 @@ func memory(bytes int64) string {
 }
 
 func (r Report) notes(w io.Writer, look Look) {
-	if len(r.Notes) == 0 {
-		return
+	if len(r.untold()) > 0 {
+		_, _ = fmt.Fprintln(w)
 	}
-	_, _ = fmt.Fprintln(w)
-	for _, n := range r.Notes {
+	r.writeNotes(w, look)
+}
+
+func (r Report) writeNotes(w io.Writer, look Look) {
+	for _, n := range r.untold() {
 		look.lines(w, "", "note: "+n, Yellow)
 	}
+}
+
+// untold are the notes that no line about a node has the words of.
+func (r Report) untold() []string {
+	return kept(r.Notes, func(note string) bool {
+		return !slices.ContainsFunc(r.Nodes, func(n Node) bool { return n.note == note })
+	})
+}
+
+// problems are what is refused, and as one line, unless all is shown or there is but one, what is not.
+func (r Report) problems(w io.Writer, look Look, wide bool) {
+	if len(r.Problems)+len(r.Notices) > 0 {
+		_, _ = fmt.Fprintln(w)
+	}
+	if wide || len(r.Notices) < 2 {
+		r.WriteProblems(w, look)
+		return
+	}
+	folded := foldedNotices(r.Notices)
+	r.Notices = nil
+	r.WriteProblems(w, look)
+	look.lines(w, "", folded, Yellow)
+}
+
+// foldedNotices says how many there are and what the first are about.
+func foldedNotices(notices []manifest.Problem) string {
+	var about []string
+	for _, p := range notices[:min(len(notices), shown)] {
+		about = append(about, aboutOf(p))
+	}
+	names := strings.Join(about, ", ")
+	if more := len(notices) - shown; more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("%d notices (%s): podkeep status -o wide shows them", len(notices), names)
+}
+
+// aboutOf is the field by the last of its path; the object, or the file, where all of that is meant.
+func aboutOf(p manifest.Problem) string {
+	if !strings.Contains(p.Field, ".") {
+		return cmp.Or(p.Object, p.File)
+	}
+	field := p.Field[strings.LastIndex(p.Field, "].")+1:]
+	path, _, _ := strings.Cut(field, "[")
+	return field[strings.LastIndex(path, ".")+1:]
 }
 
 // WriteProblems writes what is refused, and what is accepted and has no effect yet: one FILE:LINE: line each, never wrapped,

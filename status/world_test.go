@@ -152,6 +152,17 @@ func crashed(p live.Pod) live.Pod {
 	return p
 }
 
+var (
+	silent3 = plan.Silence{
+		Then: "its pods count as there until 12:00:18",
+		Note: "edge-3 silent for 12s, its pods count as there until 12:00:18: dial tcp 192.0.2.13:22: connect: no route to host",
+	}
+	silent4 = plan.Silence{
+		Then: "its pods count as there until 12:05:00",
+		Note: "edge-4 silent for 0s, its pods count as there until 12:05:00: host key is not in known_hosts",
+	}
+)
+
 func next() plan.Plan {
 	return plan.Plan{
 		Commit: commitA,
@@ -185,8 +196,9 @@ func next() plan.Plan {
 				Replicas: 2, Updated: 2, Ready: 2, Available: 2, Total: 2,
 			},
 		},
-		Notes: []string{"edge-3 is silent: its pods are replaced elsewhere after 12:00:18"},
-		Wake:  noon.Add(18 * time.Second),
+		Notes:  []string{silent3.Note, silent4.Note, "claim data left Git: its volume stays on edge-1"},
+		Silent: map[string]plan.Silence{"edge-3": silent3, "edge-4": silent4},
+		Wake:   noon.Add(18 * time.Second),
 	}
 }
 

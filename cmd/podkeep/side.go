@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -46,6 +47,9 @@ func tagged(r rune) rune {
 type sideSettings struct {
 	nodeSide     string
 	nodeBinaries []string
+
+	making sync.Mutex
+	images map[string]*nodeImage
 }
 
 // Values of --node-side.
@@ -94,7 +98,7 @@ func (s *sideSettings) offer() manifest.SideOffer {
 	}
 	for _, arch := range archs {
 		if s.binary(arch) != "" {
-			o.Images[arch] = fmt.Sprintf("localhost/podkeep-node-%s:%s", arch, o.Version)
+			o.Images[arch] = nodeImageName(o.Version + "-" + arch)
 		}
 	}
 	return o
@@ -104,8 +108,33 @@ func (s *sideSettings) offer() manifest.SideOffer {
 func (s *sideSettings) image(name string) (io.ReadCloser, error) {
 	for arch, image := range s.offer().Images {
 		if image == name {
-			return nodeImage(s.binary(arch), arch, image)
+			made, err := s.made(arch)
+			if err != nil {
+				return nil, err
+			}
+			return made.archive(), nil
 		}
 	}
 	return nil, fmt.Errorf("%s: %w", name, os.ErrNotExist)
+}
+
+// made is the image for an architecture. It is made once, whoever asks first: many hosts may want it at a time.
+func (s *sideSettings) made(arch string) (*nodeImage, error) {
+	s.making.Lock()
+	defer s.making.Unlock()
+	if image := s.images[arch]; image != nil {
+		return image, nil
+	}
+	image, err := newNodeImage(s.binary(arch), sideVersion()+"-"+arch)
+	if err == nil && image.arch != arch {
+		err = fmt.Errorf("--node-binary %s=%s: it is a program for %s", arch, s.binary(arch), image.arch)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.images == nil {
+		s.images = map[string]*nodeImage{}
+	}
+	s.images[arch] = image
+	return image, nil
 }

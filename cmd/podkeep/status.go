@@ -33,8 +33,8 @@ Reads the manifests, looks at the fleet and prints how it stands: workloads, nod
 and how old the last good fetch is. It needs no controller and changes nothing.
 
 What is named is shown alone, and with its pods: deployment/web, a NAME of any kind, or a whole KIND; kubectl's
-short names are understood, and all namespaces are looked in unless -n names one. With -w it goes on, and shows
-what has changed whenever something has.
+short names are understood, and all namespaces are looked in unless -n names one. What is named by its NAME is
+followed by what happened to it lately. With -w it goes on, and shows what has changed whenever something has.
 
 REV is the revision asked for, after the stable one and an arrow while they differ. COMMIT is the
 commit whose form of the object is in force. AGE is that of the revision's oldest pod. WHY says what
@@ -46,7 +46,7 @@ ReplicaSets (one a revision), Pods, and Events for what does not load. No secret
 Exit codes: 0, or 1 when the source could not be read, no node answers, or what is named is not there.`),
 		Example: examples(`
 podkeep status
-# one workload, with its pods and all that it waits for
+# one workload, with its pods, all that it waits for and what happened to it
 podkeep status deployment/web -n shop
 # all pods: node, restarts, age, address
 podkeep status pods
@@ -85,7 +85,8 @@ func (o *statusOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	o.detail = cmd.CalledAs() == "describe" || len(asked.names) > 0 || slices.Contains(asked.Kinds, "Pod")
+	asked.Events = cmd.CalledAs() == "describe" || len(asked.names) > 0
+	o.detail = asked.Events || slices.Contains(asked.Kinds, "Pod")
 	source, err := o.open(cmd.Context())
 	if err != nil {
 		return err
@@ -148,7 +149,7 @@ func (o *statusOptions) asked(args []string) (a asked, err error) {
 func kindsOf(arg string) (all []string, err error) {
 	first, _, named := strings.Cut(arg, "/")
 	if first == "events" || first == "event" || first == "ev" {
-		return nil, fmt.Errorf("%s: status keeps none: %s", arg, strangers["events"])
+		return nil, fmt.Errorf("%s: none are kept: %s", arg, strangers["events"])
 	}
 	if arg == "all" {
 		return []string{"Deployment", "ReplicaSet", "ReplicationController", "Pod", "Job", "StatefulSet", "DaemonSet", "CronJob", "Rollout"}, nil

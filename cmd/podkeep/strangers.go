@@ -23,7 +23,7 @@ var strangers = map[string]string{
 	"drain":     "set spec.unschedulable: true of the Node in the repository, or take the Node out: then its pods move; commit and push it",
 	"taint":     "write spec.taints of the Node in the repository, commit and push it",
 
-	"events":       "`podkeep history` tells what was done, when and why; `podkeep status -o wide` what is waited for; `podkeep check` what to mend",
+	"events":       "`podkeep describe KIND/NAME` tells what happened to an object lately; `podkeep history` what was done, when and why; `podkeep check` what to mend",
 	"top":          "podkeep measures no use: `podkeep status nodes` shows what pods request of each node; `podman stats` on a node what they use",
 	"explain":      "the pages of docs/kinds say which fields are honoured; `podkeep check` says which are not",
 	"cluster-info": "`podkeep status` shows the nodes, `podkeep check` whether all is well with them",

@@ -57,6 +57,7 @@ var claims = []struct {
 	{"a run that broke off shows as half a pod, or not at all, and the next one finishes it", halfMade},
 	{"an image that is not there is an error that names it", missingImage},
 	{"a file that is not there is an error that names it", missingFile},
+	{"a script among a pod's files runs where the root is read-only, whole or alone, and does again", scriptRuns},
 	{"a claim that is not there is an error that names it, unless the pod may make its volume", missingClaim},
 	{"a claim's volume is seen by its cluster and outlives the pod that made it", claimStays},
 	{"a container that exited is made anew by a higher attempt only", attempts},

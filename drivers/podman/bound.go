@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"strings"
 
 	"github.com/podkeep/podkeep/live"
 )
@@ -50,8 +51,12 @@ func bounded(req *http.Request, resp *http.Response) (*http.Response, error) {
 	if ctx.Value(endlessKey{}) != nil {
 		return resp, nil
 	}
+	values := mostValues
+	if strings.HasSuffix(req.URL.Path, "/archive") {
+		values = longestAnswer // what files hold is no list
+	}
 	failed, _ := ctx.Value(failureKey{}).(*failure)
-	resp.Body = &body{ReadCloser: resp.Body, what: req.Method + " " + version.ReplaceAllString(req.URL.Path, ""), left: longestAnswer, values: mostValues, failed: failed}
+	resp.Body = &body{ReadCloser: resp.Body, what: req.Method + " " + version.ReplaceAllString(req.URL.Path, ""), left: longestAnswer, values: values, failed: failed}
 	return resp, nil
 }
 

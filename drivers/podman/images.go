@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,13 +131,22 @@ func (d *Driver) has(ctx context.Context, image string) (there bool, err error) 
 }
 
 // Load reads a docker-archive or oci-archive into the host's store. It takes no longer than ctx has, or, if that has no end, ten minutes.
+// With the node side's image its older ones go that no container has: of the newest two the older is still in use then, as a rule.
 func (d *Driver) Load(ctx context.Context, archive io.Reader) error {
 	limit := loadLimit
 	if end, ok := ctx.Deadline(); ok {
 		limit = time.Until(end)
 	}
-	return d.do(ctx, limit, func(ctx context.Context) error {
-		_, err := images.Load(ctx, archive)
+	var names []string
+	err := d.do(ctx, limit, func(ctx context.Context) error {
+		report, err := images.Load(ctx, archive)
+		if err == nil {
+			names = report.Names
+		}
 		return err
 	})
+	if slices.ContainsFunc(names, isSideImage) {
+		d.dropSideImages(ctx, names) // the next one tries again
+	}
+	return err
 }

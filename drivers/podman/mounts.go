@@ -18,18 +18,18 @@ const fileMode = 0o644
 func (b *builder) mounts(ctx context.Context, s *specgen.SpecGenerator, c *corev1.Container) error {
 	for _, m := range c.VolumeMounts {
 		var err error
-		switch v := b.vols[m.Name]; {
+		v, name := b.vols[m.Name], b.podmans(m.Name)
+		switch {
 		case v.HostPath != nil:
 			s.Mounts = append(s.Mounts, bind(path.Join(v.HostPath.Path, m.SubPath), b.mode(m), m))
-		case m.SubPath != "" && b.podmans(m.Name) != "":
+		case name == "" || b.oneFile(m):
+		case m.SubPath != "":
 			s.Mounts = append(s.Mounts, bind(b.below[below{m.Name, m.SubPath}], b.mode(m), m))
 		default:
-			if name := b.podmans(m.Name); name != "" {
-				s.Volumes = append(s.Volumes, &specgen.NamedVolume{Name: name, Dest: m.MountPath, Options: []string{b.mode(m), "nocopy"}})
-			}
-			if v.Secret != nil {
-				err = b.files(ctx, s, m, v.Secret)
-			}
+			s.Volumes = append(s.Volumes, &specgen.NamedVolume{Name: name, Dest: m.MountPath, Options: []string{b.mode(m), "nocopy"}})
+		}
+		if v.Secret != nil {
+			err = b.files(ctx, s, m, v.Secret)
 		}
 		if err != nil {
 			return fmt.Errorf("volume %s: %w", m.Name, err)
@@ -77,20 +77,20 @@ func readOnly(yes bool) string {
 	return "rw"
 }
 
-// mode is ro for what the downward API wrote, as in Kubernetes.
+// mode is ro for copies of Files and what the downward API wrote, as in Kubernetes.
 func (b *builder) mode(m corev1.VolumeMount) string {
 	pvc := b.vols[m.Name].PersistentVolumeClaim
-	return readOnly(m.ReadOnly || len(b.texts[m.Name]) > 0 || pvc != nil && pvc.ReadOnly)
+	return readOnly(m.ReadOnly || len(b.texts[m.Name]) > 0 || b.programs[m.Name] != nil || pvc != nil && pvc.ReadOnly)
 }
 
 // files mounts Files, each as a Podman secret at its own path. As in Kubernetes they lie in a directory of their own, read
 // only, that hides what the image has there; with a subPath the one file goes into the image's directory.
 func (b *builder) files(ctx context.Context, s *specgen.SpecGenerator, m corev1.VolumeMount, v *corev1.SecretVolumeSource) error {
-	items, err := itemsBelow(v.Items, m.SubPath)
-	if err != nil {
-		return err
-	}
-	if alone := len(items) == 1 && items[0].Path == ""; !alone && b.podmans(m.Name) == "" {
+	items := itemsBelow(v.Items, m.SubPath)
+	switch own := b.podmans(m.Name) != ""; {
+	case len(items) == 0 && !own:
+		return noneOf(m)
+	case !own && !b.oneFile(m):
 		s.Mounts = append(s.Mounts, spec.Mount{
 			Type: "tmpfs", Source: "tmpfs", Destination: m.MountPath, Options: []string{"ro", "mode=0755", "size=256k", "nodev", "nosuid"},
 		})
@@ -111,12 +111,25 @@ func (b *builder) files(ctx context.Context, s *specgen.SpecGenerator, m corev1.
 	return nil
 }
 
-// itemsBelow gives the items under a subPath, their paths relative to it.
-func itemsBelow(items []corev1.KeyToPath, subPath string) ([]corev1.KeyToPath, error) {
-	if subPath == "" {
-		return items, nil
+// oneFile says whether one File is mounted, and no directory around it.
+func (b *builder) oneFile(m corev1.VolumeMount) bool {
+	v := b.vols[m.Name].Secret
+	if v == nil {
+		return false
 	}
-	var found []corev1.KeyToPath
+	items := itemsBelow(v.Items, m.SubPath)
+	return len(items) == 1 && items[0].Path == ""
+}
+
+func noneOf(m corev1.VolumeMount) error {
+	return fmt.Errorf("subPath %s is none of its files", m.SubPath)
+}
+
+// itemsBelow gives the items under a subPath, their paths relative to it.
+func itemsBelow(items []corev1.KeyToPath, subPath string) (found []corev1.KeyToPath) {
+	if subPath == "" {
+		return items
+	}
 	for _, item := range items {
 		rest, ok := strings.CutPrefix(path.Clean(item.Path), path.Clean(subPath))
 		if ok && (rest == "" || rest[0] == '/') {
@@ -124,10 +137,7 @@ func itemsBelow(items []corev1.KeyToPath, subPath string) ([]corev1.KeyToPath, e
 			found = append(found, item)
 		}
 	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("subPath %s is none of its files", subPath)
-	}
-	return found, nil
+	return found
 }
 
 func itemMode(item corev1.KeyToPath, v *corev1.SecretVolumeSource) uint32 {

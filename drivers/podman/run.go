@@ -55,7 +55,7 @@ func (d *Driver) raiseAgain(ctx context.Context, b *builder) error {
 		return err
 	}
 	for name, h := range have {
-		if h.State != live.Created && !h.Felled() {
+		if begun(h) {
 			continue
 		}
 		if err := d.remove(ctx, h.ID); err != nil {
@@ -73,10 +73,16 @@ func (d *Driver) raiseAgain(ctx context.Context, b *builder) error {
 	return d.raise(ctx, b, nil)
 }
 
+// begun says whether a container was started since its host was.
+func begun(c live.Container) bool { return c.State != live.Created && !c.Felled() }
+
 // raise makes the containers that the pod lacks and starts those whose turn it is.
 func (d *Driver) raise(ctx context.Context, b *builder, have members) error {
 	clear(b.scouted)
 	if err := d.makeVolumes(ctx, b); err != nil {
+		return err
+	}
+	if err := d.install(ctx, b, have); err != nil {
 		return err
 	}
 	if err := d.locate(ctx, b); err != nil {
@@ -118,6 +124,7 @@ func (d *Driver) ground(ctx context.Context, b *builder) (members, error) {
 		return nil, d.again(ctx, b)
 	}
 	b.infra = found.InfraContainerID
+	b.asMade(found.Labels)
 	return d.members(ctx, found.ID)
 }
 
@@ -145,7 +152,7 @@ func hasInfra(pod *entities.PodInspectReport) bool {
 	return slices.ContainsFunc(pod.Containers, func(c define.InspectPodContainerInfo) bool { return c.ID == pod.InfraContainerID })
 }
 
-// members are the containers of a pod by their names in the manifest.
+// members are the containers of a pod by their names in the manifest. A scout that was left behind has none.
 func (d *Driver) members(ctx context.Context, podID string) (members, error) {
 	listed, err := containers.List(ctx, new(containers.ListOptions).WithAll(true).WithFilters(map[string][]string{"pod": {podID}}))
 	if err != nil {
@@ -153,7 +160,7 @@ func (d *Driver) members(ctx context.Context, podID string) (members, error) {
 	}
 	have := members{}
 	for _, c := range listed {
-		if c.IsInfra || isPrevious(c) {
+		if c.IsInfra || isPrevious(c) || c.Labels[live.LabelContainer] == "" {
 			continue
 		}
 		is := world{}.container(c) // by the host's own clock, which does for what is compared

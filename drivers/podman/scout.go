@@ -63,7 +63,7 @@ func (d *Driver) scoutAgain(ctx context.Context, b *builder, c *corev1.Container
 // alone are the mounts of a part of a volume in which a container can have made links.
 func (b *builder) alone(c *corev1.Container) (all []corev1.VolumeMount) {
 	for _, m := range c.VolumeMounts {
-		if m.SubPath != "" && (b.vols[m.Name].HostPath != nil || b.podmans(m.Name) != "") {
+		if m.SubPath != "" && !b.oneFile(m) && (b.vols[m.Name].HostPath != nil || b.podmans(m.Name) != "") {
 			all = append(all, m)
 		}
 	}
@@ -97,8 +97,7 @@ func (d *Driver) scoutVolumes(ctx context.Context, b *builder, c *corev1.Contain
 	if len(mounts) == 0 {
 		return nil
 	}
-	s := b.scoutSpec(c)
-	s.Init, s.Entrypoint = true, []string{define.ContainerInitPath, "-P"}
+	s := b.runningScout(c)
 	user, err := b.user(ctx, c)
 	if err != nil {
 		return err
@@ -140,6 +139,14 @@ func (b *builder) scoutSpec(c *corev1.Container) *specgen.SpecGenerator {
 	s.Entrypoint, s.Command = []string{"/none"}, []string{}
 	s.RestartPolicy, s.Systemd = "no", "false"
 	s.Labels = map[string]string{live.LabelCluster: b.driver.cluster}
+	return s
+}
+
+// runningScout runs Podman's own init and nothing else, among no other processes: Podman refuses its init there.
+func (b *builder) runningScout(c *corev1.Container) *specgen.SpecGenerator {
+	s := b.scoutSpec(c)
+	s.Init, s.Entrypoint = true, []string{define.ContainerInitPath, "-P"}
+	s.PidNS = specgen.Namespace{NSMode: specgen.Private}
 	return s
 }
 
@@ -187,8 +194,11 @@ func exploreVolume(ctx context.Context, b *builder, scout string, m corev1.Volum
 		}
 	}
 	at, missing, err := follow(ctx, scout, m)
-	if err != nil || len(missing) == 0 {
+	switch {
+	case err != nil || len(missing) == 0:
 		return err
+	case b.programs[m.Name] != nil:
+		return noneOf(m)
 	}
 	return b.makeDirs(ctx, scout, m.Name, at, missing)
 }

@@ -59,17 +59,18 @@ func (b *builder) seeds(name string) []piece {
 	if pvc := v.PersistentVolumeClaim; pvc != nil && b.podSecurity().FSGroup != nil && slices.Contains(b.pod.Make, pvc.ClaimName) {
 		return []piece{{path: "./", mode: groups | setGID}}
 	}
-	if !b.own(name) || inMemory(v) {
+	if !b.own(name) || inMemory(v) || b.programs[name] != nil {
 		return nil
 	}
 	if len(b.texts[name]) == 0 {
 		return []piece{{path: "./", mode: b.permissions()}}
 	}
-	return append([]piece{{path: "./", mode: 0o755}}, b.written(name)...)
+	return b.written(name, nil)
 }
 
-// written are the files of the downward API, and places for the other files of the volume, which are mounted over them.
-func (b *builder) written(name string) []piece {
+// written are the files of the downward API, and the others of the volume: with what they hold, by their secrets' names, or as places over
+// which they are mounted.
+func (b *builder) written(name string, content map[string][]byte) []piece {
 	all := map[string]piece{}
 	add := func(file string, e piece) {
 		for dir := path.Dir(file); dir != "."; dir = path.Dir(dir) {
@@ -77,16 +78,17 @@ func (b *builder) written(name string) []piece {
 		}
 		all[file] = e
 	}
-	if files := b.vols[name].Secret; files != nil {
+	if files := first(b.programs[name], b.vols[name].Secret); files != nil {
 		for _, item := range files.Items {
-			add(path.Clean(item.Path), piece{path: path.Clean(item.Path), mode: fileMode})
+			mode, _ := b.forGroup(itemMode(item, files))
+			add(path.Clean(item.Path), piece{path: path.Clean(item.Path), mode: int64(mode), data: content[b.driver.secretName(item.Key)]})
 		}
 	}
 	for _, t := range b.texts[name] {
 		mode, _ := b.forGroup(uint32(t.Mode))
 		add(path.Clean(t.Path), piece{path: path.Clean(t.Path), mode: int64(mode), data: t.Data})
 	}
-	var list []piece
+	list := []piece{{path: "./", mode: 0o755}}
 	for _, e := range all {
 		list = append(list, e)
 	}

@@ -2,8 +2,12 @@ package podman
 
 import (
 	"context"
+	"errors"
 	"path"
+	"slices"
+	"strings"
 
+	"github.com/containers/podman/v4/pkg/bindings/images"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podkeep/podkeep/live"
@@ -40,4 +44,38 @@ func (b *builder) restartPolicy() string {
 		return "always"
 	}
 	return "no"
+}
+
+func isSideImage(name string) bool { return strings.HasPrefix(name, live.SideImage+":") }
+
+// sideImages are the names of the node side's images on the host.
+func (d *Driver) sideImages(ctx context.Context) (names []string, err error) {
+	err = d.do(ctx, d.change, func(ctx context.Context) error {
+		listed, err := images.List(ctx, new(images.ListOptions).WithFilters(map[string][]string{"label": {live.LabelSide}}))
+		for _, i := range listed {
+			for _, name := range i.RepoTags {
+				if isSideImage(name) {
+					names = append(names, name)
+				}
+			}
+		}
+		return err
+	})
+	return names, err
+}
+
+// dropSideImages removes the node side's images but for some. Podman keeps those that a container has.
+func (d *Driver) dropSideImages(ctx context.Context, but []string) {
+	names, err := d.sideImages(ctx)
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		if !slices.Contains(but, name) {
+			_ = d.do(ctx, d.change, func(ctx context.Context) error {
+				_, errs := images.Remove(ctx, []string{name}, nil)
+				return errors.Join(errs...)
+			})
+		}
+	}
 }

@@ -8,10 +8,16 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/drivers/drivertest"
@@ -147,6 +153,45 @@ func TestTheNodeSideIsReachedThroughItsSocketElseThroughItsContainer(t *testing.
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+func TestOfTheNodeSidesImagesThoseGoThatNobodyHasWhenAnotherComes(t *testing.T) {
+	s := own(t)
+	d := open(s.socket, "images")
+	defer d.Close()
+	load := func(version, label string) string {
+		ref := live.SideImage + ":" + version
+		tag, err := name.NewTag(ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		image, err := mutate.Config(drivertest.Image(t), v1.Config{Labels: map[string]string{label: version}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var archive bytes.Buffer
+		if err := tarball.Write(tag, image, &archive); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.(drivers.Loader).Load(t.Context(), &archive); err != nil {
+			t.Fatal(err)
+		}
+		return ref
+	}
+	load("0-of-somebody", "other")
+	load("1", live.LabelSide)
+	pod := sidePod("images")
+	pod.Spec.Containers[0].Image = load("2", live.LabelSide)
+	runSide(t, s, d, pod)
+	load("3", live.LabelSide)
+	load("4", live.LabelSide)
+	load("4", live.LabelSide)
+	out, err := s.podman("images", "--format", "{{.Tag}}", live.SideImage).CombinedOutput()
+	has := strings.Fields(string(out))
+	slices.Sort(has)
+	if want := []string{"0-of-somebody", "2", "4"}; err != nil || !slices.Equal(has, want) {
+		t.Errorf("%q %v", has, err)
 	}
 }
 

@@ -28,6 +28,8 @@ const (
 type builder struct {
 	driver *Driver
 	pod    manifest.Pod
+	// programs are Files that are copied, by the volumes that hold them, which are the pod's own then.
+	programs map[string]*corev1.SecretVolumeSource
 	// containers are the pod's in the order in which they start: init containers first.
 	containers []*corev1.Container
 	vols       map[string]corev1.VolumeSource
@@ -43,7 +45,7 @@ type builder struct {
 func newBuilder(d *Driver, pod manifest.Pod) (*builder, error) {
 	b := &builder{
 		driver: d, pod: pod, vols: map[string]corev1.VolumeSource{}, texts: map[string][]manifest.Text{}, below: map[below]string{},
-		scouted: map[string]bool{},
+		scouted: map[string]bool{}, programs: map[string]*corev1.SecretVolumeSource{},
 	}
 	for _, t := range pod.Texts {
 		b.texts[t.Volume] = append(b.texts[t.Volume], t)
@@ -53,6 +55,9 @@ func newBuilder(d *Driver, pod manifest.Pod) (*builder, error) {
 		if err := b.checkVolume(v); err != nil {
 			return nil, fmt.Errorf("volume %s: %w", v.Name, err)
 		}
+	}
+	for name := range programs(pod.Spec) {
+		b.programs[name], b.vols[name] = b.vols[name].Secret, corev1.VolumeSource{}
 	}
 	for i := range pod.Spec.InitContainers {
 		b.containers = append(b.containers, &pod.Spec.InitContainers[i])

@@ -29,6 +29,15 @@ func hostPath(name, path string, kind corev1.HostPathType) corev1.Volume {
 	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path, Type: &kind}}}
 }
 
+// filesOf is a volume of Files.
+func filesOf(volume string, items ...corev1.KeyToPath) corev1.Volume {
+	return corev1.Volume{Name: volume, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{Items: items}}}
+}
+
+func item(file, path string, mode int32) corev1.KeyToPath {
+	return corev1.KeyToPath{Key: file, Path: path, Mode: &mode}
+}
+
 func id(n int64) *int64 { return &n }
 
 func TestAnEmptyDirIsEverybodys(t *testing.T) {
@@ -100,6 +109,16 @@ func TestASubPathIsMadeAndIsAllThatIsSeen(t *testing.T) {
 	again.Spec.Volumes = pod.Spec.Volumes[1:]
 	again.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/f", SubPath: "db/g"}}
 	b.has(b.says(again, "done"), "/f: y\n")
+}
+
+func TestASubPathIsMadeForAPodThatSharesItsProcesses(t *testing.T) {
+	b := newBench(t)
+	pod := b.pod("shares", "write", "/data/f", "x", "cat", "/data/f", "say", "done", "term")
+	yes := true
+	pod.Spec.ShareProcessNamespace = &yes
+	pod.Spec.Volumes = []corev1.Volume{emptyDir("data")}
+	pod.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data", SubPath: "db"}}
+	b.has(b.says(pod, "done"), "/data/f: x\n")
 }
 
 func TestASubPathDoesNotFollowALinkOutOfItsVolume(t *testing.T) {
@@ -226,6 +245,24 @@ func TestWhatTheDownwardAPIWritesIsThereBeforeAContainerStarts(t *testing.T) {
 	}
 	b.has(b.says(pod, "done"), `/info/labels: app="x"`, "/info/deep/name: me\n", "labels -rw-r--r-- 0:0 7", "/both/name: us\n", "/both/conf/a: alpha\n",
 		"/alone: 1\n", "error: open /info/x: read-only file system")
+}
+
+func TestASubPathShowsTheFilesBesideWhatTheDownwardAPIWrites(t *testing.T) {
+	b := newBench(t)
+	b.put("config-a", "alpha")
+	b.put("config-b", "beta")
+	pod := b.pod("parts", "cat", "/one", "ls", "/dir", "cat", "/dir/a", "cat", "/dir/name", "cat", "/name", "say", "done", "term")
+	pod.Spec.Volumes = []corev1.Volume{filesOf("both", item("config-a", "deep/a", 0o644), item("config-b", "b", 0o600))}
+	pod.Texts = []manifest.Text{{Volume: "both", Path: "deep/name", Mode: 0o644, Data: manifest.Bytes("us")}}
+	c := &pod.Spec.Containers[0]
+	c.VolumeMounts = []corev1.VolumeMount{
+		{Name: "both", MountPath: "/one", SubPath: "b"}, {Name: "both", MountPath: "/dir", SubPath: "deep"}, {Name: "both", MountPath: "/name", SubPath: "deep/name"},
+	}
+	want := []string{"/one: beta\n", "a -rw-r--r-- 0:0 5\nname -rw-r--r-- 0:0 2\n", "/dir/a: alpha\n", "/dir/name: us\n", "/name: us\n"}
+	b.has(b.says(pod, "done"), want...)
+	pod.Name = "andwhole"
+	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: "both", MountPath: "/all"})
+	b.has(b.says(pod, "done"), want...)
 }
 
 func TestAHostPathIsOfItsType(t *testing.T) {

@@ -32,8 +32,8 @@ func inMemory(v corev1.VolumeSource) bool {
 	return v.EmptyDir != nil && v.EmptyDir.Medium == corev1.StorageMediumMemory
 }
 
-// own says whether the pod has a Podman volume of its own behind the volume, which goes with the pod: emptyDirs, and what the
-// downward API writes into.
+// own says whether the pod has a Podman volume of its own behind the volume, which goes with the pod: emptyDirs, what the
+// downward API writes into, and programs.
 func (b *builder) own(name string) bool {
 	v, ok := b.vols[name]
 	return ok && (v.EmptyDir != nil || v == corev1.VolumeSource{} || len(b.texts[name]) > 0)
@@ -41,7 +41,10 @@ func (b *builder) own(name string) bool {
 
 // podmans is the Podman volume behind a volume, or "".
 func (b *builder) podmans(name string) string {
-	if b.own(name) {
+	switch {
+	case b.programs[name] != nil:
+		return live.PodVolume(b.pod.Name, name+copied)
+	case b.own(name):
 		return live.PodVolume(b.pod.Name, name)
 	}
 	if pvc := b.vols[name].PersistentVolumeClaim; pvc != nil {

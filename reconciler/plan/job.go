@@ -170,7 +170,7 @@ func (k *work) tellJob() {
 	}
 	k.wake(step.Wake)
 	if k.app.State == Suspended && k.wl.Suspended {
-		k.app.Why = fmt.Sprintf("podkeep.io/suspend is set, held actions: %d", len(k.app.Suspended))
+		k.app.Why = k.suspended("")
 	}
 	if k.wl.Held != "" {
 		k.app.Why = k.wl.Held + "; " + k.app.Why

@@ -28,22 +28,35 @@ func (w *world) judgeSilence() {
 		switch {
 		case n.Late:
 			w.wake(w.now.Add(grace))
-			w.note(fmt.Sprintf("%s %s: %s", n.Name, n.silence(), n.why()))
+			w.silent(n, "")
 		case w.inMass(n, quiet), n.Pings && n.counts() && n.Silent >= grace:
 			w.together = append(w.together, n.Name)
-			w.note(fmt.Sprintf("%s silent for %s: %s", n.Name, round(n.Silent), n.why()))
+			w.silent(n, "")
 		case n.Silent >= grace:
 			n.reach = lost
-			w.note(fmt.Sprintf("%s silent for %s, longer than its grace of %s: %s", n.Name, round(n.Silent), grace, n.why()))
+			w.silent(n, fmt.Sprintf("longer than its grace of %s", grace))
 		default:
 			w.wake(since.Add(grace))
-			w.note(fmt.Sprintf("%s silent for %s, its pods count as there until %s: %s",
-				n.Name, round(n.Silent), since.Add(grace).UTC().Format(time.TimeOnly), n.why()))
+			w.silent(n, "its pods count as there until "+since.Add(grace).UTC().Format(time.TimeOnly))
 		}
 	}
 	if len(w.together) > 0 {
 		w.note(w.blackout(w.together) + ": nothing is moved until they are back or cordoned")
 	}
+}
+
+// silent says that the node is, and what comes of it.
+func (w *world) silent(n *node, then string) {
+	said := n.Name + " " + n.silence()
+	if then != "" {
+		said += ", " + then
+	}
+	said += ": " + n.why()
+	w.note(said)
+	if w.plan.Silent == nil {
+		w.plan.Silent = map[string]Silence{}
+	}
+	w.plan.Silent[n.Name] = Silence{Note: said, Then: then}
 }
 
 // inMass says whether a node is one of too many that were heard and fell silent within one grace. A cordoned one is not: somebody took charge.

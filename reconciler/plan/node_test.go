@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,5 +31,20 @@ func TestNodesThatFellSilentTogetherAreGivenUpOnceTheyAreCordoned(t *testing.T) 
 				t.Errorf("%s", plan)
 			}
 		})
+	}
+}
+
+func TestWhatComesOfASilenceIsAmongTheNotesToo(t *testing.T) {
+	head := commit(t, "a1", nodes("n1", "n2"))
+	for silence, then := range map[time.Duration]string{
+		0: "", time.Second: "its pods count as there until 12:00:29", time.Hour: "longer than its grace of 30s",
+	} {
+		have := fleet(nil, nil, "n1", "n2")
+		have.Watched, have.Nodes[1].Silent = 2*time.Hour, silence
+		p := Make(history(head), have, noon)
+		said, ok := p.Silent["n2"]
+		if said.Then != then || ok != (silence > 0) || ok && (!slices.Contains(p.Notes, said.Note) || !strings.Contains(said.Note, then)) {
+			t.Errorf("silent for %v: %q, want %q: %q", silence, said, then, p.Notes)
+		}
 	}
 }

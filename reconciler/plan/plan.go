@@ -90,6 +90,8 @@ type Plan struct {
 	Sides map[string]string `json:",omitempty"`
 	// Tend are the pods that the node side of each node is to look after, sorted; nodes without one are not in it.
 	Tend map[string][]string `json:"-"`
+	// Silent are the nodes that do not answer.
+	Silent map[string]Silence `json:",omitempty"`
 	// Departed are Nodes that left HEAD and need not be looked at any more.
 	Departed []string `json:",omitempty"`
 	Notes    []string // what concerns the fleet as a whole: silence, held pruning, foreign sources
@@ -97,6 +99,9 @@ type Plan struct {
 	// Fetch is the time that a fetch must begin after for something held to go on; zero when none is waited for.
 	Fetch time.Time
 }
+
+// Silence is that of one node: what comes of it, if that is known, and the one of the plan's Notes that says so.
+type Silence struct{ Then, Note string }
 
 // Make thinks. The answer's actions are in the order in which they are to be begun on each node: what is written down, then
 // what is started, then what is stopped, then what is pruned and collected.

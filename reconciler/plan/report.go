@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/reconciler/health"
@@ -76,11 +77,23 @@ func (k *work) report() {
 		k.app.Why = fmt.Sprintf("%d of %d available at %s", k.app.Available, k.wl.Replicas, live.ShortRev(k.app.Rev))
 	}
 	if k.app.State == Suspended {
-		k.app.Why = fmt.Sprintf("podkeep.io/suspend is set, held actions: %d; %s", len(k.app.Suspended), k.app.Why)
+		k.app.Why = k.suspended(k.app.Why)
 	}
 	if k.wl.Held != "" {
 		k.app.Why = k.wl.Held + "; " + k.app.Why
 	}
+}
+
+// suspended says that it is, how many actions that holds, and how else it stands.
+func (k *work) suspended(stands string) string {
+	why := "podkeep.io/suspend is set"
+	if stands = strings.TrimPrefix(stands, why); stands != "" {
+		stands = "; " + stands
+	}
+	if n := len(k.app.Suspended); n > 0 {
+		why += fmt.Sprintf(", held actions: %d", n)
+	}
+	return why + stands
 }
 
 func (k *work) state() State {
