@@ -48,6 +48,10 @@ type Report struct {
 	InForce []Tend                   // the newest of each source
 	Tends   []string                 // the pods of them that are there and whose form is, sorted: these it looks after
 	Probed  map[string][]live.Probed // by pod: those that have probes
+	// Failed is, by pod, why the last attempt failed to end what its probe gave up, or to start again what had ended. Trouble is why what
+	// the node side knows would be lost with its process.
+	Failed  map[string]string `json:",omitempty"`
+	Trouble string            `json:",omitempty"`
 }
 
 // Write sends one line.

@@ -1,0 +1,74 @@
+package node
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/node/wire"
+)
+
+// tellPause is how long changes are gathered before they are told.
+const tellPause = 100 * time.Millisecond
+
+// ears are who listens, and what they were told.
+type ears struct {
+	conns  map[*conn]bool
+	line   []byte // the newest report; nil before the first look, when nothing can be said of any pod
+	tellAt time.Time
+}
+
+func (s *side) tellSoon() { s.tellAt = s.soon(s.tellAt, tellPause) }
+
+// tell tells everybody, when something has changed.
+func (s *side) tell() {
+	if s.done == 0 || !s.until(s.tellAt) {
+		return
+	}
+	s.tellAt = time.Time{}
+	line, err := json.Marshal(wire.Up{Report: s.report()})
+	if err != nil || bytes.Equal(line, s.line) {
+		return
+	}
+	s.line = line
+	for c := range s.conns {
+		c.give(line)
+	}
+}
+
+// joins has a connection told from now on.
+func (s *side) joins(c *conn) {
+	s.conns[c] = true
+	if s.line != nil {
+		c.give(s.line)
+	}
+}
+
+func (s *side) leaves(c *conn) { delete(s.conns, c) }
+
+func (s *side) report() *wire.Report {
+	r := &wire.Report{InForce: s.inForce(), Tends: slices.Sorted(maps.Keys(s.pods)), Probed: map[string][]live.Probed{}, Trouble: s.trouble}
+	for name, p := range s.pods {
+		if all := p.words(); len(all) > 0 {
+			r.Probed[name] = all
+		}
+		if e := s.under[name]; e != nil && e.why != "" {
+			if r.Failed == nil {
+				r.Failed = map[string]string{}
+			}
+			r.Failed[name] = e.why
+		}
+	}
+	return r
+}
+
+// inForce is what is to be tended, sorted by source.
+func (s *side) inForce() []wire.Tend {
+	all := slices.Collect(maps.Values(s.tends))
+	slices.SortFunc(all, func(a, b wire.Tend) int { return cmp.Compare(a.Source, b.Source) })
+	return all
+}

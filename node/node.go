@@ -1,0 +1,61 @@
+// Package node is the node side: one process on every host that goes on keeping pods well when no controller is there. It looks at its host,
+// runs the probes of the pods that it was told to tend, ends what a probe gives up, and starts again what ended, as the plan would. It
+// never makes a pod, never stops one, and does nothing to pods that it does not tend.
+//
+// What it was told, and how far its probes are, it keeps in one file; what pods are made of it finds on the host. So it goes on after a restart
+// with nobody to ask, and loses little with its file.
+package node
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// Driver is what it needs of a driver for its own host; package drivers says what the methods promise.
+type Driver interface {
+	Observe(ctx context.Context) (live.Node, error)
+	Run(ctx context.Context, pod manifest.Pod) error
+	End(ctx context.Context, pod manifest.Pod, container string, grace time.Duration) error
+	Watch(ctx context.Context, poke chan<- struct{}) error
+}
+
+// Asker runs one probe, for as long as that may take and not much longer. It may be called from several goroutines.
+type Asker interface {
+	Run(ctx context.Context, target Target, probe *corev1.Probe) Answer
+}
+
+// Options are what the node side is made of.
+type Options struct {
+	Driver  Driver
+	Prober  Asker
+	HostIP  string // at which pods on the host's own network are probed
+	Dir     string // where it keeps what outlives it; it is made if it is not there
+	Socket  string // at which controllers reach it
+	Version string // what it says of itself
+	Log     *logrus.Logger
+
+	listen func() (net.Listener, error) // in place of the socket, in tests
+}
+
+// Run keeps the host's pods until ctx ends, and returns once all that it began has ended too. What it was told stays in force for the next.
+// It returns nil.
+func Run(ctx context.Context, o Options) error {
+	if o.listen == nil {
+		o.listen = func() (net.Listener, error) { return listen(o.Socket) }
+	}
+	s := newSide(o)
+	var join sync.WaitGroup
+	join.Go(func() { s.watch(ctx) })
+	join.Go(func() { s.serve(ctx) })
+	s.work(ctx)
+	join.Wait()
+	return nil
+}

@@ -1,0 +1,169 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/wire"
+	"github.com/podkeep/podkeep/reconciler/health"
+)
+
+// side owns all that the node side knows. Its fields belong to the goroutine that runs work; others have it call a function through asks.
+type side struct {
+	Options
+	looks
+	store
+	ears
+	tends map[string]wire.Tend // by source
+	forms map[string]manifest.Revision
+	pods  map[string]*pod // tended, as they were last seen
+	under map[string]*errand
+	judge time.Time // when to see again whether something is to be done
+
+	asks    chan func() // from others
+	results chan func() // from the goroutines begun here; each sends one as its last act
+	events  chan struct{}
+	ongoing int // goroutines that have not sent theirs
+	ctx     context.Context
+	now     time.Time // when this turn began
+	next    time.Time // when the next one is due
+}
+
+// pod is one that is tended.
+type pod struct {
+	live.Pod
+	form       string       // the File that holds its form
+	made       manifest.Pod // what it is made of
+	containers map[string]*container
+}
+
+func newSide(o Options) *side {
+	s := &side{
+		Options: o, forms: map[string]manifest.Revision{}, pods: map[string]*pod{}, under: map[string]*errand{}, tends: map[string]wire.Tend{},
+		asks: make(chan func()), results: make(chan func()), events: make(chan struct{}, 1),
+	}
+	s.ears.conns = map[*conn]bool{}
+	s.load()
+	return s
+}
+
+// work is the node side's life. It returns when ctx has ended and everything that was begun has too.
+func (s *side) work(ctx context.Context) {
+	s.ctx = ctx
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		s.turn(time.Now())
+		timer.Reset(time.Until(s.next))
+		select {
+		case f := <-s.asks:
+			f()
+		case f := <-s.results:
+			f()
+		case <-s.events:
+			s.stale = true
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	for s.ongoing > 0 {
+		(<-s.results)()
+	}
+	s.saveLast()
+}
+
+// turn does what is due, and finds out when something will be.
+func (s *side) turn(now time.Time) {
+	s.now, s.next = now, now.Add(time.Hour)
+	s.look()
+	s.probe()
+	s.keep()
+	s.tell()
+	s.save()
+}
+
+// until says whether it is time, and has the loop wake when it will be. The zero time is never.
+func (s *side) until(due time.Time) bool {
+	if due.IsZero() {
+		return false
+	}
+	if !due.After(s.now) {
+		return true
+	}
+	if due.Before(s.next) {
+		s.next = due
+	}
+	return false
+}
+
+// soon is a time that is at hand, or the one given if that comes before it.
+func (s *side) soon(due time.Time, wait time.Duration) time.Time {
+	if at := time.Now().Add(wait); due.IsZero() || at.Before(due) {
+		return at
+	}
+	return due
+}
+
+// spawn runs f beside the loop; what f returns is called by the loop.
+func (s *side) spawn(f func(context.Context) func()) {
+	s.ongoing++
+	ctx := s.ctx
+	go func() {
+		then := f(ctx)
+		s.results <- func() {
+			s.ongoing--
+			then()
+		}
+	}()
+}
+
+// ask has the loop call f, unless ctx ends first.
+func (s *side) ask(ctx context.Context, f func()) {
+	select {
+	case s.asks <- f:
+	case <-ctx.Done():
+	}
+}
+
+// tend takes over which pods of a source are to be looked after.
+func (s *side) tend(t wire.Tend) {
+	t.Pods = slices.Compact(slices.Sorted(slices.Values(t.Pods)))
+	if was, ok := s.tends[t.Source]; ok && slices.Equal(was.Pods, t.Pods) {
+		return
+	}
+	s.tends[t.Source] = t
+	s.acted = true
+	s.saveIn(0)
+	s.tellSoon()
+	s.Log.WithFields(map[string]any{"source": t.Source, "pods": len(t.Pods)}).Info("tends")
+}
+
+func (p *pod) seen() live.Pod {
+	seen := p.Pod
+	seen.Probed = p.words()
+	return seen
+}
+
+// words is what is said of its containers, sorted by name.
+func (p *pod) words() (all []live.Probed) {
+	for name, c := range p.each() {
+		all = append(all, live.Probed{Container: name, ID: c.ID, Started: c.Started, Ready: c.Ready, Since: c.Since, Why: c.Why})
+	}
+	return all
+}
+
+// container is one that is up, and has probes.
+type container struct {
+	health.Probing
+	up    bool // it runs; else it is paused
+	turns [3]turn
+}
+
+// turn is of one probe, of the kind of that index in health.Kinds.
+type turn struct {
+	due     time.Time
+	running bool
+}

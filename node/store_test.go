@@ -1,0 +1,196 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/podkeep/podkeep/drivers/fake"
+	"github.com/podkeep/podkeep/live"
+)
+
+func TestNoVerdictChangesBecauseTheNodeSideWasStartedAgain(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		web, ill := s.has("web", gated), s.has("ill", `{containers: [{name: ill, image: "app:v1", readinessProbe: {httpGet: {port: 80, path: /ill/readiness}, periodSeconds: 1}}]}`)
+		s.say("ill/readiness", "refused")
+		s.toldOnce(web, ill)
+		s.begins()
+		c := s.connects()
+		s.passes(time.Minute)
+		before := c.report()
+		if !c.probed(web, "app").Ready || c.probed(ill, "ill").Ready {
+			t.Fatalf("%+v", before.Probed)
+		}
+		s.end()
+		s.passes(time.Minute)
+		s.hangs() // nothing is answered anew
+		s.begins()
+		c = s.connects()
+		s.passes(time.Second)
+		if diff := cmp.Diff(before, c.report()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestAProbeThatFailsGoesOnCountingAfterARestart(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		web := s.has("web", `{containers: [{name: app, image: "app:v1", livenessProbe: {httpGet: {port: 80, path: /app/liveness}, periodSeconds: 10, failureThreshold: 6}}]}`)
+		s.toldOnce(web)
+		s.say("app/liveness", "refused")
+		for range 5 {
+			s.begins()
+			s.passes(10 * time.Second) // one answer, or two where the turn comes at once
+			s.end()
+		}
+		s.begins()
+		s.passes(11 * time.Second)
+		if n := s.restarts(web, "app"); n != 1 {
+			t.Errorf("%d restarts after %d failures", n, s.ran("app/liveness"))
+		}
+	})
+}
+
+func TestWhatItKnewOfAContainerIsForgottenWithIt(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		web := s.has("web", ready)
+		s.toldOnce(web)
+		s.begins()
+		s.passes(5 * time.Second)
+		s.end()
+		if k := s.kept(); len(k.Probing) != 1 {
+			t.Fatalf("%+v", k)
+		}
+		if err := s.world.Remove(web.Name); err != nil {
+			t.Fatal(err)
+		}
+		s.begins()
+		s.passes(5 * time.Second)
+		s.end()
+		if k := s.kept(); len(k.Probing) != 0 || len(k.Tends) != 1 {
+			t.Errorf("%+v", k)
+		}
+	})
+}
+
+// kept is what the file says.
+func (s *stage) kept() (k kept) {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.dir, "state.json"))
+	if err := errors.Join(err, json.Unmarshal(text, &k)); err != nil {
+		s.t.Fatal(err)
+	}
+	return k
+}
+
+func TestKilledAtEveryWriteItEndsAsIfItHadNotBeen(t *testing.T) {
+	for left := 0; ; left++ {
+		burnt := false
+		onStage(t, func(t *testing.T, s *stage) {
+			web := s.has("web", alive)
+			s.toldOnce(web)
+			before := s.world.Writes()
+			s.fuse = &fake.Fuse{Left: left + 1}
+			s.say("app/liveness", "refused")
+			s.begins()
+			s.passes(5 * time.Second)
+			burnt = s.fuse.Left <= 0
+			s.end()
+			s.fuse = nil
+			s.say("app/liveness", "")
+			s.begins()
+			s.passes(10 * time.Minute)
+			if c := s.container(web, "app"); c.State != live.Running || live.Restarts(c.Attempt) > 1 {
+				t.Errorf("killed after %d writes: %s, %d restarts", s.world.Writes()-before, c.State, live.Restarts(c.Attempt))
+			}
+		})
+		if !burnt {
+			if left < 3 {
+				t.Errorf("only %d writes", left)
+			}
+			return
+		}
+	}
+}
+
+func TestWithoutItsFileItGoesOnInMemoryAndSaysSo(t *testing.T) {
+	for claim, spoil := range map[string]func(*stage) (mend func()){
+		"damaged": func(s *stage) func() {
+			if err := os.WriteFile(filepath.Join(s.dir, "state.json"), []byte(`{"Tends":[{"Sou`), 0o600); err != nil {
+				s.t.Fatal(err)
+			}
+			return nil // the next write mends it
+		},
+		"no directory": func(s *stage) func() {
+			s.dir = filepath.Join(s.dir, "a", "b")
+			if err := os.WriteFile(filepath.Dir(s.dir), nil, 0o600); err != nil {
+				s.t.Fatal(err)
+			}
+			return func() { _ = os.Remove(filepath.Dir(s.dir)) }
+		},
+		"full": func(s *stage) func() {
+			full := filepath.Join(s.dir, "state.json.new")
+			if err := os.Symlink("/dev/full", full); err != nil {
+				s.t.Fatal(err)
+			}
+			return nil // what could not be written is removed
+		},
+		"a directory in its place": func(s *stage) func() {
+			at := filepath.Join(s.dir, "state.json")
+			if err := os.MkdirAll(filepath.Join(at, "x"), 0o700); err != nil {
+				s.t.Fatal(err)
+			}
+			return func() { _ = os.RemoveAll(at) }
+		},
+	} {
+		t.Run(claim, func(t *testing.T) {
+			onStage(t, func(t *testing.T, s *stage) {
+				web := s.has("web", alive)
+				mend := spoil(s)
+				s.begins()
+				c := s.connects()
+				c.tends(web)
+				s.say("app/liveness", "refused")
+				s.passes(5 * time.Second)
+				if n := s.restarts(web, "app"); n < 1 {
+					t.Errorf("%d restarts", n)
+				}
+				if why := c.report().Trouble; mend != nil && why == "" {
+					t.Error("says nothing of it")
+				}
+				if mend != nil {
+					mend()
+				}
+				s.say("app/liveness", "")
+				s.passes(time.Minute)
+				if why := c.report().Trouble; why != "" {
+					t.Errorf("goes on saying: %s", why)
+				}
+				if k := s.kept(); len(k.Tends) != 1 || k.Tends[0].Pods[0] != web.Name {
+					t.Errorf("%+v", k)
+				}
+			})
+		})
+	}
+}
+
+func TestAWriteThatBreaksOffLeavesTheFileAsItWas(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "state.json")
+	if err := write(name, []byte("before")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/dev/full", name+".new"); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(name, []byte("after")); err == nil {
+		t.Error("no error")
+	}
+	if text, err := os.ReadFile(name); string(text) != "before" {
+		t.Errorf("%s, %v", text, err)
+	}
+}
