@@ -125,14 +125,27 @@ func (s *Sim) goTo(to time.Time) error {
 	return err
 }
 
-// owned: what a node side starts again nobody else does.
+// owned: what a node side starts again nobody else does; and what is up and may be ready, for all that is known, is not stopped while the node
+// side is not heard, unless it is asked for no more.
 func (j judge) owned() error {
 	for _, a := range j.p.Plan.Actions {
 		n := node(j.p.Snapshot, a.Node)
 		i := slices.IndexFunc(n.Pods, func(p live.Pod) bool { return p.Name == a.Name })
-		if a.Verb == plan.Run && i >= 0 && len(n.Pods[i].Containers) == len(n.Pods[i].Expect) && slices.Contains(n.Side.Tends, a.Name) {
+		if i < 0 || len(n.Pods[i].Containers) < len(n.Pods[i].Expect) {
+			continue
+		}
+		if a.Verb == plan.Run && slices.Contains(n.Side.Tends, a.Name) {
 			return fmt.Errorf("one owner: %s on %s is started again by its node side", a.Name, a.Node)
+		}
+		asked := slices.ContainsFunc(j.want.Workloads, func(w manifest.Workload) bool { return w.ID == a.App && w.Job == nil && w.Replicas > 0 })
+		if a.Verb == plan.Stop && asked && n.SidePod() != nil && !n.Side.Heard() && !j.p.History.Side.Refused && mayBeReady(n.Pods[i]) {
+			return fmt.Errorf("law 7, silence: %s on %s is stopped, and its node side is not heard", a.Name, a.Node)
 		}
 	}
 	return nil
+}
+
+// mayBeReady says whether only its probes could say that a pod is not ready.
+func mayBeReady(p live.Pod) bool {
+	return len(p.Birth.Probes) > 0 && !slices.ContainsFunc(p.Containers, func(c live.Container) bool { return c.State != live.Running && !(c.Ended() && c.Exit == 0) })
 }
