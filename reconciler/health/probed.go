@@ -33,7 +33,7 @@ func heldBack(p live.Pod, due string) (since time.Time, why string) {
 			return time.Time{}, ""
 		}
 		at := slices.IndexFunc(p.Containers, func(c live.Container) bool { return c.Name == i.Name })
-		if at < 0 || !has(p, i.Name, "startup") || !i.Sidecar {
+		if at < 0 || !has(p, i.Name, Startup) || !i.Sidecar {
 			continue
 		}
 		c := p.Containers[at]
@@ -61,7 +61,7 @@ func probed(p live.Pod, c live.Container, now time.Time) (s State, at time.Time,
 		return Starting, at, why
 	case !w.Ready:
 		return Unready, at, why
-	case !has(p, c.Name, "startup") && !has(p, c.Name, "readiness"):
+	case !has(p, c.Name, Startup) && !has(p, c.Name, Readiness):
 		at = c.Started.Add(Settle)
 	}
 	return Ready, at, ""
