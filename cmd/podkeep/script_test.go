@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -81,7 +82,7 @@ func TestTheCommandLineDoesAsItsScriptsSay(t *testing.T) {
 			env.Setenv("ADDRESS", address)
 			return err
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "serves": serves, "records": records},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "serves": serves, "hears": hears, "records": records},
 	})
 }
 
@@ -120,6 +121,28 @@ func serves(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s never had %q; at last it said\n%s", args[0], args[1], last)
+}
+
+// hears waits until who answers at a unix socket says a text: hears SOCKET TEXT.
+func hears(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: hears SOCKET TEXT")
+	}
+	for deadline := time.Now().Add(10 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		c, err := net.Dial("unix", ts.MkAbs(args[0]))
+		if err != nil {
+			continue
+		}
+		lines, heard := bufio.NewScanner(c), false
+		for !heard && lines.Scan() {
+			heard = strings.Contains(lines.Text(), args[1])
+		}
+		_ = c.Close()
+		if heard {
+			return
+		}
+	}
+	ts.Fatalf("%s never said %q", args[0], args[1])
 }
 
 // records begins a server whose address is $SERVER, that has nothing, wants a password, and writes down all that it is sent:

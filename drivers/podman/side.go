@@ -35,7 +35,8 @@ func (d *Driver) equip(ctx context.Context, pod manifest.Pod) (manifest.Pod, err
 	})
 	c := &pod.Spec.Containers[0]
 	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: sideHost, MountPath: live.SideHost})
-	c.Env = append(c.Env, corev1.EnvVar{Name: live.SidePodman, Value: path.Join(live.SideHost, name)})
+	c.Env = append(c.Env, corev1.EnvVar{Name: live.SidePodman, Value: path.Join(live.SideHost, name)},
+		corev1.EnvVar{Name: live.SideNode, Value: d.node.Name}, corev1.EnvVar{Name: live.SideAddress, Value: d.hostAddress()})
 	return pod, nil
 }
 

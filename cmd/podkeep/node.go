@@ -1,0 +1,134 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+
+	"github.com/podkeep/podkeep/drivers"
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node"
+)
+
+// nodeCommand is what runs in the node side's container. Help does not list it: nobody types it.
+func nodeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:    "node",
+		Hidden: true,
+		Short:  "The node side: what runs on every host",
+		Long: paragraphs(`
+What runs in the container that podkeep puts on every host. It runs the probes of the pods that it was
+told to tend, ends what a probe gives up, and starts again what ended, whether a controller is there or
+not. Nobody has to type it.`),
+		Example: examples(`
+podkeep node run --help
+podkeep node attach --help`),
+		Args: known,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var dir string
+	cmd.PersistentFlags().StringVar(&dir, "dir", live.SideDir, "where it keeps what it was told, and its socket")
+	completed(cmd, free(aFolder), "dir")
+	cmd.AddCommand(nodeRunCommand(&dir), nodeAttachCommand(&dir))
+	return cmd
+}
+
+// nodeOptions are what the node side is told when it begins.
+type nodeOptions struct{ cluster, podman, name, address string }
+
+func nodeRunCommand(dir *string) *cobra.Command {
+	var o nodeOptions
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Keep this host's pods well, until told to stop",
+		Long: paragraphs(`
+Looks at this host's Podman, and keeps the pods that a controller has told it to tend: it knows them
+again after a restart. SIGINT and SIGTERM end it; pods stay as they are.`),
+		Example: examples(`podkeep node run --cluster production --podman /run/podman/podman.sock`),
+		Args:    takes(0, 0),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return o.run(cmd, *dir) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.cluster, "cluster", "default", "whose pods these are")
+	flags.StringVar(&o.podman, "podman", "", "Podman's socket (default: "+live.SidePodman+"'s, else /run/podman/podman.sock)")
+	flags.StringVar(&o.name, "name", "", "what the Node is called, for pods that ask (default: "+live.SideNode+"'s)")
+	flags.StringVar(&o.address, "address", "", "the host's address, for pods that ask (default: "+live.SideAddress+"'s, else Podman's gateway)")
+	completed(cmd, free(nothing), "cluster", "name", "address")
+	completed(cmd, free(aFile), "podman")
+	cmd.ValidArgsFunction = free(nothing)
+	return cmd
+}
+
+func (o nodeOptions) run(cmd *cobra.Command, dir string) error {
+	if !label(o.cluster) {
+		return fmt.Errorf("cluster %q: write lower-case letters, digits and dashes, at most 63", o.cluster)
+	}
+	ctx, stop := interruptible(cmd)
+	defer stop()
+	frugal()
+	log := (&settings{}).logger(cmd.ErrOrStderr(), logrus.InfoLevel)
+	socket := cmp.Or(o.podman, os.Getenv(live.SidePodman), "/run/podman/podman.sock")
+	address := cmp.Or(o.address, os.Getenv(live.SideAddress))
+	is := manifest.Node{ProviderID: "podman+unix://" + socket}
+	is.Name = cmp.Or(o.name, os.Getenv(live.SideNode))
+	if address != "" {
+		is.Annotations = map[string]string{"podkeep.io/address": address}
+	}
+	opened, err := openDriver(ctx, is, drivers.Options{Cluster: o.cluster})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = opened.Close() }()
+	driver, ok := opened.(node.Driver)
+	if !ok {
+		return fmt.Errorf("%s: a host of that kind has no node side", is.ProviderID)
+	}
+	log.WithFields(logrus.Fields{"cluster": o.cluster, "podman": socket, "version": sideVersion()}).Info("begins")
+	err = node.Run(ctx, node.Options{
+		Driver: driver, Prober: prober(), HostIP: own(address), Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Version: sideVersion(), Log: log,
+	})
+	log.Info("ends, as it was told to")
+	return err
+}
+
+// frugal has the process take less memory, for a little more work: it is on every host, and idle for the most part.
+func frugal() {
+	runtime.GOMAXPROCS(min(2, runtime.GOMAXPROCS(0)))
+	debug.SetGCPercent(25)
+	debug.FreeOSMemory()
+}
+
+// own is the address, if it is one of this host's; else the one that every host has.
+func own(address string) string {
+	all, _ := net.InterfaceAddrs()
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.String() == address {
+			return address
+		}
+	}
+	return "127.0.0.1"
+}
+
+func nodeAttachCommand(dir *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "attach",
+		Short: "Join input and output to the node side's socket",
+		Long: paragraphs(`
+The way to the node side where its socket cannot be reached from outside: a controller runs it in the
+container. It ends when either side does.`),
+		Example:           examples(`podkeep node attach --dir /var/lib/podkeep`),
+		Args:              takes(0, 0),
+		ValidArgsFunction: free(nothing),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return node.Attach(cmd.Context(), filepath.Join(*dir, live.SideSocket), cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
+}
