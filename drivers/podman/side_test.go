@@ -14,10 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/drivers/drivertest"
@@ -149,19 +146,8 @@ func TestOfTheNodeSidesImagesThoseGoThatNobodyHasWhenAnotherComes(t *testing.T) 
 	defer d.Close()
 	load := func(version, label string) string {
 		ref := live.SideImage + ":" + version
-		tag, err := name.NewTag(ref)
-		if err != nil {
-			t.Fatal(err)
-		}
-		image, err := mutate.Config(drivertest.Image(t), v1.Config{Labels: map[string]string{label: version}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var archive bytes.Buffer
-		if err := tarball.Write(tag, image, &archive); err != nil {
-			t.Fatal(err)
-		}
-		if err := d.(drivers.Loader).Load(t.Context(), &archive); err != nil {
+		archive := archiveOf(t, ref, v1.Config{Labels: map[string]string{label: version}})
+		if err := d.(drivers.Loader).Load(t.Context(), archive); err != nil {
 			t.Fatal(err)
 		}
 		return ref
