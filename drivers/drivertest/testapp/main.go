@@ -144,7 +144,7 @@ func step(verb string, next func() string, term chan os.Signal) error {
 		}
 		os.Exit(code)
 	case "node":
-		return node(next())
+		return node(next(), term)
 	default:
 		return fmt.Errorf("no step %q", verb)
 	}
