@@ -218,11 +218,14 @@ func (l leftovers) write(out io.Writer) {
 		say("of cluster %s there are:", l.cluster)
 	}
 	for _, p := range l.node.Pods {
-		of := ""
-		if p.Source != l.source {
-			of = ", of source " + p.Source
+		what := " of " + p.App.Short()
+		if p.App == live.SideApp {
+			what = ", the node side"
 		}
-		say("  pod %s of %s%s", p.Name, p.App.Short(), of)
+		if p.Source != l.source {
+			what += ", of source " + p.Source
+		}
+		say("  pod %s%s", p.Name, what)
 	}
 	if n, m := len(l.node.Files), len(l.node.Receipts); n+m > 0 {
 		say("  files %d, receipts %d", n, m)
