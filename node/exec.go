@@ -37,7 +37,7 @@ func (p *Prober) exec(ctx context.Context, id string, command []string, timeout 
 		return err
 	}
 	defer log.Close()
-	cmd, err := p.oci.start(ctx, id, command, log)
+	cmd, err := start(ctx, p.oci, id, command, log)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -17,24 +18,49 @@ type Runtime struct {
 	Root string // where it keeps what it knows: /run/runc, /run/crun, or the same below a user's XDG_RUNTIME_DIR
 }
 
+// runtimes are those that Podman knows, where Debian, Fedora and their like have them; the first that has a container is its own.
+func runtimes() (all []Runtime) {
+	for _, name := range []string{"crun", "runc"} {
+		for _, dir := range []string{"/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin"} {
+			all = append(all, Runtime{Path: filepath.Join(dir, name), Root: "/run/" + name})
+		}
+	}
+	return all
+}
+
+// has says whether the runtime is there, and the container is its own.
+func (r Runtime) has(id string) bool {
+	return there(r.Path) && there(filepath.Join(r.Root, id))
+}
+
+func there(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // start starts a command in a container. It reads and prints nothing; what the runtime complains of is in log.
-func (r Runtime) start(ctx context.Context, id string, command []string, log *os.File) (*exec.Cmd, error) {
+func start(ctx context.Context, of []Runtime, id string, command []string, log *os.File) (cmd *exec.Cmd, err error) {
 	process, err := inMemory()
 	if err != nil {
 		return nil, err
 	}
 	defer process.Close()
-	cmd := exec.CommandContext(ctx, r.Path, "--root", r.Root, "--log", "/proc/self/fd/3", "--log-format", "json", "exec", "--process", "/proc/self/fd/4", id)
-	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-	cmd.Dir = "/"
-	cmd.ExtraFiles = []*os.File{log, process}
-	cmd.Cancel = func() error { return endBelow(cmd.Process.Pid) }
-	cmd.WaitDelay = longestKill
 	return cmd, onHost(func() error {
+		at := slices.IndexFunc(of, func(r Runtime) bool { return r.has(id) })
+		if at < 0 {
+			return void("the host's OCI runtime does not have the container")
+		}
+		r := of[at]
 		text, err := r.process(id, command)
 		if err != nil {
 			return void("the host's OCI runtime does not have the container")
 		}
+		cmd = exec.CommandContext(ctx, r.Path, "--root", r.Root, "--log", "/proc/self/fd/3", "--log-format", "json", "exec", "--process", "/proc/self/fd/4", id)
+		cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+		cmd.Dir = "/"
+		cmd.ExtraFiles = []*os.File{log, process}
+		cmd.Cancel = func() error { return endBelow(cmd.Process.Pid) }
+		cmd.WaitDelay = longestKill
 		if _, err := process.Write(text); err != nil {
 			return void("no memory for a command's files")
 		}

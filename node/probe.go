@@ -34,12 +34,15 @@ type Target struct {
 
 // Prober runs probes as kubelet does. It may be used by several goroutines.
 type Prober struct {
-	oci    Runtime
+	oci    []Runtime
 	starts chan struct{} // holds one for each command that is being started
 }
 
-// NewProber makes a Prober whose commands are run by oci.
-func NewProber(oci Runtime) *Prober {
+// NewProber makes a Prober whose commands are run by the first of these that has the container; without any, by those that are usual.
+func NewProber(oci ...Runtime) *Prober {
+	if len(oci) == 0 {
+		oci = runtimes()
+	}
 	return &Prober{oci, make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))}
 }
 

@@ -90,7 +90,7 @@ func TestWhatTheHostFailsToRunSaysNothingOfTheContainer(t *testing.T) {
 	target := nodeside.Target{ID: b.up(b.pod("unprobed", "term"))}
 	none := oci(t)
 	none.Path = "/nowhere/runc"
-	b.expect(nodeside.Answer{Void: true, Why: "the host's OCI runtime cannot be run"}, nodeside.NewProber(none).Run(t.Context(), target, probe(10, "exit", "0")))
+	b.expect(nodeside.Answer{Void: true, Why: "the host's OCI runtime does not have the container"}, nodeside.NewProber(none).Run(t.Context(), target, probe(10, "exit", "0")))
 	gone := nodeside.Target{ID: strings.Repeat("0", 64)}
 	b.expect(nodeside.Answer{Void: true, Why: "the host's OCI runtime does not have the container"}, nodeside.NewProber(oci(t)).Run(t.Context(), gone, probe(10, "exit", "0")))
 }
