@@ -45,7 +45,7 @@ func start(ctx context.Context, of []Runtime, id string, command []string, log *
 		return nil, err
 	}
 	defer process.Close()
-	return cmd, onHost(func() error {
+	err = onHost(func() error {
 		at := slices.IndexFunc(of, func(r Runtime) bool { return r.has(id) })
 		if at < 0 {
 			return void("the host's OCI runtime does not have the container")
@@ -69,6 +69,7 @@ func start(ctx context.Context, of []Runtime, id string, command []string, log *
 		}
 		return nil
 	})
+	return cmd, err
 }
 
 // process describes a command that is run as a container's main process is. It is given whole, for what a runtime adds by itself to a bare
