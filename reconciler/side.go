@@ -81,6 +81,7 @@ func (l *line) await(ctx context.Context) {
 	select {
 	case <-l.tried:
 	case <-ctx.Done():
+		l.tries.Do(func() { close(l.tried) }) // once is enough
 	}
 }
 
