@@ -384,7 +384,8 @@ func (j judge) tally(w view, app manifest.Workload) (t tally) {
 			if j.trusted[p.Signer] {
 				t.total++
 			}
-			if available(p, app.Strategy.MinReady, j.s.now) {
+			unprobed := len(p.Birth.Probes) > 0 && (j.p.History.Side.Version == "" || j.before.host(n.Name).SidePod() == nil) // nobody can know whether it is ready
+			if !unprobed && available(p, app.Strategy.MinReady, j.s.now) {
 				t.available++
 			}
 		}
