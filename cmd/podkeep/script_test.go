@@ -27,7 +27,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"podkeep":   main,
-		"onrunning": onrunning,
+		"onrunning": onrunning, "nodeoncrowd": nodeOnCrowd,
 		"onfakes": func() {
 			hosts := fake.New(time.Now, "n1", "n2")
 			openDriver = func(_ context.Context, n manifest.Node, o drivers.Options) (drivers.Driver, error) {
