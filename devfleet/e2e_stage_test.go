@@ -2,6 +2,7 @@ package devfleet_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,14 +28,15 @@ import (
 // stage is a real fleet, a repository and a controller between them.
 type stage struct {
 	*testing.T
-	fleet  *devfleet.Fleet
-	binary string
-	listen string
-	source []string  // flags that say what the controller follows
-	folder string    // of the clone, where the manifests are
-	run    *exec.Cmd // the controller, nil while there is none
-	log    *os.File
-	forge  *forge // where the tests of faults keep the repository
+	fleet    *devfleet.Fleet
+	binary   string
+	listen   string
+	nodeSide string    // --node-side: never, but where a test is about it
+	source   []string  // flags that say what the controller follows
+	folder   string    // of the clone, where the manifests are
+	run      *exec.Cmd // the controller, nil while there is none
+	log      *os.File
+	forge    *forge // where the tests of faults keep the repository
 }
 
 // patience is far above what any machine needs for what a test waits for.
@@ -171,7 +173,7 @@ func (s *stage) start(flags ...string) {
 
 // podkeep is a command that follows the stage's source. What it says goes to the controller's log.
 func (s *stage) podkeep(args ...string) *exec.Cmd {
-	args = append(args, "--cluster", "e2e")
+	args = append(args, "--cluster", "e2e", "--node-side", cmp.Or(s.nodeSide, "never"))
 	if !slices.Contains(s.source, "--known-hosts") {
 		args = append(args, "--known-hosts", s.fleet.KnownHosts())
 	}

@@ -81,6 +81,15 @@ type Examiner interface {
 	Examine(ctx context.Context) (live.Checkup, error)
 }
 
+// Cleaner takes away what of the cluster's is on the host beside what a look shows: the volume of its node side, and the node side's images
+// that no container has. The volumes of claims are none of it.
+type Cleaner interface {
+	// Remains says what there is, for people.
+	Remains(ctx context.Context) ([]string, error)
+	// Clean removes it. The node side must not run.
+	Clean(ctx context.Context) error
+}
+
 // Watcher pokes when something may have changed. A poke carries no payload; missing one is allowed. It returns
 // when ctx ends or the host can no longer be watched.
 type Watcher interface {

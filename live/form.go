@@ -21,6 +21,9 @@ func FormLabelsBy(packer *manifest.Packer, r manifest.Revision, cluster, source 
 		LabelCluster: cluster, LabelSource: source, LabelApp: r.App.String(),
 		LabelRev: r.Rev, LabelCommit: r.Commit, LabelObject: packer.Pack(object),
 	}
+	if probes := joinMap(r.Probes); probes != "" {
+		labels[LabelProbes] = probes
+	}
 	if len(r.Files) > 0 {
 		labels[LabelFiles] = Join(r.Files)
 	}

@@ -36,7 +36,7 @@ const (
 	LabelPortNames = "podkeep.io/portnames" // named container ports: "http=8080/tcp"
 	LabelHostname  = "podkeep.io/hostname"
 	LabelSubdomain = "podkeep.io/subdomain"
-	LabelProbes    = "podkeep.io/probes"  // which probes containers have: "web=startup+readiness"
+	LabelProbes    = "podkeep.io/probes"  // which probes containers have: "web=startup+readiness". On a form it says that they are in it
 	LabelIP        = "podkeep.io/ip"      // the address that the plan gave it; none yet
 	LabelNetwork   = "podkeep.io/network" // version of how it is joined to networks; none for the host's own network
 

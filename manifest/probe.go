@@ -51,6 +51,13 @@ func probesIn(k *corev1.Container) []*corev1.Probe {
 	return slices.DeleteFunc([]*corev1.Probe{k.StartupProbe, k.LivenessProbe, k.ReadinessProbe}, func(p *corev1.Probe) bool { return p == nil })
 }
 
+// HasProbes says whether the form has the probes of its containers: those that an older podkeep wrote do not.
+func (r Revision) HasProbes() bool {
+	has := false
+	eachContainer("", &r.Spec, func(_ string, k *corev1.Container) { has = has || len(probesIn(k)) > 0 })
+	return has
+}
+
 // probeDefaults are Kubernetes' own.
 func probeDefaults(p *corev1.Probe) {
 	p.PeriodSeconds, p.TimeoutSeconds = cmp.Or(p.PeriodSeconds, 10), cmp.Or(p.TimeoutSeconds, 1)

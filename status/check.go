@@ -204,7 +204,7 @@ func orDash(s string) string {
 	return s
 }
 
-// reboot wants the socket back; podkeep starts the pods, so that podman-restart.service is not needed while a controller runs.
+// reboot wants the socket back, for a controller to start the pods, and what starts podkeep's node side, which does so where none comes.
 func reboot(up live.Checkup, _ manifest.Set) Finding {
 	systemctl := "systemctl "
 	if up.Rootless {
@@ -218,7 +218,12 @@ func reboot(up live.Checkup, _ manifest.Set) Finding {
 	case up.Rootless && up.Lingers == "no":
 		return Finding{What: "reboot", Level: Warning, Text: up.User + "'s services end at logout and do not start with the host", Mend: "loginctl enable-linger " + up.User}
 	}
-	return Finding{What: "reboot", Level: Fine, Text: "podman.socket is enabled, podman-restart.service is " + orUnknown(up.Restart) + "; a controller starts the pods"}
+	f := Finding{What: "reboot", Level: Fine, Text: "podman.socket is enabled, podman-restart.service is " + orUnknown(up.Restart)}
+	if up.Restart != "" && !strings.HasPrefix(up.Restart, "enabled") {
+		f.Level, f.Text = Warning, f.Text+": after a reboot the pods wait for a controller"
+		f.Mend = systemctl + "enable podman-restart.service, which starts podkeep's node side, and that the pods"
+	}
+	return f
 }
 
 func orUnknown(s string) string {

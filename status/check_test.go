@@ -15,7 +15,7 @@ import (
 func TestWhatANodeSaysIsJudged(t *testing.T) {
 	well := live.Checkup{
 		Podman: "5.4.2", OS: "debian 13", Cgroups: "v2", Controllers: []string{"cpu"}, Runtime: "crun", Network: "netavark", Events: "journald",
-		Size: 100 << 30, Free: 50 << 30, Locks: 2000, LowPort: 1024, Socket: "enabled", Restart: "disabled",
+		Size: 100 << 30, Free: 50 << 30, Locks: 2000, LowPort: 1024, Socket: "enabled", Restart: "enabled",
 	}
 	web := manifest.Workload{Meta: manifest.Meta{ID: manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}}}
 	web.Revision.Spec.Containers = []corev1.Container{{Ports: []corev1.ContainerPort{{HostPort: 80}}}}
@@ -37,6 +37,8 @@ func TestWhatANodeSaysIsJudged(t *testing.T) {
 		{"the old network", func(u *live.Checkup) { u.Network = "cni" }, "network", status.Warning},
 		{"no events", func(u *live.Checkup) { u.Events = "none" }, "events", status.Warning},
 		{"a socket that does not come back", func(u *live.Checkup) { u.Socket = "disabled" }, "reboot", status.Warning},
+		{"a node side that does not come back by itself", func(u *live.Checkup) { u.Restart = "disabled" }, "reboot", status.Warning},
+		{"a node side of which nothing is known", func(u *live.Checkup) { u.Restart = "" }, "", status.Fine},
 		{"a socket of which nothing is known", func(u *live.Checkup) { u.Socket = "" }, "reboot", status.Unsure},
 		{"a user who does not linger", func(u *live.Checkup) { u.Rootless, u.Lingers, u.LowPort = true, "no", 80 }, "reboot", status.Warning},
 		{"a clock that is off", func(u *live.Checkup) { u.Skew = -time.Minute }, "clock", status.Warning},

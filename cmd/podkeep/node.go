@@ -93,7 +93,7 @@ func (o nodeOptions) run(cmd *cobra.Command, dir string) error {
 	}
 	log.WithFields(logrus.Fields{"cluster": o.cluster, "podman": socket, "version": sideVersion()}).Info("begins")
 	err = node.Run(ctx, node.Options{
-		Driver: driver, Prober: prober(), HostIP: own(address), Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Version: sideVersion(), Log: log,
+		Driver: driver, Prober: node.NewProber(), HostIP: own(address), Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Version: sideVersion(), Log: log,
 	})
 	log.Info("ends, as it was told to")
 	return err

@@ -23,13 +23,16 @@ import (
 )
 
 // TestMain lets scripts run podkeep as it is, and onfakes: podkeep whose nodes n1 and n2 are hosts in memory
-// that live as long as the command. What BEFORE holds, commands of podkeep between semicolons, happens to them first.
+// that live as long as the command; podkeep clean finds them at /fake/n1.sock and /fake/n2.sock. What BEFORE holds, commands of podkeep between semicolons, happens to them first.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"podkeep":   main,
 		"onrunning": onrunning, "nodeoncrowd": nodeOnCrowd,
 		"onfakes": func() {
 			hosts := fake.New(time.Now, "n1", "n2")
+			for _, name := range hosts.Hosts() {
+				hosts.Address("podman+unix:///fake/"+name+".sock", name)
+			}
 			openDriver = func(_ context.Context, n manifest.Node, o drivers.Options) (drivers.Driver, error) {
 				return hosts.Open(n.Name, o.Cluster, nil), nil
 			}

@@ -77,6 +77,7 @@ var claims = []struct {
 	{"a file of 511,999 bytes is a file", putLarge},
 	{"labels of 800 KiB come back whole", putLongLabels},
 	{"a long name is seen as it was given", putLongName},
+	{"the node side's volume outlives its pod until the host is cleaned, and no other volume goes then", sideRemains},
 	{"a deleted file is gone, and deleting it again succeeds", deleteTwice},
 	{"a file of another cluster is invisible and stays", otherClustersFile},
 	{"a receipt is seen as a receipt", receipt},

@@ -43,6 +43,8 @@ type host struct {
 	volumes map[string]bool // claims, as cluster/namespace/name
 	faults  []fault
 	watched []chan<- struct{}
+	tends   map[string][]string // what the node side was told, by cluster/source; nobody edits it
+	deaf    time.Time           // since when nobody hears the node side; zero when it is heard
 }
 
 type pod struct {
@@ -76,6 +78,7 @@ type container struct {
 	created, started, stopped time.Time // by the host's clock
 	begins, ends              time.Time // by the world's clock; zero means never
 	stopping                  bool      // it was told to stop, and ends
+	is                        Image     // how it behaves since it was started
 }
 
 type file struct {
@@ -150,7 +153,8 @@ func (w *World) Answers(name string) bool {
 	return h != nil && !h.cut && !h.down
 }
 
-// Truth is what is on the host, whether or not it answers. On a host that is down nothing runs.
+// Truth is what is on the host, whether or not it answers, and what the probes of its pods come to, whoever runs them. On a host that is down
+// nothing runs.
 func (w *World) Truth(name, cluster string) live.Node {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -159,22 +163,37 @@ func (w *World) Truth(name, cluster string) live.Node {
 		return live.Node{Name: name}
 	}
 	h.settle(w.now())
-	return h.node(cluster, w.now())
+	n := h.node(cluster, w.now())
+	for i := range n.Pods {
+		n.Pods[i].Probed, _ = h.probed(h.pods[n.Pods[i].Name], w.now())
+	}
+	return n
 }
 
 // Next is when something changes by itself that a driver would be poked about, on a host that answers; zero if nothing will.
-func (w *World) Next() (next time.Time) {
+func (w *World) Next() time.Time {
+	return w.next(func(h *host) bool { return !h.cut })
+}
+
+// Coming is when something changes by itself on a host that has power, whoever is told of it.
+func (w *World) Coming() time.Time {
+	return w.next(func(*host) bool { return true })
+}
+
+func (w *World) next(of func(*host) bool) (next time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, h := range w.hosts {
-		if h.cut || h.down {
+		if h.down || !of(h) {
 			continue
 		}
 		for _, p := range h.pods {
 			for _, c := range p.containers {
-				if at := c.next(); !at.IsZero() && (next.IsZero() || at.Before(next)) {
-					next = at
-				}
+				next = sooner(next, sooner(c.next(), h.hangs(p, c)))
+			}
+			if len(h.tends) > 0 && p.read != nil && len(p.read.Birth.Probes) > 0 && slices.Contains(h.tended(p.read.Cluster), p.name) {
+				_, at := h.probed(p, w.now())
+				next = sooner(next, at)
 			}
 		}
 	}
@@ -235,6 +254,7 @@ func (h *host) settle(now time.Time) {
 			c.settle(now, h.skew)
 		}
 	}
+	h.hang(now)
 }
 
 func (c *container) settle(now time.Time, skew time.Duration) {

@@ -19,6 +19,12 @@ type Image struct {
 	Heals  int           // after so many restarts it runs for ever; 0 means never
 	Ended  bool          // healed, it ends as before, but with 0
 	Stops  time.Duration // from the stop call, which times out meanwhile, to exited
+
+	// What its probes come to, all of them counted from running.
+	Opens   time.Duration // until its startup probe succeeds
+	Readies time.Duration // until its readiness probe does
+	Flaps   time.Duration // for so long it is ready, then not ready, a few times
+	Hangs   time.Duration // until its liveness probe fails; 0 means never. Healed, it does not
 }
 
 // Tags are how images behave whose tag, up to the first "-", is one of these. A tag 5s ends after five seconds, 5s.3 with exit code 3,
@@ -35,6 +41,12 @@ var Tags = map[string]Image{
 	"fail":     {Ends: 10 * time.Second, Exit: 3},
 	"slow":     {Starts: 20 * time.Second},
 	"stubborn": {Stops: 25 * time.Second},
+	"late":     {Readies: 30 * time.Second},
+	"unready":  {Readies: forever},
+	"warm":     {Opens: 30 * time.Second},
+	"dull":     {Opens: forever},
+	"flap":     {Flaps: 20 * time.Second},
+	"hang":     {Hangs: time.Minute, Heals: 2},
 }
 
 // Image sets how containers of an image behave that start from now on.

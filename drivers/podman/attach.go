@@ -64,7 +64,7 @@ func (d *Driver) sideContainer(ctx context.Context) (string, error) {
 func (d *Driver) sideSocket(ctx context.Context) (net.Conn, error) {
 	var at string
 	err := d.do(ctx, d.look, func(ctx context.Context) error {
-		volume, err := volumes.Inspect(ctx, d.claimVolume(live.SideApp.Namespace+"/"+live.SideVolume), nil)
+		volume, err := volumes.Inspect(ctx, d.sideVolume(), nil)
 		if err == nil {
 			at = volume.Mountpoint
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/containers/podman/v4/pkg/bindings/images"
+	"github.com/containers/podman/v4/pkg/bindings/volumes"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podkeep/podkeep/live"
@@ -79,4 +80,43 @@ func (d *Driver) dropSideImages(ctx context.Context, but []string) {
 			})
 		}
 	}
+}
+
+// sideClaim is behind the node side's volume.
+var sideClaim = live.SideApp.Namespace + "/" + live.SideVolume
+
+func (d *Driver) sideVolume() string { return d.claimVolume(sideClaim) }
+
+// Remains says what Clean would remove, and which images others may have.
+func (d *Driver) Remains(ctx context.Context) (what []string, err error) {
+	err = d.do(ctx, d.change, func(ctx context.Context) error {
+		err := d.ownVolume(ctx, d.sideVolume(), labelClaim, sideClaim)
+		if err == nil {
+			what = append(what, "volume "+d.sideVolume())
+		}
+		return unlessGone(clean(err))
+	})
+	if err != nil {
+		return nil, err
+	}
+	images, err := d.sideImages(ctx)
+	for _, name := range images {
+		what = append(what, "image "+name)
+	}
+	return what, err
+}
+
+// Clean removes the node side's volume and images.
+func (d *Driver) Clean(ctx context.Context) error {
+	err := d.do(ctx, d.change, func(ctx context.Context) error {
+		err := d.ownVolume(ctx, d.sideVolume(), labelClaim, sideClaim)
+		if err == nil {
+			err = volumes.Remove(ctx, d.sideVolume(), nil)
+		}
+		return unlessGone(clean(err))
+	})
+	if err == nil {
+		d.dropSideImages(ctx, nil)
+	}
+	return err
 }

@@ -14,29 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/drivers/drivertest"
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 )
-
-// sidePod is the node side's, which testapp plays.
-func sidePod(cluster string) manifest.Pod {
-	pod := manifest.Pod{
-		Name: live.PodName(cluster, live.SideApp, "v1-abcdef", 0), Namespace: live.SideApp.Namespace,
-		Spec: live.SideSpec(drivertest.Ref, cluster), Make: []string{live.SideVolume},
-	}
-	pod.Labels = live.PodLabels(live.Pod{
-		Cluster: cluster, Source: "tests", App: live.SideApp, Rev: "v1-abcdef", Gen: 1, Restart: "Always", Expect: []string{live.SideContainer},
-	})
-	pod.Labels[live.LabelSide] = "1"
-	return pod
-}
 
 // runSide runs it and waits until it answers.
 func runSide(t *testing.T, s *service, d drivers.Driver, pod manifest.Pod) {
@@ -77,7 +61,7 @@ func TestTheNodeSideSeesItsHostAndPodmanStartsItAgain(t *testing.T) {
 	s.load(t)
 	d := open(s.socket, "side")
 	defer d.Close()
-	pod := sidePod("side")
+	pod := drivertest.SidePod("side", drivertest.Ref)
 	runSide(t, s, d, pod)
 	inside := fmt.Sprintf("/proc/%d/root%s/podman.sock", s.pids(t, pod, 1)[0], live.SideHost)
 	if at, err := os.Stat(inside); err != nil || at.Mode()&os.ModeSocket == 0 {
@@ -124,7 +108,7 @@ func TestTheNodeSideIsReachedThroughItsSocketElseThroughItsContainer(t *testing.
 			if _, err := a.Attach(t.Context()); err == nil || err.Error() != "there is no node side" {
 				t.Errorf("%v", err)
 			}
-			pod := sidePod("attach-" + name)
+			pod := drivertest.SidePod("attach-"+name, drivertest.Ref)
 			runSide(t, shared, d, pod)
 			before := runtime.NumGoroutine()
 			talks(t, a, false)
@@ -162,27 +146,15 @@ func TestOfTheNodeSidesImagesThoseGoThatNobodyHasWhenAnotherComes(t *testing.T) 
 	defer d.Close()
 	load := func(version, label string) string {
 		ref := live.SideImage + ":" + version
-		tag, err := name.NewTag(ref)
-		if err != nil {
-			t.Fatal(err)
-		}
-		image, err := mutate.Config(drivertest.Image(t), v1.Config{Labels: map[string]string{label: version}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var archive bytes.Buffer
-		if err := tarball.Write(tag, image, &archive); err != nil {
-			t.Fatal(err)
-		}
-		if err := d.(drivers.Loader).Load(t.Context(), &archive); err != nil {
+		archive := archiveOf(t, ref, v1.Config{Labels: map[string]string{label: version}})
+		if err := d.(drivers.Loader).Load(t.Context(), archive); err != nil {
 			t.Fatal(err)
 		}
 		return ref
 	}
 	load("0-of-somebody", "other")
 	load("1", live.LabelSide)
-	pod := sidePod("images")
-	pod.Spec.Containers[0].Image = load("2", live.LabelSide)
+	pod := drivertest.SidePod("images", load("2", live.LabelSide))
 	runSide(t, s, d, pod)
 	load("3", live.LabelSide)
 	load("4", live.LabelSide)
@@ -192,6 +164,15 @@ func TestOfTheNodeSidesImagesThoseGoThatNobodyHasWhenAnotherComes(t *testing.T) 
 	slices.Sort(has)
 	if want := []string{"0-of-somebody", "2", "4"}; err != nil || !slices.Equal(has, want) {
 		t.Errorf("%q %v", has, err)
+	}
+	if err := d.Stop(t.Context(), pod.Name); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.(drivers.Cleaner).Clean(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := s.podman("images", "--format", "{{.Tag}}", live.SideImage).CombinedOutput(); err != nil || string(out) != "0-of-somebody\n" {
+		t.Errorf("%s %v", out, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package podman
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"strconv"
@@ -113,6 +114,7 @@ func (b *builder) container(ctx context.Context, c *corev1.Container) (*specgen.
 	s.RestartPolicy = b.restartPolicy()
 	s.Systemd = "false"
 	s.SdNotifyMode = "ignore"
+	noHealthCheck(s)
 	grace := uint(b.grace())
 	s.StopTimeout = &grace
 	limits(s, c.Resources)
@@ -128,6 +130,12 @@ func (b *builder) container(ctx context.Context, c *corev1.Container) (*specgen.
 		return nil, err
 	}
 	return s, b.mounts(ctx, s, c)
+}
+
+// noHealthCheck has Podman leave the image's own health check alone, as Kubernetes does: podkeep probes by itself, and nobody asks what Podman
+// would find out with a process every half minute.
+func noHealthCheck(s *specgen.SpecGenerator) {
+	_ = json.Unmarshal([]byte(`{"Test": ["NONE"]}`), &s.HealthConfig) // its type is of a package that only the bindings need
 }
 
 // stopSignal is nil where the image decides.

@@ -30,7 +30,7 @@ const (
 	Ready    State = "Ready"
 	Starting State = "Starting" // asked for, half made, up for less than Settle, or its startup probe has not succeeded
 	Unready  State = "Unready"  // up, and a readiness probe says that it is not ready
-	Unheard  State = "Unheard"  // up, and nobody knows whether it is ready: the node side of its host is not heard
+	Unheard  State = "Unheard"  // up, and nobody knows whether it is ready: the node side of its host says nothing of it
 	Crashed  State = "Crashed"  // a container exited and will be started again
 	Done     State = "Done"     // ran to completion
 	Failed   State = "Failed"   // exited badly, and its restartPolicy says Never
@@ -73,9 +73,9 @@ func Of(p live.Pod, now time.Time) Verdict {
 		v.State, v.Run, v.Why = Starting, true, "its host was restarted: init containers run again"
 		return v
 	}
-	held := ""
+	held := Verdict{}
 	if due := live.Due(p.Init, p.Containers); len(due) > 0 {
-		if v.Since, held = heldBack(p, due[0]); held == "" {
+		if held = heldBack(p, due[0], now); held.State == "" {
 			v.State, v.Run, v.Why = Starting, true, said(p, due[0])+" "+unstarted(p, due[0])
 			return v
 		}
@@ -88,11 +88,8 @@ func Of(p live.Pod, now time.Time) Verdict {
 	switch {
 	case v.State == Crashed:
 		return v
-	case held != "" && p.Unheard:
-		v.State, v.Why = Unheard, held
-		return v
-	case held != "":
-		v.State, v.Why = Starting, held
+	case held.State != "":
+		v.State, v.Since, v.Why = held.State, held.Since, held.Why
 		return v
 	case pending(p) != "":
 		v.State, v.Why = Starting, pending(p)

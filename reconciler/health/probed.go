@@ -26,22 +26,22 @@ func Serves(p live.Pod, c live.Container) bool {
 	return c.State == live.Running && ok && w.Ready
 }
 
-// heldBack says why a container whose turn it is waits all the same, and since when: the startup probe of a sidecar before it has not succeeded.
-func heldBack(p live.Pod, due string) (since time.Time, why string) {
+// heldBack is the verdict on a pod of which a container waits though its turn has come: the startup probe of a sidecar before it has not
+// succeeded. It has no State when nothing is held back.
+func heldBack(p live.Pod, due string, now time.Time) (v Verdict) {
 	for _, i := range p.Init {
 		if i.Name == due {
-			return time.Time{}, ""
+			break
 		}
 		at := slices.IndexFunc(p.Containers, func(c live.Container) bool { return c.Name == i.Name })
-		if at < 0 || !has(p, i.Name, "startup") || !i.Sidecar {
+		if at < 0 || !i.Sidecar || !has(p, i.Name, Startup) {
 			continue
 		}
-		c := p.Containers[at]
-		if w, ok := Word(p, c); !ok || !w.Started {
-			return c.Started, said(p, c.Name) + ": " + unready(p, w, ok)
+		if v.State, v.Since, v.Why = probed(p, p.Containers[at], now); v.State == Starting || v.State == Unheard {
+			return v
 		}
 	}
-	return time.Time{}, ""
+	return Verdict{}
 }
 
 // probed judges a container that runs and has probes. at is since when it is so.
@@ -55,13 +55,13 @@ func probed(p live.Pod, c live.Container, now time.Time) (s State, at time.Time,
 		at = now
 	}
 	switch {
-	case !ok && p.Unheard:
+	case !ok && p.Unprobed == "":
 		return Unheard, at, why
 	case !ok || !w.Started:
 		return Starting, at, why
 	case !w.Ready:
 		return Unready, at, why
-	case !has(p, c.Name, "startup") && !has(p, c.Name, "readiness"):
+	case !has(p, c.Name, Startup) && !has(p, c.Name, Readiness):
 		at = c.Started.Add(Settle)
 	}
 	return Ready, at, ""
@@ -76,12 +76,12 @@ func unready(p live.Pod, w live.Probed, ok bool) string {
 		return "its readiness probe has not succeeded yet"
 	case ok:
 		return "its startup probe has not succeeded yet"
-	case p.Unheard:
-		return "whether it is ready is not known, for the node side of its host is not heard"
 	case p.Unprobed != "":
 		return p.Unprobed
+	case p.Unheard:
+		return "whether it is ready is not known, for the node side of its host is not heard"
 	}
-	return "is not probed yet"
+	return "whether it is ready is not known, for the node side of its host has said nothing of it yet"
 }
 
 // has says whether a container has a probe of that kind.

@@ -40,7 +40,7 @@ func TestOfAPodWithProbes(t *testing.T) {
 			Starting, time.Second, "is up since 11:59:59, ready after 2s"},
 		{"and is ready then", "liveness", run, word("1", true, true, -min, ""), nil, Ready, 2*time.Second - min, "is ready"},
 		{"what was said of another container of the name does not count", "readiness", run, word("0", true, true, -min, ""), nil,
-			Starting, -min, "container app: is not probed yet"},
+			Unheard, -min, "container app: whether it is ready is not known, for the node side of its host has said nothing of it yet"},
 		{"while the node side is not heard nobody knows", "readiness", run, live.Probed{}, func(p *live.Pod) { p.Unheard = true },
 			Unheard, -min, "container app: whether it is ready is not known, for the node side of its host is not heard"},
 		{"where nobody runs them it does not become ready", "readiness", run, live.Probed{}, func(p *live.Pod) { p.Unprobed = "nobody runs its probes" },

@@ -17,7 +17,7 @@ func (w *world) collectFiles() {
 		planned[a.Node] = append(planned[a.Node], a)
 	}
 	for _, n := range w.answering() {
-		if len(n.Files) > 0 {
+		if len(n.Files)+len(n.Pods) > 0 {
 			w.collectOn(n, needed, planned[n.Name])
 		}
 	}
@@ -46,6 +46,7 @@ func (w *world) collectOn(n *node, needed map[revision]bool, planned []Action) {
 		}
 	}
 	w.renewForms(n, func(r revision) bool { return here[r] || needed[r] })
+	w.addProbes(n)
 	formed, unknown := map[revision]bool{}, false
 	for _, f := range n.Files {
 		if named[f.Name] || here[revisionOf(f)] || needed[revisionOf(f)] {
@@ -112,6 +113,29 @@ func (w *world) renewForms(n *node, needed func(revision) bool) {
 			file := w.revFile(form)
 			n.host.Files[file.Name] = true
 			w.put(n, app, &file, "put again under this controller's key")
+		}
+	}
+}
+
+// addProbes has the form of each pod with probes have them, so that the node side can run them: an older podkeep left them out. A File is never
+// changed, so that one goes before it comes again.
+func (w *world) addProbes(n *node) {
+	for _, p := range n.Pods {
+		name := live.RevFile(p.App, p.Rev, w.h.Key)
+		i := slices.IndexFunc(n.Files, func(f live.File) bool { return f.Name == name })
+		if len(p.Birth.Probes) == 0 || w.h.Key == "" || !w.ours(p.Source) || n.has(name) != (i >= 0) || i >= 0 && n.Files[i].Labels[live.LabelProbes] != "" {
+			continue
+		}
+		form, ok := w.form(p.App, p.Rev)
+		if !ok || !form.HasProbes() {
+			continue
+		}
+		if file := w.revFile(form); i < 0 {
+			n.host.Files[name] = true
+			w.put(n, p.App, &file, "the node side needs the probes of "+p.Name)
+		} else {
+			delete(n.host.Files, name)
+			w.drop(n, name, "it is put again with its probes")
 		}
 	}
 }

@@ -34,7 +34,7 @@ func (p *pod) unseen() string {
 // unheeded is what podkeep has no word of.
 func (p *pod) unheeded() string {
 	if p.node.reach == answers {
-		return "the node side of " + p.node.Name + " is not heard"
+		return fmt.Sprintf("the node side of %s says nothing of %s", p.node.Name, p.Name)
 	}
 	return p.node.Name + " is silent"
 }
@@ -82,22 +82,32 @@ func (k *work) mute() string {
 		if p.node.reach != answers || p.verdict.State != health.Unheard {
 			continue
 		}
-		if due := k.sideDue(p.node); k.now.Before(due) {
+		switch due := k.sideDue(p); {
+		case p.node.Side.Heard() && !slices.Contains(p.node.Side.Tends, p.Name):
+			k.wake(k.now.Add(telling))
+		case k.now.Before(due):
 			k.wake(due)
-		} else {
+		default:
 			return fmt.Sprintf("whether %s on %s is ready is not known: %s; see there what podman logs says of it", p.Name, p.node.Name,
-				cmp.Or(k.plan.Sides[p.node.Name], p.node.lacksSide()))
+				cmp.Or(k.plan.Sides[p.node.Name], p.node.lacksSide(), "its node side says nothing of it"))
 		}
 	}
 	return ""
 }
 
-// sideDue is until when a node side that is not heard may be yet, by itself or because it is begun anew.
-func (w *world) sideDue(n *node) (due time.Time) {
-	for _, p := range n.sides {
-		if at := p.Created.Add(deaf); at.After(due) {
+// telling is how soon a node side has heard at the latest which pods to look after.
+const telling = 10 * time.Second
+
+// sideDue is until when a node side that says nothing of a pod may yet, by itself or because it is begun anew.
+func (w *world) sideDue(p *pod) (due time.Time) {
+	n := p.node
+	for _, side := range n.sides {
+		if at := side.Created.Add(deaf); at.After(due) {
 			due = at
 		}
+	}
+	if at := p.verdict.Since.Add(deaf); n.Side.Heard() && at.After(due) {
+		due = at
 	}
 	if at := w.now.Add(deaf - n.Side.Silent); n.Side.Silent > 0 && at.After(due) {
 		due = at

@@ -32,8 +32,14 @@ func serving(set manifest.Set, name string) live.Snapshot {
 		p := probedPod(set, name, i, true)
 		have.Nodes[i].Receipts, have.Nodes[i].Pods = r.Receipts, append(have.Nodes[i].Pods, p)
 		have.Nodes[i].Side.Tends = []string{p.Name}
+		have.Nodes[i].Files = []live.File{formFile(set, name, live.FormLabels(find(set, p.App).Revision, "default", source))}
 	}
 	return have
+}
+
+func formFile(set manifest.Set, name string, labels map[string]string) live.File {
+	r := find(set, manifest.ID{Kind: "Deployment", Namespace: "default", Name: name}).Revision
+	return live.File{Name: live.RevFile(r.App, r.Rev, key), Labels: labels, Signer: key}
 }
 
 // mute is a fleet of which one node side is not heard.
@@ -114,12 +120,12 @@ func TestWhatTheNodeSideKnows(t *testing.T) {
 		{"where none is wanted, that is said", head, mute(serving(head, "web"), 1), func(h *manifest.History) { h.Side = manifest.SideOffer{Refused: true} }, "", Held,
 			"container app: its probes are not run: no node side is wanted on hosts (--node-side=never); give the host a node side, or push a revision without probes", 0},
 		{"what ended is started again by the node side", head, exited(serving(head, "web")), nil, "", Progressing,
-			"container app exited with 137, restarts at 12:00:10, by the node side of n2", 10 * time.Second},
+			"container app exited with 137, restarts at 12:00:10, which the node side of n2 sees to", 10 * time.Second},
 		{"and by nobody else", head, func() live.Snapshot {
 			have := exited(serving(head, "web"))
 			have.Nodes[1].Pods[1].Containers[0].Attempt = 0
 			return have
-		}(), nil, "", Progressing, "container app exited with 137, by the node side of n2", patient},
+		}(), nil, "", Progressing, "container app exited with 137, which the node side of n2 sees to", patient},
 		{"while it is heard", head, func() live.Snapshot {
 			have := mute(exited(serving(head, "web")), 1)
 			have.Nodes[1].Pods[1].Containers[0].Attempt = 0
@@ -150,6 +156,49 @@ func TestWhatTheNodeSideKnows(t *testing.T) {
 		}
 		if c.wake > 0 && !plan.Wake.Equal(noon.Add(c.wake)) || c.wake == 0 && !plan.Wake.IsZero() {
 			t.Errorf("%s: wakes at %s", c.claim, plan.Wake)
+		}
+	}
+}
+
+func TestAFormWithoutItsProbesIsPutAgain(t *testing.T) {
+	head := commit(t, "a1", nodes("n1", "n2", "n3"), withProbes("web", 3))
+	form := func(labels map[string]string) live.File { return formFile(head, "web", labels) }
+	whole := live.FormLabels(head.Workloads[0].Revision, "default", source)
+	bare := head.Workloads[0].Revision
+	bare.Spec = *bare.Spec.DeepCopy()
+	bare.Spec.Containers[0].ReadinessProbe = nil
+	old := live.FormLabels(bare, "default", source)
+	delete(old, live.LabelProbes)
+	for _, c := range []struct {
+		claim string
+		files []live.File
+		want  string
+	}{
+		{"an older podkeep's goes", []live.File{form(old)}, "delete"},
+		{"to come again", nil, "put"},
+		{"and stays", []live.File{form(whole)}, ""},
+	} {
+		have := serving(head, "web")
+		have.Nodes[1].Files = c.files
+		var did []string
+		for _, a := range Make(sideful(head, "1"), have, noon).Actions {
+			did = append(did, string(a.Verb))
+			if a.Node != "n2" || !strings.HasPrefix(a.Name, "rev-web-") || a.File != nil && a.File.Labels[live.LabelObject] != whole[live.LabelObject] {
+				t.Errorf("%s: %+v", c.claim, a)
+			}
+		}
+		if got := strings.Join(did, " "); got != c.want {
+			t.Errorf("%s: %s", c.claim, got)
+		}
+	}
+	lost := sideful(commit(t, "b2", nodes("n1", "n2", "n3")), "1")
+	have := serving(head, "web")
+	for i := range have.Nodes {
+		have.Nodes[i].Files = []live.File{form(old)}
+	}
+	for _, a := range Make(lost, have, noon).Actions {
+		if a.Name == form(old).Name {
+			t.Errorf("what nobody can write again stays: %+v", a)
 		}
 	}
 }

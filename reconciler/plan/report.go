@@ -198,7 +198,7 @@ func (k *work) unborn() {
 // trouble is who starts the pod again, or why the last attempt on it failed, to be added to a sentence.
 func (p *pod) trouble() string {
 	if (p.verdict.Run || p.verdict.State == health.Crashed) && p.tended() {
-		return ", by the node side of " + p.node.Name
+		return ", which the node side of " + p.node.Name + " sees to"
 	}
 	for _, t := range p.node.Troubles {
 		if t.Name == p.Name {

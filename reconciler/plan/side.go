@@ -205,7 +205,7 @@ func (w *world) tend(works []*work) {
 		if k.wl.Suspended {
 			continue
 		}
-		for _, p := range w.pods[k.wl.ID] {
+		for _, p := range w.everyPod(k.wl.ID) {
 			if list, ok := w.plan.Tend[p.node.Name]; ok && !p.Stopping {
 				w.plan.Tend[p.node.Name] = append(list, p.Name)
 			}

@@ -287,8 +287,8 @@ func (w *world) book(n *node, p live.Pod) {
 }
 
 func (w *world) judge(n *node, l live.Pod, wl *manifest.Workload) *pod {
-	if l.Unheard && missable(wl) {
-		l.Unheard, l.Unprobed = false, "its probes are not run while the node side of its host is not heard"
+	if missable(wl) && l.Unprobed == "" {
+		l.Unprobed = "what its probes come to is not known"
 	}
 	p := &pod{Pod: l, node: n, verdict: health.Of(l, w.now), moving: n.evicts(wl), stands: l.Slot}
 	if p.stray = w.strays(n, l, wl); p.stray != "" {

@@ -18,6 +18,7 @@ import (
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler"
+	"github.com/podkeep/podkeep/reconciler/health"
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
@@ -58,7 +59,7 @@ func (s *Sim) judge(c *controller, before *fake.World, p reconciler.Pass) error 
 	}
 	j := judge{s: s, c: c, before: see(before), p: p, want: p.History.Want(), trusted: p.History.Trusted()}
 	j.frozen = j.freeze()
-	errs := []error{j.reasoned(), j.silence(), j.absence(), j.once(), j.effects(c.world, "after the pass")}
+	errs := []error{j.reasoned(), j.silence(), j.absence(), j.once(), j.owned(), j.effects(c.world, "after the pass")}
 	if s.care == full {
 		errs = append(errs, j.deterministic())
 	}
@@ -312,7 +313,7 @@ func (j judge) data(after view, when string) error {
 	}
 	for _, n := range after.hosts {
 		for _, claim := range n.Volumes {
-			if had[claim] && !slices.Contains(j.before.host(n.Name).Volumes, claim) && !j.decided(claim) {
+			if side := live.SideApp.Namespace + "/" + live.SideVolume; claim != side && had[claim] && !slices.Contains(j.before.host(n.Name).Volumes, claim) && !j.decided(claim) {
 				return fmt.Errorf("law 8, data: %s claim %s had data and gets an empty volume on %s", when, claim, n.Name)
 			}
 		}
@@ -383,7 +384,8 @@ func (j judge) tally(w view, app manifest.Workload) (t tally) {
 			if j.trusted[p.Signer] {
 				t.total++
 			}
-			if available(p, app.Strategy.MinReady, j.s.now) {
+			unprobed := len(p.Birth.Probes) > 0 && (j.p.History.Side.Version == "" || j.before.host(n.Name).SidePod() == nil) // nobody can know whether it is ready
+			if !unprobed && available(p, app.Strategy.MinReady, j.s.now) {
 				t.available++
 			}
 		}
@@ -440,13 +442,19 @@ func (j judge) beganBehind(host string, p live.Pod) bool {
 // ready: every container that the label names exists and has been up for 2 s.
 func ready(p live.Pod, now time.Time) bool { return available(p, 0, now) }
 
-// available: ready for so long, and not told to stop. What began in the future began before its host's clock was set back.
+// available: ready for so long, as its probes say where it has any, and not told to stop. What began in the future began before its host's clock was set back.
 func available(p live.Pod, minReady time.Duration, now time.Time) bool {
 	if len(p.Containers) < len(p.Expect) || len(p.Containers) == 0 || p.Stopping {
 		return false
 	}
 	for _, c := range p.Containers {
 		if slices.Contains(p.Init, live.Init{Name: c.Name}) && c.Ended() && c.Exit == 0 {
+			continue
+		}
+		if w, ok := health.Word(p, c); ok && p.Birth.Probes[c.Name] != "liveness" {
+			if !w.Ready || now.Before(w.Since.Add(minReady)) {
+				return false
+			}
 			continue
 		}
 		up := now.Sub(c.Started)

@@ -34,7 +34,7 @@ var kinds = map[string]string{
 var words = strings.Fields(`image replicas surge unavail strategy deadline min-ready suspend paused config secret env
 	completions parallel indexed backoff per-index max-failed ttl active-deadline halt
 	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain at silence capacity init wave needs hook hook-delete claim mode
-	policy replace success taint pull`)
+	policy replace success taint pull probe init-probe`)
 
 // say reads words on top of what the object says already.
 func (o object) say(tokens []string) (object, error) {
@@ -256,10 +256,18 @@ func (o object) init() (all []m) {
 		c := m{"name": "i" + strconv.Itoa(i), "image": "registry.example/app:" + tag}
 		if sidecar {
 			c["restartPolicy"] = "Always"
+			addProbes(c, o.words["init-probe"])
 		}
 		all = append(all, c)
 	}
 	return all
+}
+
+// addProbes gives a container probes: startup+liveness+readiness.
+func addProbes(c m, kinds string) {
+	for _, kind := range strings.FieldsFunc(kinds, func(r rune) bool { return r == '+' }) {
+		c[kind+"Probe"] = m{"tcpSocket": m{"port": 80}}
+	}
 }
 
 func (o object) container(i int, tag string) m {
@@ -270,6 +278,7 @@ func (o object) container(i int, tag string) m {
 			requests[field] = v
 		}
 	}
+	addProbes(c, o.words["probe"])
 	if policy := o.words["pull"]; policy != "" {
 		c["imagePullPolicy"] = policy
 	}

@@ -130,6 +130,12 @@ var features = map[string]feature{
 	"a node's room used up":             says(`cpu=2500m`),
 	"a pod removed by hand":             says(`^rm web`),
 	"a container that dies":             says(`^crash web`),
+	"a pod that is not ready":           says(`image=unready`),
+	"a container that hangs":            says(`image=hang`),
+	"a node side that is not heard":     says(`^side n\d deaf`),
+	"a newer node side":                 says(`^side v2`),
+	"no node side":                      says(`^side never`),
+	"a sidecar with a startup probe":    says(`init-probe=startup`),
 }
 
 func TestMadeUpStoriesDrawEverythingThatIsBuilt(t *testing.T) {

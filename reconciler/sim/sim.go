@@ -34,6 +34,8 @@
 //	deaf NODE CALL [N]           the next N calls do their work and time out
 //	lose NODE claim NAME         the volume of a claim is removed from the node by hand
 //	mend NODE                    calls work again
+//	side VERSION|none|never      the node side that all controllers offer from here on
+//	side NODE deaf|heard         nobody hears the node side of a host, or it is heard again
 //	crash|rm NAME SLOT           a pod's container dies; a person removes a pod
 //	erase PREFIX [NODE ..]       a person removes Files
 //	foreign NODE NAME [app=KIND/NS/NAME] [slot=] [source=] [cluster=]   somebody else's pod
@@ -91,6 +93,8 @@ type Sim struct {
 	nodes       []object   // of the first commit
 	care        care
 	passes      int
+	offer       manifest.SideOffer // of every controller
+	sided       bool               // there may be node sides
 }
 
 // care is how much is checked.
@@ -163,6 +167,8 @@ func (s *Sim) start(c *controller) {
 			return c.world.Open(hostOf(n), cluster, c.fuse), nil
 		},
 		Cluster: cluster,
+		Side:    s.offer,
+		Image:   archive,
 		Now:     func() time.Time { return s.now },
 		Serial:  true,
 		Key:     s.key(c.key),
@@ -190,6 +196,9 @@ func quiet() *logrus.Logger {
 func (s *Sim) Do(text string) (out string, err error) {
 	out, err = s.command("", strings.Fields(text))
 	if err != nil {
+		return out, err
+	}
+	if _, err := s.sides(); err != nil {
 		return out, err
 	}
 	return out, s.checkDry()
@@ -246,8 +255,12 @@ func (s *Sim) act(who, verb string, args []string) (string, error) {
 		return "", s.kill(c, args)
 	case "tick":
 		d, err := time.ParseDuration(one(args))
-		s.now = s.now.Add(d)
-		return "", err
+		if err != nil {
+			return "", err
+		}
+		return "", s.goTo(s.now.Add(d))
+	case "side":
+		return "", s.side(args)
 	case "pods":
 		return s.pods(), nil
 	case "receipts":
@@ -308,7 +321,9 @@ func (s *Sim) pass(c *controller) (reconciler.Pass, error) {
 	s.passes++
 	err := s.judge(c, before, p)
 	if s.fuse.Left > 0 {
-		return p, err
+		s.tell(c, p)
+		_, wrong := s.sides()
+		return p, errors.Join(err, wrong)
 	}
 	s.fuse.Left = never
 	s.start(c)
@@ -367,12 +382,13 @@ func (s *Sim) settle(c *controller, args []string) (string, error) {
 		}
 		if next.Sub(begin) > limit {
 			if bounded {
-				s.now = begin.Add(limit)
-				return out.String(), nil
+				return out.String(), s.goTo(begin.Add(limit))
 			}
 			return out.String(), s.still(c, p)
 		}
-		s.now = next
+		if err := s.goTo(next); err != nil {
+			return out.String(), err
+		}
 	}
 	text := out.String()
 	last := text[max(0, len(text)-1500):]

@@ -115,6 +115,38 @@ func themeKinds(g *generator) {
 	g.ends("rs/set image=v50; rc/old image=v50; side image=v50 init=5s; pod/batch image=once-9 restart=Never")
 }
 
+// themeProbes: pods that the node sides of their hosts look after.
+func themeProbes(g *generator) {
+	g.say("side v1")
+	g.commit("shown image=v1 replicas=%d surge=%d unavail=%d probe=%s", 1+g.dice.IntN(4), 1+g.dice.IntN(2), g.dice.IntN(2),
+		g.pick("readiness", "readiness+liveness", "startup+readiness", "liveness"))
+	g.commit("guarded image=v1 replicas=2 init=%s init-probe=%s probe=readiness", g.pick("warm+", "late+", "5s,warm+"), g.pick("startup", "startup+readiness"))
+	g.happens(func() {
+		g.commit("shown image=%s", g.pick("v1", "v2", "late", "unready", "flap", "hang", "dull", "bad", "warm"))
+	}, func() {
+		g.commit("shown replicas=%d", g.dice.IntN(5))
+	}, func() {
+		g.commit("shown probe=%s deadline=%s", g.pick("readiness", "startup+readiness", "liveness", ""), g.pick("", "60", "120"))
+	}, func() {
+		g.commit("guarded image=%s", g.pick("v1", "v2", "late", "flap"))
+	}, func() {
+		g.say("side %s deaf", g.node())
+	}, func() {
+		g.say("side %s heard", g.node())
+	}, func() {
+		g.say("side %s", g.pick("v1", "v2", "v3", "never", "none"))
+	}, func() {
+		g.say("%s %s %d", g.pick("rm", "crash"), g.pick("shown", "guarded"), g.dice.IntN(2))
+	}, func() {
+		g.commit("node/%s file=nodes.yaml drain=%s", g.node(), g.pick("true", ""))
+	})
+	g.mends = append(g.mends, "side v4")
+	for _, n := range g.nodes {
+		g.mends = append(g.mends, fmt.Sprintf("side %s heard", n))
+	}
+	g.ends("shown image=v50 probe=readiness deadline=", "guarded image=v50 init=warm+ init-probe=startup")
+}
+
 // themeMany: more workloads than may roll at once.
 func themeMany(g *generator) {
 	each := func(format string) string {

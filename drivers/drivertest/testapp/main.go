@@ -10,6 +10,8 @@
 //	mkdir DIR       make the directory
 //	append PATH TEXT add to the file
 //	ns NAME         print "NAME ID" of a namespace of its own
+//	to PATH         print what follows into the file
+//	beget           start a process that is stubborn
 //	pid             print "pid N"
 //	procmounts      print "proc mounts N", how many there are at or below /proc
 //	tty             print "a terminal" or "no terminal"
@@ -40,6 +42,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
@@ -89,6 +92,10 @@ func step(verb string, next func() string, term chan os.Signal) error {
 		return add(next(), next())
 	case "ns":
 		return namespace(next())
+	case "to":
+		return printTo(next())
+	case "beget":
+		return exec.Command("/proc/self/exe", "stubborn").Start()
 	case "pid":
 		fmt.Println("pid", os.Getpid())
 	case "procmounts":
@@ -144,7 +151,7 @@ func step(verb string, next func() string, term chan os.Signal) error {
 		}
 		os.Exit(code)
 	case "node":
-		return node(next())
+		return node(next(), term)
 	default:
 		return fmt.Errorf("no step %q", verb)
 	}
@@ -230,6 +237,14 @@ func procMounts() error {
 		}
 	}
 	fmt.Println("proc mounts", n)
+	return err
+}
+
+func printTo(path string) error {
+	f, err := os.Create(path)
+	if err == nil {
+		os.Stdout = f
+	}
 	return err
 }
 

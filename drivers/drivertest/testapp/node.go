@@ -10,7 +10,7 @@ import (
 // nodeSocket is where the node side answers.
 const nodeSocket = "/var/lib/podkeep/node.sock"
 
-func node(verb string) error {
+func node(verb string, term chan os.Signal) error {
 	if verb == "attach" {
 		return attach()
 	}
@@ -21,6 +21,10 @@ func node(verb string) error {
 		return err
 	}
 	fmt.Println("pid", os.Getpid())
+	go func() {
+		<-term
+		os.Exit(0)
+	}()
 	for {
 		c, err := l.Accept()
 		if err != nil {

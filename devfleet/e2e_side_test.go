@@ -1,0 +1,183 @@
+package devfleet_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/podkeep/podkeep/live"
+)
+
+const probedManifest = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: hello}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: hello}}
+  strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
+  progressDeadlineSeconds: 600
+  template:
+    metadata: {labels: {app: hello}}
+    spec:
+      terminationGracePeriodSeconds: 2
+      containers:
+        - name: hello
+          image: localhost/probed:v1
+          imagePullPolicy: Never
+          env: [{name: READY, value: "yes"}]
+          ports: [{name: web, containerPort: 8080}]
+          startupProbe: {exec: {command: [/app, started]}, periodSeconds: 1, failureThreshold: 600, timeoutSeconds: 30}
+          readinessProbe: {httpGet: {path: /ready, port: web}, periodSeconds: 1, timeoutSeconds: 5}
+          livenessProbe: {httpGet: {path: /live, port: 8080}, periodSeconds: 1, failureThreshold: 3, timeoutSeconds: 5}
+`
+
+// TestProbesDecideOnRealNodes has three nodes, one of them over SSH, with their node sides.
+func TestProbesDecideOnRealNodes(t *testing.T) {
+	s := build(t, "side")
+	s.nodeSide = "auto"
+	s.source = []string{"--source", s.path("fleet.git"), "--branch", "main"}
+	s.ok(s.fleet.LoadEverywhere(t.Context(), image(t, "localhost/probed:v1", "testdata/probed")))
+	s.write("nodes.yaml", strings.ReplaceAll(string(s.fleet.Manifests()), "  annotations:\n", "  annotations:\n    podkeep.io/silence-grace: 15m\n"))
+	s.write("deployment.yaml", probedManifest)
+	first, nodes := s.push("probed"), []string{"n1", "n2", "n3"}
+
+	s.scene("pods are ready when their probes say so, on every host", func(s *stage) {
+		s.start()
+		s.converges(first)
+		s.three()
+		s.sides(nodes...)
+	})
+	s.scene("a rollout waits for one that is not ready, and nothing is taken away for it", func(s *stage) {
+		before := s.three()
+		s.edit("deployment.yaml", `value: "yes"`, `value: "no"`)
+		s.edit("deployment.yaml", "progressDeadlineSeconds: 600", "progressDeadlineSeconds: 20")
+		why := s.rejects(s.push("never ready"))
+		if !strings.Contains(why, "503") {
+			t.Errorf("why says nothing of the probe: %s", why)
+		}
+		s.edit("deployment.yaml", "progressDeadlineSeconds: 20", "progressDeadlineSeconds: 600")
+		s.edit("deployment.yaml", `value: "no"`, `value: "yes"`)
+		s.converges(s.push("ready again"))
+		if after := s.three(); !slices.Equal(before, after) {
+			t.Errorf("the pods that served are others: %v, %v", before, after)
+		}
+	})
+	s.scene("without a controller, what fails its liveness probe is begun anew, and nothing else", func(s *stage) {
+		s.stop()
+		for _, n := range nodes {
+			before, err := s.containers()
+			s.ok(err)
+			at := slices.IndexFunc(before, func(c container) bool { return c.node == n })
+			if at < 0 {
+				t.Fatalf("nothing runs on %s: %v", n, before)
+			}
+			s.set(before[at], "live=no")
+			s.await(func() error {
+				now, err := s.containers()
+				if err != nil {
+					return err
+				}
+				for i, c := range now {
+					switch again := c.PodName == before[at].PodName; {
+					case !again && c.ID != before[i].ID:
+						t.Fatalf("%s is another: %v, %v", c.PodName, before, now)
+					case again && (c.attempt() == before[at].attempt() || c.State != "running"):
+						return fmt.Errorf("%s on %s is at attempt %s, %s", c.PodName, n, c.attempt(), c.State)
+					}
+				}
+				return nil
+			})
+		}
+	})
+	s.scene("a node side that is killed comes back, and nothing is begun anew", func(s *stage) {
+		before := s.three()
+		for range 3 {
+			for _, n := range nodes {
+				s.on(n, "sh", "-c", `podman kill --signal KILL $(podman ps --quiet --filter label=`+live.LabelSide+` --filter label=`+live.LabelContainer+`)`)
+			}
+			s.sides(nodes...)
+		}
+		s.start()
+		s.converges(s.command(s.path("work"), "git", "rev-parse", "HEAD"))
+		if after := s.three(); !slices.Equal(before, after) {
+			t.Errorf("%v, %v", before, after)
+		}
+	})
+	s.scene("a higher version takes over, and no verdict is lost", func(s *stage) {
+		s.stop()
+		before, old := s.three(), s.sides(nodes...)
+		s.binary = filepath.Join(t.TempDir(), "podkeep")
+		build := exec.Command("go", "build", "-ldflags", "-X main.committed=20991231235959 -X main.version=next", "-o", s.binary, "../cmd/podkeep")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		s.start()
+		s.await(func() error {
+			if now := s.sides(nodes...); slices.ContainsFunc(now, func(v string) bool { return v != "20991231235959-next" }) {
+				return fmt.Errorf("%v, before %v", now, old)
+			}
+			return nil
+		})
+		s.converges(s.command(s.path("work"), "git", "rev-parse", "HEAD"))
+		if after := s.three(); !slices.Equal(before, after) {
+			t.Errorf("%v, %v", before, after)
+		}
+	})
+	s.scene("where none is wanted, they go", func(s *stage) {
+		s.stop()
+		s.nodeSide = "never"
+		s.start()
+		s.await(func() error {
+			for _, n := range s.fleet.Nodes {
+				if found, err := listed(n, `{"label":["`+live.LabelSide+`"]}`); err != nil || len(found) > 0 {
+					return fmt.Errorf("%s: %v %v", n.Name, found, err)
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// sides waits until these nodes run a node side, and gives their versions.
+func (s *stage) sides(nodes ...string) (versions []string) {
+	s.Helper()
+	s.await(func() error {
+		versions = nil
+		for _, n := range s.fleet.Nodes {
+			if !slices.Contains(nodes, n.Name) {
+				continue
+			}
+			found, err := listed(n, `{"label":["`+live.LabelSide+`","`+live.LabelContainer+`"]}`)
+			if err != nil {
+				return err
+			}
+			if len(found) != 1 || found[0].State != "running" {
+				return fmt.Errorf("%s: %+v", n.Name, found)
+			}
+			versions = append(versions, found[0].Labels[live.LabelSide])
+		}
+		return nil
+	})
+	return versions
+}
+
+// set tells the program in a container what its probes are to come to.
+func (s *stage) set(c container, what string) {
+	s.Helper()
+	infra := s.on(c.node, "sh", "-c", `podman inspect --format '{{.NetworkSettings.IPAddress}}' $(podman pod inspect --format '{{.InfraContainerID}}' `+c.PodName+`)`)
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+infra+":8080/set?"+what, nil)
+	s.ok(err)
+	response, err := http.DefaultClient.Do(request)
+	s.ok(err)
+	s.ok(response.Body.Close())
+	if response.StatusCode != http.StatusOK {
+		s.Fatal(response.Status)
+	}
+}
+

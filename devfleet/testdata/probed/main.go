@@ -1,0 +1,60 @@
+// Probed is a web server whose probes come to what it was told: /set?live=no, /set?ready=no, /set?hang=yes. Run as `probed started` it is an exec
+// probe, which succeeds once the server listens.
+package main
+
+import (
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "started" {
+		response, err := http.Get("http://127.0.0.1:8080/")
+		if err != nil {
+			log.Fatal(err)
+		}
+		_ = response.Body.Close()
+		return
+	}
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	go func() { <-term; os.Exit(0) }()
+	time.Sleep(time.Second) // it takes its time to start
+	log.Fatal(http.ListenAndServe(":8080", server(map[string]string{"ready": os.Getenv("READY")})))
+}
+
+// server answers as the settings say.
+func server(settings map[string]string) http.Handler {
+	var mu sync.Mutex
+	get := func(key string) string { mu.Lock(); defer mu.Unlock(); return settings[key] }
+	answer := func(key string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if get("hang") == "yes" {
+				<-r.Context().Done()
+				return
+			}
+			if get(key) == "no" {
+				http.Error(w, "not "+key, http.StatusServiceUnavailable)
+			}
+		}
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/live", answer("live"))
+	mux.HandleFunc("/ready", answer("ready"))
+	mux.HandleFunc("/set", func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		for key, values := range r.URL.Query() {
+			settings[key] = values[0]
+		}
+		fmt.Fprintln(w, "as you say")
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "probed") })
+	return mux
+}

@@ -1,0 +1,72 @@
+package node
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// endBelow kills all that descends from a process, which then ends by itself, or the process where nothing does. Each is halted before
+// those below it are looked for once more, so that none is begun meanwhile and escapes.
+func endBelow(root int) error {
+	_ = unix.Kill(root, unix.SIGSTOP)
+	seen := map[int]bool{root: true}
+	for grown := true; grown; {
+		all, err := parents()
+		if err != nil {
+			return err
+		}
+		grown = halt(all, seen)
+	}
+	if len(seen) == 1 {
+		return unix.Kill(root, unix.SIGKILL)
+	}
+	for pid := range seen {
+		if pid != root {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+	}
+	return unix.Kill(root, unix.SIGCONT)
+}
+
+// halt stops what has a parent among seen, and adds it.
+func halt(parents map[int]int, seen map[int]bool) (grown bool) {
+	for pid, above := range parents {
+		if seen[above] && !seen[pid] {
+			_ = unix.Kill(pid, unix.SIGSTOP)
+			seen[pid], grown = true, true
+		}
+	}
+	return grown
+}
+
+// parents gives each process' parent.
+func parents() (map[int]int, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	all := map[int]int{}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		all[pid] = parent(pid)
+	}
+	return all, nil
+}
+
+// parent is the process above another, or 0.
+func parent(pid int) (above int) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	var state string
+	_, _ = fmt.Sscan(string(stat[bytes.LastIndexByte(stat, ')')+1:]), &state, &above)
+	return above
+}
