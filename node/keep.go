@@ -118,6 +118,10 @@ func (s *side) do(p *pod, e *errand, what, why string, f func(context.Context) e
 	})
 }
 
+// stuck says that the pod does not run for a reason that may need a controller, which can fetch an image, or make a pod anew. One that is there
+// tries as well then; both make the same attempt.
+func (e *errand) stuck() bool { return !e.ends && e.fails > 1 }
+
 func (e *errand) went(err error) {
 	if err == nil {
 		e.fails, e.why, e.next = 0, "", time.Time{}

@@ -139,7 +139,7 @@ func (s *side) meet(p live.Pod, form string, files []live.File) (*pod, bool) {
 			return nil, false
 		}
 		is.made = live.PodOf(r, p, nil)
-		is.made.Form = form
+		is.made.Form, is.made.There = form, true
 	}
 	for _, spec := range is.probed() {
 		i := slices.IndexFunc(p.Containers, func(c live.Container) bool { return c.Name == spec.Name })
