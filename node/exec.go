@@ -93,7 +93,7 @@ func verdict(log io.ReaderAt, code int) error {
 
 // What runc and crun say when it is the command that cannot be started.
 var (
-	aboutCommand = regexp.MustCompile("\\bexec: |^executable file|^open executable|^exec container process|^exec `")
+	aboutCommand = regexp.MustCompile("\\bexec(: | /)|^executable file|^open executable|^exec container process|^exec `")
 	notThere     = regexp.MustCompile(`(?i)no such file|not found`)
 	notAllowed   = regexp.MustCompile(`(?i)permission denied|not permitted`)
 )
