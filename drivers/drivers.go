@@ -18,7 +18,7 @@ type Driver interface {
 	// times are corrected to the caller's clock. It says who signed what (live.FileSigner, live.PodSigner), believing nobody.
 	Observe(ctx context.Context) (live.Node, error)
 	// Run makes it so: creates what is missing, finishes what is half made, and starts what live.Due says; when the pod is
-	// live.Over it stops the sidecars. It does not pull: an image that is not there is an error. The Files and the claims
+	// live.Over it stops the sidecars. A pod that has to be There is mended, never made. It does not pull: an image that is not there is an error. The Files and the claims
 	// that the pod names must be there, but for claims in Pod.Make. It may take live.Extra time.
 	Run(ctx context.Context, pod manifest.Pod) error
 	// Stop stops the named pod within its grace period and removes it with its containers and the volumes of its own. It ends

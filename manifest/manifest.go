@@ -234,6 +234,8 @@ type Pod struct {
 	// Attempt is, for each container, the number of the start to make so: 0 is the first. A container that
 	// exists with a lower attempt and has exited is made anew.
 	Attempt map[string]int
+	// There says that the pod is there: it is mended, and an error if it is not. A node side makes none.
+	There bool
 	// Form is the name of the File that holds the revision's form, and has to be there before the pod; empty if none has.
 	Form string
 	// Make are the claims, by name, whose volume may be made if it is not there. Any other must be there.

@@ -51,12 +51,16 @@ func (s *side) joins(c *conn) {
 func (s *side) leaves(c *conn) { delete(s.conns, c) }
 
 func (s *side) report() *wire.Report {
-	r := &wire.Report{InForce: s.inForce(), Tends: slices.Sorted(maps.Keys(s.pods)), Probed: map[string][]live.Probed{}, Trouble: s.trouble}
-	for name, p := range s.pods {
+	r := &wire.Report{InForce: s.inForce(), Probed: map[string][]live.Probed{}, Trouble: s.trouble}
+	for _, name := range slices.Sorted(maps.Keys(s.pods)) {
+		p, e := s.pods[name], s.under[name]
+		if e == nil || !e.stuck() {
+			r.Tends = append(r.Tends, name)
+		}
 		if all := p.words(); len(all) > 0 {
 			r.Probed[name] = all
 		}
-		if e := s.under[name]; e != nil && e.why != "" {
+		if e != nil && e.why != "" {
 			if r.Failed == nil {
 				r.Failed = map[string]string{}
 			}

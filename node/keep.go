@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/reconciler/health"
 )
@@ -57,9 +55,9 @@ func (s *side) keepPod(p *pod) (wake time.Time) {
 	case e.next.After(s.now):
 		return e.next
 	}
-	for spec := range p.probed() {
-		if c := p.containers[spec.Name]; c != nil && c.up && c.Ending != "" && !p.Stopping {
-			s.end(p, *spec, c, e)
+	for _, c := range p.containers {
+		if c.up && c.Ending != "" && !p.Stopping {
+			s.end(p, c, e)
 			return time.Time{}
 		}
 	}
@@ -73,13 +71,13 @@ func (s *side) keepPod(p *pod) (wake time.Time) {
 	return time.Time{}
 }
 
-func (s *side) end(p *pod, spec corev1.Container, c *container, e *errand) {
+func (s *side) end(p *pod, c *container, e *errand) {
 	if s.underWay(true) >= mostEnds {
 		return
 	}
-	made, grace := p.made, c.Grace(spec, p.made.Spec)
+	made, name, grace := p.made, c.spec.Name, c.Grace(*c.spec, p.made.Spec)
 	e.ends = true
-	s.do(p, e, "end "+spec.Name, c.Why, func(ctx context.Context) error { return s.Driver.End(ctx, made, spec.Name, grace) })
+	s.do(p, e, "end "+name, c.Why, func(ctx context.Context) error { return s.Driver.End(ctx, made, name, grace) })
 }
 
 func (s *side) run(p *pod, v health.Verdict, e *errand) {
@@ -119,6 +117,10 @@ func (s *side) do(p *pod, e *errand, what, why string, f func(context.Context) e
 		}
 	})
 }
+
+// stuck says that the pod does not run for a reason that may need a controller, which can fetch an image, or make a pod anew. One that is there
+// tries as well then; both make the same attempt.
+func (e *errand) stuck() bool { return !e.ends && e.fails > 1 }
 
 func (e *errand) went(err error) {
 	if err == nil {

@@ -260,3 +260,25 @@ func TestAPodWhoseFormLacksItsProbesIsReady(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatCannotBeStartedAgainIsLeftToAController(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		web := s.has("web", crashes)
+		s.toldOnce(web)
+		s.world.Fail("n1", fake.Run, 4)
+		s.begins()
+		c := s.connects()
+		s.passes(time.Second)
+		if r := c.report(); len(r.Tends) != 1 {
+			t.Errorf("one failure is none yet: %+v", r)
+		}
+		s.passes(5 * time.Second)
+		if r := c.report(); len(r.Tends) != 0 || r.Failed[web.Name] != fake.ErrBroken.Error() {
+			t.Errorf("%+v", r)
+		}
+		s.passes(time.Minute)
+		if r := c.report(); len(r.Tends) != 1 || len(r.Failed) != 0 || s.restarts(web, "app") < 2 {
+			t.Errorf("%+v", r)
+		}
+	})
+}

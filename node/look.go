@@ -129,7 +129,7 @@ func formsOf(files []live.File) map[revision]string {
 
 // meet is a pod that was seen now, with what was known of it.
 func (s *side) meet(p live.Pod, form string, files []live.File) (*pod, bool) {
-	is := &pod{Pod: p, form: form, containers: map[string]*container{}}
+	is := &pod{Pod: p, form: form}
 	was := s.pods[p.Name]
 	if was != nil && was.form == form && was.Gen == p.Gen && was.Try == p.Try && was.Source == p.Source {
 		is.made = was.made
@@ -139,15 +139,27 @@ func (s *side) meet(p live.Pod, form string, files []live.File) (*pod, bool) {
 			return nil, false
 		}
 		is.made = live.PodOf(r, p, nil)
-		is.made.Form = form
+		is.made.Form, is.made.There = form, true
 	}
-	for spec := range is.probed() {
+	for _, spec := range is.probed() {
 		i := slices.IndexFunc(p.Containers, func(c live.Container) bool { return c.Name == spec.Name })
 		if i >= 0 && (p.Containers[i].State == live.Running || p.Containers[i].State == live.Paused) {
-			is.containers[spec.Name] = s.meetContainer(was, p.Name, *spec, p.Containers[i])
+			is.containers = append(is.containers, s.meetContainer(was, p.Name, spec, p.Containers[i]))
 		}
 	}
 	return is, true
+}
+
+// probed are the pod's containers that were born with probes. The form that an older podkeep wrote may have none for them: they are ready then.
+func (p *pod) probed() (all []*corev1.Container) {
+	for _, list := range [][]corev1.Container{p.made.Spec.InitContainers, p.made.Spec.Containers} {
+		for i := range list {
+			if p.Birth.Probes[list[i].Name] != "" {
+				all = append(all, &list[i])
+			}
+		}
+	}
+	return all
 }
 
 // formIn parses a form, once.
@@ -165,18 +177,20 @@ func (s *side) formIn(name string, files []live.File) (r manifest.Revision, ok b
 }
 
 // meetContainer goes on with what its probes have come to, or begins with a container that is new, or was started anew.
-func (s *side) meetContainer(was *pod, in string, spec corev1.Container, c live.Container) *container {
-	up := c.State == live.Running
+func (s *side) meetContainer(was *pod, in string, spec *corev1.Container, c live.Container) *container {
+	is := &container{Probing: health.Begin(*spec, c.ID, c.Started, time.Now()), spec: spec}
+	if kept := s.before[in][c.Name]; kept.Of(c.ID, c.Started) {
+		is.Probing = kept
+	}
 	if was != nil {
-		if is := was.containers[c.Name]; is != nil && is.Of(c.ID, c.Started) {
-			is.up = up
-			return is
+		for _, known := range was.containers {
+			if known.spec.Name == c.Name && known.Of(c.ID, c.Started) {
+				is = known
+			}
 		}
 	}
-	if kept, ok := s.before[in][c.Name]; ok && kept.Of(c.ID, c.Started) {
-		return &container{Probing: kept, up: up}
-	}
-	return &container{Probing: health.Begin(spec, c.ID, c.Started, time.Now()), up: up}
+	is.spec, is.up = spec, c.State == live.Running
+	return is
 }
 
 func backoff(failures int, first, most time.Duration) time.Duration {

@@ -1,9 +1,12 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -37,7 +40,7 @@ type pod struct {
 	live.Pod
 	form       string       // the File that holds its form
 	made       manifest.Pod // what it is made of
-	containers map[string]*container
+	containers []*container // those that are up and have probes, in the order of the manifest
 }
 
 func newSide(o Options) *side {
@@ -149,15 +152,17 @@ func (p *pod) seen() live.Pod {
 
 // words is what is said of its containers, sorted by name.
 func (p *pod) words() (all []live.Probed) {
-	for name, c := range p.each() {
-		all = append(all, live.Probed{Container: name, ID: c.ID, Started: c.Started, Ready: c.Ready, Since: c.Since, Why: c.Why})
+	for _, c := range p.containers {
+		all = append(all, live.Probed{Container: c.spec.Name, ID: c.ID, Started: c.Started, Ready: c.Ready, Since: c.Since, Why: c.Why})
 	}
+	slices.SortFunc(all, func(a, b live.Probed) int { return cmp.Compare(a.Container, b.Container) })
 	return all
 }
 
 // container is one that is up, and has probes.
 type container struct {
 	health.Probing
+	spec  *corev1.Container
 	up    bool // it runs; else it is paused
 	turns [3]turn
 }

@@ -102,8 +102,8 @@ func (s *side) kept() []byte {
 	}
 	for name, p := range s.pods {
 		all := map[string]health.Probing{}
-		for of, c := range p.containers {
-			all[of] = c.Probing
+		for _, c := range p.containers {
+			all[c.spec.Name] = c.Probing
 		}
 		if len(all) > 0 {
 			k.Probing[name] = all

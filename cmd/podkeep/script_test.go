@@ -27,7 +27,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"podkeep":   main,
-		"onrunning": onrunning,
+		"onrunning": onrunning, "nodeoncrowd": nodeOnCrowd,
 		"onfakes": func() {
 			hosts := fake.New(time.Now, "n1", "n2")
 			for _, name := range hosts.Hosts() {

@@ -53,6 +53,7 @@ var claims = []struct {
 	{"a pod that was run is seen with all of its labels, its containers running", runIsSeen},
 	{"running twice is running once", runTwice},
 	{"two runs at the same time make one pod", runRace},
+	{"a pod that has to be there is not made, and is mended when it is", runThere},
 	{"a pod of two containers is whole only when both exist", wholePod},
 	{"a run that broke off shows as half a pod, or not at all, and the next one finishes it", halfMade},
 	{"an image that is not there is an error that names it", missingImage},

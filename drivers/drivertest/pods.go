@@ -66,6 +66,24 @@ func runRace(s *stage) {
 	}
 }
 
+func runThere(s *stage) {
+	want := Pod("there", s.Ends)
+	want.Spec.Containers[0].Args = []string{"exit", "3"}
+	want.There = true
+	if err := s.Driver.Run(s.ctx(), want); err == nil {
+		s.Error("no error")
+	}
+	if n := len(s.look().Pods); n != 0 {
+		s.Fatalf("%d pods", n)
+	}
+	want.There = false
+	s.ok(s.Driver.Run(s.ctx(), want))
+	s.await(want.Name, "over", over)
+	want.There, want.Attempt = true, map[string]int{"a": 1}
+	s.ok(s.Driver.Run(s.ctx(), want))
+	s.await(want.Name, "made anew", func(p live.Pod) bool { return len(p.Containers) == 1 && p.Containers[0].Attempt == 1 })
+}
+
 func wholePod(s *stage) {
 	want := Pod("whole", s.Image, s.Image)
 	s.ok(s.Driver.Run(s.ctx(), want))

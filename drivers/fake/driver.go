@@ -144,6 +144,9 @@ func (d driver) run(h *host, want manifest.Pod) error {
 	if err := d.ready(h, want); err != nil {
 		return err
 	}
+	if p == nil && want.There {
+		return fmt.Errorf("run %s: the pod is not there any more", want.Name)
+	}
 	if p == nil {
 		p = newPod(want.Name, want.Labels, want, h.stamp(d.world.now()))
 		h.pods[want.Name] = p

@@ -108,12 +108,15 @@ type members map[string]live.Container
 
 // ground makes the pod, or finds it and says which containers it has. The answer is nil for a pod that was just made.
 func (d *Driver) ground(ctx context.Context, b *builder) (members, error) {
-	err := d.createPod(ctx, b)
-	if !because(clean(err), podExists, nameInUse) {
-		return nil, err
+	if !b.pod.There {
+		if err := d.createPod(ctx, b); !because(clean(err), podExists, nameInUse) {
+			return nil, err
+		}
 	}
 	found, err := pods.Inspect(ctx, b.pod.Name, nil)
 	switch {
+	case gone(clean(err)) && b.pod.There:
+		return nil, fmt.Errorf("pod %s is not there any more", b.pod.Name)
 	case gone(clean(err)):
 		return nil, fmt.Errorf("the name %s is taken by a container that is not podkeep's", b.pod.Name)
 	case err != nil:
@@ -142,6 +145,9 @@ func (d *Driver) createPod(ctx context.Context, b *builder) error {
 
 // again replaces a pod whose making broke off before its infra container was there.
 func (d *Driver) again(ctx context.Context, b *builder) error {
+	if b.pod.There {
+		return fmt.Errorf("pod %s is too broken to be mended: it has to be made anew", b.pod.Name)
+	}
 	if err := removePod(ctx, b.pod.Name); err != nil {
 		return err
 	}

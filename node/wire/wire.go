@@ -46,7 +46,7 @@ type Tend struct {
 // Report is all that the node side has to say. Times are its host's.
 type Report struct {
 	InForce []Tend                   // the newest of each source
-	Tends   []string                 // the pods of them that are there and whose form is, sorted: these it looks after
+	Tends   []string                 // the pods of them that are there and whose form is, sorted: these it looks after, and can start again
 	Probed  map[string][]live.Probed // by pod: those that have probes
 	// Failed is, by pod, why the last attempt failed to end what its probe gave up, or to start again what had ended. Trouble is why what
 	// the node side knows would be lost with its process.
