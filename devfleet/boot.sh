@@ -10,7 +10,7 @@ mount -t tmpfs -o mode=755 tmpfs /run
 case $resolv in /run/*) mkdir -p "${resolv%/*}"; echo "$servers" >"$resolv" ;; esac
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mkdir -p /run/podman /run/sshd /run/netns /run/lock
-ln -s "$dir/podman.sock" /run/podman/podman.sock
+mount --bind "$dir" /run/podman
 mount --bind "$dir/etc/containers" /etc/containers
 mount --bind "$dir/etc/shadow" /etc/shadow
 echo "$2" >/proc/sys/kernel/hostname

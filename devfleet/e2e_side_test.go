@@ -59,37 +59,38 @@ func TestProbesDecideOnRealNodes(t *testing.T) {
 		s.edit("deployment.yaml", "progressDeadlineSeconds: 600", "progressDeadlineSeconds: 20")
 		why := s.rejects(s.push("never ready"))
 		if !strings.Contains(why, "503") {
-			t.Errorf("why says nothing of the probe: %s", why)
+			s.Errorf("why says nothing of the probe: %s", why)
 		}
 		s.edit("deployment.yaml", "progressDeadlineSeconds: 20", "progressDeadlineSeconds: 600")
 		s.edit("deployment.yaml", `value: "no"`, `value: "yes"`)
 		s.converges(s.push("ready again"))
 		if after := s.three(); !slices.Equal(before, after) {
-			t.Errorf("the pods that served are others: %v, %v", before, after)
+			s.Errorf("the pods that served are others: %v, %v", before, after)
 		}
 	})
 	s.scene("without a controller, what fails its liveness probe is begun anew, and nothing else", func(s *stage) {
 		s.stop()
 		for _, n := range nodes {
-			before, err := s.containers()
-			s.ok(err)
-			at := slices.IndexFunc(before, func(c container) bool { return c.node == n })
-			if at < 0 {
-				t.Fatalf("nothing runs on %s: %v", n, before)
-			}
-			s.set(before[at], "live=no")
-			s.await(func() error {
-				now, err := s.containers()
-				if err != nil {
-					return err
+			before := s.byPod()
+			var sick container
+			for _, c := range before {
+				if c.node == n {
+					sick = c
 				}
-				for i, c := range now {
-					switch again := c.PodName == before[at].PodName; {
-					case !again && c.ID != before[i].ID:
-						t.Fatalf("%s is another: %v, %v", c.PodName, before, now)
-					case again && (c.attempt() == before[at].attempt() || c.State != "running"):
-						return fmt.Errorf("%s on %s is at attempt %s, %s", c.PodName, n, c.attempt(), c.State)
+			}
+			if sick.ID == "" {
+				s.Fatalf("nothing runs on %s: %v", n, before)
+			}
+			s.set(sick, "live=no")
+			s.await(func() error {
+				now := s.byPod()
+				for name, c := range now {
+					if c.node != n && c.ID != before[name].ID {
+						s.Fatalf("%s is another: %v, %v", name, before[name], c)
 					}
+				}
+				if c := now[sick.PodName]; c.State != "running" || c.attempt() == sick.attempt() {
+					return fmt.Errorf("%s on %s is at attempt %s, %s", sick.PodName, n, c.attempt(), c.State)
 				}
 				return nil
 			})
@@ -106,16 +107,16 @@ func TestProbesDecideOnRealNodes(t *testing.T) {
 		s.start()
 		s.converges(s.command(s.path("work"), "git", "rev-parse", "HEAD"))
 		if after := s.three(); !slices.Equal(before, after) {
-			t.Errorf("%v, %v", before, after)
+			s.Errorf("%v, %v", before, after)
 		}
 	})
 	s.scene("a higher version takes over, and no verdict is lost", func(s *stage) {
 		s.stop()
 		before, old := s.three(), s.sides(nodes...)
-		s.binary = filepath.Join(t.TempDir(), "podkeep")
+		s.binary = filepath.Join(s.TempDir(), "podkeep")
 		build := exec.Command("go", "build", "-ldflags", "-X main.committed=20991231235959 -X main.version=next", "-o", s.binary, "../cmd/podkeep")
 		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
+			s.Fatalf("%v: %s", err, out)
 		}
 		s.start()
 		s.await(func() error {
@@ -126,7 +127,7 @@ func TestProbesDecideOnRealNodes(t *testing.T) {
 		})
 		s.converges(s.command(s.path("work"), "git", "rev-parse", "HEAD"))
 		if after := s.three(); !slices.Equal(before, after) {
-			t.Errorf("%v, %v", before, after)
+			s.Errorf("%v, %v", before, after)
 		}
 	})
 	s.scene("where none is wanted, they go", func(s *stage) {
@@ -142,6 +143,18 @@ func TestProbesDecideOnRealNodes(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+// byPod are hello's containers by their pods.
+func (s *stage) byPod() map[string]container {
+	s.Helper()
+	all, err := s.containers()
+	s.ok(err)
+	by := map[string]container{}
+	for _, c := range all {
+		by[c.PodName] = c
+	}
+	return by
 }
 
 // sides waits until these nodes run a node side, and gives their versions.

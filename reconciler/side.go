@@ -37,7 +37,7 @@ type line struct {
 	tend     []string
 	thought  bool          // tend is what is wanted; before, nobody knows
 	changed  chan struct{} // has one when there is something to say, or to begin
-	tried    chan struct{} // closed once the node side was heard, or the first attempt failed
+	tried    chan struct{} // closed once the node side was heard or waited for, or the first attempt failed
 	tries    sync.Once
 }
 
@@ -81,6 +81,7 @@ func (l *line) await(ctx context.Context) {
 	select {
 	case <-l.tried:
 	case <-ctx.Done():
+		l.tries.Do(func() { close(l.tried) }) // it lives, and has nothing to say: no later look waits for it
 	}
 }
 

@@ -178,6 +178,25 @@ func TestANodeSideThatSaysNothingIsNotHeard(t *testing.T) {
 	})
 }
 
+func TestNoLookWaitsASecondTimeForANodeSideThatHasNothingToSayYet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &far{served: func(c net.Conn) {
+			go func() { _, _ = io.Copy(io.Discard, c) }()
+			for wire.Write(c, wire.Up{Hello: &wire.Hello{Version: "1"}}) == nil {
+				time.Sleep(wire.Beat)
+			}
+		}}
+		l, _ := listening(t, f)
+		l.looked(f, sided)
+		l.await(t.Context())
+		began := time.Now()
+		l.looked(f, sided)
+		if l.await(t.Context()); time.Since(began) > 0 {
+			t.Errorf("it waited for %v", time.Since(began))
+		}
+	})
+}
+
 func TestANodeSideThatCannotBeReachedIsTriedEverMoreRarely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &far{fails: errors.New("connection refused")}

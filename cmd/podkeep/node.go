@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -54,7 +55,7 @@ Looks at this host's Podman, and keeps the pods that a controller has told it to
 again after a restart. SIGINT and SIGTERM end it; pods stay as they are.`),
 		Example: examples(`podkeep node run --cluster production --podman /run/podman/podman.sock`),
 		Args:    takes(0, 0),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return o.run(cmd, *dir) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return unhurried(o.run(cmd, *dir)) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.cluster, "cluster", "default", "whose pods these are")
@@ -65,6 +66,14 @@ again after a restart. SIGINT and SIGTERM end it; pods stay as they are.`),
 	completed(cmd, free(aFile), "podman")
 	cmd.ValidArgsFunction = free(nothing)
 	return cmd
+}
+
+// unhurried holds an error back where Podman begins the node side again: it does that at once, seven times a second, and without end.
+func unhurried(err error) error {
+	if err != nil && os.Getenv(live.SidePodman) != "" {
+		time.Sleep(10 * time.Second)
+	}
+	return err
 }
 
 func (o nodeOptions) run(cmd *cobra.Command, dir string) error {

@@ -26,7 +26,7 @@ import (
 type dialer interface {
 	dial(ctx context.Context) (net.Conn, error)
 	dialTo(ctx context.Context, path string) (net.Conn, error)
-	socket(ctx context.Context) (string, error) // where Podman's is on the host
+	socket(ctx context.Context) (string, error) // where Podman's is on the host, links followed
 	hostKey() string                            // fingerprint of the SSH host key; empty where there is none
 	close() error
 }
@@ -48,7 +48,7 @@ func (local) dialTo(ctx context.Context, path string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)))
 }
 
-func (path local) socket(context.Context) (string, error) { return string(path), nil }
+func (path local) socket(context.Context) (string, error) { return filepath.EvalSymlinks(string(path)) }
 
 func (local) hostKey() string { return "" }
 

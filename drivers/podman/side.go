@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/containers/podman/v4/pkg/bindings/containers"
 	"github.com/containers/podman/v4/pkg/bindings/images"
 	"github.com/containers/podman/v4/pkg/bindings/volumes"
+	"github.com/containers/podman/v4/pkg/domain/entities"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podkeep/podkeep/live"
@@ -87,7 +89,7 @@ var sideClaim = live.SideApp.Namespace + "/" + live.SideVolume
 
 func (d *Driver) sideVolume() string { return d.claimVolume(sideClaim) }
 
-// Remains says what Clean would remove, and which images others may have.
+// Remains says what Clean would remove: images that the node sides of other clusters have are none of it.
 func (d *Driver) Remains(ctx context.Context) (what []string, err error) {
 	err = d.do(ctx, d.change, func(ctx context.Context) error {
 		err := d.ownVolume(ctx, d.sideVolume(), labelClaim, sideClaim)
@@ -99,11 +101,26 @@ func (d *Driver) Remains(ctx context.Context) (what []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	images, err := d.sideImages(ctx)
-	for _, name := range images {
-		what = append(what, "image "+name)
+	names, err := d.sideImages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	others, err := d.othersSides(ctx)
+	for _, name := range names {
+		if !slices.ContainsFunc(others, func(c entities.ListContainer) bool { return c.Image == name }) {
+			what = append(what, "image "+name)
+		}
 	}
 	return what, err
+}
+
+// othersSides are containers of the node sides of other clusters.
+func (d *Driver) othersSides(ctx context.Context) (all []entities.ListContainer, err error) {
+	err = d.do(ctx, d.look, func(ctx context.Context) (err error) {
+		all, err = containers.List(ctx, new(containers.ListOptions).WithAll(true).WithFilters(map[string][]string{"label": {live.LabelSide}}))
+		return err
+	})
+	return slices.DeleteFunc(all, func(c entities.ListContainer) bool { return c.Labels[live.LabelCluster] == d.cluster }), err
 }
 
 // Clean removes the node side's volume and images.

@@ -165,6 +165,17 @@ func TestOfTheNodeSidesImagesThoseGoThatNobodyHasWhenAnotherComes(t *testing.T) 
 	if want := []string{"0-of-somebody", "2", "4"}; err != nil || !slices.Equal(has, want) {
 		t.Errorf("%q %v", has, err)
 	}
+	theirs := open(s.socket, "others")
+	defer theirs.Close()
+	for _, c := range []struct {
+		of   drivers.Driver
+		want []string
+	}{{d, []string{"volume podkeep-images_claim_podkeep.io_state", "image " + live.SideImage + ":4", "image " + live.SideImage + ":2"}}, {theirs, []string{"image " + live.SideImage + ":4"}}} {
+		what, err := c.of.(drivers.Cleaner).Remains(t.Context())
+		if slices.Sort(what); err != nil || !slices.Equal(what, slices.Sorted(slices.Values(c.want))) {
+			t.Errorf("%q %v", what, err)
+		}
+	}
 	if err := d.Stop(t.Context(), pod.Name); err != nil {
 		t.Fatal(err)
 	}

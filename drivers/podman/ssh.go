@@ -84,12 +84,17 @@ func (r *remote) dialTo(ctx context.Context, path string) (net.Conn, error) {
 	}
 }
 
+// socket asks the host whether the path is a link. Where no commands may be run it is taken for none.
 func (r *remote) socket(ctx context.Context) (string, error) {
 	_, path, err := r.connect(ctx)
 	if err != nil {
 		return "", fmt.Errorf("ssh %s@%s: %w", r.user, r.address, err)
 	}
-	return path, nil
+	real := r.said(ctx, "readlink -f '"+strings.ReplaceAll(path, "'", `'\''`)+"'")
+	if !strings.HasPrefix(real, "/") {
+		return path, nil
+	}
+	return real, nil
 }
 
 // connect gives the connection and the socket's path, making and asking what is not known. One caller does; the others
