@@ -18,23 +18,23 @@ var printing = map[string][][]string{
 	"check":      {{}, {"-o", "json"}},
 	"completion": {{"bash"}, {"zsh"}, {"fish"}},
 	"dev build":  {}, "dev demo": {}, "dev down": {}, "dev exec": {}, "dev heal": {}, "dev kill": {}, "dev load": {}, "dev status": {}, "dev up": {}, // a fleet
-	"dev list":    {{}},
-	"diff":        {{}, {"-o", "yaml"}},
-	"exec":        {{"web", "--", "echo", "hello"}},
-	"history":     {{}, {"-o", "json"}},
-	"image load":  {{"web.tar"}},
-	"logs":        {{"web"}, {"-f", "once"}},
-	"node attach": {}, "node run": {}, // they print nothing of their own
-	"plan":    {{}, {"-o", "json"}},
-	"restart": {{"web"}},
-	"resume":  {{"web"}},
-	"revert":  {}, // a clone: see its script
-	"run":     {}, // it prints nothing
-	"status":  {{}, {"-o", "wide"}, {"-o", "json"}, {"web"}, {"-w"}},
-	"suspend": {{"web"}},
-	"sync":    {{}},
-	"trust":   {{}, {"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDLSYwFJ84La0JQPAZNUTM1W0z9j8JnW8CM805nFlmpA"}},
-	"version": {{}},
+	"dev list":   {{}},
+	"diff":       {{}, {"-o", "yaml"}},
+	"exec":       {{"web", "--", "echo", "hello"}},
+	"history":    {{}, {"-o", "json"}},
+	"image load": {{"web.tar"}},
+	"logs":       {{"web"}, {"-f", "once"}},
+	"node run":   {}, "node attach": {}, // they print nothing of their own
+	"plan":       {{}, {"-o", "json"}},
+	"restart":    {{"web"}},
+	"resume":     {{"web"}},
+	"revert":     {}, // a clone: see its script
+	"run":        {}, // it prints nothing
+	"status":     {{}, {"-o", "wide"}, {"-o", "json"}, {"web"}, {"-w"}},
+	"suspend":    {{"web"}},
+	"sync":       {{}},
+	"trust":      {{}, {"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDLSYwFJ84La0JQPAZNUTM1W0z9j8JnW8CM805nFlmpA"}},
+	"version":    {{}},
 }
 
 func TestEveryCommandFailsWhenItsOutputCannotBeWritten(t *testing.T) {
