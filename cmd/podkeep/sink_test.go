@@ -17,14 +17,13 @@ var printing = map[string][][]string{
 	"adopt":      {}, // what it takes over must be there
 	"check":      {{}, {"-o", "json"}},
 	"completion": {{"bash"}, {"zsh"}, {"fish"}},
-	"dev build":  {}, "dev demo": {}, "dev down": {}, "dev exec": {}, "dev heal": {}, "dev kill": {}, "dev load": {}, "dev status": {}, "dev up": {}, // a fleet
+	"dev build":  {}, "dev demo": {}, "dev down": {}, "dev exec": {}, "dev heal": {}, "dev kill": {}, "dev load": {}, "dev status": {}, "dev up": {}, "node attach": {}, "node run": {}, // a fleet, or what runs on one
 	"dev list":   {{}},
 	"diff":       {{}, {"-o", "yaml"}},
 	"exec":       {{"web", "--", "echo", "hello"}},
 	"history":    {{}, {"-o", "json"}},
 	"image load": {{"web.tar"}},
 	"logs":       {{"web"}, {"-f", "once"}},
-	"node run":   {}, "node attach": {}, // they print nothing of their own
 	"plan":       {{}, {"-o", "json"}},
 	"restart":    {{"web"}},
 	"resume":     {{"web"}},
