@@ -12,8 +12,11 @@ import (
 	"github.com/podkeep/podkeep/node/wire"
 )
 
-// tellPause is how long changes are gathered before they are told.
-const tellPause = 100 * time.Millisecond
+// How long changes are gathered before they are told: verdicts, and mere words about them.
+const (
+	tellPause = 100 * time.Millisecond
+	tellWords = 2 * time.Second
+)
 
 // ears are who listens, and what they were told.
 type ears struct {
@@ -22,7 +25,9 @@ type ears struct {
 	tellAt time.Time
 }
 
-func (s *side) tellSoon() { s.tellAt = s.soon(s.tellAt, tellPause) }
+func (s *side) tellSoon() { s.tellIn(tellPause) }
+
+func (s *side) tellIn(wait time.Duration) { s.tellAt = s.soon(s.tellAt, wait) }
 
 // tell tells everybody, when something has changed.
 func (s *side) tell() {

@@ -79,24 +79,20 @@ func (s *side) looked(number int, seen live.Node, err error) {
 
 // match finds the pods that are to be tended, and what they are made of. Those whose form is not there are left to others.
 func (s *side) match(seen live.Node) {
-	forms, pods, wanted := formsOf(seen.Files), map[string]*pod{}, s.wanted()
+	forms, pods, wanted, used := formsOf(seen.Files), map[string]*pod{}, s.wanted(), map[string]bool{}
 	for _, p := range seen.Pods {
 		name := forms[revision{p.App, p.Rev}]
 		if !wanted[p.Name] || name == "" || p.App == live.SideApp {
 			continue
 		}
+		used[name] = true
 		if is, ok := s.meet(p, name, seen.Files); ok {
 			pods[p.Name] = is
 		}
 	}
-	s.pods = pods
-	used := map[string]bool{}
-	for _, p := range pods {
-		used[p.form] = true
-	}
+	s.pods, s.before = pods, nil
 	maps.DeleteFunc(s.forms, func(name string, _ manifest.Revision) bool { return !used[name] })
 	maps.DeleteFunc(s.under, func(name string, e *errand) bool { return pods[name] == nil && !e.busy })
-	s.before = nil
 }
 
 // wanted are the names of the pods that are to be tended.
@@ -162,18 +158,18 @@ func (p *pod) probed() (all []*corev1.Container) {
 	return all
 }
 
-// formIn parses a form, once.
+// formIn parses a form, once. One that is damaged is remembered as one without a revision.
 func (s *side) formIn(name string, files []live.File) (r manifest.Revision, ok bool) {
-	if r, ok = s.forms[name]; ok {
-		return r, true
+	r, known := s.forms[name]
+	if !known {
+		i := slices.IndexFunc(files, func(f live.File) bool { return f.Name == name })
+		if r, ok = live.ParseForm(files[i].Labels); !ok {
+			r = manifest.Revision{}
+			s.Log.WithField("file", name).Warn("holds no form: its pods are not tended")
+		}
+		s.forms[name] = r
 	}
-	i := slices.IndexFunc(files, func(f live.File) bool { return f.Name == name })
-	if r, ok = live.ParseForm(files[i].Labels); !ok {
-		s.Log.WithField("file", name).Warn("holds no form: its pods are not tended")
-		return r, false
-	}
-	s.forms[name] = r
-	return r, true
+	return r, r.Rev != ""
 }
 
 // meetContainer goes on with what its probes have come to, or begins with a container that is new, or was started anew.

@@ -21,7 +21,7 @@ type side struct {
 	store
 	ears
 	tends map[string]wire.Tend // by source
-	forms map[string]manifest.Revision
+	forms map[string]manifest.Revision // by File
 	pods  map[string]*pod // tended, as they were last seen
 	under map[string]*errand
 	judge time.Time // when to see again whether something is to be done

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -112,6 +115,22 @@ func (s *stage) begins() {
 	}()
 	s.end = func() { cancel(); <-done; s.end = nil }
 	synctest.Wait()
+}
+
+// kill ends the node side as SIGKILL does: what it had not written down is lost.
+func (s *stage) kill() {
+	s.t.Helper()
+	name := filepath.Join(s.dir, "state.json")
+	was, err := os.ReadFile(name)
+	s.end()
+	if errors.Is(err, fs.ErrNotExist) {
+		err = os.Remove(name)
+	} else if err == nil {
+		err = os.WriteFile(name, was, 0o600)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *stage) driver() Driver { return s.world.Open("n1", cluster, s.fuse).(Driver) }

@@ -100,7 +100,7 @@ func TestKilledAtEveryWriteItEndsAsIfItHadNotBeen(t *testing.T) {
 			s.begins()
 			s.passes(5 * time.Second)
 			burnt = s.fuse.Left <= 0
-			s.end()
+			s.kill()
 			s.fuse = nil
 			s.say("app/liveness", "")
 			s.begins()
@@ -192,5 +192,32 @@ func TestAWriteThatBreaksOffLeavesTheFileAsItWas(t *testing.T) {
 	}
 	if text, err := os.ReadFile(name); string(text) != "before" {
 		t.Errorf("%s, %v", text, err)
+	}
+}
+
+func TestWhateverMomentItIsKilledAtNothingIsUndone(t *testing.T) {
+	for at := 100 * time.Millisecond; at < 6*time.Second; at += 370 * time.Millisecond {
+		onStage(t, func(t *testing.T, s *stage) {
+			web := s.has("web", gated)
+			s.say("app/startup", "refused")
+			s.begins()
+			c := s.connects()
+			c.tends(web)
+			s.passes(2 * time.Second)
+			s.say("app/startup", "")
+			s.passes(at)
+			before := c.probed(web, "app")
+			s.kill()
+			s.begins()
+			c = s.connects()
+			s.passes(200 * time.Millisecond)
+			if after := c.probed(web, "app"); before.Ready && at > 3*time.Second && cmp.Diff(before, after) != "" {
+				t.Errorf("killed after %s: %+v, was %+v", at, after, before)
+			}
+			s.passes(5 * time.Second)
+			if p := c.probed(web, "app"); !p.Ready || s.restarts(web, "app") > 0 {
+				t.Errorf("killed after %s: %+v", at, p)
+			}
+		})
 	}
 }

@@ -74,7 +74,11 @@ func (s *side) answered(p *pod, kind string, c *container, a Answer) {
 	default:
 		log.WithField("why", now.Why).Warn("is not ready")
 	}
+	if now.Ready == c.Ready && now.Started == c.Started {
+		s.tellIn(tellWords)
+	} else {
+		s.tellSoon()
+	}
 	c.Probing, s.judge = now, time.Now()
-	s.tellSoon()
 	s.saveIn(coalesce)
 }

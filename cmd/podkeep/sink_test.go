@@ -17,7 +17,7 @@ var printing = map[string][][]string{
 	"adopt":      {}, // what it takes over must be there
 	"check":      {{}, {"-o", "json"}},
 	"completion": {{"bash"}, {"zsh"}, {"fish"}},
-	"dev build":  {}, "dev demo": {}, "dev down": {}, "dev exec": {}, "dev heal": {}, "dev kill": {}, "dev load": {}, "dev status": {}, "dev up": {}, // a fleet
+	"dev build":  {}, "dev demo": {}, "dev down": {}, "dev exec": {}, "dev heal": {}, "dev kill": {}, "dev load": {}, "dev status": {}, "dev up": {}, "node attach": {}, "node run": {}, // a fleet, or what runs on one
 	"dev list":   {{}},
 	"diff":       {{}, {"-o", "yaml"}},
 	"exec":       {{"web", "--", "echo", "hello"}},
