@@ -100,7 +100,7 @@ func TestProbesDecideOnRealNodes(t *testing.T) {
 		before := s.three()
 		for range 3 {
 			for _, n := range nodes {
-				s.on(n, "sh", "-c", `podman kill --signal KILL $(podman ps --quiet --filter label=`+live.LabelSide+` --filter label=`+live.LabelContainer+`)`)
+				s.on(n, "sh", "-c", `kill -9 $(podman inspect --format '{{.State.Pid}}' $(podman ps --quiet --filter label=`+live.LabelSide+` --filter label=`+live.LabelContainer+`))`)
 			}
 			s.sides(nodes...)
 		}
