@@ -193,4 +193,3 @@ func (s *stage) set(c container, what string) {
 		s.Fatal(response.Status)
 	}
 }
-

@@ -56,6 +56,15 @@ func (s *service) pids(t *testing.T, pod manifest.Pod, n int) (all []int) {
 	return nil
 }
 
+// hasSocket wants the service's socket, and no link to it, to be in the container whose main process has that pid on the host.
+func (s *service) hasSocket(t *testing.T, pid int) {
+	t.Helper()
+	at, err := os.Lstat(fmt.Sprintf("/proc/%d/root%s/%s", pid, live.SideHost, filepath.Base(s.socket)))
+	if err != nil || at.Mode()&os.ModeSocket == 0 {
+		t.Errorf("the pid is not the host's, or the socket is not there: %v", err)
+	}
+}
+
 func TestTheNodeSideSeesItsHostAndPodmanStartsItAgain(t *testing.T) {
 	s := own(t)
 	s.load(t)
@@ -63,10 +72,7 @@ func TestTheNodeSideSeesItsHostAndPodmanStartsItAgain(t *testing.T) {
 	defer d.Close()
 	pod := drivertest.SidePod("side", drivertest.Ref)
 	runSide(t, s, d, pod)
-	inside := fmt.Sprintf("/proc/%d/root%s/podman.sock", s.pids(t, pod, 1)[0], live.SideHost)
-	if at, err := os.Stat(inside); err != nil || at.Mode()&os.ModeSocket == 0 {
-		t.Errorf("the pids are not the host's, or the socket is not there: %v", err)
-	}
+	s.hasSocket(t, s.pids(t, pod, 1)[0])
 	out, _ := s.podman("logs", pod.Name+"-node").CombinedOutput()
 	if !strings.Contains(string(out), live.SidePodman+"="+live.SideHost+"/"+filepath.Base(s.socket)+"\n") {
 		t.Errorf("%s", out)
@@ -80,9 +86,7 @@ func TestTheNodeSideSeesItsHostAndPodmanStartsItAgain(t *testing.T) {
 	if err := s.start(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(fmt.Sprintf("/proc/%d/root%s/podman.sock", last, live.SideHost)); err != nil {
-		t.Errorf("a socket that was made anew is not found: %v", err)
-	}
+	s.hasSocket(t, last)
 	n, err := d.Observe(t.Context())
 	if err != nil || len(n.Pods) != 1 || len(n.Pods[0].Containers) != 1 || n.Pods[0].Containers[0].State != live.Running {
 		t.Errorf("%+v %v", n.Pods, err)
@@ -97,10 +101,13 @@ func TestTheNodeSideSeesItsHostAndPodmanStartsItAgain(t *testing.T) {
 
 func TestTheNodeSideIsReachedThroughItsSocketElseThroughItsContainer(t *testing.T) {
 	shared.load(t)
-	remote := newSSHD(t)
+	remote, link := newSSHD(t), t.TempDir()+"/link'd.sock"
+	if err := os.Symlink(shared.socket, link); err != nil {
+		t.Fatal(err)
+	}
 	for name, d := range map[string]drivers.Driver{
-		"unix": open(shared.socket, "attach-unix"),
-		"ssh":  remote.open("attach-ssh", shared.socket, "known_hosts", "user", drivertest.Patience),
+		"unix": open(link, "attach-unix"),
+		"ssh":  remote.open("attach-ssh", link, "known_hosts", "user", drivertest.Patience),
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer d.Close()
@@ -110,6 +117,7 @@ func TestTheNodeSideIsReachedThroughItsSocketElseThroughItsContainer(t *testing.
 			}
 			pod := drivertest.SidePod("attach-"+name, drivertest.Ref)
 			runSide(t, shared, d, pod)
+			shared.hasSocket(t, shared.pids(t, pod, 1)[0])
 			before := runtime.NumGoroutine()
 			talks(t, a, false)
 			show := hide(t, pod)
