@@ -89,12 +89,12 @@ type comparison struct {
 	silent []string // nodes of which is not known what they run
 }
 
-// ours are the pods that are there to stay, by workload.
+// ours are the pods that are there to stay, by workload. The node side is in no commit, and in no comparison.
 func ours(w World) map[manifest.ID][]live.Pod {
 	pods, adopted := map[manifest.ID][]live.Pod{}, plan.Adopted(w.History, w.Snapshot)
 	for _, n := range w.Snapshot.Nodes {
 		for _, p := range n.Pods {
-			if !p.Stopping && (p.Source == w.History.Source || adopted[p.Source]) {
+			if p.App != live.SideApp && !p.Stopping && (p.Source == w.History.Source || adopted[p.Source]) {
 				pods[p.App] = append(pods[p.App], p)
 			}
 		}

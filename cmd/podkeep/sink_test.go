@@ -16,6 +16,7 @@ import (
 var printing = map[string][][]string{
 	"adopt":      {}, // what it takes over must be there
 	"check":      {{}, {"-o", "json"}},
+	"clean":      {{"n2"}},
 	"completion": {{"bash"}, {"zsh"}, {"fish"}},
 	"dev build":  {}, "dev demo": {}, "dev down": {}, "dev exec": {}, "dev heal": {}, "dev kill": {}, "dev load": {}, "dev status": {}, "dev up": {}, "node attach": {}, "node run": {}, // a fleet, or what runs on one
 	"dev list":   {{}},
