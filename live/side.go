@@ -33,6 +33,16 @@ type Side struct {
 	Why    string
 }
 
+// Tend is which pods a node side is to look after.
+type Tend struct {
+	Pods []string // sorted
+	// Idle are those of them that are probed and no more: what ends in them stays so, and nothing is ended. Sorted.
+	Idle []string `json:",omitempty"`
+}
+
+// Equal says whether both say the same.
+func (t Tend) Equal(o Tend) bool { return slices.Equal(t.Pods, o.Pods) && slices.Equal(t.Idle, o.Idle) }
+
 // Heard says whether the node side answers.
 func (s Side) Heard() bool { return s.Version != "" }
 

@@ -59,7 +59,7 @@ func (s *side) report() *wire.Report {
 	r := &wire.Report{InForce: s.inForce(), Probed: map[string][]live.Probed{}, Trouble: s.trouble}
 	for _, name := range slices.Sorted(maps.Keys(s.pods)) {
 		p, e := s.pods[name], s.under[name]
-		if e == nil || !e.stuck() {
+		if !p.idle && (e == nil || !e.stuck()) {
 			r.Tends = append(r.Tends, name)
 		}
 		if all := p.words(); len(all) > 0 {

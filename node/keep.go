@@ -52,6 +52,8 @@ func (s *side) keepPod(p *pod) (wake time.Time) {
 	switch {
 	case e.busy || e.after >= s.done:
 		return time.Time{}
+	case p.idle:
+		return time.Time{}
 	case e.next.After(s.now):
 		return e.next
 	}

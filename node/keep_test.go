@@ -7,6 +7,7 @@ import (
 
 	"github.com/podkeep/podkeep/drivers/fake"
 	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/node/wire"
 )
 
 // Containers with probes that are asked every second.
@@ -279,6 +280,26 @@ func TestWhatCannotBeStartedAgainIsLeftToAController(t *testing.T) {
 		s.passes(time.Minute)
 		if r := c.report(); len(r.Tends) != 1 || len(r.Failed) != 0 || s.restarts(web, "app") < 2 {
 			t.Errorf("%+v", r)
+		}
+	})
+}
+
+func TestWhatIsIdleIsProbedAndNoMore(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		web, other := s.has("web", alive), s.has("other", strings.Replace(crashes, "name: app", "name: other", 1))
+		s.toldOnce(web, other)
+		s.begins()
+		c := s.connects()
+		_ = wire.Write(c, wire.Down{Tend: &wire.Tend{Source: source, Tend: live.Tend{Pods: []string{other.Name, web.Name}, Idle: []string{other.Name, web.Name}}}})
+		s.passes(time.Second)
+		s.say("app/liveness", "refused")
+		before := s.world.Writes()
+		s.passes(time.Hour)
+		if now := s.world.Writes(); now != before {
+			t.Errorf("%d writes", now-before)
+		}
+		if p := c.probed(web, "app"); p.Why == "" || len(c.report().Tends) > 0 {
+			t.Errorf("%+v", c.report())
 		}
 	})
 }

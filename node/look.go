@@ -82,12 +82,13 @@ func (s *side) match(seen live.Node) {
 	forms, pods, wanted, used := formsOf(seen.Files), map[string]*pod{}, s.wanted(), map[string]bool{}
 	for _, p := range seen.Pods {
 		name := forms[revision{p.App, p.Rev}]
-		if !wanted[p.Name] || name == "" || p.App == live.SideApp {
+		does, tended := wanted[p.Name]
+		if !tended || name == "" || p.App == live.SideApp {
 			continue
 		}
 		used[name] = true
 		if is, ok := s.meet(p, name, seen.Files); ok {
-			pods[p.Name] = is
+			is.idle, pods[p.Name] = !does, is
 		}
 	}
 	s.pods, s.before = pods, nil
@@ -95,12 +96,12 @@ func (s *side) match(seen live.Node) {
 	maps.DeleteFunc(s.under, func(name string, e *errand) bool { return pods[name] == nil && !e.busy })
 }
 
-// wanted are the names of the pods that are to be tended.
+// wanted are the names of the pods that are to be tended, and whether anything is to be done to each.
 func (s *side) wanted() map[string]bool {
 	names := map[string]bool{}
 	for _, t := range s.tends {
 		for _, name := range t.Pods {
-			names[name] = true
+			names[name] = !slices.Contains(t.Idle, name)
 		}
 	}
 	return names

@@ -20,9 +20,9 @@ type side struct {
 	looks
 	store
 	ears
-	tends map[string]wire.Tend // by source
+	tends map[string]wire.Tend         // by source
 	forms map[string]manifest.Revision // by File
-	pods  map[string]*pod // tended, as they were last seen
+	pods  map[string]*pod              // tended, as they were last seen
 	under map[string]*errand
 	judge time.Time // when to see again whether something is to be done
 
@@ -38,6 +38,7 @@ type side struct {
 // pod is one that is tended.
 type pod struct {
 	live.Pod
+	idle       bool         // it is probed and no more
 	form       string       // the File that holds its form
 	made       manifest.Pod // what it is made of
 	containers []*container // those that are up and have probes, in the order of the manifest
@@ -133,8 +134,8 @@ func (s *side) ask(ctx context.Context, f func()) {
 
 // tend takes over which pods of a source are to be looked after.
 func (s *side) tend(t wire.Tend) {
-	t.Pods = slices.Compact(slices.Sorted(slices.Values(t.Pods)))
-	if was, ok := s.tends[t.Source]; ok && slices.Equal(was.Pods, t.Pods) {
+	t.Pods, t.Idle = slices.Compact(slices.Sorted(slices.Values(t.Pods))), slices.Compact(slices.Sorted(slices.Values(t.Idle)))
+	if was, ok := s.tends[t.Source]; ok && was.Equal(t.Tend) {
 		return
 	}
 	s.tends[t.Source] = t

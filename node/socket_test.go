@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/node/wire"
 )
 
@@ -26,7 +27,7 @@ func TestSeveralControllersAreHeardAndToldTheSame(t *testing.T) {
 		a.tendsOf("a", web)
 		b.tendsOf("b", shop)
 		s.passes(5 * time.Second)
-		want := []wire.Tend{{Source: "a", Pods: []string{web.Name}}, {Source: "b", Pods: []string{shop.Name}}}
+		want := []wire.Tend{{Source: "a", Tend: live.Tend{Pods: []string{web.Name}}}, {Source: "b", Tend: live.Tend{Pods: []string{shop.Name}}}}
 		if diff := cmp.Diff(want, a.report().InForce); diff != "" {
 			t.Error(diff)
 		}

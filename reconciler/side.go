@@ -34,7 +34,7 @@ type line struct {
 	said     *wire.Report
 	version  string // whose word that is; empty while it is not heard
 	why      string // of the newest attempt that failed
-	tend     []string
+	tend     live.Tend
 	thought  bool          // tend is what is wanted; before, nobody knows
 	changed  chan struct{} // has one when there is something to say, or to begin
 	tried    chan struct{} // closed once the node side was heard or waited for, or the first attempt failed
@@ -86,7 +86,7 @@ func (l *line) await(ctx context.Context) {
 }
 
 // wants says which pods of a source it is to look after.
-func (l *line) wants(source string, tend []string) {
+func (l *line) wants(source string, tend live.Tend) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.source, l.tend, l.thought = source, tend, true
@@ -261,9 +261,9 @@ func (l *line) unsaid() *wire.Tend {
 		return nil
 	}
 	for _, t := range l.said.InForce {
-		if t.Source == l.source && slices.Equal(t.Pods, l.tend) {
+		if t.Source == l.source && t.Equal(l.tend) {
 			return nil
 		}
 	}
-	return &wire.Tend{Source: l.source, Pods: l.tend}
+	return &wire.Tend{Source: l.source, Tend: l.tend}
 }

@@ -127,7 +127,7 @@ func TestWhatANodeSideSaysIsLaidOverALook(t *testing.T) {
 func TestANodeSideIsToldWhatToLookAfterWhenThatIsNotInForce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		heard := make(chan wire.Tend, 9)
-		f := &far{served: says(wire.Report{InForce: []wire.Tend{{Source: "a", Pods: []string{"web-0"}}, {Source: "b", Pods: []string{"old"}}}}, heard)}
+		f := &far{served: says(wire.Report{InForce: []wire.Tend{{Source: "a", Tend: live.Tend{Pods: []string{"web-0"}}}, {Source: "b", Tend: live.Tend{Pods: []string{"old"}}}}}, heard)}
 		l, _ := listening(t, f)
 		l.looked(f, sided)
 		l.await(t.Context())
@@ -135,12 +135,12 @@ func TestANodeSideIsToldWhatToLookAfterWhenThatIsNotInForce(t *testing.T) {
 		if len(heard) > 0 {
 			t.Fatalf("nobody has thought yet: %v", <-heard)
 		}
-		l.wants("a", []string{"web-0"})
+		l.wants("a", live.Tend{Pods: []string{"web-0"}})
 		synctest.Wait()
 		if len(heard) > 0 {
 			t.Fatalf("it is in force: %v", <-heard)
 		}
-		l.wants("a", []string{"web-0", "web-1"})
+		l.wants("a", live.Tend{Pods: []string{"web-0", "web-1"}})
 		if got := <-heard; got.Source != "a" || !slices.Equal(got.Pods, []string{"web-0", "web-1"}) {
 			t.Errorf("%v", got)
 		}

@@ -43,8 +43,8 @@ type host struct {
 	volumes map[string]bool // claims, as cluster/namespace/name
 	faults  []fault
 	watched []chan<- struct{}
-	tends   map[string][]string // what the node side was told, by cluster/source; nobody edits it
-	deaf    time.Time           // since when nobody hears the node side; zero when it is heard
+	tends   map[string]live.Tend // what the node side was told, by cluster/source; nobody edits it
+	deaf    time.Time            // since when nobody hears the node side; zero when it is heard
 }
 
 type pod struct {

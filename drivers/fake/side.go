@@ -16,18 +16,18 @@ import (
 const forever = 1 << 60
 
 // Tend tells the node side of a host which pods of a source to look after, if it is heard. It is a write where that is another word than before.
-func (w *World) Tend(name, cluster, source string, pods []string) {
+func (w *World) Tend(name, cluster, source string, tend live.Tend) {
 	w.on(name, func(h *host) {
 		key := cluster + "/" + source
 		had, told := h.tends[key]
-		if h.cut || h.down || h.isDeaf(h.side(cluster)) || told && slices.Equal(had, pods) {
+		if h.cut || h.down || h.isDeaf(h.side(cluster)) || told && had.Equal(tend) {
 			return
 		}
 		h.tends = maps.Clone(h.tends)
 		if h.tends == nil {
-			h.tends = map[string][]string{}
+			h.tends = map[string]live.Tend{}
 		}
-		h.tends[key] = slices.Clone(pods)
+		h.tends[key] = tend
 		w.writes++
 	})
 }
@@ -50,7 +50,7 @@ func (w *World) Tended(name, cluster string) (pods []live.Pod) {
 	if h == nil || h.down {
 		return nil
 	}
-	tended := h.tended(cluster)
+	tended := h.busy(cluster)
 	return slices.DeleteFunc(n.Pods, func(p live.Pod) bool { return !slices.Contains(tended, p.Name) })
 }
 
@@ -71,16 +71,21 @@ func (h *host) isDeaf(side *pod) bool {
 }
 
 // tended are the pods that it was told to tend, that are there, and whose form is.
-func (h *host) tended(cluster string) (names []string) {
+func (h *host) tended(cluster string) (names []string) { return h.tending(cluster, false) }
+
+// busy are those of them to which it does more than probe them.
+func (h *host) busy(cluster string) (names []string) { return h.tending(cluster, true) }
+
+func (h *host) tending(cluster string, busy bool) (names []string) {
 	if h.side(cluster) == nil {
 		return nil
 	}
-	for key, pods := range h.tends {
+	for key, tend := range h.tends {
 		if !strings.HasPrefix(key, cluster+"/") {
 			continue
 		}
-		for _, name := range pods {
-			if p := h.pods[name]; p != nil && p.read != nil && h.formed(p) {
+		for _, name := range tend.Pods {
+			if p := h.pods[name]; p != nil && !(busy && slices.Contains(tend.Idle, name)) && p.read != nil && h.formed(p) {
 				names = append(names, name)
 			}
 		}
@@ -111,7 +116,7 @@ func (h *host) hang(now time.Time) {
 
 // hangs is from when on a tended container's liveness probe fails.
 func (h *host) hangs(p *pod, c *container) time.Time {
-	if c.is.Hangs == 0 || c.state != live.Running || !has(p, c, "liveness") || !slices.Contains(h.tended(p.read.Cluster), p.name) {
+	if c.is.Hangs == 0 || c.state != live.Running || !has(p, c, "liveness") || !slices.Contains(h.busy(p.read.Cluster), p.name) {
 		return time.Time{}
 	}
 	return c.started.Add(c.is.Hangs - h.skew)
@@ -180,9 +185,10 @@ func (h *host) says(n *live.Node, cluster string, now time.Time) {
 		n.Side = live.Side{Silent: max(now.Sub(h.deaf), time.Nanosecond), Why: "connection refused"}
 		return
 	}
-	n.Side = live.Side{Version: side.read.Side, Tends: h.tended(cluster)}
+	n.Side = live.Side{Version: side.read.Side, Tends: h.busy(cluster)}
+	probed := h.tended(cluster)
 	for i := range n.Pods {
-		if p := &n.Pods[i]; slices.Contains(n.Side.Tends, p.Name) {
+		if p := &n.Pods[i]; slices.Contains(probed, p.Name) {
 			p.Probed, _ = h.probed(h.pods[p.Name], now)
 		}
 	}

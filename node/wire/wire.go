@@ -40,7 +40,7 @@ type Hello struct{ Version string }
 // Tend is which pods of one source are to be looked after, until another one comes. The node side keeps it.
 type Tend struct {
 	Source string
-	Pods   []string // sorted
+	live.Tend
 }
 
 // Report is all that the node side has to say. Times are its host's.

@@ -88,8 +88,8 @@ type Plan struct {
 	Held map[string]string `json:",omitempty"`
 	// Sides are the nodes that have no node side at the version that is offered, and why not.
 	Sides map[string]string `json:",omitempty"`
-	// Tend are the pods that the node side of each node is to look after, sorted; nodes without one are not in it.
-	Tend map[string][]string `json:"-"`
+	// Tend are the pods that the node side of each node is to look after; nodes without one are not in it.
+	Tend map[string]live.Tend `json:"-"`
 	// Silent are the nodes that do not answer.
 	Silent map[string]Silence `json:",omitempty"`
 	// Departed are Nodes that left HEAD and need not be looked at any more.

@@ -190,28 +190,37 @@ func (w *world) stopSides(n *node, why string) {
 	}
 }
 
-// tend says which pods the node sides are to look after: ours, of workloads that are wanted and not suspended.
+// tend says which pods the node sides are to look after: ours, of workloads that are wanted, but for what is being stopped. Those of a suspended
+// workload are probed and no more.
 func (w *world) tend(works []*work) {
 	if w.plan.Sides == nil || w.h.Side.Refused {
 		return
 	}
-	w.plan.Tend = map[string][]string{}
+	w.plan.Tend = map[string]live.Tend{}
 	for _, n := range w.nodes {
 		if n.reach == answers && len(n.sides) > 0 {
-			w.plan.Tend[n.Name] = []string{}
+			w.plan.Tend[n.Name] = live.Tend{}
 		}
+	}
+	stops := map[[2]string]bool{}
+	for _, a := range w.plan.Actions {
+		stops[[2]string{a.Node, a.Name}] = a.Verb == Stop
 	}
 	for _, k := range works {
-		if k.wl.Suspended {
-			continue
-		}
 		for _, p := range w.everyPod(k.wl.ID) {
-			if list, ok := w.plan.Tend[p.node.Name]; ok && !p.Stopping {
-				w.plan.Tend[p.node.Name] = append(list, p.Name)
+			tend, sided := w.plan.Tend[p.node.Name]
+			if !sided || p.Stopping || stops[[2]string{p.node.Name, p.Name}] {
+				continue
 			}
+			tend.Pods = append(tend.Pods, p.Name)
+			if k.wl.Suspended {
+				tend.Idle = append(tend.Idle, p.Name)
+			}
+			w.plan.Tend[p.node.Name] = tend
 		}
 	}
-	for _, list := range w.plan.Tend {
-		slices.Sort(list)
+	for _, tend := range w.plan.Tend {
+		slices.Sort(tend.Pods)
+		slices.Sort(tend.Idle)
 	}
 }

@@ -130,15 +130,15 @@ func TestTheNodeSideIsNoWorkload(t *testing.T) {
 	if len(plan.Apps) != 1 {
 		t.Errorf("%+v", plan.Apps)
 	}
-	want := map[string][]string{"n1": {running(head, "web", 0).Name}, "n2": {}}
+	want := map[string]live.Tend{"n1": {Pods: []string{running(head, "web", 0).Name}}, "n2": {}}
 	if diff := cmp.Diff(want, plan.Tend); diff != "" {
 		t.Error(diff)
 	}
 	suspended := head
 	suspended.Workloads = slices.Clone(head.Workloads)
 	suspended.Workloads[0].Suspended = true
-	if plan := Make(sideful(suspended, "1"), have, noon); len(plan.Tend["n1"]) > 0 {
-		t.Errorf("what is suspended is started again by nobody: %v", plan.Tend)
+	if plan := Make(sideful(suspended, "1"), have, noon); !slices.Equal(plan.Tend["n1"].Idle, want["n1"].Pods) {
+		t.Errorf("what is suspended is probed and no more: %v", plan.Tend)
 	}
 }
 

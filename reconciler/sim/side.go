@@ -58,10 +58,10 @@ func archive(name string) (io.ReadCloser, error) {
 
 // tell has the node sides hear which pods to look after.
 func (s *Sim) tell(c *controller, p reconciler.Pass) {
-	for name, pods := range p.Plan.Tend {
+	for name, tend := range p.Plan.Tend {
 		for _, n := range slices.Concat(p.History.Want().Nodes, p.History.Gone) {
 			if n.Name == name {
-				c.world.Tend(c.world.At(hostOf(n)), cluster, c.source.Name(), pods)
+				c.world.Tend(c.world.At(hostOf(n)), cluster, c.source.Name(), tend)
 			}
 		}
 	}
