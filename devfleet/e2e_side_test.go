@@ -139,6 +139,10 @@ func TestProbesDecideOnRealNodes(t *testing.T) {
 				if found, err := listed(n, `{"label":["`+live.LabelSide+`"]}`); err != nil || len(found) > 0 {
 					return fmt.Errorf("%s: %v %v", n.Name, found, err)
 				}
+				left := s.on(n.Name, "sh", "-c", "podman volume ls --quiet; podman images --format '{{.Repository}}'")
+				if strings.Contains(left, live.SideVolume) || strings.Contains(left, live.SideImage) {
+					return fmt.Errorf("%s keeps %s", n.Name, left)
+				}
 			}
 			return nil
 		})

@@ -234,6 +234,9 @@ func (w *worker) do(ctx context.Context, driver drivers.Driver, a plan.Action) e
 	case plan.Stop:
 		return driver.Stop(ctx, a.Name) // which knows the pod's grace period, and ends soon after it
 	case plan.Delete:
+		if cleaner, ok := driver.(drivers.Cleaner); ok && a.App == live.SideApp {
+			return within(ctx, w.RunTimeout, cleaner.Clean)
+		}
 		return within(ctx, w.PutTimeout, func(ctx context.Context) error { return driver.Delete(ctx, a.Name) })
 	}
 	return fmt.Errorf("%s: not a verb", a.Verb)

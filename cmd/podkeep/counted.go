@@ -22,6 +22,7 @@ type able interface {
 	drivers.Watcher
 	drivers.Pinger
 	drivers.Attacher
+	drivers.Cleaner
 }
 
 // counted is d, telling of what it does; a driver that can do less is left as it is.

@@ -26,6 +26,12 @@ func TestADriverThatIsCountedCanDoWhatTheLoopAsksOfIt(t *testing.T) {
 	if _, ok := c.(drivers.Watcher); !ok {
 		t.Error("it watches nothing")
 	}
+	if _, ok := c.(drivers.Attacher); !ok {
+		t.Error("it reaches no node side")
+	}
+	if _, ok := c.(drivers.Cleaner); !ok {
+		t.Error("it leaves a node side's volume behind")
+	}
 	if _, ok := c.(drivers.Pinger); !ok {
 		t.Error("a host that is busy is taken to be silent")
 	}

@@ -111,11 +111,7 @@ func (w *world) clearOne(n *node) {
 			left++
 		}
 	}
-	if left == 0 && len(n.sides) > 0 {
-		w.stopSides(n, n.Name+" left Git and was seen empty")
-		left = len(n.sides)
-	}
-	if left == 0 {
+	if left == 0 && !w.clearSide(n, n.Name+" left Git and was seen empty") {
 		for i, place := range append([]manifest.Node{n.want}, w.before(n)...) {
 			w.putReceipt(live.Receipt{
 				App: nodeID(n.want), Verb: live.Done, Gen: w.receipts.Of(nodeID(n.want)).Gen() + 1 + i, Host: n.id, Node: place.FormerName(), Steps: place.Commit,

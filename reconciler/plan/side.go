@@ -28,7 +28,9 @@ func (n *node) takeSides(offer manifest.SideOffer) {
 	}
 	slices.SortStableFunc(n.sides, func(a, b live.Pod) int { return cmp.Compare(b.Side, a.Side) })
 	n.unserved, n.Pods = n.Unserved(offer), n.Judged(offer)
+	volumes := len(n.Volumes)
 	n.Volumes = slices.DeleteFunc(slices.Clone(n.Volumes), func(v string) bool { return v == live.SideApp.Namespace+"/"+live.SideVolume })
+	n.littered = len(n.Volumes) < volumes
 }
 
 // placeSides says what is to be done about the node sides, and what stands between a node and its own.
@@ -78,7 +80,7 @@ func (w *world) placeSide(n *node, first string) string {
 	case n.gone: // it leaves last, see clearOne
 		return ""
 	case w.h.Side.Refused:
-		w.stopSides(n, "no node side is wanted on hosts")
+		w.clearSide(n, "no node side is wanted on hosts")
 		return ""
 	case len(n.sides) == 0:
 		return w.startSide(n)
@@ -184,10 +186,15 @@ func (w *world) stopSide(n *node, p live.Pod, why string) {
 	}
 }
 
-func (w *world) stopSides(n *node, why string) {
+// clearSide takes the node side off a host, and what it leaves behind. It is false when there is none of it.
+func (w *world) clearSide(n *node, why string) bool {
 	for _, p := range n.sides {
 		w.stopSide(n, p, why)
 	}
+	if len(n.sides) == 0 && n.littered {
+		w.plan.Actions = append(w.plan.Actions, Action{Node: n.Name, Verb: Delete, Name: live.SideLitter, App: live.SideApp, Why: why})
+	}
+	return len(n.sides) > 0 || n.littered
 }
 
 // tend says which pods the node sides are to look after: ours, of workloads that are wanted, but for what is being stopped. Those of a suspended

@@ -88,6 +88,9 @@ func TestEveryHostGetsANodeSide(t *testing.T) {
 		{"a lower one replaces nothing", sides("n1=2+"), nil, nil, nil},
 		{"of two the lower one goes", sides("n1=1,2+"), func(h *manifest.History, _ *live.Snapshot) { h.Side.Version = "2" }, []string{"n1 stop node-1"}, nil},
 		{"a reader that has none to offer leaves what is there", sides("n1=1+"), func(h *manifest.History, _ *live.Snapshot) { h.Side = manifest.SideOffer{} }, nil, nil},
+		{"and what it leaves behind", sides("n1"), func(h *manifest.History, s *live.Snapshot) {
+			h.Side, s.Nodes[0].Volumes = manifest.SideOffer{Refused: true}, []string{"podkeep.io/state", "default/data"}
+		}, []string{"n1 delete podkeep-node"}, nil},
 		{"where none is wanted it goes", sides("n1=1+"), func(h *manifest.History, _ *live.Snapshot) { h.Side = manifest.SideOffer{Refused: true} },
 			[]string{"n1 stop node-1"}, nil},
 	} {
@@ -155,7 +158,11 @@ func TestTheNodeSideLeavesAHostLast(t *testing.T) {
 	if got := done(Make(h, have, noon)); slices.Contains(got, "old stop node-1") {
 		t.Errorf("a pod is there still: %v", got)
 	}
-	have.Nodes[2].Pods = nil
+	have.Nodes[2].Pods, have.Nodes[2].Volumes = nil, []string{"podkeep.io/state"}
+	if got := done(Make(h, have, noon)); !slices.Equal(got, []string{"old delete podkeep-node"}) {
+		t.Errorf("what it leaves behind goes too: %v", got)
+	}
+	have.Nodes[2].Volumes = nil
 	if got := done(Make(h, have, noon)); !slices.Contains(got, "n1 put done node/old") {
 		t.Errorf("without it the host is done: %v", got)
 	}

@@ -41,6 +41,7 @@ type node struct {
 	host    *schedule.Host // nil unless it answers and is in HEAD
 	begun   []begun
 	sides   []live.Pod // of the node side, the highest version first; they are not among Pods
+	littered bool // the node side's volume is there
 	// unserved is why it has no node side for as long as nobody changes that.
 	unserved string
 }
