@@ -121,9 +121,12 @@ func (w *world) renewForms(n *node, needed func(revision) bool) {
 // changed, so that one goes before it comes again.
 func (w *world) addProbes(n *node) {
 	for _, p := range n.Pods {
+		if len(p.Birth.Probes) == 0 {
+			continue
+		}
 		name := live.RevFile(p.App, p.Rev, w.h.Key)
 		i := slices.IndexFunc(n.Files, func(f live.File) bool { return f.Name == name })
-		if len(p.Birth.Probes) == 0 || w.h.Key == "" || !w.ours(p.Source) || n.has(name) != (i >= 0) || i >= 0 && n.Files[i].Labels[live.LabelProbes] != "" {
+		if w.h.Key == "" || !w.ours(p.Source) || n.has(name) != (i >= 0) || i >= 0 && n.Files[i].Labels[live.LabelProbes] != "" {
 			continue
 		}
 		form, ok := w.form(p.App, p.Rev)

@@ -36,12 +36,12 @@ type node struct {
 	unsure string // why it may be one of HEAD, though it left HEAD and answers
 	id     string // which host it is; empty while that is not known
 	// records are what says so, the newest first.
-	records []live.Host
-	reach   reach
-	host    *schedule.Host // nil unless it answers and is in HEAD
-	begun   []begun
-	sides   []live.Pod // of the node side, the highest version first; they are not among Pods
-	littered bool // the node side's volume is there
+	records  []live.Host
+	reach    reach
+	host     *schedule.Host // nil unless it answers and is in HEAD
+	begun    []begun
+	sides    []live.Pod // of the node side, the highest version first; they are not among Pods
+	littered bool       // the node side's volume is there
 	// unserved is why it has no node side for as long as nobody changes that.
 	unserved string
 }
