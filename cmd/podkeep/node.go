@@ -2,16 +2,19 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/live"
@@ -102,10 +105,26 @@ func (o nodeOptions) run(cmd *cobra.Command, dir string) error {
 	}
 	log.WithFields(logrus.Fields{"cluster": o.cluster, "podman": socket, "version": sideVersion()}).Info("begins")
 	err = node.Run(ctx, node.Options{
-		Driver: driver, Prober: node.NewProber(), HostIP: own(address), Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Version: sideVersion(), Log: log,
+		Driver: driver, Prober: prober("/proc/self/uid_map"), HostIP: own(address), Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Version: sideVersion(), Log: log,
 	})
 	log.Info("ends, as it was told to")
 	return err
+}
+
+// prober runs probes, but for a user's own Podman: its pods are in a network that nothing outside of it reaches, and each probe would fail.
+func prober(uids string) node.Asker {
+	text, err := os.ReadFile(uids)
+	if fields := strings.Fields(string(text)); err == nil && (len(fields) != 3 || fields[0] != "0" || fields[1] != "0") {
+		return unable("a user's own Podman has its pods where they cannot be reached: probes need root's")
+	}
+	return node.NewProber()
+}
+
+// unable runs no probe, and says why.
+type unable string
+
+func (u unable) Run(context.Context, node.Target, *corev1.Probe) node.Answer {
+	return node.Answer{Void: true, Why: string(u)}
 }
 
 // frugal has the process take less memory, for a little more work: it is on every host, and idle for the most part.
