@@ -92,7 +92,7 @@ func (s *side) talk(ctx context.Context, stream net.Conn) {
 	var join sync.WaitGroup
 	join.Go(func() {
 		defer cancel()
-		if err := s.hear(ctx, c); err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) {
+		if err := s.hear(ctx, c); ctx.Err() == nil && !errors.Is(err, io.EOF) {
 			s.Log.WithError(err).Warn("a controller is not understood, or silent")
 		}
 	})
@@ -107,7 +107,7 @@ func (s *side) talk(ctx context.Context, stream net.Conn) {
 	join.Wait()
 }
 
-// hear takes in what a controller says.
+// hear takes in what a controller says, until that ends, and says why it did.
 func (s *side) hear(ctx context.Context, c *conn) error {
 	lines := wire.NewReader(c)
 	for {
