@@ -38,6 +38,16 @@ func (n *node) unnamed() bool {
 	return n.Known && !slices.ContainsFunc(n.Files, func(f live.File) bool { return f.Name == live.HostFile })
 }
 
+// shown is the identity that the first record on a node says, whoever signed it; empty where nobody did.
+func (n *node) shown() string {
+	for _, f := range n.Files {
+		if h, ok := live.ParseHost(f); ok && h.File == live.HostFile && h.Signer != "" {
+			return h.ID
+		}
+	}
+	return ""
+}
+
 // wasReached says whether a record has the way.
 func (n *node) wasReached(way string) bool {
 	return slices.ContainsFunc(n.records, func(h live.Host) bool { return h.Way == way })
@@ -143,6 +153,9 @@ const settling = time.Minute
 // before it was written.
 func (w *world) unsure(n *node, head []*node) string {
 	for _, h := range head {
+		if n.id == "" && h.id == "" && n.shown() != "" && n.shown() == h.shown() {
+			return fmt.Sprintf("may be %s: both show one identity, and no key that is trusted has signed that; podkeep trust names the one that did", h.Name)
+		}
 		named, bare := h, n
 		if n.id != "" {
 			named, bare = n, h
