@@ -26,6 +26,14 @@ func Serves(p live.Pod, c live.Container) bool {
 	return c.State == live.Running && ok && w.Ready
 }
 
+// givenUp is what a probe came to that had the container ended, to be added to how it ended.
+func givenUp(p live.Pod, c live.Container) string {
+	if w, ok := Word(p, c); ok && w.Ending != "" {
+		return " (" + w.Why + ")"
+	}
+	return ""
+}
+
 // heldBack is the verdict on a pod of which a container waits though its turn has come: the startup probe of a sidecar before it has not
 // succeeded. It has no State when nothing is held back.
 func heldBack(p live.Pod, due string, now time.Time) (v Verdict) {

@@ -47,6 +47,12 @@ func TestOfAPodWithProbes(t *testing.T) {
 			Starting, -min, "container app: nobody runs its probes"},
 		{"what exited is judged as without probes", "readiness", is("1", down("app", live.Attempt(1, 1), 137, min, 0)), word("1", true, true, -min, ""), nil,
 			Crashed, 0, "container app exited with 137, restarts at 12:00:10"},
+		{"a probe that had it ended is said", "liveness", is("1", down("app", live.Attempt(1, 1), 137, min, 0)),
+			live.Probed{Container: "app", ID: "1", Started: true, Ending: Liveness, Why: "liveness probe failed 3 times, so it is ended: 503"}, nil,
+			Crashed, 0, "container app exited with 137 (liveness probe failed 3 times, so it is ended: 503), restarts at 12:00:10"},
+		{"but not of another container", "liveness", is("2", down("app", live.Attempt(1, 1), 137, min, 0)),
+			live.Probed{Container: "app", ID: "1", Started: true, Ending: Liveness, Why: "liveness probe failed 3 times, so it is ended: 503"}, nil,
+			Crashed, 0, "container app exited with 137, restarts at 12:00:10"},
 		{"whoever is heard", "readiness", is("1", down("app", live.Attempt(1, 1), 137, min, 0)), live.Probed{}, func(p *live.Pod) { p.Unheard = true },
 			Crashed, 0, "container app exited with 137, restarts at 12:00:10"},
 		{"one without probes beside it settles", "readiness", run, word("1", true, true, -min, ""), func(p *live.Pod) {
