@@ -87,9 +87,9 @@ func unready(p live.Pod, w live.Probed, ok bool) string {
 	case p.Unprobed != "":
 		return p.Unprobed
 	case p.Unheard:
-		return "whether it is ready is not known, for the node side of its host is not heard"
+		return "the node side is not heard"
 	}
-	return "whether it is ready is not known, for the node side of its host has said nothing of it yet"
+	return "the node side has said nothing of it yet"
 }
 
 // has says whether a container has a probe of that kind.
