@@ -121,4 +121,5 @@ type Probed struct {
 	Ready     bool      // it is Started, and its readiness probe says so, or it has none
 	Since     time.Time // when Ready last changed, or the container was first seen
 	Why       string    // while it is not Ready: what its probe last came to, with no word of what it answered
+	Ending    string    `json:",omitempty"` // kind of the probe that gave it up, which is why it is ended, or was
 }

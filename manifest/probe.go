@@ -135,6 +135,10 @@ func (c *check) httpGet(at string, g *corev1.HTTPGetAction, k corev1.Container) 
 
 // probePort is a number, or the name of one of the container's ports.
 func (c *check) probePort(at string, port intstr.IntOrString, k corev1.Container) {
+	if port.Type == intstr.Int && port.IntVal == 0 {
+		c.refuse(at, "is missing or 0; write the number or the name of a port")
+		return
+	}
 	if port.Type == intstr.Int {
 		c.refuseAll(at, util.IsValidPortNum(port.IntValue()))
 		return
@@ -146,5 +150,5 @@ func (c *check) probePort(at string, port intstr.IntOrString, k corev1.Container
 		}
 		names = append(names, p.Name)
 	}
-	c.refuse(at, "the container has no port %q%s", port.StrVal, didYouMean(port.StrVal, names))
+	c.refuse(at, "the container has no port %q%s", port.StrVal, cmp.Or(didYouMean(port.StrVal, names), "; write its number, or give one of its ports that name"))
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/podkeep/podkeep/drivers/fake"
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/node/wire"
+	"github.com/podkeep/podkeep/reconciler/health"
 )
 
 // Containers with probes that are asked every second.
@@ -37,6 +38,35 @@ func TestWhatLivenessGivesUpIsStartedAgainWithNoControllerThere(t *testing.T) {
 		s.passes(time.Hour)
 		if c := s.container(web, "app"); c.State != live.Running || live.Restarts(c.Attempt) > 2 {
 			t.Errorf("%s, attempt %d", c.State, c.Attempt)
+		}
+	})
+}
+
+func TestWhyAProbeHadAContainerEndedIsSaidUntilItIsStartedAgain(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		web := s.has("web", alive)
+		s.begins()
+		c := s.connects()
+		c.tends(web)
+		s.say("app/liveness", "refused")
+		s.passes(time.Minute)
+		if s.container(web, "app").State != live.Exited {
+			t.Fatal("it does not wait for its next start")
+		}
+		if w := c.probed(web, "app"); w.ID != s.container(web, "app").ID || w.Ending != health.Liveness || !strings.HasSuffix(w.Why, "refused") {
+			t.Errorf("%+v", w)
+		}
+		s.end()
+		s.begins()
+		c = s.connects()
+		s.passes(time.Second)
+		if w := c.probed(web, "app"); w.Ending != health.Liveness {
+			t.Errorf("after a restart: %+v", w)
+		}
+		s.say("app/liveness", "")
+		s.passes(5 * time.Minute)
+		if w := c.probed(web, "app"); !w.Ready || w.Ending != "" {
+			t.Errorf("%+v", w)
 		}
 	})
 }

@@ -140,8 +140,12 @@ func (s *side) meet(p live.Pod, form string, files []live.File) (*pod, bool) {
 	}
 	for _, spec := range is.probed() {
 		i := slices.IndexFunc(p.Containers, func(c live.Container) bool { return c.Name == spec.Name })
-		if i >= 0 && (p.Containers[i].State == live.Running || p.Containers[i].State == live.Paused) {
-			is.containers = append(is.containers, s.meetContainer(was, p.Name, spec, p.Containers[i]))
+		if i < 0 {
+			continue
+		}
+		c := s.meetContainer(was, p.Name, spec, p.Containers[i])
+		if c.up || p.Containers[i].State == live.Paused || c.Ending != "" { // why it was ended is said until it is started again
+			is.containers = append(is.containers, c)
 		}
 	}
 	return is, true

@@ -41,7 +41,7 @@ type pod struct {
 	idle       bool         // it is probed and no more
 	form       string       // the File that holds its form
 	made       manifest.Pod // what it is made of
-	containers []*container // those that are up and have probes, in the order of the manifest
+	containers []*container // those that are up and have probes, or were given up by one, in the order of the manifest
 }
 
 func newSide(o Options) *side {
@@ -154,17 +154,17 @@ func (p *pod) seen() live.Pod {
 // words is what is said of its containers, sorted by name.
 func (p *pod) words() (all []live.Probed) {
 	for _, c := range p.containers {
-		all = append(all, live.Probed{Container: c.spec.Name, ID: c.ID, Started: c.Started, Ready: c.Ready, Since: c.Since, Why: c.Why})
+		all = append(all, live.Probed{Container: c.spec.Name, ID: c.ID, Started: c.Started, Ready: c.Ready, Since: c.Since, Why: c.Why, Ending: c.Ending})
 	}
 	slices.SortFunc(all, func(a, b live.Probed) int { return cmp.Compare(a.Container, b.Container) })
 	return all
 }
 
-// container is one that is up, and has probes.
+// container is one that has probes, and is up or was given up by one.
 type container struct {
 	health.Probing
 	spec  *corev1.Container
-	up    bool // it runs; else it is paused
+	up    bool // it runs; else it is paused, or has ended
 	turns [3]turn
 }
 

@@ -191,7 +191,7 @@ func (p Preview) Summary() string {
 	}
 	changing, still := p.count()
 	line := "nothing to do"
-	if p.Changes() {
+	if p.Changes() || len(parts) > 0 {
 		line = plural(changing, "workload") + " to change"
 		if len(parts) > 0 {
 			line += "; next: " + strings.Join(parts, ", ")

@@ -31,7 +31,7 @@ func TestAPodIsShownAsItsProbesSayItIs(t *testing.T) {
 		{"not ready", "v1", live.Probed{Container: "app", ID: "1", Started: true, Why: "readiness probe: 503"},
 			"1/2 Unready container app: readiness probe: 503", corev1.ConditionFalse, true},
 		{"not started", "v1", live.Probed{Container: "app", ID: "1", Why: "startup probe: 503"}, "1/2 Starting container app: startup probe: 503", corev1.ConditionFalse, false},
-		{"unknown", "", live.Probed{}, "1/2 Unheard container app: whether it is ready is not known, for the node side of its host is not heard",
+		{"unknown", "", live.Probed{}, "1/2 Unheard container app: the node side is not heard",
 			corev1.ConditionUnknown, false},
 	} {
 		p := p

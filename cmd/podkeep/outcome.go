@@ -8,6 +8,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/health"
 	"github.com/podkeep/podkeep/reconciler/plan"
 	"github.com/podkeep/podkeep/status"
 )
@@ -80,6 +81,18 @@ func moving(w status.World) []string {
 		}
 		if app, ok := states[a.App]; !ok || app.State == plan.Converged || app.State == plan.Suspended {
 			lines = append(lines, status.Line(a))
+		}
+	}
+	return append(lines, sidesUnderWay(w.Snapshot)...)
+}
+
+// sidesUnderWay are the node sides that are being started or stopped: whoever ended now would leave them half made.
+func sidesUnderWay(s live.Snapshot) (lines []string) {
+	for _, n := range s.Nodes {
+		for _, p := range n.Pods {
+			if p.App == live.SideApp && n.Silent == 0 && (p.Asked || p.Stopping) {
+				lines = append(lines, n.Name+" "+p.Name+": "+health.Of(p, time.Time{}).Why)
+			}
 		}
 	}
 	return lines

@@ -63,6 +63,15 @@ func TestSyncEndsWhenNothingMovesAnyMore(t *testing.T) {
 		{"files are still written", with(seen(app("web", plan.Converged)), func(w *status.World) {
 			w.Plan.Actions = []plan.Action{{Node: "n1", Verb: plan.Put, Name: "cfg-1", Why: "is missing"}}
 		}), false, 0, "n1 put cfg-1: is missing"},
+		{"a node side is being started", with(seen(rejected), func(w *status.World) {
+			w.Snapshot.Nodes[0].Pods = []live.Pod{{Name: "podkeep-node-1", App: live.SideApp, Asked: true}}
+		}), false, 0, "n1 podkeep-node-1: is being started"},
+		{"a node side is being stopped", with(seen(app("web", plan.Converged)), func(w *status.World) {
+			w.Snapshot.Nodes[0].Pods = []live.Pod{{Name: "podkeep-node-1", App: live.SideApp, Stopping: true}}
+		}), false, 0, "n1 podkeep-node-1: is being stopped"},
+		{"a node side runs", with(seen(app("web", plan.Converged)), func(w *status.World) {
+			w.Snapshot.Nodes[0].Pods = []live.Pod{{Name: "podkeep-node-1", App: live.SideApp}}
+		}), true, 0, "converged at a1"},
 		{"rejected, stable is back", seen(rejected, app("web", plan.Converged)), true, 1, "failed: api: api has a reason"},
 		{"rejected, and the rest not there yet", seen(rejected, app("web", plan.Progressing)), false, 0, "web: web has a reason"},
 		{"rejected, and its last pod being stopped", with(seen(rejected), func(w *status.World) { w.Snapshot.Nodes = stopping }), false, 0, "api: api has a reason"},

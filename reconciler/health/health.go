@@ -137,7 +137,7 @@ func (v Verdict) restart(p live.Pod, c live.Container, now time.Time) Verdict {
 		due = now
 	}
 	v.State, v.Since, v.Row = Crashed, c.Finished, max(v.Row, row-1)
-	v.Why = fmt.Sprintf("%s exited with %d", said(p, c.Name), c.Exit)
+	v.Why = fmt.Sprintf("%s exited with %d%s", said(p, c.Name), c.Exit, givenUp(p, c))
 	if now.Before(due) {
 		v.Why += fmt.Sprintf(", restarts at %s", due.UTC().Format(time.TimeOnly))
 		if v.Wake.IsZero() || due.Before(v.Wake) {

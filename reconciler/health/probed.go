@@ -26,6 +26,14 @@ func Serves(p live.Pod, c live.Container) bool {
 	return c.State == live.Running && ok && w.Ready
 }
 
+// givenUp is what a probe came to that had the container ended, to be added to how it ended.
+func givenUp(p live.Pod, c live.Container) string {
+	if w, ok := Word(p, c); ok && w.Ending != "" {
+		return " (" + w.Why + ")"
+	}
+	return ""
+}
+
 // heldBack is the verdict on a pod of which a container waits though its turn has come: the startup probe of a sidecar before it has not
 // succeeded. It has no State when nothing is held back.
 func heldBack(p live.Pod, due string, now time.Time) (v Verdict) {
@@ -79,9 +87,9 @@ func unready(p live.Pod, w live.Probed, ok bool) string {
 	case p.Unprobed != "":
 		return p.Unprobed
 	case p.Unheard:
-		return "whether it is ready is not known, for the node side of its host is not heard"
+		return "the node side is not heard"
 	}
-	return "whether it is ready is not known, for the node side of its host has said nothing of it yet"
+	return "the node side has said nothing of it yet"
 }
 
 // has says whether a container has a probe of that kind.

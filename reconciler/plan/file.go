@@ -126,7 +126,7 @@ func (w *world) addProbes(n *node) {
 		}
 		name := live.RevFile(p.App, p.Rev, w.h.Key)
 		i := slices.IndexFunc(n.Files, func(f live.File) bool { return f.Name == name })
-		if w.h.Key == "" || !w.ours(p.Source) || n.has(name) != (i >= 0) || i >= 0 && n.Files[i].Labels[live.LabelProbes] != "" {
+		if p.Asked || w.h.Key == "" || !w.ours(p.Source) || n.has(name) != (i >= 0) || i >= 0 && n.Files[i].Labels[live.LabelProbes] != "" {
 			continue
 		}
 		form, ok := w.form(p.App, p.Rev)

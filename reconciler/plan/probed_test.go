@@ -67,7 +67,7 @@ func TestWhatTheNodeSideKnows(t *testing.T) {
 		strings.Replace(nodes("n2"), "spec: {", "spec: {taints: [{key: a, effect: NoExecute}], ", 1))
 	none := commit(t, "b2", nodes("n1", "n2", "n3"), withProbes("web", 0))
 	gone := commit(t, "b2", nodes("n1", "n2", "n3"))
-	const unknown = "container app: whether it is ready is not known, for the node side of its host is not heard"
+	const unknown = "container app: the node side is not heard"
 	exited := func(have live.Snapshot) live.Snapshot {
 		c := &have.Nodes[1].Pods[1].Containers[0]
 		c.State, c.Exit, c.Attempt, c.Finished = live.Exited, 137, live.Attempt(1, 1), noon
@@ -172,13 +172,18 @@ func TestAFormWithoutItsProbesIsPutAgain(t *testing.T) {
 	for _, c := range []struct {
 		claim string
 		files []live.File
+		asked bool
 		want  string
 	}{
-		{"an older podkeep's goes", []live.File{form(old)}, "delete"},
-		{"to come again", nil, "put"},
-		{"and stays", []live.File{form(whole)}, ""},
+		{"an older podkeep's goes", []live.File{form(old)}, false, "delete"},
+		{"to come again", nil, false, "put"},
+		{"and stays", []live.File{form(whole)}, false, ""},
+		{"that of a pod that is being started was put before, and is not seen yet", nil, true, ""},
 	} {
 		have := serving(head, "web")
+		for i := range have.Nodes[1].Pods {
+			have.Nodes[1].Pods[i].Asked = c.asked
+		}
 		have.Nodes[1].Files = c.files
 		var did []string
 		for _, a := range Make(sideful(head, "1"), have, noon).Actions {
