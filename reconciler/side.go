@@ -30,19 +30,21 @@ type line struct {
 	kept     bool // somebody calls keep
 	attacher drivers.Attacher
 	there    bool      // the last look saw the node side run
+	began    time.Time // and since when it does
 	since    time.Time // from when on it was there and not heard; zero while it is heard
 	said     *wire.Report
 	version  string // whose word that is; empty while it is not heard
 	why      string // of the newest attempt that failed
 	tend     live.Tend
 	thought  bool          // tend is what is wanted; before, nobody knows
+	anew     chan struct{} // has one when it was begun anew: there is no reason to wait
 	changed  chan struct{} // has one when there is something to say, or to begin
 	tried    chan struct{} // closed once the node side was heard or waited for, or the first attempt failed
 	tries    sync.Once
 }
 
 func newLine(o Options, poke func()) *line {
-	return &line{now: o.Now, hello: wire.Hello{Version: o.Side.Version}, poke: poke, changed: make(chan struct{}, 1), tried: make(chan struct{})}
+	return &line{now: o.Now, hello: wire.Hello{Version: o.Side.Version}, poke: poke, anew: make(chan struct{}, 1), changed: make(chan struct{}, 1), tried: make(chan struct{})}
 }
 
 func (l *line) signal() {
@@ -57,13 +59,28 @@ func (l *line) looked(d drivers.Driver, n live.Node) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.attacher, _ = d.(drivers.Attacher)
-	there := slices.ContainsFunc(n.Pods, func(p live.Pod) bool {
-		return p.App == live.SideApp && slices.ContainsFunc(p.Containers, func(c live.Container) bool { return c.State == live.Running })
-	})
+	var began time.Time
+	there := false
+	for _, p := range n.Pods {
+		for _, c := range p.Containers {
+			if p.App == live.SideApp && c.State == live.Running {
+				there = true
+				if c.Started.After(began) {
+					began = c.Started
+				}
+			}
+		}
+	}
 	if there && !l.there {
 		l.since = l.now()
 	}
-	l.there = there
+	if there && !began.Equal(l.began) {
+		select {
+		case l.anew <- struct{}{}:
+		default:
+		}
+	}
+	l.there, l.began = there, began
 	l.signal()
 }
 
@@ -137,6 +154,8 @@ func (l *line) keep(ctx context.Context) {
 		}
 		select {
 		case <-time.After(backoff(failures, firstCall, mostCall)):
+		case <-l.anew:
+			failures = 0
 		case <-ctx.Done():
 			return
 		}

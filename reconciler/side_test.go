@@ -221,6 +221,18 @@ func TestANodeSideThatCannotBeReachedIsTriedEverMoreRarely(t *testing.T) {
 		if n := told(l); n.Side.Silent != time.Hour {
 			t.Errorf("%+v", n.Side)
 		}
+		before := len(f.calls)
+		f.mu.Unlock()
+		l.looked(f, sided)
+		synctest.Wait()
+		again := sided
+		again.Pods = []live.Pod{{Name: "podkeep-node-1", App: live.SideApp, Containers: []live.Container{{State: live.Running, Started: time.Now()}}}}
+		l.looked(f, again)
+		synctest.Wait()
+		f.mu.Lock()
+		if n := len(f.calls); n != before+1 {
+			t.Errorf("begun anew, it is tried %d times at once", n-before)
+		}
 	})
 }
 
