@@ -1,7 +1,7 @@
 package devfleet_test
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os/exec"
@@ -188,12 +188,15 @@ func (s *stage) sides(nodes ...string) (versions []string) {
 func (s *stage) set(c container, what string) {
 	s.Helper()
 	infra := s.on(c.node, "sh", "-c", `podman inspect --format '{{.NetworkSettings.IPAddress}}' $(podman pod inspect --format '{{.InfraContainerID}}' `+c.PodName+`)`)
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+infra+":8080/set?"+what, nil)
-	s.ok(err)
-	response, err := http.DefaultClient.Do(request)
-	s.ok(err)
-	s.ok(response.Body.Close())
-	if response.StatusCode != http.StatusOK {
-		s.Fatal(response.Status)
-	}
+	s.await(func() error { // it may have begun a moment ago
+		response, err := http.Get("http://" + infra + ":8080/set?" + what)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return errors.New(response.Status)
+		}
+		return nil
+	})
 }
