@@ -19,6 +19,9 @@ import (
 // deaf is how long a node side may run without being heard until it is begun anew.
 const deaf = 5 * time.Minute
 
+// restarting is how long Podman may take to start one again that ended.
+const restarting = 30 * time.Second
+
 // takeSides takes the node side's pods and its volume out of a node's: nothing else is to know of them.
 func (n *node) takeSides(offer manifest.SideOffer) {
 	for _, p := range n.Pods {
@@ -98,10 +101,19 @@ func (w *world) placeSide(n *node, first string) string {
 		w.stopSide(n, p, fmt.Sprintf("has not been heard for %s", n.Side.Silent.Round(time.Second)))
 		return ""
 	}
-	if v := health.Of(p, w.now); v.Run && p.Side == w.h.Side.Version {
+	switch v := health.Of(p, w.now); {
+	case v.State == health.Crashed: // Podman starts it again, and a second container beside that one would be a second node side
+		var ended time.Time
+		for _, c := range p.Containers {
+			ended = c.Finished
+		}
+		if due := ended.Add(restarting); w.now.Before(due) {
+			w.wake(due)
+		} else {
+			w.stopSide(n, p, "it ended, and Podman has not started it again")
+		}
+	case v.Run && p.Side == w.h.Side.Version:
 		w.runSide(n, p, v.Attempt, v.Why)
-	} else {
-		w.wake(v.Wake)
 	}
 	return ""
 }

@@ -74,8 +74,14 @@ func TestEveryHostGetsANodeSide(t *testing.T) {
 			nil, map[string]string{"n1": "its node side is not heard: connection refused"}},
 		{"for a while", sides("n1=1"), func(_ *manifest.History, s *live.Snapshot) { s.Nodes[0].Side.Silent = deaf },
 			[]string{"n1 stop node-1"}, map[string]string{"n1": "its node side is not heard yet"}},
-		{"one that exited is started again", sides("n1=1"), func(_ *manifest.History, s *live.Snapshot) {
-			s.Nodes[0].Pods[0].Containers[0] = live.Container{Name: live.SideContainer, State: live.Exited, Started: noon.Add(-time.Hour), Finished: noon}
+		{"one that exited is Podman's to start again", sides("n1=1"), func(_ *manifest.History, s *live.Snapshot) {
+			s.Nodes[0].Pods[0].Containers[0] = live.Container{Name: live.SideContainer, State: live.Exited, Started: noon.Add(-time.Hour), Finished: noon.Add(1 - restarting)}
+		}, nil, map[string]string{"n1": "its node side is not heard yet"}},
+		{"and if that does not, it is made anew", sides("n1=1"), func(_ *manifest.History, s *live.Snapshot) {
+			s.Nodes[0].Pods[0].Containers[0] = live.Container{Name: live.SideContainer, State: live.Exited, Started: noon.Add(-time.Hour), Finished: noon.Add(-restarting)}
+		}, []string{"n1 stop node-1"}, map[string]string{"n1": "its node side is not heard yet"}},
+		{"one that was made and not started is started", sides("n1=1"), func(_ *manifest.History, s *live.Snapshot) {
+			s.Nodes[0].Pods[0].Containers[0] = live.Container{Name: live.SideContainer, State: live.Created}
 		}, []string{"n1 run node-1"}, map[string]string{"n1": "its node side is not heard yet"}},
 		{"a higher one follows on one host first", sides("n1=1+", "n2=1+"), func(h *manifest.History, _ *live.Snapshot) { h.Side.Version, h.Side.Images["amd64"] = "2", "i" },
 			[]string{"n1 stop node-1"}, map[string]string{"n2": "version 2 follows 1 once it is heard on n1"}},
