@@ -149,8 +149,8 @@ func (s *stage) begunAnew(node string, before []string) {
 	sick := s.podOn(node)
 	s.set(sick, "live=no")
 	s.await(func() error {
-		if c := s.byPod()[sick.PodName]; c.State != "running" || c.attempt() == sick.attempt() {
-			return fmt.Errorf("%s is at attempt %s, %s", sick.PodName, c.attempt(), c.State)
+		if c := s.byPod()[sick.PodName]; c.State != "running" || c.ID == sick.ID {
+			return fmt.Errorf("%s is %s, attempt %s", sick.PodName, c.State, c.attempt())
 		}
 		return nil
 	})
