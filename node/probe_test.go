@@ -273,9 +273,13 @@ func TestNoReasonQuotesWhatWasSent(t *testing.T) {
 }
 
 func TestWhereAProbeGoes(t *testing.T) {
-	l, err := net.Listen("tcp6", "[::1]:0")
-	if err != nil {
-		t.Skip("no IPv6 here")
+	ip := "::1"
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil { // a machine without IPv6 has its other address
+		ip = "127.0.0.1"
+		if l, err = net.Listen("tcp", ip+":0"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	defer l.Close()
 	_, port := split(t, l.Addr())
@@ -287,11 +291,11 @@ func TestWhereAProbeGoes(t *testing.T) {
 		ask    corev1.TCPSocketAction
 		want   Answer
 	}{
-		{"to the pod", Target{IP: "::1"}, corev1.TCPSocketAction{Port: at}, up},
-		{"to a port by its name", Target{IP: "::1", Ports: ports}, corev1.TCPSocketAction{Port: intstr.FromString("web")}, up},
-		{"to a port that has no such name", Target{IP: "::1", Ports: ports}, corev1.TCPSocketAction{Port: intstr.FromString("wbe")},
+		{"to the pod", Target{IP: ip}, corev1.TCPSocketAction{Port: at}, up},
+		{"to a port by its name", Target{IP: ip, Ports: ports}, corev1.TCPSocketAction{Port: intstr.FromString("web")}, up},
+		{"to a port that has no such name", Target{IP: ip, Ports: ports}, corev1.TCPSocketAction{Port: intstr.FromString("wbe")},
 			Answer{Void: true, Why: `the container has no port "wbe"`}},
-		{"to a host that is named", Target{IP: "192.0.2.1"}, corev1.TCPSocketAction{Host: "::1", Port: at}, up},
+		{"to a host that is named", Target{IP: "192.0.2.1"}, corev1.TCPSocketAction{Host: ip, Port: at}, up},
 		{"where nobody listens", Target{IP: "127.0.0.1"}, corev1.TCPSocketAction{Port: intstr.FromInt32(1)}, Answer{Why: "TCP 127.0.0.1:1: connection refused"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

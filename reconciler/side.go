@@ -125,6 +125,9 @@ func (l *line) tell(n *live.Node) {
 		return
 	}
 	n.Side.Tends = l.said.Tends
+	if len(l.said.Probed) == 0 {
+		return
+	}
 	n.Pods = slices.Clone(n.Pods)
 	for i := range n.Pods {
 		n.Pods[i].Probed = corrected(l.said.Probed[n.Pods[i].Name], n.Facts.Skew)
