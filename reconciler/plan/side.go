@@ -3,7 +3,6 @@ package plan
 import (
 	"cmp"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -167,13 +166,9 @@ func (w *world) raiseSide(n *node, old live.Pod, first string) string {
 	return ""
 }
 
-// sidePod is the pod that is to be born.
+// sidePod is the pod that is to be born. What else it is made of comes with its version.
 func (w *world) sidePod(n *node) live.Pod {
-	spec, err := json.Marshal(live.SideSpec(w.h.Side.Images[n.Facts.Arch], w.h.Cluster))
-	if err != nil { // API types always encode
-		panic(err)
-	}
-	rev := fmt.Sprintf("v1-%x", sha256.Sum256(append([]byte(w.h.Side.Version+" "), spec...)))[:23]
+	rev := fmt.Sprintf("v1-%x", sha256.Sum256([]byte(w.h.Side.Version+" "+w.h.Side.Images[n.Facts.Arch])))[:23]
 	return live.Pod{
 		Name: live.SideName(w.h.Cluster, rev), Cluster: w.h.Cluster, Source: w.h.Source, App: live.SideApp, Rev: rev, Gen: 1,
 		Commit: w.h.Head.Commit, Expect: []string{live.SideContainer}, Restart: "Always", Side: w.h.Side.Version,
