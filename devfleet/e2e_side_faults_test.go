@@ -3,7 +3,6 @@ package devfleet_test
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/podkeep/podkeep/live"
@@ -12,12 +11,7 @@ import (
 // TestFaultsOfNodeSides has node sides fail in the ways they can. None of it begins a pod anew that was well, and each scene ends with
 // probes that decide again, on one node or another: what fails again and again is begun anew ever later.
 func TestFaultsOfNodeSides(t *testing.T) {
-	s := build(t, "side-faults")
-	s.nodeSide = "auto"
-	s.source = []string{"--source", s.path("fleet.git"), "--branch", "main"}
-	s.ok(s.fleet.LoadEverywhere(t.Context(), image(t, "localhost/probed:v1", "testdata/probed")))
-	s.write("nodes.yaml", strings.ReplaceAll(string(s.fleet.Manifests()), "  annotations:\n", "  annotations:\n    podkeep.io/silence-grace: 15m\n"))
-	s.write("deployment.yaml", probedManifest)
+	s := sided(t, "side-faults")
 	s.start()
 	s.converges(s.push("probed"))
 

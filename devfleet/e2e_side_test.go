@@ -39,12 +39,7 @@ spec:
 
 // TestProbesDecideOnRealNodes has three nodes, one of them over SSH, with their node sides.
 func TestProbesDecideOnRealNodes(t *testing.T) {
-	s := build(t, "side")
-	s.nodeSide = "auto"
-	s.source = []string{"--source", s.path("fleet.git"), "--branch", "main"}
-	s.ok(s.fleet.LoadEverywhere(t.Context(), image(t, "localhost/probed:v1", "testdata/probed")))
-	s.write("nodes.yaml", strings.ReplaceAll(string(s.fleet.Manifests()), "  annotations:\n", "  annotations:\n    podkeep.io/silence-grace: 15m\n"))
-	s.write("deployment.yaml", probedManifest)
+	s := sided(t, "side")
 	first, nodes := s.push("probed"), []string{"n1", "n2", "n3"}
 
 	s.scene("pods are ready when their probes say so, on every host", func(s *stage) {
@@ -147,6 +142,18 @@ func TestProbesDecideOnRealNodes(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+// sided is a stage whose hosts get node sides, with hello as a program that is probed.
+func sided(t *testing.T, name string) *stage {
+	t.Helper()
+	s := build(t, name)
+	s.nodeSide = "auto"
+	s.source = []string{"--source", s.path("fleet.git"), "--branch", "main"}
+	s.ok(s.fleet.LoadEverywhere(t.Context(), image(t, "localhost/probed:v1", "testdata/probed")))
+	s.write("nodes.yaml", strings.ReplaceAll(string(s.fleet.Manifests()), "  annotations:\n", "  annotations:\n    podkeep.io/silence-grace: 15m\n"))
+	s.write("deployment.yaml", probedManifest)
+	return s
 }
 
 // byPod are hello's containers by their pods.
