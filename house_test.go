@@ -23,7 +23,7 @@ const module = "github.com/podkeep/podkeep"
 
 // pure packages think: the same input gives the same answer, and nothing else happens.
 var pure = []string{
-	"manifest", "live", "reconciler/plan", "reconciler/ledger", "reconciler/job", "reconciler/rollout", "reconciler/schedule", "reconciler/health", "node/wire",
+	"manifest", "live", "reconciler/plan", "reconciler/ledger", "reconciler/job", "reconciler/rollout", "reconciler/schedule", "reconciler/health", "node/wire", "node/route",
 }
 
 // impure is what a pure package never imports, nor anything below it. Values stay allowed.

@@ -5,6 +5,7 @@ package drivers
 import (
 	"context"
 	"io"
+	"net/netip"
 	"time"
 
 	"github.com/podkeep/podkeep/live"
@@ -74,6 +75,22 @@ type Ender interface {
 // reached, else by an exec of `podkeep node attach` in its container. It is an error when the node side does not run.
 type Attacher interface {
 	Attach(ctx context.Context) (io.ReadWriteCloser, error)
+}
+
+// Networker keeps the cluster's own network on the host.
+type Networker interface {
+	// Network makes it so that pods can join it, if it is not. One that is there with another range is made anew once no pod is in it; before, it is an
+	// error. It makes no link: that is the node side's.
+	Network(ctx context.Context, n Network) error
+	// Networkless removes it. One that is not there is success, one with pods in it an error.
+	Networkless(ctx context.Context, name string) error
+}
+
+// Network is one that Podman is to know.
+type Network struct {
+	Name, Bridge string
+	Range        netip.Prefix // the first address is the host's own
+	MTU          int
 }
 
 // Examiner asks a host for all that a preflight wants to know. It takes its time, and changes nothing.

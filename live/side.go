@@ -2,11 +2,13 @@ package live
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
 )
 
 // SideApp is whose pods the node side's are, one on each host. No manifest can name its namespace.
@@ -34,6 +36,19 @@ type Side struct {
 	// Silent is how long it is not heard though its container runs, and Why what the newest attempt to reach it came to.
 	Silent time.Duration
 	Why    string
+	// Serves is the table by which its host routes, if it is believed; it stays what it last was while the node side is not heard. Number is that
+	// of the table in force there, whoever's it is: 0 while none is.
+	Serves *route.Table
+	Number uint64
+	Net    Net
+}
+
+// Net is what a node side says of its host's network.
+type Net struct {
+	Range    netip.Prefix      `json:",omitzero"`  // of the pod network that is there, ready for pods
+	Address  netip.Addr        `json:",omitzero"`  // by which the host reaches others
+	Paths    map[string]string `json:",omitempty"` // how it reaches the pods of each other node: "direct", "vxlan", or why it does not
+	Troubles []string          `json:",omitempty"` // what is not as the table says, and why
 }
 
 // Tend is which pods a node side is to look after.

@@ -3,8 +3,10 @@ package live
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -114,3 +116,9 @@ func HostsOf(files []File) (hosts []string) {
 
 // ShortKey is what people see of a key: the beginning of what ssh-keygen -l shows.
 func ShortKey(key string) string { return fmt.Sprintf("%.18s", manifest.Fingerprint(key)) }
+
+// TableMessage is what is signed of a table by which hosts route, in the form in which it is sent.
+func TableMessage(cluster string, body []byte) []byte {
+	sum := sha256.Sum256(body)
+	return message("table", cluster, hex.EncodeToString(sum[:]), nil)
+}

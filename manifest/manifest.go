@@ -10,6 +10,7 @@ package manifest
 import (
 	"crypto/sha256"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -238,6 +239,8 @@ type Pod struct {
 	There bool
 	// Form is the name of the File that holds the revision's form, and has to be there before the pod; empty if none has.
 	Form string
+	// Net is where it is in the cluster's own network; the zero value leaves its address to the host's Podman.
+	Net PodNet
 	// Make are the claims, by name, whose volume may be made if it is not there. Any other must be there.
 	Make []string
 	// Texts are small files that the driver writes into the pod's own volumes before a container starts.
@@ -248,6 +251,13 @@ type Pod struct {
 	Secrets []Bytes
 
 	late *Revision // see OnNode; nil where no text refers to what only the node knows
+}
+
+// PodNet is a pod's place in the cluster's own network.
+type PodNet struct {
+	IP     netip.Addr // its own
+	DNS    netip.Addr // who answers it for names: its node
+	Domain string     // of names, "cluster.local"
 }
 
 // Text is a small file of the pod's own, made by the downward API: its content differs from pod to pod.
@@ -281,6 +291,7 @@ type Set struct {
 	ConfigMaps []ConfigMap
 	Secrets    []Secret
 	Claims     []Claim
+	Services   []Service
 	Signers    []string // keys whose word is believed beside the controller's own, as KeyText has them; from SignersFile
 	Files      []string // every manifest file of the commit, sorted; SignersFile is none
 	Problems   []Problem
@@ -319,6 +330,7 @@ type History struct {
 	AllowPrune      bool   // sync --allow-prune
 	Proposal        bool   // Head is not in force: what would be done is asked, as if it were newer than all that runs
 	Side            SideOffer
+	Net             Net
 
 	Head Set
 	// Past has what HEAD's first-parent line said to the questions that thinking has (plan.Asks): of the commit that answers one no more than

@@ -26,12 +26,25 @@ const longest = 16 << 20
 type Down struct {
 	Hello *Hello `json:",omitempty"` // first
 	Tend  *Tend  `json:",omitempty"` // when the one in force is another
+	Table *Table `json:",omitempty"` // when the one in force is another
+	Show  bool   `json:",omitempty"` // the table in force is to be said, whole
 }
 
 // Up is what the node side says. Report comes first after Hello, and whenever it has changed. An empty one is a sign of life.
 type Up struct {
 	Hello  *Hello  `json:",omitempty"`
 	Report *Report `json:",omitempty"`
+	Table  *Table  `json:",omitempty"` // the one in force, when a controller wants to see it
+}
+
+// Table is a route.Table as it is sent, kept and shown again.
+type Table struct {
+	Node   string // what the one who is told is called in it
+	Body   []byte // JSON of it, gzip
+	Sig    string // of the controller's key over Body, over live.TableMessage, as live.Sign has it
+	Digest string // of Body: what reports call it
+	Number uint64
+	Anew   bool `json:",omitempty"` // it is to be in force whatever number the one before has
 }
 
 // Hello says who speaks.
@@ -52,6 +65,10 @@ type Report struct {
 	// the node side knows would be lost with its process.
 	Failed  map[string]string `json:",omitempty"`
 	Trouble string            `json:",omitempty"`
+	// Number and Digest are of the table in force: the kernel has it. Net is the host's network.
+	Number uint64 `json:",omitempty"`
+	Digest string `json:",omitempty"`
+	Net    live.Net
 }
 
 // Write sends one line.

@@ -1,0 +1,99 @@
+// Package route says how traffic is to go: which virtual address leads to which pods, by which ports, and where the pods of each node are.
+// Build makes a Table from what is wanted and what runs; each node side makes its host do as the table says. It does no I/O.
+package route
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Table is all that the node sides of one cluster route by. Each has the whole of it.
+type Table struct {
+	Number   uint64       // of two tables the one with the higher number is the newer; they have no two with one number and another content
+	Pods     netip.Prefix // all of the cluster's pods, and
+	Virtual  netip.Prefix // all virtual addresses are in these
+	Domain   string       // of names: "cluster.local"
+	Nodes    []Node       // sorted by name
+	Services []Service    // sorted by namespace and name
+}
+
+// Node is a host with pods.
+type Node struct {
+	Name    string
+	Host    string       // its identity (live.Host.ID)
+	Address netip.Addr   `json:",omitzero"` // at which other nodes reach it; the zero address while nobody knows
+	Range   netip.Prefix `json:",omitzero"` // of its pods; the zero prefix where it has no pod network. The first address is its own
+}
+
+// Service is a name, and what it stands for.
+type Service struct {
+	Namespace, Name string
+	IP              netip.Addr `json:",omitzero"` // virtual; the zero address of a headless one
+	Ports           []Port     `json:",omitempty"`
+	// Endpoints are the pods that get its traffic, sorted by node and pod. Every one of them is ready, or asked to be published though it is not.
+	Endpoints []Endpoint `json:",omitempty"`
+}
+
+// Port is one by which a Service is reached.
+type Port struct {
+	Name     string `json:",omitempty"`
+	Protocol string // "tcp" or "udp"
+	Port     uint16
+	NodePort uint16 `json:",omitempty"` // at every node's addresses; 0 is none
+	App      string `json:",omitempty"` // appProtocol
+}
+
+// Endpoint is a pod behind a Service.
+type Endpoint struct {
+	Pod, Node string
+	IP        netip.Addr
+	Ports     []uint16 // one for each of the Service's Ports: the pod's own, or 0 where it has none of that name
+	Hostname  string   `json:",omitempty"` // by which a headless Service names it
+	Weight    int      `json:",omitempty"` // its share beside others; 0 is 1
+}
+
+// Target is where a connection may be sent.
+type Target struct {
+	netip.AddrPort
+	Weight int // at least 1
+}
+
+// Targets are where connections to the Service's port of that index are sent, in the order of its endpoints.
+func (s Service) Targets(port int) (all []Target) {
+	for _, e := range s.Endpoints {
+		if port < len(e.Ports) && e.Ports[port] != 0 {
+			all = append(all, Target{netip.AddrPortFrom(e.IP, e.Ports[port]), max(1, e.Weight)})
+		}
+	}
+	return all
+}
+
+// Node is the node of that name; ok is false when there is none.
+func (t *Table) Node(name string) (n Node, ok bool) {
+	i, ok := slices.BinarySearchFunc(t.Nodes, name, func(n Node, name string) int { return strings.Compare(n.Name, name) })
+	if !ok {
+		return Node{}, false
+	}
+	return t.Nodes[i], true
+}
+
+// Names says whether the table sends anything to the pod.
+func (t *Table) Names(node, pod string) bool {
+	for _, s := range t.Services {
+		for _, e := range s.Endpoints {
+			if e.Node == node && e.Pod == pod {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Gateway is the node's own address in its pods' network: their gateway, and where their names are answered.
+func (n Node) Gateway() netip.Addr {
+	if !n.Range.IsValid() {
+		return netip.Addr{}
+	}
+	return n.Range.Masked().Addr().Next()
+}
