@@ -39,6 +39,9 @@ type Side struct {
 	// Serves is the table by which its host routes, if it is believed; it stays what it last was while the node side is not heard. Number is that
 	// of the table in force there, whoever's it is: 0 while none is.
 	Serves *route.Table
+	Signer string // of that table
+	// Behind is for how long it serves another table than it is told to.
+	Behind time.Duration
 	Number uint64
 	Net    Net
 }

@@ -46,7 +46,7 @@ func (w *world) moves() bool {
 		if n.reach != answers {
 			return n.reach == silent && !w.blackedOut(n)
 		}
-		return n.host != nil && n.host.Awaited || slices.ContainsFunc(n.Pods, func(p live.Pod) bool { return p.Stopping })
+		return n.host != nil && n.host.Awaited || n.joining || slices.ContainsFunc(n.Pods, func(p live.Pod) bool { return p.Stopping })
 	})
 }
 

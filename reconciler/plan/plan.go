@@ -13,6 +13,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
 	"github.com/podkeep/podkeep/reconciler/job"
 	"github.com/podkeep/podkeep/reconciler/ledger"
 )
@@ -90,6 +91,9 @@ type Plan struct {
 	Sides map[string]string `json:",omitempty"`
 	// Tend are the pods that the node side of each node is to look after; nodes without one are not in it.
 	Tend map[string]live.Tend `json:"-"`
+	// Table is how traffic is to go, but for its number; nil while that is not known, or nobody routes. Services are what came of each.
+	Table    *route.Table  `json:"-"`
+	Services []route.Built `json:",omitempty"`
 	// Silent are the nodes that do not answer.
 	Silent map[string]Silence `json:",omitempty"`
 	// Departed are Nodes that left HEAD and need not be looked at any more.
@@ -119,11 +123,13 @@ func (w *world) make() Plan {
 	w.placeSides()
 	works := w.intend()
 	w.admit(works)
+	w.prune()
+	w.route()
 	w.tend(works)
 	for _, k := range works {
 		k.tell()
 	}
-	w.prune()
+	w.tellWithheld()
 	w.tellClaims()
 	if w.hold == "" {
 		w.clearGone()

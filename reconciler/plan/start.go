@@ -32,7 +32,8 @@ func (k *work) create(gen int, s start) bool {
 		return false
 	}
 	k.room--
-	k.run(k.node(host.Name), k.birth(f, gen, s.cell, r), f, nil, s.why)
+	n := k.node(host.Name)
+	k.run(n, k.join(n, k.birth(f, gen, s.cell, r), f.Spec), f, nil, s.why)
 	return true
 }
 
@@ -106,7 +107,7 @@ func (k *work) run(n *node, p live.Pod, f form, attempt map[string]int, why stri
 		return
 	}
 	pod := live.PodOf(f.Revision, p, attempt)
-	pod.Make = fresh
+	pod.Make, pod.Net = fresh, k.netOf(n, p, f.Spec)
 	pod.Auth, pod.Secrets = f.auth(), f.contents()
 	var files []manifest.File
 	if k.wl.Job == nil || len(f.Files)+len(f.Probes) > 0 { // a Job's pods are never replaced in an older form, and probed in their own

@@ -42,6 +42,7 @@ type node struct {
 	begun    []begun
 	sides    []live.Pod // of the node side, the highest version first; they are not among Pods
 	littered bool       // the node side's volume is there
+	joining  bool       // its pod network is about to come
 	// unserved is why it has no node side for as long as nobody changes that.
 	unserved string
 }
@@ -93,8 +94,10 @@ type world struct {
 	onNodes  map[revision][]live.File // forms under a trusted key, once one was asked for
 	packer   manifest.Packer          // of forms
 	trust
-	rolling  []int // the waves of the workloads between two revisions
-	renewing int   // workloads of which an unfit pod is being replaced
+	net      network
+	withheld map[manifest.ID][]string // stops that wait for nodes to send nothing more, by workload
+	rolling  []int                    // the waves of the workloads between two revisions
+	renewing int                      // workloads of which an unfit pod is being replaced
 	lowest   *lateWave
 	gates    map[manifest.ID]barrier // as far as they were asked for
 	pre      *barrier                // the PreSync hooks that are not done
@@ -125,6 +128,7 @@ func facts(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w.judgeSilence()
 	w.doubtGone()
 	w.addHosts()
+	w.addNet()
 	w.receipts.Share(w.keeps)
 	for _, d := range h.Decisions {
 		if d.Verb == "retry" {
@@ -296,7 +300,7 @@ func (w *world) judge(n *node, l live.Pod, wl *manifest.Workload) *pod {
 		p.moving = true
 	}
 	if !p.moving {
-		p.unfit = w.unfit(l, wl)
+		p.unfit = w.unfit(n, l, wl)
 		p.moving = p.unfit != ""
 	}
 	if n.reach != answers || !p.verdict.Ready() {

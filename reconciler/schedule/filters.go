@@ -9,7 +9,7 @@ import (
 
 // filters each give the reason why a host cannot take a pod, to be read after a count, or "".
 var filters = []func(*Request, *Host) string{
-	ties, nodeName, selector, taints, cordon, files, ports, name, size, cpu, memory,
+	ties, nodeName, selector, taints, cordon, netless, files, ports, name, size, cpu, memory,
 }
 
 func refuse(r *Request, h *Host) string {
@@ -64,6 +64,13 @@ func Tolerates(tolerations []corev1.Toleration, t *corev1.Taint) bool {
 func cordon(r *Request, h *Host) string {
 	if h.Unschedulable && r.Spec.NodeName != h.Name {
 		return "cordoned"
+	}
+	return ""
+}
+
+func netless(r *Request, h *Host) string {
+	if h.Netless && !r.Spec.HostNetwork {
+		return "whose pod network is not there yet"
 	}
 	return ""
 }

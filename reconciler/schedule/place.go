@@ -35,6 +35,7 @@ type Host struct {
 	Labels        map[string]string
 	Taints        []corev1.Taint
 	Unschedulable bool
+	Netless       bool               // no pod can be joined to the cluster's network there yet
 	Unsized       bool               // it has not said yet how big it is: Room means nothing
 	Awaited       bool               // it is Unsized, and will say so soon
 	Room          manifest.Resources // in all

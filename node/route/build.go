@@ -1,0 +1,197 @@
+package route
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// Want is what a table is made of.
+type Want struct {
+	Net      manifest.Net
+	Nodes    []Node             // sorted by name
+	Services []manifest.Service // sorted by namespace and name
+	Pods     []Pod
+	// Carried are endpoints on nodes that nobody has looked at yet, as the table before has them.
+	Carried []Carried
+	Before  *Table   // the newest that is in force; nil when there is none
+	Served  []*Table // all that are in force somewhere: addresses that they name are not given to others yet
+}
+
+// State says whether requests may be sent to a pod.
+type State int
+
+// States of a pod, from the worst to the best.
+const (
+	Unready  State = iota // not, but for a Service that publishes those too
+	Doubtful              // it may not answer: it is sent something when no other is Ready
+	Ready
+)
+
+// Pod is one that a Service may choose. One that was told to stop, or is to be, is none.
+type Pod struct {
+	Namespace, Name, Node string
+	IP                    netip.Addr
+	Labels                map[string]string
+	Ports                 map[string]string // named ports: "8080/tcp" by name
+	Hostname, Subdomain   string
+	State                 State
+}
+
+// Carried is an endpoint of a Service that is known from the table before alone.
+type Carried struct {
+	Namespace, Service string
+	Endpoint
+	State State
+}
+
+// Built is what is said of one Service.
+type Built struct {
+	ID       manifest.ID
+	Selected int    // pods that its selector chooses
+	Sent     int    // of them, those that requests are sent to
+	Why      string // what of it is not served as it asks, or why nobody answers; empty when all is well
+}
+
+// Build makes the table, but for its number, and says of each Service what came of it. A Service keeps the addresses that the table before gave it;
+// another one's are never given to it while they are served.
+func Build(w Want) (Table, []Built) {
+	t := Table{Pods: w.Net.Pods, Virtual: w.Net.Virtual, Domain: w.Net.Domain, Nodes: w.Nodes}
+	ips, ports, index := addresses(w), nodePorts(w), indexed(w.Pods)
+	var built []Built
+	for i := range w.Services {
+		s := &w.Services[i]
+		key := keyOf(s.Namespace, s.Name)
+		b := Built{ID: s.ID, Why: cmp.Or(ips.why[key], ports.why[key])}
+		if !s.Headless && !ips.of[key].IsValid() {
+			built = append(built, b)
+			continue
+		}
+		made := Service{Namespace: s.Namespace, Name: s.Name, IP: ips.of[key]}
+		for _, p := range s.Ports {
+			made.Ports = append(made.Ports, Port{
+				Name: p.Name, Protocol: p.Protocol, Port: p.Port, NodePort: ports.of[portKey(key, p.Port, p.Protocol)].port, App: p.AppProtocol,
+			})
+		}
+		chosen := index.chosen(s)
+		made.Endpoints = w.endpoints(s, chosen)
+		b.Selected, b.Sent = len(chosen), len(made.Endpoints)
+		b.Why = cmp.Or(b.Why, unanswered(s, chosen, made))
+		t.Services, built = append(t.Services, made), append(built, b)
+	}
+	return t, built
+}
+
+func keyOf(namespace, name string) string { return namespace + "/" + name }
+
+// unanswered is why nobody answers, or one of the ports.
+func unanswered(s *manifest.Service, chosen []*Pod, made Service) string {
+	switch {
+	case len(made.Endpoints) > 0:
+		for i, p := range s.Ports {
+			if len(made.Targets(i)) == 0 {
+				return fmt.Sprintf("no pod has a port called %s, the targetPort of port %d", p.Target.StrVal, p.Port)
+			}
+		}
+		return ""
+	case len(chosen) == 0:
+		return "its selector chooses no pod"
+	}
+	return fmt.Sprintf("none of the %d pods that it chooses is ready", len(chosen))
+}
+
+// endpoints are those that requests are sent to: what is ready, and when nothing is, what may be.
+func (w Want) endpoints(s *manifest.Service, chosen []*Pod) (all []Endpoint) {
+	type candidate struct {
+		Endpoint
+		State
+	}
+	var found []candidate
+	for _, p := range chosen {
+		e := Endpoint{Pod: p.Name, Node: p.Node, IP: p.IP, Ports: targets(s, p)}
+		if p.Subdomain == s.Name {
+			e.Hostname = p.Hostname
+		}
+		found = append(found, candidate{e, p.State})
+	}
+	for _, c := range w.Carried {
+		if c.Namespace == s.Namespace && c.Service == s.Name && len(c.Ports) == len(s.Ports) {
+			found = append(found, candidate{c.Endpoint, c.State})
+		}
+	}
+	best := Unready
+	for _, c := range found {
+		best = max(best, c.State)
+	}
+	for _, c := range found {
+		if s.PublishNotReady || c.State == best && best > Unready {
+			all = append(all, c.Endpoint)
+		}
+	}
+	slices.SortFunc(all, func(a, b Endpoint) int { return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Pod, b.Pod)) })
+	return all
+}
+
+// targets are the pod's own ports behind each of the Service's.
+func targets(s *manifest.Service, p *Pod) []uint16 {
+	ports := make([]uint16, len(s.Ports))
+	for i, port := range s.Ports {
+		if port.Target.Type == intstr.Int {
+			ports[i] = uint16(port.Target.IntVal)
+			continue
+		}
+		number, protocol, _ := strings.Cut(p.Ports[port.Target.StrVal], "/")
+		if n, err := strconv.ParseUint(number, 10, 16); err == nil && protocol == port.Protocol {
+			ports[i] = uint16(n)
+		}
+	}
+	return ports
+}
+
+// crowd finds the pods that a selector chooses without asking each.
+type crowd map[[3]string][]*Pod // by namespace, and one of their labels
+
+func indexed(pods []Pod) crowd {
+	c := crowd{}
+	for i := range pods {
+		for k, v := range pods[i].Labels {
+			key := [3]string{pods[i].Namespace, k, v}
+			c[key] = append(c[key], &pods[i])
+		}
+	}
+	return c
+}
+
+// chosen are the pods that the Service's selector chooses.
+func (c crowd) chosen(s *manifest.Service) (all []*Pod) {
+	var fewest []*Pod
+	first := true
+	for k, v := range s.Selector {
+		if with := c[[3]string{s.Namespace, k, v}]; first || len(with) < len(fewest) {
+			fewest, first = with, false
+		}
+	}
+	for _, p := range fewest {
+		if Has(p.Labels, s.Selector) {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// Has says whether a pod with those labels has all that a selector asks for. An empty selector chooses nothing.
+func Has(labels, selector map[string]string) bool {
+	for k, v := range selector {
+		if have, ok := labels[k]; !ok || have != v {
+			return false
+		}
+	}
+	return len(selector) > 0
+}

@@ -1,0 +1,221 @@
+package plan
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
+	"github.com/podkeep/podkeep/reconciler/health"
+)
+
+// Traffic. The table says where requests go: to what is ready, and to nothing that is to stop. A pod stops once each node side that has ever served
+// a table that names it serves one without it.
+
+// quick is how long a node may be silent, or its node side, until nothing new is sent to its pods while others are ready.
+const quick = 3 * time.Second
+
+// hearing is how long a controller that has just begun waits for node sides to say which table they serve, before it makes one.
+const hearing = 10 * time.Second
+
+// route makes the table, and holds back the stops of pods that it is still to leave. It is asked when all stops are known.
+func (w *world) route() {
+	if w.net.on && w.hold == "" && !w.deafStill() {
+		w.makeTable()
+	}
+	w.holdStops()
+}
+
+func (w *world) makeTable() {
+	stops := map[endpoint]bool{}
+	for _, a := range w.plan.Actions {
+		if a.Verb == Stop {
+			stops[endpoint{a.Node, a.Name}] = true
+		}
+	}
+	want := route.Want{Net: w.h.Net, Nodes: w.routeNodes(), Services: w.want.Services, Before: w.net.before, Served: w.net.served, Carried: w.carried()}
+	for _, n := range w.nodes {
+		for _, p := range n.Pods {
+			if stops[endpoint{n.Name, p.Name}] || p.Stopping || n.reach == lost || !w.ours(p.Source) || !w.sure(n, p) {
+				continue
+			}
+			if ip := w.endpoint(n, p); ip.IsValid() {
+				want.Pods = append(want.Pods, route.Pod{
+					Namespace: p.App.Namespace, Name: p.Name, Node: n.Name, IP: ip, Labels: p.Birth.Labels, Ports: p.Birth.Ports,
+					Hostname: p.Birth.Hostname, Subdomain: p.Birth.Subdomain, State: w.routed(n, p),
+				})
+			}
+		}
+	}
+	table, built := route.Build(want)
+	w.plan.Table, w.plan.Services = &table, built
+}
+
+// deafStill says whether some node side that was there before this controller has not said yet which table it serves.
+func (w *world) deafStill() bool {
+	if w.watched >= hearing {
+		return false
+	}
+	for _, n := range w.nodes {
+		old := slices.ContainsFunc(n.sides, func(p live.Pod) bool { return p.Created.Before(w.now.Add(-w.watched)) })
+		if n.reach == answers && (n.Side.Number > 0 && n.Side.Serves == nil || old && !n.Side.Heard()) {
+			w.wake(w.now.Add(hearing - w.watched))
+			return true
+		}
+	}
+	return false
+}
+
+// endpoint is where requests to a pod are sent: an address inside the range of its host, or the host itself.
+func (w *world) endpoint(n *node, p live.Pod) netip.Addr {
+	if p.Birth.Network == 0 {
+		return w.address(n)
+	}
+	if ip, err := netip.ParseAddr(p.Birth.IP); err == nil && w.net.ranges[n.Name].Contains(ip) {
+		return ip
+	}
+	return netip.Addr{}
+}
+
+// routed says whether requests may be sent to a pod.
+func (w *world) routed(n *node, p live.Pod) route.State {
+	v := health.Of(p, w.now)
+	switch {
+	case v.State == health.Unheard && w.names(w.net.before, n.Name, p.Name):
+		return w.untilQuick(n.Side.Silent)
+	case v.State == health.Unheard:
+		return route.Doubtful
+	case !v.Ready():
+		w.wake(v.Wake)
+		return route.Unready
+	case n.reach != answers:
+		return w.untilQuick(n.Silent)
+	}
+	return route.Ready
+}
+
+func (w *world) untilQuick(silent time.Duration) route.State {
+	if silent < quick {
+		w.wake(w.now.Add(quick - silent))
+		return route.Ready
+	}
+	return route.Doubtful
+}
+
+// carried are the endpoints of the table before on nodes that this controller has not seen yet.
+func (w *world) carried() (all []route.Carried) {
+	if w.net.before == nil {
+		return nil
+	}
+	for _, n := range w.nodes {
+		if n.Known || n.reach == lost {
+			continue
+		}
+		state := w.untilQuick(n.Silent)
+		for _, s := range w.net.before.Services {
+			for _, e := range s.Endpoints {
+				if e.Node == n.Name {
+					all = append(all, route.Carried{Namespace: s.Namespace, Service: s.Name, Endpoint: e, State: state})
+				}
+			}
+		}
+	}
+	return all
+}
+
+// names says whether a table sends anything to the pod.
+func (w *world) names(t *route.Table, node, pod string) bool {
+	if t == nil {
+		return false
+	}
+	all, known := w.net.named[t]
+	if !known {
+		all = map[endpoint]bool{}
+		for _, s := range t.Services {
+			for _, e := range s.Endpoints {
+				all[endpoint{e.Node, e.Pod}] = true
+			}
+		}
+		w.net.named[t] = all
+	}
+	return all[endpoint{node, pod}]
+}
+
+// holdStops keeps back the stops of pods that some node may still send requests to.
+func (w *world) holdStops() {
+	w.withheld = map[manifest.ID][]string{}
+	w.plan.Actions = slices.DeleteFunc(w.plan.Actions, func(a Action) bool {
+		if a.Verb != Stop || a.App == live.SideApp {
+			return false
+		}
+		by := w.sending(endpoint{a.Node, a.Name})
+		if by != "" {
+			w.withheld[a.App] = append(w.withheld[a.App], fmt.Sprintf("%s on %s goes once %s sends it nothing more: %s", a.Name, a.Node, by, a.Why))
+		}
+		return by != ""
+	})
+}
+
+// tellWithheld has workloads say which of their stops wait.
+func (w *world) tellWithheld() {
+	for i := range w.plan.Apps {
+		a := &w.plan.Apps[i]
+		if waits := w.withheld[a.ID]; len(waits) > 0 {
+			a.Waits = append(a.Waits, waits...)
+			a.Admitted = max(0, a.Admitted-len(waits))
+		}
+	}
+}
+
+// sending is a node that may still send requests to a pod; empty when none does. One that has not said so for its grace is not waited for, and named.
+func (w *world) sending(to endpoint) string {
+	if !w.net.on {
+		return ""
+	}
+	for _, n := range w.nodes {
+		if !w.maySend(n, to) {
+			continue
+		}
+		since := n.Side.Behind
+		switch {
+		case n.reach == silent:
+			since = n.Silent
+		case !n.Side.Heard():
+			since = n.Side.Silent
+		}
+		if since < n.grace() {
+			w.wake(w.now.Add(n.grace() - since))
+			return n.Name
+		}
+		if late := n.Name + " does not say that it sends nothing more to pods that stop: they go without its word"; !slices.Contains(w.plan.Notes, late) {
+			w.note(late)
+		}
+	}
+	return ""
+}
+
+// maySend says whether the node may route by a table that names the pod.
+func (w *world) maySend(n *node, to endpoint) bool {
+	switch {
+	case n.reach == lost, n.reach == answers && len(n.sides) == 0, n.Side.Heard() && n.Side.Number == 0:
+		return false
+	case n.Side.Serves != nil:
+		return w.names(n.Side.Serves, to.node, to.pod)
+	}
+	return w.names(w.net.before, to.node, to.pod) || w.chosen(to)
+}
+
+// chosen says whether a Service chooses the pod.
+func (w *world) chosen(to endpoint) bool {
+	for _, p := range w.node(to.node).Pods {
+		if p.Name == to.pod {
+			return slices.ContainsFunc(w.want.Services, func(s manifest.Service) bool {
+				return s.Namespace == p.App.Namespace && route.Has(p.Birth.Labels, s.Selector)
+			})
+		}
+	}
+	return false
+}
