@@ -38,6 +38,7 @@ type Options struct {
 	AllowPrune, Proposal bool
 	// Side is the node side that hosts are given, and Image opens the archive of one of its images.
 	Side  manifest.SideOffer
+	Net   manifest.Net
 	Image func(name string) (io.ReadCloser, error)
 	// Local is the fleet while the repository holds no Node and never did; nil means LocalNode().
 	Local *manifest.Node

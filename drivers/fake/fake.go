@@ -45,6 +45,7 @@ type host struct {
 	watched []chan<- struct{}
 	tends   map[string]live.Tend // what the node side was told, by cluster/source; nobody edits it
 	deaf    time.Time            // since when nobody hears the node side; zero when it is heard
+	routing
 }
 
 type pod struct {

@@ -45,6 +45,8 @@ func (s *Sim) fault(verb string, args []string) (bool, error) {
 		s.world.Clone(args[0], args[1])
 	case "mend":
 		s.world.Mend(node)
+	case "table":
+		s.world.Late(node, one(args[1:]) == "late")
 	case "lose":
 		if len(args) != 3 || args[1] != "claim" {
 			return true, fmt.Errorf("lose NODE claim NAME")

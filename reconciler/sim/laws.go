@@ -59,7 +59,7 @@ func (s *Sim) judge(c *controller, before *fake.World, p reconciler.Pass) error 
 	}
 	j := judge{s: s, c: c, before: see(before), p: p, want: p.History.Want(), trusted: p.History.Trusted()}
 	j.frozen = j.freeze()
-	errs := []error{j.reasoned(), j.silence(), j.absence(), j.once(), j.owned(), j.effects(c.world, "after the pass")}
+	errs := []error{j.reasoned(), j.silence(), j.absence(), j.once(), j.owned(), j.routes(), j.effects(c.world, "after the pass")}
 	if s.care == full {
 		errs = append(errs, j.deterministic())
 	}
@@ -166,7 +166,11 @@ func bytesOf(p plan.Plan) string {
 	if err != nil {
 		panic(err)
 	}
-	return p.String() + string(out)
+	table, err := json.Marshal(p.Table)
+	if err != nil {
+		panic(err)
+	}
+	return p.String() + string(out) + string(table)
 }
 
 func shuffled(have live.Snapshot, dice *rand.Rand) live.Snapshot {
@@ -295,7 +299,7 @@ func (j judge) effects(world *fake.World, when string) error {
 			errs = append(errs, fmt.Errorf("law 8, absence is proven: %s %s is gone", when, f))
 		}
 	}
-	return errors.Join(append(errs, j.room(after, when), j.data(after, when))...)
+	return errors.Join(append(errs, j.room(after, when), j.data(after, when), j.unsent(after, when), j.apart(after, when))...)
 }
 
 // data: a claim that ever had data gets no second volume unless somebody decided so. Law 8 for what outlives pods.
@@ -546,7 +550,7 @@ func (s *Sim) still(c *controller, last reconciler.Pass) error {
 	if !last.Plan.Wake.IsZero() {
 		return nil
 	}
-	if err := s.alive(last); err != nil {
+	if err := errors.Join(s.alive(last), s.served(last)); err != nil {
 		return err
 	}
 	d := s.dry(c)

@@ -27,14 +27,14 @@ func (o object) equal(p object) bool {
 // kinds are the short forms before a name: pod/x, node/n1. None is a Deployment.
 var kinds = map[string]string{
 	"": "Deployment", "pod": "Pod", "rs": "ReplicaSet", "rc": "ReplicationController",
-	"job": "Job", "node": "Node", "ns": "Namespace", "cm": "ConfigMap", "pvc": "PersistentVolumeClaim",
+	"job": "Job", "node": "Node", "ns": "Namespace", "cm": "ConfigMap", "pvc": "PersistentVolumeClaim", "svc": "Service",
 }
 
 // words are all that can be said of an object. A flag alone means "true"; "=" with nothing after takes it back.
 var words = strings.Fields(`image replicas surge unavail strategy deadline min-ready suspend paused config secret env
 	completions parallel indexed backoff per-index max-failed ttl active-deadline halt
 	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain at silence capacity init wave needs hook hook-delete claim mode
-	policy replace success taint pull probe init-probe`)
+	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr`)
 
 // say reads words on top of what the object says already.
 func (o object) say(tokens []string) (object, error) {
@@ -94,6 +94,8 @@ func (o object) manifests() []m {
 	switch o.kind {
 	case "Node":
 		return []m{o.node()}
+	case "Service":
+		return []m{o.service()}
 	case "Namespace":
 		return []m{{"apiVersion": "v1", "kind": "Namespace", "metadata": o.meta()}}
 	case "PersistentVolumeClaim":
@@ -155,6 +157,27 @@ func (o object) meta() m {
 		meta["labels"] = m{"zone": zone}
 	}
 	return meta
+}
+
+func (o object) service() m {
+	port := m{"port": 80, "protocol": "TCP"}
+	number(port, "port", o.words["port"])
+	number(port, "targetPort", o.words["target"])
+	spec := m{"selector": m{"app": cmp.Or(o.words["selects"], o.name)}, "ports": []m{port}}
+	if o.words["headless"] != "" {
+		spec["clusterIP"] = "None"
+	}
+	if ip := o.words["ip"]; ip != "" {
+		spec["clusterIP"] = ip
+	}
+	if p := o.words["node-port"]; p != "" {
+		spec["type"] = "NodePort"
+		number(port, "nodePort", strings.TrimPrefix(p, "true"))
+	}
+	if o.words["not-ready"] != "" {
+		spec["publishNotReadyAddresses"] = true
+	}
+	return m{"apiVersion": "v1", "kind": "Service", "metadata": o.meta(), "spec": spec}
 }
 
 func (o object) node() m {

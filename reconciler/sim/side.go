@@ -65,6 +65,7 @@ func (s *Sim) tell(c *controller, p reconciler.Pass) {
 			}
 		}
 	}
+	s.tellTable(c, p)
 }
 
 // sides plays the node sides: each starts again what ended of what it tends, whoever is there. It gives the time at which one has more to do.

@@ -35,6 +35,8 @@
 //	lose NODE claim NAME         the volume of a claim is removed from the node by hand
 //	mend NODE                    calls work again
 //	side VERSION|none|never      the node side that all controllers offer from here on
+//	net                          pods are in the cluster's own network, and Services are served
+//	table NODE late|prompt       what the node side of a host is told to route by does not come into force, or does again
 //	side NODE deaf|heard         nobody hears the node side of a host, or it is heard again
 //	crash|rm NAME SLOT           a pod's container dies; a person removes a pod
 //	erase PREFIX [NODE ..]       a person removes Files
@@ -42,7 +44,7 @@
 //	adopt SOURCE                 a person says that what another source made is taken over
 //	forge NODE receipt|form|pod NAME [WORD=..]   what root on a host may write: see forge.go
 //	repeat N LINE; LINE          again and again
-//	pods · receipts · files · volumes · status · problems      print
+//	pods · receipts · files · volumes · tables · status · problems      print
 //
 // The TEXT of a damaged file is quoted as in Go, with \x20 and \x3b for the second of two blanks and for a semicolon.
 //
@@ -94,7 +96,8 @@ type Sim struct {
 	care        care
 	passes      int
 	offer       manifest.SideOffer // of every controller
-	sided       bool               // there may be node sides
+	net         manifest.Net
+	sided       bool // there may be node sides
 }
 
 // care is how much is checked.
@@ -168,6 +171,7 @@ func (s *Sim) start(c *controller) {
 		},
 		Cluster: cluster,
 		Side:    s.offer,
+		Net:     s.net,
 		Image:   archive,
 		Now:     func() time.Time { return s.now },
 		Serial:  true,
@@ -261,6 +265,11 @@ func (s *Sim) act(who, verb string, args []string) (string, error) {
 		return "", s.goTo(s.now.Add(d))
 	case "side":
 		return "", s.side(args)
+	case "net":
+		s.net = network
+		s.killAll()
+	case "tables":
+		return s.tables(), nil
 	case "pods":
 		return s.pods(), nil
 	case "receipts":

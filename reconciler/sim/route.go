@@ -1,0 +1,231 @@
+package sim
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
+	"github.com/podkeep/podkeep/reconciler"
+	"github.com/podkeep/podkeep/reconciler/plan"
+)
+
+// network is what the cluster of a story has, once it says net.
+var network = manifest.Net{Pods: netip.MustParsePrefix("10.42.0.0/16"), Virtual: netip.MustParsePrefix("10.43.0.0/16"), Domain: "cluster.local"}
+
+// tellTable has the node sides hear by which table to route. Each that hears it is a write, at which the controller may die.
+func (s *Sim) tellTable(c *controller, p reconciler.Pass) {
+	if p.Plan.Table == nil {
+		return
+	}
+	t := numbered(p)
+	for _, n := range p.Snapshot.Nodes {
+		if silent(n) || n.Side.Number >= t.Number || s.fuse.Left <= 0 {
+			continue
+		}
+		for _, is := range slices.Concat(p.History.Want().Nodes, p.History.Gone) {
+			if is.Name == n.Name {
+				writes := c.world.Writes()
+				c.world.Route(c.world.At(hostOf(is)), n.Name, cluster, t, s.keyText(c.key))
+				s.fuse.Left -= c.world.Writes() - writes
+			}
+		}
+	}
+}
+
+// numbered is the table that is told: one that is in force if it says the same, else one of a higher number than any.
+func numbered(p reconciler.Pass) *route.Table {
+	t, newest := *p.Plan.Table, &route.Table{}
+	for _, n := range p.Snapshot.Nodes {
+		if n.Side.Serves != nil && n.Side.Number > newest.Number {
+			newest = n.Side.Serves
+		}
+	}
+	if t.Number = newest.Number; content(&t) == content(newest) {
+		return newest
+	}
+	t.Number++
+	return &t
+}
+
+func content(t *route.Table) string {
+	out, err := json.Marshal(t)
+	if err != nil {
+		panic(err)
+	}
+	return string(out)
+}
+
+// tables is by what each host routes.
+func (s *Sim) tables() string {
+	var b strings.Builder
+	for _, host := range s.world.Hosts() {
+		t, behind := s.world.Table(host)
+		if t == nil {
+			fmt.Fprintf(&b, "%s  nothing\n", host)
+			continue
+		}
+		late := ""
+		if behind > 0 {
+			late = ", and was told of a newer one"
+		}
+		fmt.Fprintf(&b, "%s  table %d%s\n", host, t.Number, late)
+		for _, v := range t.Services {
+			var ends []string
+			for _, e := range v.Endpoints {
+				ends = append(ends, e.Pod+"@"+e.Node)
+			}
+			fmt.Fprintf(&b, "    %s/%s %v: %s\n", v.Namespace, v.Name, v.IP, strings.Join(ends, " "))
+		}
+	}
+	return b.String()
+}
+
+// nodeAt is what the Node that leads to a host is called.
+func (j judge) nodeAt(host string) string {
+	for _, n := range slices.Concat(j.want.Nodes, j.p.History.Gone) {
+		if j.s.world.At(hostOf(n)) == host {
+			return n.Name
+		}
+	}
+	return host
+}
+
+// unsent: no pod is told to stop to which some host still sends requests, unless that host has not been heard for its grace, or has not done for as
+// long what it was told.
+func (j judge) unsent(after view, when string) error {
+	for _, n := range after.hosts {
+		for _, p := range j.before.host(n.Name).Pods {
+			i := slices.IndexFunc(n.Pods, func(q live.Pod) bool { return q.Name == p.Name })
+			if p.Stopping || i >= 0 && !n.Pods[i].Stopping || p.App == live.SideApp || forged(p) {
+				continue
+			}
+			for _, by := range after.hosts {
+				if j.sends(by.Name, j.nodeAt(n.Name), p.Name) && j.answers(by.Name) {
+					return fmt.Errorf("traffic: %s %s on %s stops, and %s sends requests to it", when, p.Name, n.Name, by.Name)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// sends says whether a host routes by a table that names the pod.
+func (j judge) sends(host, node, pod string) bool {
+	t, _ := j.before.Table(host)
+	return t != nil && slices.ContainsFunc(t.Services, func(v route.Service) bool {
+		return slices.ContainsFunc(v.Endpoints, func(e route.Endpoint) bool { return e.Node == node && e.Pod == pod })
+	})
+}
+
+// answers says whether a host is one whose word is waited for.
+func (j judge) answers(host string) bool {
+	seen, truth := j.seen(host), j.before.host(host)
+	grace := max(j.grace(seen.Name), 1)
+	_, behind := j.before.Table(host)
+	return seen.Name != "" && truth.SidePod() != nil && seen.SidePod() != nil && seen.Silent < grace && seen.Side.Silent < grace && behind < grace
+}
+
+func (j judge) grace(name string) (d time.Duration) {
+	for _, n := range slices.Concat(j.want.Nodes, j.p.History.Gone) {
+		if n.Name == name {
+			return n.Grace
+		}
+	}
+	return 0
+}
+
+// apart: no two pods have one address, and no two Services have.
+func (j judge) apart(after view, when string) error {
+	has, ips := map[string]string{}, map[netip.Addr]string{}
+	for _, n := range after.hosts {
+		if seen := j.seen(n.Name); seen.Name == "" || j.p.Plan.Held[seen.Name] != "" {
+			continue
+		}
+		for _, p := range n.Pods {
+			if other := has[p.Birth.IP]; p.Birth.IP != "" && other != "" && j.trusted[p.Signer] && !forged(p) {
+				return fmt.Errorf("traffic: %s %s and %s have the address %s", when, other, p.Name, p.Birth.IP)
+			}
+			has[p.Birth.IP] = p.Name
+		}
+		t, _ := after.Table(n.Name)
+		if t == nil {
+			continue
+		}
+		for _, v := range t.Services {
+			key := v.Namespace + "/" + v.Name
+			if other := ips[v.IP]; v.IP.IsValid() && other != "" && other != key {
+				return fmt.Errorf("traffic: %s %s is served for %s and for %s", when, v.IP, other, key)
+			}
+			ips[v.IP] = key
+		}
+	}
+	return nil
+}
+
+// routes: a table sends requests to pods that are there, that are ready unless none is or all are asked for, and that are not to stop.
+func (j judge) routes() error {
+	t := j.p.Plan.Table
+	if t == nil {
+		return nil
+	}
+	var errs []error
+	for _, v := range t.Services {
+		well, ill := 0, ""
+		for _, e := range v.Endpoints {
+			n := node(j.p.Snapshot, e.Node)
+			i := slices.IndexFunc(n.Pods, func(p live.Pod) bool { return p.Name == e.Pod })
+			switch {
+			case !n.Known:
+				continue
+			case i < 0:
+				errs = append(errs, fmt.Errorf("traffic: %s sends to %s, which is not on %s", v.Name, e.Pod, e.Node))
+				continue
+			case n.Pods[i].Stopping || slices.ContainsFunc(j.p.Plan.Actions, func(a plan.Action) bool { return a.Verb == plan.Stop && a.Node == e.Node && a.Name == e.Pod }):
+				errs = append(errs, fmt.Errorf("traffic: %s sends to %s on %s, which stops", v.Name, e.Pod, e.Node))
+			}
+			if ready(n.Pods[i], j.p.Time) && !silent(n) {
+				well++
+			} else if down(n.Pods[i]) {
+				ill = e.Pod
+			}
+		}
+		if ill != "" && well > 0 && !j.publishes(v) {
+			errs = append(errs, fmt.Errorf("traffic: %s sends to %s, which does not run, and others are ready", v.Name, ill))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func down(p live.Pod) bool {
+	return slices.ContainsFunc(p.Containers, func(c live.Container) bool { return c.State != live.Running && !(c.Ended() && c.Exit == 0) })
+}
+
+func (j judge) publishes(v route.Service) bool {
+	return slices.ContainsFunc(j.want.Services, func(s manifest.Service) bool {
+		return s.Name == v.Name && s.Namespace == v.Namespace && s.PublishNotReady
+	})
+}
+
+// served: once all is still, each host whose node side is heard routes as the plan has it.
+func (s *Sim) served(p reconciler.Pass) error {
+	if p.Plan.Table == nil {
+		return nil
+	}
+	for _, n := range p.Snapshot.Nodes {
+		t := *p.Plan.Table
+		if silent(n) || !n.Side.Heard() || n.Side.Behind > 0 || n.Side.Serves == nil {
+			continue
+		}
+		if t.Number = n.Side.Number; content(&t) != content(n.Side.Serves) {
+			return fmt.Errorf("traffic: all is still, and %s routes by\n%s\nand not by\n%s", n.Name, content(n.Side.Serves), content(&t))
+		}
+	}
+	return nil
+}
