@@ -195,6 +195,9 @@ func (o object) node() m {
 	if len(taints) > 0 {
 		spec["taints"] = taints
 	}
+	if cidr := o.words["cidr"]; cidr != "" {
+		spec["podCIDR"] = cidr
+	}
 	return m{"apiVersion": "v1", "kind": "Node", "metadata": o.meta(), "spec": spec}
 }
 

@@ -135,6 +135,9 @@ var features = map[string]feature{
 	"a node side that is not heard":     says(`^side n\d deaf`),
 	"a newer node side":                 says(`^side v2`),
 	"no node side":                      says(`^side never`),
+	"a Service":                         says(`svc/shop`),
+	"ports of nodes":                    says(`node-port`),
+	"a host that routes late":           says(`^table n\d late`),
 	"a sidecar with a startup probe":    says(`init-probe=startup`),
 }
 
@@ -158,7 +161,7 @@ func TestMadeUpStoriesDrawEverythingThatIsBuilt(t *testing.T) {
 
 // undrawn are verbs of stories, items of commits and words of objects that made-up stories do without, and why.
 var undrawn = map[string]string{
-	"pods": prints, "receipts": prints, "files": prints, "volumes": prints, "status": prints, "problems": prints,
+	"pods": prints, "receipts": prints, "files": prints, "volumes": prints, "status": prints, "problems": prints, "tables": prints,
 }
 
 const prints = "prints, and changes nothing"
