@@ -108,7 +108,7 @@ func TestWhatTheNodeSideKnows(t *testing.T) {
 			fresh.Gen = 2
 			have.Nodes[0].Pods = append(have.Nodes[0].Pods, fresh)
 			return have
-		}(), nil, "", Progressing, unknown, 9 * time.Minute}, // its deadline
+		}(), nil, "", Progressing, unknown, deaf - time.Second},
 		{"what has no replicas goes all the same", none, mute(serving(head, "web"), 1), nil, "n1 stop, n2 stop, n3 stop", Converged, "", -1},
 		{"and what left Git", gone, mute(serving(head, "web"), 1), func(h *manifest.History) { h.AllowPrune = true }, "n1 stop, n2 stop, n3 stop", Pruning, "", -1},
 		{"a person has to see to a node side that is not heard for long, and that nobody begins anew", head, func() live.Snapshot {
@@ -130,7 +130,7 @@ func TestWhatTheNodeSideKnows(t *testing.T) {
 			have := mute(exited(serving(head, "web")), 1)
 			have.Nodes[1].Pods[1].Containers[0].Attempt = 0
 			return have
-		}(), nil, "n2 run", Progressing, "", 0},
+		}(), nil, "n2 run", Progressing, "", deaf - time.Second},
 		{"what it does not tend is the controller's", head, func() live.Snapshot {
 			have := exited(serving(head, "web"))
 			have.Nodes[1].Side.Tends, have.Nodes[1].Pods[1].Containers[0].Attempt = nil, 0

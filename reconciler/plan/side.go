@@ -96,9 +96,16 @@ func (w *world) placeSide(n *node, first string) string {
 		return ""
 	case p.Side < w.h.Side.Version && w.h.Side.Images[n.Facts.Arch] != "":
 		return w.raiseSide(n, p, first)
-	case n.Side.Silent >= deaf && w.now.Sub(p.Created) >= deaf:
-		w.stopSide(n, p, fmt.Sprintf("has not been heard for %s", n.Side.Silent.Round(time.Second)))
-		return ""
+	case n.Side.Silent > 0:
+		due := w.now.Add(deaf - n.Side.Silent)
+		if born := p.Created.Add(deaf); born.After(due) {
+			due = born
+		}
+		if !w.now.Before(due) {
+			w.stopSide(n, p, fmt.Sprintf("has not been heard for %s", n.Side.Silent.Round(time.Second)))
+			return ""
+		}
+		w.wake(due)
 	}
 	switch v := health.Of(p, w.now); {
 	case v.State == health.Crashed: // Podman starts it again, and a second container beside that one would be a second node side

@@ -584,7 +584,7 @@ func calm(p reconciler.Pass) bool {
 		}
 	}
 	for _, n := range p.Snapshot.Nodes {
-		if silent(n) {
+		if silent(n) || n.Side.Silent > 0 {
 			return false
 		}
 	}
