@@ -39,6 +39,8 @@ type Options struct {
 	// Side is the node side that hosts are given, and Image opens the archive of one of its images.
 	Side  manifest.SideOffer
 	Image func(name string) (io.ReadCloser, error)
+	// Net says which addresses pods and Services are given.
+	Net manifest.Net
 	// Local is the fleet while the repository holds no Node and never did; nil means LocalNode().
 	Local *manifest.Node
 	Now   func() time.Time
