@@ -133,7 +133,7 @@ func (a *assembly) register(o *object) {
 // fail leaves the object out.
 func (a *assembly) fail(o *object, c *check) {
 	a.set.failed[o.ID] = o.File
-	a.set.Problems = append(a.set.Problems, c.breaking()...)
+	a.set.Problems = append(a.set.Problems, o.kind.losing(c)...)
 }
 
 // workload renders what becomes pods.
@@ -186,6 +186,7 @@ func (a *assembly) together(objects []*object) {
 	}
 	refused := map[ID]bool{}
 	writers := a.writers()
+	a.services(byID)
 	a.set.Nodes = slices.DeleteFunc(a.set.Nodes, func(n Node) bool {
 		c := byID[n.ID].check()
 		a.ownWay(c, n)
@@ -263,6 +264,7 @@ func (a *assembly) sort() {
 	sortByID(a.set.ConfigMaps, func(x ConfigMap) ID { return x.ID })
 	sortByID(a.set.Secrets, func(x Secret) ID { return x.ID })
 	sortByID(a.set.Claims, func(x Claim) ID { return x.ID })
+	sortByID(a.set.Services, func(x Service) ID { return x.ID })
 	sortByPlace(a.set.Problems)
 }
 
