@@ -133,7 +133,7 @@ func (a *assembly) register(o *object) {
 // fail leaves the object out.
 func (a *assembly) fail(o *object, c *check) {
 	a.set.failed[o.ID] = o.File
-	a.set.Problems = append(a.set.Problems, c.breaking()...)
+	a.set.Problems = append(a.set.Problems, o.kind.losing(c)...)
 }
 
 // workload renders what becomes pods.
@@ -177,7 +177,7 @@ func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy St
 	a.set.Problems = append(a.set.Problems, c.found...)
 }
 
-// together refuses workloads for what stands in other objects: an order in which they would wait for ever, and a subPath that
+// together refuses objects for what stands in others: what only one can have; an order in which they would wait for ever; and a subPath that
 // is not safe from another's pods.
 func (a *assembly) together(objects []*object) {
 	byID := map[ID]*object{}
@@ -186,16 +186,15 @@ func (a *assembly) together(objects []*object) {
 	}
 	refused := map[ID]bool{}
 	writers := a.writers()
+	a.services(byID)
 	a.set.Nodes = slices.DeleteFunc(a.set.Nodes, func(n Node) bool {
 		c := byID[n.ID].check()
-		for _, other := range a.ways[n.Way()] {
-			if other.ID != n.ID {
-				c.refuse("spec.providerID", "is %s's too, %s: one host is one Node, so neither counts; remove one of them, or write where this one is", other.ID.said(), other.Origin)
-				a.fail(byID[n.ID], c)
-				return true
-			}
+		a.ownWay(c, n)
+		a.ownRange(c, n)
+		if len(c.found) > 0 {
+			a.fail(byID[n.ID], c)
 		}
-		return false
+		return len(c.found) > 0
 	})
 	for _, w := range slices.Clone(a.set.Workloads) {
 		c := byID[w.ID].check()
@@ -219,29 +218,43 @@ func (a *assembly) distinct(c *check, m Meta) {
 	a.stems[m.Short()] = m
 }
 
-// podRange is the pod range of a Node.
+// node adds a Node.
+func (a *assembly) node(n Node) {
+	a.set.Nodes = append(a.set.Nodes, n)
+	a.ways[n.Way()] = append(a.ways[n.Way()], n.Meta)
+	if prefix, err := netip.ParsePrefix(n.PodCIDR); err == nil {
+		a.ranges = append(a.ranges, podRange{n.Meta, prefix})
+	}
+}
+
+// ownWay refuses a Node that is reached as another is.
+func (a *assembly) ownWay(c *check, n Node) {
+	for _, other := range a.ways[n.Way()] {
+		if other.ID != n.ID {
+			c.refuse("spec.providerID", "is %s's too, %s: one host is one Node, so neither counts; remove one of them, or write where this one is", other.ID.said(), other.Origin)
+			return
+		}
+	}
+}
+
+// podRange is the range that a Node names for its pods.
 type podRange struct {
 	Meta
 	netip.Prefix
 }
 
-// nodes adds a Node whose pods' addresses no other Node has.
-func (a *assembly) nodes(o *object, n Node) {
-	c := o.check()
-	if prefix, err := netip.ParsePrefix(n.PodCIDR); err == nil {
-		for _, other := range a.ranges {
-			if other.Overlaps(prefix) {
-				c.refuse("spec.podCIDR", "%s overlaps %s of %s, %s; give each Node its own range", prefix, other.Prefix, other.ID.said(), other.Origin)
-			}
-		}
-		a.ranges = append(a.ranges, podRange{n.Meta, prefix})
-	}
-	if len(c.found) > 0 {
-		a.fail(o, c)
+// ownRange refuses a Node whose pods could have the addresses of another's.
+func (a *assembly) ownRange(c *check, n Node) {
+	prefix, err := netip.ParsePrefix(n.PodCIDR)
+	if err != nil { // it names none
 		return
 	}
-	a.set.Nodes = append(a.set.Nodes, n)
-	a.ways[n.Way()] = append(a.ways[n.Way()], n.Meta)
+	for _, other := range a.ranges {
+		if other.ID != n.ID && other.Overlaps(prefix) {
+			c.refuse("spec.podCIDR", "%s overlaps %s of %s, %s, so neither counts; give each Node its own range", prefix, other.Prefix, other.ID.said(), other.Origin)
+			return
+		}
+	}
 }
 
 func (a *assembly) sort() {
@@ -251,6 +264,7 @@ func (a *assembly) sort() {
 	sortByID(a.set.ConfigMaps, func(x ConfigMap) ID { return x.ID })
 	sortByID(a.set.Secrets, func(x Secret) ID { return x.ID })
 	sortByID(a.set.Claims, func(x Claim) ID { return x.ID })
+	sortByID(a.set.Services, func(x Service) ID { return x.ID })
 	sortByPlace(a.set.Problems)
 }
 

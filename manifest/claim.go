@@ -54,7 +54,6 @@ var unbuilt = map[string]string{
 
 // meanwhile is what can stand in for a kind until it is built.
 var meanwhile = map[string]string{
-	"Service":     ": a pod is reached at a hostPort of its node, or at the address that podkeep status pods shows",
 	"StatefulSet": ": a Deployment of one replica with a PersistentVolumeClaim keeps its data",
 	"DaemonSet":   ": a Deployment for each node, with nodeSelector kubernetes.io/hostname, can stand in",
 }

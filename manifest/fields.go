@@ -74,7 +74,7 @@ var harmless = map[reflect.Type]map[string][]string{
 // idle are fields that are taken at any value and change nothing, with the reason why that is right.
 var idle = map[reflect.Type]map[string]string{
 	typeOf[corev1.PodSpec](): {
-		"enableServiceLinks": "there are no Services of which variables could be made",
+		"enableServiceLinks": "no variables are made of Services: their names lead to them",
 		"preemptionPolicy":   "no pod is ever preempted",
 	},
 	typeOf[corev1.Container](): {

@@ -25,8 +25,17 @@ type kind struct {
 func kinds() []kind {
 	return []kind{
 		deploymentKind, replicaSetKind, replicationControllerKind, podKind, jobKind, configMapKind, secretKind, namespaceKind, nodeKind,
-		claimKind, persistentVolumeKind,
+		claimKind, persistentVolumeKind, serviceKind,
 	}
+}
+
+// losing are the problems that lose an object of the kind.
+func (k kind) losing(c *check) []Problem {
+	all := c.breaking()
+	for i := range all {
+		all[i].Notice, all[i].Lost = k.meek, k.meek && k.name == aService
+	}
+	return all
 }
 
 // id is the object's identity, with the default namespace filled in.

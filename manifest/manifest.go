@@ -75,6 +75,8 @@ type Problem struct {
 	// Notice marks what is worth saying and breaks nothing: a kind that is not built yet, or a field, such as a priority,
 	// that is accepted and has no effect yet.
 	Notice bool `json:",omitempty"`
+	// Lost marks a notice of why an object did not load that holds up nobody else. The object keeps the form that loaded last.
+	Lost bool `json:",omitempty"`
 }
 
 // Error is FILE:LINE: OBJECT: FIELD: TEXT, leaving out what is not known.

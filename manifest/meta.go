@@ -30,6 +30,8 @@ func obeyed(kind string) []string {
 	switch kind {
 	case "Node":
 		return []string{AnnotationSuspend, AnnotationSilenceGrace, AnnotationCapacity, AnnotationAddress}
+	case "Service":
+		return []string{AnnotationSuspend}
 	case "Namespace", "ConfigMap", "Secret", "PersistentVolume":
 		return []string{AnnotationSuspend, AnnotationPrune}
 	}
@@ -64,6 +66,8 @@ func (c *check) name(k kind, t typed) {
 		c.refuse("metadata.name", "%q is a placeholder, and nothing fills it in here; write the name", name)
 	case k.name == "Namespace":
 		c.refuseName("metadata.name", name, util.IsDNS1123Label(name))
+	case k.name == "Service":
+		c.refuseName("metadata.name", name, util.IsDNS1035Label(name))
 	default:
 		c.refuseName("metadata.name", name, util.IsDNS1123Subdomain(name))
 	}

@@ -21,7 +21,7 @@ var nodeKind = kind{
 	empty: func() typed { return &corev1.Node{} },
 	check: func(c *check, t typed) { c.node(t.(*corev1.Node)) },
 	add: func(a *assembly, m Meta, o *object) {
-		a.nodes(o, nodeOf(m, o.typed.(*corev1.Node)))
+		a.node(nodeOf(m, o.typed.(*corev1.Node)))
 	},
 }
 
@@ -90,8 +90,10 @@ func (c *check) podCIDR(cidr string) {
 		c.refuse("spec.podCIDR", "%q is not a range of IPv4 addresses such as 10.42.1.0/24", cidr)
 	case prefix.Masked() != prefix:
 		c.refuse("spec.podCIDR", "%s is an address within a range; write %s", cidr, prefix.Masked())
-	case prefix.Bits() > 29:
+	case prefix.Bits() > 28:
 		c.refuse("spec.podCIDR", "%s is too small for pods; write a /24", cidr)
+	case prefix.Bits() < 8:
+		c.refuse("spec.podCIDR", "%s is more than the addresses of a network; write a /24", cidr)
 	}
 }
 

@@ -203,10 +203,7 @@ func (f *file) object(doc document, version, name string) {
 	}
 	if c.broken() {
 		f.failed = append(f.failed, k.id(id, name))
-		c.found = c.breaking()
-		for i := range c.found {
-			c.found[i].Notice = k.meek
-		}
+		c.found = k.losing(c)
 	}
 	f.Problems = append(f.Problems, c.found...)
 }

@@ -14,6 +14,7 @@ const (
 	anApp                // where a workload stood
 	leave                // which commit allows pruning, no older than the one that took the workload out
 	change               // which commit since another one asked for another revision of a workload
+	stood                // where a Service loaded, unless it was taken out since
 )
 
 // Question is one thing that is asked of HEAD's first-parent line. What answers it is the nearest ancestor of which it is true. The answer
@@ -69,6 +70,8 @@ func (q Question) Of(s, head Set) (answer Set, done bool) {
 		if s.AllowPrune {
 			return Set{Commit: s.Commit}, true
 		}
+	case stood:
+		return q.lastForm(s)
 	case change:
 		if s.Commit == q.since {
 			return Set{}, true
@@ -112,6 +115,8 @@ func (s Set) standIn(file string, head Set) Set {
 	part.ConfigMaps = pick(s.ConfigMaps, func(x *ConfigMap) bool { return k.keeps(&x.Meta) })
 	part.Claims = pick(s.Claims, func(x *Claim) bool { return k.keeps(&x.Meta) })
 	part.Secrets = pick(s.Secrets, func(x *Secret) bool { return k.keeps(&x.Meta) })
+	part.Services = pick(s.Services, func(x *Service) bool { return k.keeps(&x.Meta) })
+	part.failed = s.lostIn(file)
 	return part
 }
 
@@ -160,13 +165,16 @@ func (h History) Changed(wl Workload, since string) bool {
 }
 
 // Asks are the questions that Want has: what each file that does not load was before, and each in which no object stands, if it held one in
-// a commit that something live was born of; and whom the last file of signers named that loaded.
+// a commit that something live was born of; the last form of each Service that does not load; and whom the last file of signers named that loaded.
 func (h History) Asks() (all []Question) {
 	if h.Head.signersLost {
 		all = append(all, Question{about: signers})
 	}
 	for _, file := range h.Head.broken() {
 		all = append(all, WholeFile(file))
+	}
+	for _, l := range h.lost() {
+		all = append(all, l.asks())
 	}
 	for _, file := range sorted(h.Head.foreign) {
 		for commit, set := range h.At {
@@ -222,9 +230,12 @@ func (at Set) After(line ...Set) History {
 	for file := range at.foreign {
 		asks = append(asks, WholeFile(file))
 	}
-	for _, q := range asks {
-		for i, done := 0, false; i < len(line) && !done; i++ {
-			h.Past[q], done = q.Of(line[i], at)
+	for known := -1; known < len(h.Past); asks = h.Asks() { // what is answered may raise more
+		known = len(h.Past)
+		for _, q := range asks {
+			for i, done := 0, false; i < len(line) && !done; i++ {
+				h.Past[q], done = q.Of(line[i], at)
+			}
 		}
 	}
 	return h

@@ -8,7 +8,7 @@ import (
 )
 
 // Refuses says whether something that was asked for is not done: all but a notice about a field, or about what holds no object.
-func (p Problem) Refuses() bool { return !p.Notice || p.Field == "" && p.Object != "" }
+func (p Problem) Refuses() bool { return !p.Notice || p.Lost || p.Field == "" && p.Object != "" }
 
 // breaks says that the object is lost by the problem.
 func (p Problem) breaks() bool { return !p.Notice }

@@ -47,13 +47,13 @@ func fate(s Set) string {
 	var refused, notices []string
 	for _, p := range s.Problems {
 		text := strings.ReplaceAll(p.brief(), "|", `\|`)
-		if p.Notice {
+		if p.Notice && !p.Lost {
 			notices = append(notices, text)
 		} else {
 			refused = append(refused, text)
 		}
 	}
-	switch objects := len(s.Workloads) + len(s.ConfigMaps) + len(s.Secrets) + len(s.Claims); {
+	switch objects := len(s.Workloads) + len(s.ConfigMaps) + len(s.Secrets) + len(s.Claims) + len(s.Services); {
 	case len(refused) > 0:
 		return "refused: " + strings.Join(refused, "<br>")
 	case objects == 0 && !slices.ContainsFunc(s.Problems, Problem.Refuses):

@@ -53,6 +53,7 @@ func (h History) want() (want Set, damaged []Problem) {
 	if len(broken)+len(damaged) > 0 {
 		want.inheritSuspend()
 	}
+	want.Services = h.services(want.Services)
 	return want, damaged
 }
 
@@ -168,6 +169,7 @@ func (s Set) holding(past *Set, head Set, file, why string) Set {
 	s.ConfigMaps = hold(k, s.ConfigMaps, past.ConfigMaps, func(x *ConfigMap) *Meta { return &x.Meta })
 	s.Claims = hold(k, s.Claims, past.Claims, func(x *Claim) *Meta { return &x.Meta })
 	s.Secrets = hold(k, s.Secrets, past.Secrets, func(x *Secret) *Meta { return &x.Meta })
+	s.Services = hold(k, s.Services, past.Services, func(x *Service) *Meta { return &x.Meta })
 	k.complete(s.Workloads)
 	return s
 }

@@ -225,3 +225,11 @@ func heap() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
+
+func TestThinkingIsToldWhichAddressesThereAre(t *testing.T) {
+	net := manifest.Net{Domain: "cluster.local"}
+	r := reader{Options: Options{Source: failing{shelf: &shelf{}}, Net: net}}
+	if got := r.blank(reading{}).Net; got != net {
+		t.Error(got)
+	}
+}

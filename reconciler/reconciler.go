@@ -40,6 +40,8 @@ type Options struct {
 	Side  manifest.SideOffer
 	Net   manifest.Net
 	Image func(name string) (io.ReadCloser, error)
+	// Net says which addresses pods and Services are given.
+	Net manifest.Net
 	// Local is the fleet while the repository holds no Node and never did; nil means LocalNode().
 	Local *manifest.Node
 	Now   func() time.Time

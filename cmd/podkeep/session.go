@@ -20,10 +20,14 @@ import (
 
 // options are a reconciler's, as the settings have them.
 func (s *settings) options(source sources.Source, key ed25519.PrivateKey, log *logrus.Logger) reconciler.Options {
-	return reconciler.Options{
+	o := reconciler.Options{
 		Source: source, Cluster: s.cluster, Key: key, Log: log,
 		Open: s.openNode, Side: s.offer(), Image: s.image,
 	}
+	if !o.Side.Refused { // nobody else serves Services
+		o.Net, _ = s.net()
+	}
+	return o
 }
 
 // world is what a pass knew, for package status.

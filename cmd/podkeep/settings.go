@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -25,6 +26,7 @@ type settings struct {
 	logFormat            string
 	verbose              bool
 	sideSettings
+	netSettings
 
 	foundSource bool // the source is one that a file names which nobody named
 }
@@ -43,6 +45,7 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	flags.StringVar(&s.knownHosts, "known-hosts", "", "known hosts for repositories and nodes over SSH (default: ~/.ssh/known_hosts)")
 	flags.StringVar(&s.logFormat, "log-format", "text", "how log lines are written: text or json")
 	s.sideSettings.register(flags)
+	s.netSettings.register(flags)
 	flags.BoolVarP(&s.verbose, "verbose", "v", false, "log more")
 }
 
@@ -61,7 +64,7 @@ func (s *settings) bind(cmd *cobra.Command) {
 	completed(cmd, s.revisions(false), "branch")
 	completed(cmd, free(aFile), "ca-file", "config", "key", "known-hosts", "node-binary", "ssh-key", "token-file")
 	completed(cmd, free(aFolder), "source", "path")
-	completed(cmd, free(nothing), "cluster", "interval")
+	completed(cmd, free(nothing), "cluster", "cluster-cidr", "cluster-domain", "interval", "service-cidr")
 	cmd.ValidArgsFunction = free(nothing) // a command that takes arguments says which
 }
 
@@ -94,7 +97,7 @@ func (s *settings) check() error {
 	case !label(s.cluster):
 		return fmt.Errorf("cluster %q: write lower-case letters, digits and dashes, at most 63", s.cluster)
 	default:
-		return s.sideSettings.check()
+		return cmp.Or(s.sideSettings.check(), s.netSettings.check())
 	}
 }
 

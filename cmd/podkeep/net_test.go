@@ -1,0 +1,48 @@
+package main
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"github.com/podkeep/podkeep/manifest"
+)
+
+func TestTheClustersAddressesAreChecked(t *testing.T) {
+	defaults := manifest.Net{Pods: netip.MustParsePrefix("10.42.0.0/16"), Virtual: netip.MustParsePrefix("10.43.0.0/16"), Domain: "cluster.local"}
+	for name, c := range map[string]struct {
+		flags []string
+		want  string
+	}{
+		"nothing given":        {nil, ""},
+		"IPv6":                 {[]string{"--cluster-cidr=fd00::/64"}, `cluster-cidr "fd00::/64": write a range of IPv4 addresses, such as 10.42.0.0/16`},
+		"no range":             {[]string{"--service-cidr=10.43.0.0"}, `service-cidr "10.43.0.0": write a range of IPv4 addresses, such as 10.42.0.0/16`},
+		"within a range":       {[]string{"--service-cidr=10.43.0.1/16"}, "service-cidr 10.43.0.1/16: is an address within a range; write 10.43.0.0/16"},
+		"too small":            {[]string{"--cluster-cidr=10.42.0.0/25"}, "cluster-cidr 10.42.0.0/25: write a range between a /8 and a /24"},
+		"everything":           {[]string{"--cluster-cidr=0.0.0.0/0"}, "cluster-cidr 0.0.0.0/0: write a range between a /8 and a /24"},
+		"one within the other": {[]string{"--cluster-cidr=10.0.0.0/8"}, "service-cidr 10.43.0.0/16: overlaps --cluster-cidr, 10.0.0.0/8; give Services a range of their own"},
+		"no domain":            {[]string{"--cluster-domain=Cluster.local."}, `cluster-domain "Cluster.local.": write a domain in small letters and without a dot at its end, such as cluster.local`},
+	} {
+		var s settings
+		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+		s.register(flags)
+		if err := flags.Parse(c.flags); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if err := s.check(); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s: %s", name, got)
+		}
+		if net := s.options(nil, nil, nil).Net; c.want == "" && net != defaults {
+			t.Errorf("%s: %v", name, net)
+		}
+		s.nodeSide = sideNever
+		if net := s.options(nil, nil, nil).Net; net != (manifest.Net{}) {
+			t.Errorf("%s: %v without a node side", name, net)
+		}
+	}
+}
