@@ -38,7 +38,6 @@ type Options struct {
 	AllowPrune, Proposal bool
 	// Side is the node side that hosts are given, and Image opens the archive of one of its images.
 	Side  manifest.SideOffer
-	Net   manifest.Net
 	Image func(name string) (io.ReadCloser, error)
 	// Net says which addresses pods and Services are given.
 	Net manifest.Net
