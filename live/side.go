@@ -59,10 +59,13 @@ type Tend struct {
 	Pods []string // sorted
 	// Idle are those of them that are probed and no more: what ends in them stays so, and nothing is ended. Sorted.
 	Idle []string `json:",omitempty"`
+	Node string   `json:",omitempty"` // what their host is called, for pods that ask
 }
 
 // Equal says whether both say the same.
-func (t Tend) Equal(o Tend) bool { return slices.Equal(t.Pods, o.Pods) && slices.Equal(t.Idle, o.Idle) }
+func (t Tend) Equal(o Tend) bool {
+	return slices.Equal(t.Pods, o.Pods) && slices.Equal(t.Idle, o.Idle) && t.Node == o.Node
+}
 
 // Heard says whether the node side answers.
 func (s Side) Heard() bool { return s.Version != "" }

@@ -41,6 +41,9 @@ type stage struct {
 	fuse   *fake.Fuse
 	listen listener
 	end    func() // of the node side that runs
+
+	mu   sync.Mutex
+	made []manifest.Pod // what it had its driver run
 }
 
 // onStage runs a test on the clock of its own.
@@ -133,7 +136,20 @@ func (s *stage) kill() {
 	}
 }
 
-func (s *stage) driver() Driver { return s.world.Open("n1", cluster, s.fuse).(Driver) }
+func (s *stage) driver() Driver { return noting{s.world.Open("n1", cluster, s.fuse).(Driver), s} }
+
+// noting is the stage's driver.
+type noting struct {
+	Driver
+	stage *stage
+}
+
+func (n noting) Run(ctx context.Context, pod manifest.Pod) error {
+	n.stage.mu.Lock()
+	n.stage.made = append(n.stage.made, pod)
+	n.stage.mu.Unlock()
+	return n.Driver.Run(ctx, pod)
+}
 
 // passes lets time go by until all is still again.
 func (s *stage) passes(d time.Duration) {

@@ -1,6 +1,7 @@
 package podman
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -210,7 +211,7 @@ func (b *builder) env(ctx context.Context, s *specgen.SpecGenerator, c *corev1.C
 func (b *builder) field(path string) string {
 	switch path {
 	case "spec.nodeName":
-		return b.driver.node.Name
+		return cmp.Or(b.pod.Node, b.driver.node.Name)
 	case "status.podIP", "status.podIPs":
 		return b.at.ip
 	case "status.hostIP", "status.hostIPs":
