@@ -37,16 +37,6 @@ type Up struct {
 	Table  *Table  `json:",omitempty"` // the one in force, when a controller wants to see it
 }
 
-// Table is a route.Table as it is sent, kept and shown again.
-type Table struct {
-	Node   string // what the one who is told is called in it
-	Body   []byte // JSON of it, gzip
-	Sig    string // of the controller's key over Body, over live.TableMessage, as live.Sign has it
-	Digest string // of Body: what reports call it
-	Number uint64
-	Anew   bool `json:",omitempty"` // it is to be in force whatever number the one before has
-}
-
 // Hello says who speaks.
 type Hello struct{ Version string }
 
