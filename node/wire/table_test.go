@@ -11,17 +11,16 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/node/route"
 )
 
 var (
-	seed   = sha256.Sum256([]byte("controller"))
-	key    = ed25519.NewKeyFromSeed(seed[:])
-	whose  = manifest.KeyText(key.Public().(ed25519.PublicKey))
-	values = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
-	addrs  = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+	seed  = sha256.Sum256([]byte("controller"))
+	key   = ed25519.NewKeyFromSeed(seed[:])
+	whose = manifest.KeyText(key.Public().(ed25519.PublicKey))
 )
 
 func table() *route.Table {
@@ -50,7 +49,7 @@ func TestWhatIsSealedIsOpenedAgainAndSaysWhoSignedIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(table(), got, values, addrs); diff != "" {
+	if diff := cmp.Diff(table(), got, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
 		t.Error(diff)
 	}
 	if s.Number != 7 || s.Signer("c") != whose {
