@@ -60,6 +60,9 @@ func (s *side) report() *wire.Report {
 	if s.served != nil {
 		r.Number, r.Digest = s.served.Number, s.served.Digest
 	}
+	if s.newest != nil {
+		r.Taken = s.newest.Number
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.pods)) {
 		p, e := s.pods[name], s.under[name]
 		if !p.idle && (e == nil || !e.stuck()) {

@@ -53,6 +53,7 @@ func (r *Reconciler) compose(ctx context.Context, c care) Pass {
 	r.letGo(f.gone, p.Plan.Departed)
 	p.Snapshot.Nodes = slices.DeleteFunc(p.Snapshot.Nodes, func(n live.Node) bool { return slices.Contains(p.Plan.Departed, n.Name) })
 	if !r.DryRun {
+		r.route(&p)
 		p.Doing = r.act(ctx, p.Plan)
 	}
 	return p
@@ -103,18 +104,20 @@ func (r *Reconciler) appoint(nodes []manifest.Node) {
 		w := r.hosts[n.Name]
 		switch {
 		case w == nil:
-			r.hire(newHost(n, r.awake.ran))
+			r.hire(newHost(n, r.awake.ran), served{})
 		case !sameWay(w.node, n):
 			known := r.memory(w)
 			r.dismiss(w)
 			known.node = n
-			r.hire(known)
+			r.hire(known, w.line.known())
 		}
 	}
 }
 
-func (r *Reconciler) hire(h host) {
+// hire gives a node a worker. What is known to be served there was said to another one.
+func (r *Reconciler) hire(h host, known served) {
 	w := newWorker(r.Options, h, r.nudge)
+	w.line.tables, w.line.serves = &r.tables, known
 	r.hosts[h.node.Name] = w
 	if r.Serial {
 		return

@@ -98,7 +98,12 @@ type Reconciler struct {
 	gone    map[string]string // Nodes that left HEAD and need not be looked at, with the last commit that held each
 	leaving map[string]bool   // Nodes that left HEAD
 	awake   stopwatch
-	voice   voice
+
+	tables     tables
+	order      order     // the newest table of ours
+	renumbered time.Time // when it was last given another number, and nothing else
+
+	voice voice
 
 	ctx    context.Context // of the workers; ends with Close
 	cancel context.CancelFunc

@@ -55,9 +55,11 @@ type Report struct {
 	// the node side knows would be lost with its process.
 	Failed  map[string]string `json:",omitempty"`
 	Trouble string            `json:",omitempty"`
-	// Number and Digest are of the table in force: the kernel has it. Net is the host's network.
+	// Number and Digest are of the table in force: the kernel has it. Taken is the number of the newest that was taken, in force or to be: of lower
+	// ones none is taken. Net is the host's network.
 	Number uint64 `json:",omitempty"`
 	Digest string `json:",omitempty"`
+	Taken  uint64 `json:",omitempty"`
 	Net    live.Net
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
 	"github.com/podkeep/podkeep/reconciler/job"
 	"github.com/podkeep/podkeep/reconciler/ledger"
 )
@@ -90,6 +91,8 @@ type Plan struct {
 	Sides map[string]string `json:",omitempty"`
 	// Tend are the pods that the node side of each node is to look after; nodes without one are not in it.
 	Tend map[string]live.Tend `json:"-"`
+	// Table is what hosts are to route by, nil where there is none. It is numbered when it is handed out.
+	Table *route.Table `json:"-"`
 	// Silent are the nodes that do not answer.
 	Silent map[string]Silence `json:",omitempty"`
 	// Departed are Nodes that left HEAD and need not be looked at any more.
