@@ -24,7 +24,7 @@ type routed struct {
 	late   bool         // what it takes comes into force once it is let
 	mute   bool         // it shows nothing
 	told   []wire.Table // those that it heard, in order
-	shows  int
+	shows  int          // how often it was asked to show
 	net    live.Net
 	report func() // says what is so
 }
@@ -64,8 +64,10 @@ func (r *routed) serve(c net.Conn) {
 					r.has = r.taken
 				}
 			}
-			if down.Show && !r.mute {
+			if down.Show {
 				r.shows++
+			}
+			if down.Show && !r.mute {
 				shown := r.has
 				r.mu.Unlock()
 				say(wire.Up{Table: &shown})
@@ -178,16 +180,18 @@ func TestWhatATableSaysThatNobodyHereKnowsIsAskedForOnceAndItsSignerSaid(t *test
 		signer string
 		known  bool
 	}{
-		"ours, from before":    {tabled(0, 3, "a"), keyOfTest(0), true},
-		"somebody's":           {tabled(9, 3, "a"), keyOfTest(9), true},
-		"nobody's":             {func() wire.Table { t := tabled(0, 3, "a"); t.Sig = ""; return t }(), "", false},
-		"of another body":      {func() wire.Table { t := tabled(0, 3, "a"); t.Sig = tabled(0, 4, "").Sig; return t }(), "", false},
-		"of another number":    {func() wire.Table { t := tabled(0, 3, "a"); t.Number = 2; return t }(), "", false},
-		"none, by that number": {},
+		"ours, from before": {tabled(0, 3, "a"), keyOfTest(0), true},
+		"somebody's":        {tabled(9, 3, "a"), keyOfTest(9), true},
+		"nobody's":          {func() wire.Table { t := tabled(0, 3, "a"); t.Sig = ""; return t }(), "", false},
+		"of another body":   {func() wire.Table { t := tabled(0, 3, "a"); t.Sig = tabled(0, 4, "").Sig; return t }(), "", false},
+		"of another number": {func() wire.Table { t := tabled(0, 3, "a"); t.Number = 2; return t }(), "", false},
+		"none":              {},
+		"what is not shown": {has: tabled(0, 3, "a")},
 	} {
 		t.Run(claim, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRouted(c.has)
+				r.mute = claim == "what is not shown"
 				l := hearing(t, r)
 				for range 3 {
 					l.looked(r, sided)
@@ -212,8 +216,15 @@ func TestHostsThatRouteByTheSameTableShareItsCopy(t *testing.T) {
 			l, _ := listening(t, &newRouted(wire.Table{}).far)
 			l.cluster, l.tables = "test", shared
 			l.reported("1", &wire.Report{Number: 3, Digest: tabled(1, 3, "a").Digest})
+			if !l.due().Show {
+				t.Error("who signed it was said by another host alone")
+			}
+			l.showed(tabled(1, 3, "b"))
+			if s := heardSide(l); s.Signer != "" {
+				t.Errorf("another one than is in force counts: %+v", s)
+			}
 			l.showed(tabled(1, 3, "a"))
-			all[told2(l).Serves] = true
+			all[heardSide(l).Serves] = true
 		}
 		if len(all) != 1 || all[nil] {
 			t.Errorf("%d copies", len(all))
@@ -221,8 +232,8 @@ func TestHostsThatRouteByTheSameTableShareItsCopy(t *testing.T) {
 	})
 }
 
-// told2 is what a line says that has seen no host.
-func told2(l *line) live.Side { l.attacher = &far{}; return told(l).Side }
+// heardSide is what a line says of a host at which nobody has looked.
+func heardSide(l *line) live.Side { l.attacher = &far{}; return told(l).Side }
 
 func TestAForgedSignatureTakesNoBeliefFromWhoHasTheTrueOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -234,7 +245,7 @@ func TestAForgedSignatureTakesNoBeliefFromWhoHasTheTrueOne(t *testing.T) {
 			l.cluster, l.tables = "test", shared
 			l.reported("1", &wire.Report{Number: 3, Digest: shown.Digest})
 			l.showed(shown)
-			if s := told2(l); s.Signer != shown.Signer("test") || s.Signer == "" {
+			if s := heardSide(l); s.Signer != shown.Signer("test") || s.Signer == "" {
 				t.Errorf("%+v", s)
 			}
 		}
@@ -315,6 +326,22 @@ func TestATableIsSentAgainOnANewStreamAndWhenAnotherOneCameInItsPlace(t *testing
 		r.mu.Unlock()
 		r.let()
 		if all := r.heard(); len(all) != 1 || all[0].Number != 5 {
+			t.Errorf("%+v", all)
+		}
+		r.mu.Lock()
+		r.late = true
+		r.mu.Unlock()
+		l.routes("n1", ordered(tabled(0, 6, "newer")))
+		if all := r.heard(); len(all) != 1 || all[0].Number != 6 {
+			t.Errorf("%+v", all)
+		}
+		r.mu.Lock()
+		r.has = tabled(0, 5, "new")
+		r.taken = r.has // it was killed before it wrote anything down
+		r.mu.Unlock()
+		l.lost(nil) // and is begun anew
+		l.reported("1", &wire.Report{Number: 5, Digest: r.has.Digest, Taken: 5})
+		if all := r.heard(); len(all) != 1 || all[0].Number != 6 {
 			t.Errorf("%+v", all)
 		}
 	})
