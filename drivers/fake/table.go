@@ -1,0 +1,91 @@
+package fake
+
+import (
+	"maps"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/node/route"
+)
+
+// routing is by which tables a host routes for one cluster. They lie on its node side's volume, and outlive its pod.
+type routing struct{ has, taken table }
+
+// table is one as it was sent. Nobody edits what it says.
+type table struct {
+	says         *route.Table
+	signer, node string
+}
+
+func (t table) number() uint64 {
+	if t.says == nil {
+		return 0
+	}
+	return t.says.Number
+}
+
+// Route sends the node side of a host a table that a key has signed, and what the host is called in it. It takes one of a higher number than it has,
+// or any anew, and has the host route by it, unless it is late. It is a write where it is taken.
+func (w *World) Route(name, cluster, node string, t *route.Table, signer string, anew bool) {
+	w.on(name, func(h *host) {
+		r := h.tables[cluster]
+		if h.cut || h.down || h.isDeaf(h.side(cluster)) || t == r.taken.says || !anew && t.Number <= r.taken.number() {
+			return
+		}
+		if r.taken = (table{t, signer, node}); !h.late {
+			r.has = r.taken
+		}
+		h.routes(cluster, r)
+		w.writes++
+	})
+}
+
+// Late has a host route by what its node side was given only once it is not late any more.
+func (w *World) Late(name string, late bool) {
+	w.on(name, func(h *host) {
+		if h.late = late; late {
+			return
+		}
+		for cluster, r := range h.tables {
+			h.routes(cluster, routing{r.taken, r.taken})
+		}
+	})
+}
+
+// Forget has a host route by no table, and its node side know of none, until it is sent one.
+func (w *World) Forget(name, cluster string) {
+	w.on(name, func(h *host) { h.routes(cluster, routing{}) })
+}
+
+// Routes is the table by which a host routes, whether or not anybody hears so; nil if there is none.
+func (w *World) Routes(name, cluster string) *route.Table {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if h := w.hosts[name]; h != nil {
+		return h.tables[cluster].has.says
+	}
+	return nil
+}
+
+// routes changes what a host routes by. Copies of the world share the map.
+func (h *host) routes(cluster string, r routing) {
+	h.tables = maps.Clone(h.tables)
+	if h.tables == nil {
+		h.tables = map[string]routing{}
+	}
+	h.tables[cluster] = r
+}
+
+// word is what was last said of tables to the controller of one driver. It stays so while the node side is not heard.
+type word live.Side
+
+// keeps lays what was said of tables over what a node side says, or what is remembered of that where it says nothing.
+func (w *word) keeps(s *live.Side, r routing) {
+	if s.Heard() {
+		*w = word{Serves: r.has.says, Signer: r.has.signer, Number: r.has.number(), Taken: r.taken.number()}
+		if r.has.says != nil {
+			n, _ := r.has.says.Node(r.has.node)
+			w.Net.Range, w.Net.Address = n.Range, n.Address
+		}
+	}
+	s.Serves, s.Signer, s.Number, s.Taken, s.Net = w.Serves, w.Signer, w.Number, w.Taken, w.Net
+}
