@@ -98,7 +98,6 @@ func (s *side) take(sent wire.Table, says *route.Table, err error) {
 	if w := s.newest; w != nil && (sent.Digest == w.Digest || sent.Number <= w.Number && !sent.Anew) {
 		return
 	}
-	sent.Anew = false
 	s.newest, s.routeFails = &table{sent, says}, 0
 	s.routeIn(0)
 }
@@ -177,9 +176,6 @@ func (s *side) routed(t *table, net live.Net, err error) {
 		}
 		s.served, s.net, s.unrouted, s.routeFails = t, net, "", 0
 		s.routeIn(routeEvery)
-	}
-	if s.newest != t {
-		s.routeIn(0)
 	}
 	s.tellIn(0)
 }

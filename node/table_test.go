@@ -120,8 +120,8 @@ func TestATableIsInForceOnceTheHostDoesAsItSays(t *testing.T) {
 		two := numbered(2, "")
 		c.sends(two)
 		s.passes(5 * time.Second)
-		if err := c.serves(one); err != nil || k.does != 2 {
-			t.Errorf("%v; the kernel has %d, and nobody has said that all is done", err, k.does)
+		if err := c.serves(one); err != nil || k.does != 2 || c.report().Taken != 2 {
+			t.Errorf("%v; the kernel has %d, and nobody has said that all is done: %+v", err, k.does, c.report())
 		}
 		close(k.hangs)
 		s.passes(0)
@@ -181,6 +181,12 @@ func TestNoTableIsFollowedByAnOlderOneUnlessThatIsSaidToBeAnew(t *testing.T) {
 		s.passes(time.Second)
 		if err := c.serves(anew); err != nil {
 			t.Error(err)
+		}
+		done := len(k.puts())
+		c.sends(anew)
+		s.passes(time.Second)
+		if n := len(k.puts()); n != done {
+			t.Errorf("%d times more, for it came twice", n-done)
 		}
 		s.end()
 		s.begins()
