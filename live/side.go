@@ -40,7 +40,8 @@ type Side struct {
 	Troubles []string
 	// Serves is the table by which its host routes, and Signer the key that signed it, which is for others to believe; they are none while nobody
 	// knows what it says. Number is that of the table in force there, whoever's it is: 0 while none is. Taken is that of the newest that the
-	// node side was given, in force or to be. These and Net stay what they last were while it is not heard. Nobody edits them.
+	// node side was given, in force or to be: where Number is 0 and Taken is not, as after its restart, the host may still route by one from before.
+	// These and Net stay what they last were while it is not heard. Nobody edits them.
 	Serves *route.Table
 	Signer string
 	Number uint64

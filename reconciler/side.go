@@ -122,14 +122,15 @@ func (l *line) wants(source string, tend live.Tend) {
 	l.signal()
 }
 
-// tell lays over a look what the node side says. A driver that reaches none has said what there is to say.
+// tell lays over a look what the node side says. A driver that reaches none has said what there is to say; before it is opened, what the last one
+// was told by its node side of tables holds.
 func (l *line) tell(n *live.Node) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.attacher == nil {
+	s := l.serves
+	if l.attacher == nil && s.digest == "" {
 		return
 	}
-	s := l.serves
 	n.Side = live.Side{Version: l.version, Why: l.why, Serves: s.says, Signer: s.signer, Number: s.number, Taken: s.taken, Net: s.net}
 	if l.version == "" {
 		if l.there && !l.since.IsZero() {

@@ -265,6 +265,11 @@ func TestWhatAHostServesStaysKnownWhileItsNodeSideIsNotHeard(t *testing.T) {
 		if after.Heard() || after.Serves != before.Serves || before.Serves == nil || after.Signer != before.Signer || after.Number != 3 {
 			t.Errorf("%+v, was %+v", after, before)
 		}
+		next := newLine(Options{Now: time.Now}, func() {}) // its Node is reached in another way
+		next.serves = l.known()
+		if after := told(next).Side; after.Heard() || after.Serves != before.Serves {
+			t.Errorf("%+v, was %+v", after, before)
+		}
 	})
 }
 
