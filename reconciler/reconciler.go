@@ -109,6 +109,7 @@ type Reconciler struct {
 	cancel context.CancelFunc
 	join   sync.WaitGroup
 	nudge  chan struct{} // a worker says that its node is worth a look
+	said   chan struct{} // a node side has said something
 
 	// think is package plan's; tests put their own.
 	think func(manifest.History, live.Snapshot, time.Time) thought
@@ -124,7 +125,7 @@ type thought interface {
 func New(o Options) *Reconciler {
 	o = o.withDefaults()
 	r := &Reconciler{
-		Options: o, hosts: map[string]*worker{}, gone: map[string]string{}, nudge: make(chan struct{}, 1),
+		Options: o, hosts: map[string]*worker{}, gone: map[string]string{}, nudge: make(chan struct{}, 1), said: make(chan struct{}, 1),
 		reader: reader{Options: o}, think: func(want manifest.History, have live.Snapshot, now time.Time) thought {
 			return plan.Think(want, have, now)
 		},

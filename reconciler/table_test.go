@@ -543,10 +543,11 @@ func TestAControllersTableThatWasOvertakenHasItsTurnAgainNotTooOften(t *testing.
 
 func TestWhatANodeSideSaysIsInTheTableOfAllOthersAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMeshed("n1", "n2")
+		m := newMeshed("n1", "n2", "n3")
 		for _, s := range m.sites {
 			s.took["look"] = 200 * time.Millisecond
 		}
+		m.sites["n3"].took["look"] = 2500 * time.Millisecond
 		m.domain = func(s live.Snapshot) string { return s.Nodes[0].Side.Net.Paths["word"] }
 		during(t, m.bed, func() {
 			after(time.Minute)
