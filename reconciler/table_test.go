@@ -569,3 +569,31 @@ func TestWhatANodeSideSaysIsInTheTableOfAllOthersAtOnce(t *testing.T) {
 		m.ends()
 	})
 }
+
+func TestWhatALookSeesThatNobodyWaitedForIsThoughtAboutWhenItEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMeshed("n1", "n2")
+		slow := m.sites["n2"]
+		slow.took["look"] = 2500 * time.Millisecond
+		during(t, m.bed, func() {
+			for looks := 0; looks < 4; {
+				after(10 * time.Millisecond)
+				n := len(slow.times("look "))
+				if n == looks {
+					continue
+				}
+				if looks = n; looks < 2 {
+					continue // the first is waited for
+				}
+				m.hosts["n1"].report()
+				after(20 * time.Millisecond)
+				passes := len(m.passes())
+				after(slow.took["look"])
+				if len(m.passes()) == passes {
+					t.Errorf("look %d: no pass after it", looks)
+				}
+			}
+		})
+		m.ends()
+	})
+}
