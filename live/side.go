@@ -36,13 +36,18 @@ type Side struct {
 	// Silent is how long it is not heard though its container runs, and Why what the newest attempt to reach it came to.
 	Silent time.Duration
 	Why    string
-	// Serves is the table by which its host routes, if it is believed; it stays what it last was while the node side is not heard. Number is that
-	// of the table in force there, whoever's it is: 0 while none is.
+	// Troubles are what it could not do, and why. What its network lacks is in Net.
+	Troubles []string
+	// Serves is the table by which its host routes, and Signer the key that signed it, which is for others to believe; they are none while nobody
+	// knows what it says. Number is that of the table in force there, whoever's it is: 0 while none is. Taken is that of the newest that the
+	// node side was given, in force or to be: where Number is 0 and Taken is not, as after its restart, the host may still route by one from before.
+	// These and Net stay what they last were while it is not heard. Nobody edits them.
 	Serves *route.Table
-	Signer string // of that table
-	// Behind is for how long it serves another table than it is told to.
+	Signer string
+	// Behind is for how long its host routes by another table than it is told to.
 	Behind time.Duration
 	Number uint64
+	Taken  uint64
 	Net    Net
 }
 

@@ -154,6 +154,7 @@ func node(w World, have live.Node) Node {
 		}
 		whys = append(whys, trouble(t, w.Now))
 	}
+	whys = slices.Concat(whys, have.Side.Troubles, have.Side.Net.Troubles)
 	n.Why = strings.Join(whys, "; ")
 	return n
 }

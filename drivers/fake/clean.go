@@ -34,6 +34,7 @@ func (d driver) Remains(ctx context.Context) (what []string, err error) {
 func (d driver) Clean(ctx context.Context) error {
 	return d.call(ctx, Delete, func(h *host) error {
 		delete(h.volumes, d.sideVolume())
+		h.routes(d.cluster, routing{})
 		maps.DeleteFunc(h.store, func(image string, _ bool) bool { return isSide(image) })
 		return d.write(h)
 	})

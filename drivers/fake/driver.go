@@ -21,7 +21,8 @@ type driver struct {
 	name    string
 	cluster string
 	fuse    *Fuse
-	local   bool // it is on the host, and needs no network
+	local   bool  // it is on the host, and needs no network
+	word    *word // of its node side, the last that was heard
 }
 
 var (
@@ -33,12 +34,12 @@ var (
 // Open is a driver for the host at an address, such as its name, on behalf of a cluster. The fuse, shared by all drivers of one
 // controller, may be nil. A host that does not exist never answers.
 func (w *World) Open(name, cluster string, fuse *Fuse) drivers.Driver {
-	return driver{world: w, name: name, cluster: cluster, fuse: fuse}
+	return driver{world: w, name: name, cluster: cluster, fuse: fuse, word: &word{}}
 }
 
 // Local is a driver on the host itself.
 func (w *World) Local(name, cluster string) drivers.Driver {
-	return driver{world: w, name: name, cluster: cluster, local: true}
+	return driver{world: w, name: name, cluster: cluster, local: true, word: &word{}}
 }
 
 func (d driver) Close() error { return nil }
@@ -47,6 +48,7 @@ func (d driver) Observe(ctx context.Context) (n live.Node, err error) {
 	err = d.call(ctx, List, func(h *host) error {
 		n = h.node(d.cluster, d.world.now())
 		h.says(&n, d.cluster, d.world.now())
+		d.word.keeps(&n.Side, h.tables[d.cluster], d.world.now())
 		n.Name, n.Known = "", false
 		return nil
 	})

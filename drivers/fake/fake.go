@@ -45,7 +45,8 @@ type host struct {
 	watched []chan<- struct{}
 	tends   map[string]live.Tend // what the node side was told, by cluster/source; nobody edits it
 	deaf    time.Time            // since when nobody hears the node side; zero when it is heard
-	routing
+	tables  map[string]routing   // by cluster; nobody edits it
+	late    bool                 // it does not route by what the node side is given
 }
 
 type pod struct {

@@ -165,11 +165,10 @@ func bytesOf(p plan.Plan) string {
 	if err != nil {
 		panic(err)
 	}
-	table, err := json.Marshal(p.Table)
-	if err != nil {
-		panic(err)
+	if p.Table != nil {
+		out = append(out, content(p.Table)...)
 	}
-	return p.String() + string(out) + string(table)
+	return p.String() + string(out)
 }
 
 func shuffled(have live.Snapshot, dice *rand.Rand) live.Snapshot {
