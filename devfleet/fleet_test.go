@@ -191,7 +191,7 @@ func TestAFleetWorksAndLeavesNoTrace(t *testing.T) {
 func podIP(t *testing.T, f *Fleet, n Node) string {
 	t.Helper()
 	infra := f.mustRun(t, n.Name, "podman", "pod", "inspect", "--format", "{{.InfraContainerID}}", "web")
-	return f.mustRun(t, n.Name, "podman", "inspect", "--format", "{{.NetworkSettings.IPAddress}}", infra)
+	return f.mustRun(t, n.Name, "podman", "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", infra)
 }
 
 func inside(cidr, ip string) bool {
