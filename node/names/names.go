@@ -193,6 +193,10 @@ func (n *Names) bind(ctx context.Context, own netip.Addr) (net.PacketConn, net.L
 
 // answer answers one query.
 func (n *Names) answer(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) {
+	if len(r.Question) != 1 { // though its head says so
+		_ = w.WriteMsg(new(dns.Msg).SetRcodeFormatError(r))
+		return
+	}
 	z := n.zone.Load()
 	asker := netip.MustParseAddrPort(w.RemoteAddr().String()).Addr()
 	network := w.RemoteAddr().Network()

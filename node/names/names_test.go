@@ -501,6 +501,23 @@ func TestWhatIsNotAnswered(t *testing.T) {
 	}
 }
 
+func TestAQueryWithoutAQuestionIsRefused(t *testing.T) {
+	h := newStage(t).serve()
+	conn, err := net.Dial("udp4", h.at("127.66.1.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write([]byte{1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}); err != nil { // a head that promises one
+		t.Fatal(err)
+	}
+	buf, got := make([]byte, 512), new(dns.Msg)
+	n, err := conn.Read(buf)
+	if err != nil || got.Unpack(buf[:n]) != nil || got.Rcode != dns.RcodeFormatError || got.Id != 0x0102 {
+		t.Error(err, got)
+	}
+}
+
 func BenchmarkQueries(b *testing.B) {
 	log := logrus.New()
 	log.SetLevel(logrus.ErrorLevel)
