@@ -41,6 +41,7 @@ const (
 type Names struct {
 	port    uint16
 	again   time.Duration
+	most    int // connections
 	log     *logrus.Logger
 	abroad  abroad
 	zone    atomic.Pointer[zone]
@@ -54,7 +55,7 @@ func New(o Options) *Names {
 		o.Log = logrus.New()
 		o.Log.SetOutput(io.Discard)
 	}
-	n := &Names{port: cmp.Or(o.Port, 53), again: again, log: o.Log, changed: make(chan struct{}, 1)}
+	n := &Names{port: cmp.Or(o.Port, 53), again: again, most: mostConns, log: o.Log, changed: make(chan struct{}, 1)}
 	n.abroad = abroad{file: cmp.Or(o.Resolv, "/etc/resolv.conf"), patience: patience, port: 53, log: o.Log, waiting: make(chan struct{}, mostAbroad)}
 	return n
 }
@@ -146,7 +147,7 @@ func (n *Names) serveAt(ctx context.Context, own netip.Addr) error {
 	both.Go(func() error {
 		return run(ctx, &dns.Server{PacketConn: packets, Handler: handler, UDPSize: dns.DefaultMsgSize})
 	})
-	both.Go(func() error { return run(ctx, &dns.Server{Listener: conns, Handler: handler}) })
+	both.Go(func() error { return run(ctx, &dns.Server{Listener: newBounded(conns, n.most), Handler: handler}) })
 	n.stay(ctx, own, nil)
 	cancel()
 	return both.Wait()

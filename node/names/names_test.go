@@ -372,6 +372,35 @@ func TestNoMoreThanSoManyQueriesWait(t *testing.T) {
 	join.Wait()
 }
 
+func TestAConnectionWaitsWhereThereAreTooMany(t *testing.T) {
+	h := newStage(t)
+	h.most = 2
+	h.serve()
+	client, r := dns.Client{Net: "tcp", Timeout: time.Minute}, asked(t, "A web.shop.svc.cluster.local")
+	var conns []*dns.Conn
+	for i := range 3 {
+		conn, err := client.Dial(h.at("127.66.1.1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn)
+		if i == 2 { // both slots are taken
+			_ = conns[0].Close()
+		}
+		if _, _, err := client.ExchangeWithConn(r, conn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := told(h.ask("udp", "A web.shop.svc.cluster.local")); !strings.HasPrefix(got, "NOERROR") {
+		t.Error(got)
+	}
+	h.end() // though the slots are taken
+	<-h.ended
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+}
+
 func TestTheFileOfResolversIsReadAgainWhenItChanges(t *testing.T) {
 	h := newStage(t, "127.66.9.1", "no-address", "127.66.1.1")
 	h.upstream("127.66.9.1", says("192.0.2.1"))
