@@ -14,9 +14,12 @@ func service(name, spec string) string {
 // told is a Service in a line.
 func told(s Service) string {
 	words := []string{s.Name, s.ClusterIP.String()}
-	for word, is := range map[string]bool{"headless": s.Headless, "nodeports": s.NodePorts, "unready": s.PublishNotReady} {
-		if is {
-			words = append(words, word)
+	for _, is := range []struct {
+		so   bool
+		word string
+	}{{s.Headless, "headless"}, {s.NodePorts, "nodeports"}, {s.PublishNotReady, "unready"}} {
+		if is.so {
+			words = append(words, is.word)
 		}
 	}
 	selector, _ := json.Marshal(s.Selector)
