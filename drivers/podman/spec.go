@@ -122,7 +122,9 @@ func (b *builder) container(ctx context.Context, c *corev1.Container) (*specgen.
 		s.Devices = append(s.Devices, spec.LinuxDevice{Path: path})
 	}
 	s.StopSignal = stopSignal(c)
-	b.namespaces(s)
+	if err := b.namespaces(s); err != nil {
+		return nil, err
+	}
 	if err := b.security(ctx, s, c); err != nil {
 		return nil, err
 	}
