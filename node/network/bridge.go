@@ -30,7 +30,7 @@ func (n *Network) bridge(own route.Node, mtu int, says *live.Net) error {
 		return fmt.Errorf("bridge %s: %w", n.named.Bridge, err)
 	}
 	if err := errors.Join(
-		width(link, mtu), callTables(link), addressed(link, at), netlink.LinkSetUp(link), n.keep(link), n.hairpins(),
+		width(link, mtu), callTables(link), addressed(link, at), netlink.LinkSetUp(link), n.keep(link), n.settle(),
 	); err != nil {
 		return fmt.Errorf("bridge %s: %w", n.named.Bridge, err)
 	}
@@ -121,8 +121,8 @@ func (n *Network) keep(bridge netlink.Link) error {
 	return netlink.LinkSetMaster(link, bridge)
 }
 
-// hairpins lets every pod on the bridge reach itself by way of it.
-func (n *Network) hairpins() error {
+// settle has every pod's link on the bridge that was there before, and lets each reach itself by way of it.
+func (n *Network) settle() error {
 	bridge, err := netlink.LinkByName(n.named.Bridge)
 	if missing(err) {
 		return nil
@@ -130,6 +130,33 @@ func (n *Network) hairpins() error {
 	if err != nil {
 		return err
 	}
+	return errors.Join(n.rejoin(bridge), n.hairpins(bridge))
+}
+
+// rejoin brings back the links of pods that lost their bridge: somebody removed it, and it was made anew.
+func (n *Network) rejoin(bridge netlink.Link) error {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return err
+	}
+	had := n.ports
+	n.ports = map[int]bool{}
+	for _, link := range links {
+		switch a := link.Attrs(); {
+		case a.Name == keeper(n.named):
+		case a.MasterIndex == bridge.Attrs().Index:
+			n.ports[a.Index] = true
+		case a.MasterIndex == 0 && had[a.Index]:
+			n.ports[a.Index] = true
+			if err := netlink.LinkSetMaster(link, bridge); err != nil && !errors.Is(err, unix.ENODEV) {
+				return fmt.Errorf("%s: %w", a.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (n *Network) hairpins(bridge netlink.Link) error {
 	req := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP)
 	req.AddData(nl.NewIfInfomsg(unix.AF_BRIDGE))
 	messages, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)

@@ -42,6 +42,7 @@ type Network struct {
 	node   string
 	told   told
 	trials map[string]*trial // by the other host's name
+	ports  map[int]bool      // links of pods that were last seen on the bridge
 }
 
 // told is what Podman knows, and since when.
@@ -111,6 +112,9 @@ func (n *Network) mend(ctx context.Context) (live.Net, error) {
 	mtu := h.mtu(n.table, n.node)
 	if err := n.tell(ctx, h, own, mtu); err != nil {
 		says.Troubles = append(says.Troubles, fmt.Sprintf("Podman's network %s: %v", n.named.Network, err))
+		if had := h.ranges(); len(had) > 0 && !h.bridged(own) {
+			own.Range = had[0]
+		}
 	}
 	if err := n.bridge(own, mtu, &says); err != nil {
 		return says, err
@@ -147,22 +151,15 @@ func (n *Network) stays(h *host, own route.Node, says *live.Net) route.Node {
 	return own
 }
 
-// tell has Podman know the network. It refuses a range that a link has, our own too, so that it is told before the bridge is there; a bridge
-// with no pod on it goes for that.
+// tell has Podman know the network. It refuses a range that a link has, our own too, so that it is told before the bridge has its address; a
+// bridge with no pod on it goes for that.
 func (n *Network) tell(ctx context.Context, h *host, own route.Node, mtu int) error {
 	wanted := live.PodNetwork{Name: n.named.Network, Bridge: n.named.Bridge, Range: own.Range, MTU: mtu}
 	if h.bridged(own) && n.told.Range == own.Range && time.Since(n.told.at) < asked {
 		return nil
 	}
-	alone := len(h.ports()) == 0
-	if !h.bridged(own) && alone {
-		n.told = told{}
-		if err := n.unlink(n.named.Bridge); err != nil {
-			return err
-		}
-	}
 	err := n.podman.Network(ctx, wanted)
-	if err != nil && alone && strings.Contains(err.Error(), "already used on the host") {
+	if err != nil && len(h.ports()) == 0 && strings.Contains(err.Error(), "already used on the host") {
 		if err := n.unlink(n.named.Bridge); err != nil {
 			return err
 		}

@@ -183,6 +183,8 @@ func TestWhatSomebodyChangedIsMended(t *testing.T) {
 	for what, harm := range map[string]func(){
 		"the route":  func() { must(t, h.RouteDel(&netlink.Route{Dst: ipNet(want.Nodes[1].Range)})) },
 		"the tunnel": func() { must(t, h.LinkDel(h.link(named.Tunnel))) },
+		"the bridge": func() { must(t, h.LinkDel(h.link(named.Bridge))) },
+		"its port":   func() { must(t, h.LinkSetNoMaster(h.link("vp1"))) },
 		"its state":  func() { must(t, h.LinkSetDown(h.link(named.Bridge))) },
 		"the keeper": func() { must(t, h.LinkDel(h.link(keeper(named)))) },
 		"the address": func() {
@@ -329,6 +331,31 @@ func TestNoPodsAreAskedForBeforePodmanKnowsTheirNetwork(t *testing.T) {
 	h := wire(t, 1)[0]
 	h.do(ask{Refuse: true})
 	if says := h.put(table(1)).Net; says.Range.IsValid() || !slices.Equal(says.Troubles, []string{"Podman's network podkeep-test: no answer in time"}) {
+		t.Errorf("%+v", says)
+	}
+}
+
+func TestARangeThatPodmanRefusesChangesNothing(t *testing.T) {
+	h := wire(t, 1)[0]
+	want := table(1)
+	h.put(want)
+	before := h.state()
+	h.do(ask{Refuse: true})
+	want.Nodes[0].Range = netip.MustParsePrefix("10.42.9.0/24")
+	says := h.put(want).Net
+	if says.Range != table(1).Nodes[0].Range || !slices.Equal(says.Troubles, []string{"Podman's network podkeep-test: no answer in time"}) {
+		t.Errorf("%+v", says)
+	}
+	if diff := cmp.Diff(before, h.state()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPodmanIsToldAgainOfANetworkThatItLost(t *testing.T) {
+	h := wire(t, 1)[0]
+	h.put(table(1))
+	h.do(ask{Begin: cluster, Forget: true})
+	if says := h.put(table(1)).Net; says.Range != table(1).Nodes[0].Range || len(says.Troubles) > 0 {
 		t.Errorf("%+v", says)
 	}
 }

@@ -47,6 +47,7 @@ type ask struct {
 	Serve  bool   // TCP on 8080: whoever connects is told as whom
 	Dial   string // "to", or "from>to"
 	Refuse bool   // Podman fails from now on
+	Forget bool   // with Begin: Podman has lost its networks
 	Write  string // to a file
 	Path   string
 	Tables string // whether nftables see what passes this bridge
@@ -75,6 +76,9 @@ func play(in io.Reader, out io.Writer) {
 		case a.Begin != "":
 			log := logrus.New()
 			log.SetOutput(os.Stderr)
+			if a.Forget {
+				clear(podman.has)
+			}
 			n = New(a.Begin, podman, log)
 			n.pace = pace{leisure: 50 * time.Millisecond, haste: 10 * time.Millisecond, patience: 200 * time.Millisecond}
 			go n.Watch(ctx)

@@ -44,7 +44,7 @@ func (n *Network) hearLinks(ctx context.Context) error {
 	defer news.Close()
 	for buffer := make([]byte, 1<<16); ; {
 		n.mu.Lock()
-		err := n.hairpins()
+		err := n.settle()
 		n.mu.Unlock()
 		if err != nil {
 			n.log.WithError(err).Warn("ports of the pods' bridge")
