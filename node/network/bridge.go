@@ -8,7 +8,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -72,7 +74,7 @@ func width(link netlink.Link, mtu int) error {
 
 // addressed leaves the link that one address.
 func addressed(link netlink.Link, at netip.Prefix) error {
-	have, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	have, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_V4) })
 	if err != nil {
 		return err
 	}
@@ -92,6 +94,9 @@ func addressed(link netlink.Link, at netip.Prefix) error {
 
 // callTables has what passes between the bridge's own ports seen by nftables, as what is routed is. Other bridges are left as they are.
 func callTables(link netlink.Link) error {
+	if call, err := callsTables(link); call || err != nil {
+		return err
+	}
 	req := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_ACK)
 	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	msg.Index = int32(link.Attrs().Index)
@@ -102,6 +107,30 @@ func callTables(link netlink.Link) error {
 	req.AddData(info)
 	_, err := req.Execute(unix.NETLINK_ROUTE, 0)
 	return err
+}
+
+func callsTables(link netlink.Link) (bool, error) {
+	req := nl.NewNetlinkRequest(unix.RTM_GETLINK, 0)
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(link.Attrs().Index)
+	req.AddData(msg)
+	answers, err := req.Execute(unix.NETLINK_ROUTE, 0)
+	if err != nil || len(answers) == 0 {
+		return false, err
+	}
+	value := answers[0][unix.SizeofIfInfomsg:]
+	for _, kind := range []uint16{unix.IFLA_LINKINFO, nl.IFLA_INFO_DATA, nl.IFLA_BR_NF_CALL_IPTABLES} {
+		attrs, err := nl.ParseRouteAttr(value)
+		if err != nil {
+			return false, err
+		}
+		i := slices.IndexFunc(attrs, func(a syscall.NetlinkRouteAttr) bool { return a.Attr.Type == kind })
+		if i < 0 {
+			return false, nil
+		}
+		value = attrs[i].Value
+	}
+	return len(value) == 1 && value[0] == 1, nil
 }
 
 // keep puts the keeper on the bridge.
@@ -135,7 +164,7 @@ func (n *Network) settle() error {
 
 // rejoin brings back the links of pods that lost their bridge: somebody removed it, and it was made anew.
 func (n *Network) rejoin(bridge netlink.Link) error {
-	links, err := netlink.LinkList()
+	links, err := whole(netlink.LinkList)
 	if err != nil {
 		return err
 	}
@@ -159,7 +188,7 @@ func (n *Network) rejoin(bridge netlink.Link) error {
 func (n *Network) hairpins(bridge netlink.Link) error {
 	req := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP)
 	req.AddData(nl.NewIfInfomsg(unix.AF_BRIDGE))
-	messages, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
+	messages, err := whole(func() ([][]byte, error) { return req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK) })
 	if err != nil {
 		return err
 	}

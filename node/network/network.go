@@ -122,7 +122,8 @@ func (n *Network) mend(ctx context.Context) (live.Net, error) {
 	if n.told.Range == own.Range {
 		says.Range = own.Range
 	}
-	return says, n.ways(own, mtu, &says)
+	err = n.ways(own, mtu, &says)
+	return says, err
 }
 
 // none is what is to be done where there is no pod network, or no more: what is there goes once no pod is in it.

@@ -273,7 +273,7 @@ func (m *machine) state() (all []string) {
 	for _, a := range addrs {
 		all = append(all, fmt.Sprint("address ", a.IPNet, " ", name[a.LinkIndex]))
 	}
-	routes, err := m.RouteListFiltered(netlink.FAMILY_V4, nil, 0)
+	routes, err := m.RouteList(nil, netlink.FAMILY_V4)
 	must(m, err)
 	for _, r := range routes {
 		all = append(all, fmt.Sprint("route ", r.Dst, " ", r.Gw, " ", name[r.LinkIndex], " ", r.Src, " ", r.Tos))
@@ -370,7 +370,7 @@ func TestPodsReachThemselvesByTheBridgeThatTheyAreOn(t *testing.T) {
 	eventually(t, "the port is a hairpin", func() bool { return h.ports()["vp1"] })
 	must(t, h.LinkSetHairpin(h.link("vp1"), false))
 	eventually(t, "the port is a hairpin again", func() bool { return h.ports()["vp1"] })
-	for bridge, want := range map[string]string{named.Bridge: "[1]", "foreign": "[0]"} {
+	for bridge, want := range map[string]string{named.Bridge: "true", "foreign": "false"} {
 		if says := h.do(ask{Tables: bridge}); says.Said != want {
 			t.Errorf("nftables see what passes %s: %s", bridge, says.Said)
 		}

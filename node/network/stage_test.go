@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,9 +18,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
 	"github.com/vishvananda/netns"
-	"golang.org/x/sys/unix"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/node/route"
@@ -145,26 +142,8 @@ func tables(bridge string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	req := nl.NewNetlinkRequest(unix.RTM_GETLINK, 0)
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(link.Attrs().Index)
-	req.AddData(msg)
-	answers, err := req.Execute(unix.NETLINK_ROUTE, 0)
-	if err != nil {
-		return "", err
-	}
-	attrs, err := nl.ParseRouteAttr(answers[0][unix.SizeofIfInfomsg:])
-	for _, kind := range []uint16{unix.IFLA_LINKINFO, nl.IFLA_INFO_DATA, nl.IFLA_BR_NF_CALL_IPTABLES} {
-		i := slices.IndexFunc(attrs, func(a syscall.NetlinkRouteAttr) bool { return a.Attr.Type == kind })
-		if err != nil || i < 0 {
-			return "", fmt.Errorf("%s has no attribute %d (%v)", bridge, kind, err)
-		}
-		if kind == nl.IFLA_BR_NF_CALL_IPTABLES {
-			return fmt.Sprint(attrs[i].Value), nil
-		}
-		attrs, err = nl.ParseRouteAttr(attrs[i].Value)
-	}
-	return "", err
+	call, err := callsTables(link)
+	return fmt.Sprint(call), err
 }
 
 func serve() error {

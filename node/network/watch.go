@@ -154,11 +154,11 @@ func (n *Network) round(ctx context.Context) (undecided bool) {
 // in the name of the host first.
 func (n *Network) known() (from netip.Addr, to []netip.Addr) {
 	near := map[netip.Addr]bool{}
-	neighbours, err := netlink.NeighList(0, netlink.FAMILY_V4)
+	known, err := neighbours(0, netlink.FAMILY_V4)
 	if err != nil {
 		return netip.Addr{}, nil
 	}
-	for _, e := range neighbours {
+	for _, e := range known {
 		if ip, ok := netip.AddrFromSlice(e.IP); ok && len(e.HardwareAddr) > 0 && e.State&(netlink.NUD_FAILED|netlink.NUD_INCOMPLETE) == 0 {
 			near[ip.Unmap()] = true
 		}

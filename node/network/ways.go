@@ -199,21 +199,21 @@ func (n *Network) meet(tunnel netlink.Link, peers []peer) error {
 		return nil
 	}
 	index := tunnel.Attrs().Index
-	var neighbours, forward []netlink.Neigh
+	var near, forward []netlink.Neigh
 	for _, p := range peers {
 		if p.why != "" {
 			continue
 		}
 		mac := hardware(0x59, p.Gateway())
-		neighbours = append(neighbours, netlink.Neigh{LinkIndex: index, Family: netlink.FAMILY_V4, IP: p.Gateway().AsSlice(), HardwareAddr: mac})
+		near = append(near, netlink.Neigh{LinkIndex: index, Family: netlink.FAMILY_V4, IP: p.Gateway().AsSlice(), HardwareAddr: mac})
 		forward = append(forward, netlink.Neigh{LinkIndex: index, Family: unix.AF_BRIDGE, Flags: netlink.NTF_SELF, IP: p.Address.AsSlice(), HardwareAddr: mac})
 	}
-	return errors.Join(entries(index, netlink.FAMILY_V4, neighbours), entries(index, unix.AF_BRIDGE, forward))
+	return errors.Join(entries(index, netlink.FAMILY_V4, near), entries(index, unix.AF_BRIDGE, forward))
 }
 
 // entries has a link have these permanent ones and no other.
 func entries(index, family int, wanted []netlink.Neigh) error {
-	have, err := netlink.NeighList(index, family)
+	have, err := neighbours(index, family)
 	if err != nil {
 		return err
 	}
