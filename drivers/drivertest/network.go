@@ -88,6 +88,11 @@ func givenAddress(s *stage) {
 	s.await(two.Name, "running at another address", has("10.199.7.9"))
 	s.ok(s.Driver.Run(s.ctx(), at(two, "10.199.7.10")))
 	s.await(two.Name, "left alone", has("10.199.7.9"))
+	other := podNetwork()
+	other.Range = netip.MustParsePrefix("10.199.8.0/24")
+	if s.networker().Network(s.ctx(), other) == nil || s.networker().Networkless(s.ctx(), other.Name) == nil {
+		s.Error("the network was taken from its pods")
+	}
 	for _, pod := range []manifest.Pod{one, two} {
 		s.ok(s.Driver.Stop(s.ctx(), pod.Name))
 	}

@@ -2,6 +2,7 @@ package fake
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -18,8 +19,10 @@ var (
 
 func (d driver) Network(ctx context.Context, n live.PodNetwork) error {
 	return d.call(ctx, Put, func(h *host) error {
-		if h.nets[n.Name] == n {
+		if had, ok := h.nets[n.Name]; ok && had.Range == n.Range && had.Bridge == n.Bridge {
 			return nil
+		} else if ok && h.joined(d.cluster) {
+			return errJoined
 		}
 		h.nets[n.Name] = n
 		return d.write(h)
@@ -31,9 +34,24 @@ func (d driver) Networkless(ctx context.Context, name string) error {
 		if _, ok := h.nets[name]; !ok {
 			return nil
 		}
+		if h.joined(d.cluster) {
+			return errJoined
+		}
 		delete(h.nets, name)
 		return d.write(h)
 	})
+}
+
+var errJoined = errors.New("network is being used")
+
+// joined says whether a pod is in the cluster's network.
+func (h *host) joined(cluster string) bool {
+	for _, p := range h.pods {
+		if p.labels[live.LabelCluster] == cluster && p.labels[live.LabelIP] != "" {
+			return true
+		}
+	}
+	return false
 }
 
 func (d driver) sideVolume() string {

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -52,6 +54,14 @@ func (b *builder) dns() (r resolver, err error) {
 		r.options = append(r.options, text)
 	}
 	return r, nil
+}
+
+// asNamed has the pod, which is there, ask whom it asked at its birth, where nothing else is said.
+func (b *builder) asNamed(labels map[string]string) {
+	dns, domain, _ := strings.Cut(labels[labelDNS], ",")
+	if ip, err := netip.ParseAddr(dns); err == nil && !b.pod.Net.DNS.IsValid() {
+		b.pod.Net.DNS, b.pod.Net.Domain = ip, domain
+	}
 }
 
 // clusterDNS is what the pod's policy begins with where that is the cluster's DNS, else nil. On the node's own network ClusterFirst means the

@@ -23,6 +23,9 @@ func (b *builder) podSpec() (specgen.PodSpecGenerator, error) {
 	if hooks := b.preStops(); hooks != "" {
 		s.Labels[labelPreStop] = hooks
 	}
+	if at := b.pod.Net; at.DNS.IsValid() {
+		s.Labels[labelDNS] = at.DNS.String() + "," + at.Domain
+	}
 	s.Sysctl = b.sysctls()
 	s.SharedNamespaces = b.shared()
 	s.HostAdd = b.aliases()

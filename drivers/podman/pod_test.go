@@ -75,7 +75,13 @@ func TestAPodOfTheClustersNetworkAsksTheClustersDNSFirst(t *testing.T) {
 			t.Error(out)
 		}
 	}
-	b.has(run("hostnet", "", corev1.DNSClusterFirstWithHostNet, nil), "nameserver 10.199.9.1\n", own+"\n")
+	pod := b.pod("hostnet", "cat", "/etc/resolv.conf", "say", "done")
+	pod.Spec.HostNetwork, pod.Spec.DNSPolicy = true, corev1.DNSClusterFirstWithHostNet
+	pod.Net = manifest.PodNet{DNS: netip.MustParseAddr("10.199.9.1"), Domain: "cluster.local"}
+	b.has(b.says(pod, "done"), "nameserver 10.199.9.1\n", own+"\n")
+	b.until(pod.Name, func(p live.Pod) bool { return p.Containers[0].State == live.Exited })
+	pod.Net, pod.There, pod.Attempt = manifest.PodNet{}, true, map[string]int{"a": 1}
+	b.has(b.says(pod, "done"), "nameserver 10.199.9.1\n", own+"\n")
 }
 
 func TestDNSOfNobodyIsNotTheNodes(t *testing.T) {

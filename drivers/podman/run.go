@@ -160,6 +160,7 @@ func (d *Driver) ground(ctx context.Context, b *builder) (members, error) {
 	}
 	b.infra = found.InfraContainerID
 	b.asMade(found.Labels)
+	b.asNamed(found.Labels)
 	return have, err
 }
 
@@ -268,7 +269,7 @@ func (d *Driver) locate(ctx context.Context, b *builder) error {
 	if !b.addressed {
 		return nil
 	}
-	if at := b.pod.Net; at.IP.IsValid() {
+	if at := b.pod.Net; at.IP.IsValid() && at.DNS.IsValid() {
 		b.at = network{at.IP.String(), cmp.Or(d.hostAddress(), at.DNS.String())}
 		return nil
 	}
