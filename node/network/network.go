@@ -45,14 +45,19 @@ type Network struct {
 	ports  map[int]bool      // links of pods that were last seen on the bridge
 }
 
-// told is what Podman knows, and since when.
+// told is what Podman was told last, what came of it, and the range that it is known to know.
 type told struct {
 	live.PodNetwork
-	at time.Time
+	at    time.Time
+	err   error
+	known netip.Prefix
 }
 
-// asked is how long Podman is believed to know its network still.
-const asked = time.Minute
+// How long Podman is believed to know its network still, or to refuse it, and how long it may take to say so: routes do not wait for it.
+const (
+	believed, refused = time.Minute, 5 * time.Second
+	patience          = 5 * time.Second
+)
 
 // New is the network of a cluster. Nothing is changed by it.
 func New(cluster string, podman Podman, log *logrus.Logger) *Network {
@@ -119,7 +124,7 @@ func (n *Network) mend(ctx context.Context) (live.Net, error) {
 	if err := n.bridge(own, mtu, &says); err != nil {
 		return says, err
 	}
-	if n.told.Range == own.Range {
+	if n.told.known == own.Range {
 		says.Range = own.Range
 	}
 	err = n.ways(own, mtu, &says)
@@ -156,9 +161,15 @@ func (n *Network) stays(h *host, own route.Node, says *live.Net) route.Node {
 // bridge with no pod on it goes for that.
 func (n *Network) tell(ctx context.Context, h *host, own route.Node, mtu int) error {
 	wanted := live.PodNetwork{Name: n.named.Network, Bridge: n.named.Bridge, Range: own.Range, MTU: mtu}
-	if h.bridged(own) && n.told.Range == own.Range && time.Since(n.told.at) < asked {
-		return nil
+	again := believed
+	if n.told.err != nil {
+		again = refused
 	}
+	if n.told.Range == own.Range && time.Since(n.told.at) < again && (n.told.err != nil || h.bridged(own)) {
+		return n.told.err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	err := n.podman.Network(ctx, wanted)
 	if err != nil && len(h.ports()) == 0 && strings.Contains(err.Error(), "already used on the host") {
 		if err := n.unlink(n.named.Bridge); err != nil {
@@ -166,11 +177,11 @@ func (n *Network) tell(ctx context.Context, h *host, own route.Node, mtu int) er
 		}
 		err = n.podman.Network(ctx, wanted)
 	}
-	if err != nil {
-		return err
+	n.told.PodNetwork, n.told.at, n.told.err = wanted, time.Now(), err
+	if err == nil {
+		n.told.known = own.Range
 	}
-	n.told = told{wanted, time.Now()}
-	return nil
+	return err
 }
 
 // unlink removes a link, if it is there.
