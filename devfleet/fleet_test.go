@@ -142,8 +142,8 @@ func TestAFleetWorksAndLeavesNoTrace(t *testing.T) {
 	}
 	t.Run("pods have addresses of their node's subnet, and this machine reaches them", func(t *testing.T) {
 		for _, n := range f.Nodes {
-			if ip := podIP(t, f, n); !inside(n.PodCIDR, ip) {
-				t.Errorf("%s: %s is not in %s", n.Name, ip, n.PodCIDR)
+			if ip := podIP(t, f, n); !inside(n.Subnet, ip) {
+				t.Errorf("%s: %s is not in %s", n.Name, ip, n.Subnet)
 			}
 			eventually(t, func() error { return answers(podIP(t, f, n)) })
 		}

@@ -59,6 +59,13 @@ type Net struct {
 	Troubles []string          `json:",omitempty"` // what is not as the table says, and why
 }
 
+// PodNetwork is a network of pods that Podman is to know.
+type PodNetwork struct {
+	Name, Bridge string
+	Range        netip.Prefix // the first address is the host's own
+	MTU          int
+}
+
 // Tend is which pods a node side is to look after.
 type Tend struct {
 	Pods []string // sorted

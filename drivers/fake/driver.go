@@ -146,6 +146,9 @@ func (d driver) run(h *host, want manifest.Pod) error {
 	if err := d.ready(h, want); err != nil {
 		return err
 	}
+	if p != nil && !want.There && p.labels[live.LabelIP] != want.Labels[live.LabelIP] && !p.ran() {
+		p = nil
+	}
 	if p == nil && want.There {
 		return fmt.Errorf("run %s: the pod is not there any more", want.Name)
 	}
@@ -272,6 +275,9 @@ func (d driver) start(h *host, p *pod, c *container) error {
 	if err := d.ports(h, p); err != nil {
 		return err
 	}
+	if err := d.address(h, p); err != nil {
+		return err
+	}
 	image := d.world.image(c.image).at(p.spec.Spec, c.name)
 	c.state, c.begins = live.Created, d.world.now().Add(image.Starts)
 	c.ends, c.code = time.Time{}, image.Exit
@@ -306,6 +312,22 @@ func (d driver) ports(h *host, p *pod) error {
 		}
 	}
 	return nil
+}
+
+// address refuses a start when a pod that runs, of whichever cluster, has the address that the plan gave.
+func (d driver) address(h *host, p *pod) error {
+	for _, other := range h.pods {
+		ip := p.labels[live.LabelIP]
+		if ip != "" && other != p && other.labels[live.LabelIP] == ip && slices.ContainsFunc(other.containers, func(c *container) bool { return c.state == live.Running }) {
+			return fmt.Errorf("run %s: address %s is taken by another container", p.name, ip)
+		}
+	}
+	return nil
+}
+
+// ran says whether a container of it ever did.
+func (p *pod) ran() bool {
+	return slices.ContainsFunc(p.containers, func(c *container) bool { return !c.started.IsZero() || !c.begins.IsZero() })
 }
 
 func hostPorts(p *pod) (ports []string) {

@@ -19,11 +19,12 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 )
 
-// Labels of this driver's own on pods, for Stop.
+// Labels of this driver's own on pods, for Stop, and for whoever mends one and was not told.
 const (
 	labelGrace   = "podkeep.io/grace"   // terminationGracePeriodSeconds
 	labelVolumes = "podkeep.io/volumes" // comma-separated Podman volumes that go with the pod
 	labelPod     = "podkeep.io/pod"     // on such a volume: the pod's name
+	labelDNS     = "podkeep.io/dns"     // who answers the pod for names, and the domain of those: "10.42.1.1,cluster.local"
 )
 
 // builder turns one manifest.Pod into Podman's terms.
@@ -123,7 +124,9 @@ func (b *builder) container(ctx context.Context, c *corev1.Container) (*specgen.
 		s.Devices = append(s.Devices, spec.LinuxDevice{Path: path})
 	}
 	s.StopSignal = stopSignal(c)
-	b.namespaces(s)
+	if err := b.namespaces(s); err != nil {
+		return nil, err
+	}
 	if err := b.security(ctx, s, c); err != nil {
 		return nil, err
 	}
