@@ -11,7 +11,7 @@ import (
 	"github.com/podkeep/podkeep/node/route"
 )
 
-// podNetwork is the cluster's. It should be nobody's else.
+// podNetwork is the network of the tests' cluster.
 func podNetwork() live.PodNetwork {
 	named := route.NamedOf(Cluster)
 	return live.PodNetwork{Name: named.Network, Bridge: named.Bridge, Range: netip.MustParsePrefix("10.199.7.0/24"), MTU: 1400}

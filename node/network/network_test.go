@@ -82,7 +82,7 @@ func pods(t *testing.T, on []*machine, want *route.Table) (all []*machine) {
 	return all
 }
 
-// meet has all reach all: hosts with the address of their pods' gateway, pods with their own.
+// reach has all reach all: hosts with the address of their pods' gateway, pods with their own.
 func reach(t *testing.T, hosts, pods []*machine) {
 	t.Helper()
 	for i := range hosts {
@@ -97,7 +97,7 @@ func reach(t *testing.T, hosts, pods []*machine) {
 	}
 }
 
-// go puts the table again until every path of the host is so.
+// goes puts the table again until every path of the host is so.
 func (m *machine) goes(want *route.Table, path string) {
 	m.Helper()
 	eventually(m, m.name+" goes "+path, func() bool {
@@ -183,6 +183,7 @@ func TestWhatSomebodyChangedIsMended(t *testing.T) {
 	for what, harm := range map[string]func(){
 		"the route":  func() { must(t, h.RouteDel(&netlink.Route{Dst: ipNet(want.Nodes[1].Range)})) },
 		"the tunnel": func() { must(t, h.LinkDel(h.link(named.Tunnel))) },
+		"forwarding": func() { h.do(ask{Path: "/proc/sys/net/ipv4/ip_forward", Write: "0"}) },
 		"the bridge": func() { must(t, h.LinkDel(h.link(named.Bridge))) },
 		"its port":   func() { must(t, h.LinkSetNoMaster(h.link("vp1"))) },
 		"its state":  func() { must(t, h.LinkSetDown(h.link(named.Bridge))) },
