@@ -73,10 +73,12 @@ func at(pod manifest.Pod, ip string) manifest.Pod {
 
 func givenAddress(s *stage) {
 	s.ok(s.networker().Network(s.ctx(), podNetwork()))
+	s.ok(s.Driver.Put(s.ctx(), HostRecord(live.HostFile, "0011")))
 	one := at(Pod("one", s.Image), "10.199.7.7")
+	one.Labels = live.Sign(Key, one.Labels, live.PodMessage("0011", one.Name, one.Labels))
 	s.ok(s.Driver.Run(s.ctx(), one))
 	has := func(ip string) func(live.Pod) bool { return func(p live.Pod) bool { return running(p) && p.IP == ip } }
-	s.await(one.Name, "running at its address", has("10.199.7.7"))
+	s.await(one.Name, "running at its address, and signed", func(p live.Pod) bool { return has("10.199.7.7")(p) && p.Signer == KeyText })
 	two := at(Pod("two", s.Image), "10.199.7.7")
 	for range 2 {
 		if err := s.Driver.Run(s.ctx(), two); err == nil || !strings.Contains(err.Error(), "address 10.199.7.7 is taken") {
