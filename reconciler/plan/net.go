@@ -56,8 +56,12 @@ func (w *world) addNet() {
 	for _, n := range w.nodes {
 		if n.host != nil && n.unserved == "" && !n.joins(w.net.ranges[n.Name]) {
 			n.host.Netless = true
-			if due := w.netDue(n); w.now.Before(due) {
+			if due := w.netDue(n, deaf); w.now.Before(due) {
 				n.joining = true
+				w.wake(due)
+			}
+			if due := w.netDue(n, joining); w.now.Before(due) {
+				n.host.Joining = true
 				w.wake(due)
 			}
 		}
@@ -67,13 +71,16 @@ func (w *world) addNet() {
 // joins says whether pods may be started in that range on the node.
 func (n *node) joins(r netip.Prefix) bool { return r.IsValid() && n.Side.Net.Range == r }
 
-// netDue is until when the network of a node may yet come by itself.
-func (w *world) netDue(n *node) (due time.Time) {
+// joining is for how long pods wait for a node that has just been given a node side, rather than go to others.
+const joining = 30 * time.Second
+
+// netDue is until when the network of a node may yet come by itself, if that takes so long at the most once its node side is there.
+func (w *world) netDue(n *node, takes time.Duration) (due time.Time) {
 	if len(n.sides) == 0 && n.sideTrouble(w.sidePod(n).Name) == "" {
-		return w.now.Add(deaf)
+		return w.now.Add(takes - w.watched)
 	}
 	for _, side := range n.sides {
-		if at := side.Created.Add(deaf); at.After(due) {
+		if at := side.Created.Add(takes); at.After(due) {
 			due = at
 		}
 	}

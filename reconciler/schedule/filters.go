@@ -69,7 +69,7 @@ func cordon(r *Request, h *Host) string {
 }
 
 func netless(r *Request, h *Host) string {
-	if h.Netless && !r.Spec.HostNetwork {
+	if h.Netless && !h.Joining && !r.Spec.HostNetwork {
 		return "whose pod network is not there yet"
 	}
 	return ""

@@ -36,6 +36,7 @@ type Host struct {
 	Taints        []corev1.Taint
 	Unschedulable bool
 	Netless       bool               // no pod can be joined to the cluster's network there yet
+	Joining       bool               // it is Netless, and will not be soon
 	Unsized       bool               // it has not said yet how big it is: Room means nothing
 	Awaited       bool               // it is Unsized, and will say so soon
 	Room          manifest.Resources // in all
@@ -52,7 +53,7 @@ type Host struct {
 // Place chooses a host for one pod and books it there. Among the hosts that pass every filter it takes one where the
 // revision has not failed to start, then the one with the fewest pods of the revision, then of the workload, then the least
 // used, then the first by name. When none passes, host is nil and why counts the reasons; it is nil too when that one is
-// Awaited and the pod asks for room.
+// Joining, or Awaited and the pod asks for room.
 func Place(r Request, hosts []*Host) (host *Host, why string) {
 	refusals := map[string]int{}
 	for _, h := range hosts {
@@ -67,6 +68,8 @@ func Place(r Request, hosts []*Host) (host *Host, why string) {
 	switch {
 	case host == nil:
 		return nil, explain(refusals)
+	case host.Joining && !r.Spec.HostNetwork:
+		return nil, "no node is chosen yet: the pod network of " + host.Name + " is about to come"
 	case host.Awaited && r.asks():
 		return nil, "no node is chosen yet: " + host.Name + " is about to say how big it is"
 	}

@@ -36,6 +36,7 @@ func request(change ...func(*Request)) Request {
 func TestPlace(t *testing.T) {
 	full := func(h *Host) { h.Used.Memory = 1 << 30 }
 	awaited := func(h *Host) { h.Awaited = true }
+	netless, joining := func(h *Host) { h.Netless = true }, func(h *Host) { h.Joining = true }
 	unsized := func(h *Host) { h.Unsized, h.Room = true, manifest.Resources{} }
 	wants := func(memory int64) func(*Request) { return func(r *Request) { r.Room.Memory = memory } }
 	tainted := func(h *Host) {
@@ -59,6 +60,11 @@ func TestPlace(t *testing.T) {
 		{"unless the other is better anyway", request(wants(1 << 20)),
 			[]*Host{host("n1", unsized, awaited, func(h *Host) { h.Apps[web] = 1 }), host("n2")}, "n2", ""},
 		{"but what asks for nothing has room there", request(), []*Host{host("n1", unsized, awaited)}, "n1", ""},
+		{"not on a node that has no pod network yet", request(), []*Host{host("n1", netless), host("n2", func(h *Host) { h.Apps[web] = 9 })}, "n2", ""},
+		{"or nowhere, then", request(), []*Host{host("n1", netless)}, "", "no node fits: 1 whose pod network is not there yet"},
+		{"nor elsewhere, while it is about to come and would be better", request(), []*Host{host("n1", netless, joining), host("n2", func(h *Host) { h.Apps[web] = 1 })}, "",
+			"no node is chosen yet: the pod network of n1 is about to come"},
+		{"but what is on the host's network needs none", request(func(r *Request) { r.Spec.HostNetwork = true }), []*Host{host("n1", netless)}, "n1", ""},
 		{"the first by name when all is equal", request(), []*Host{host("n1"), host("n2")}, "n1", ""},
 		{"the node with fewer pods of the workload", request(),
 			[]*Host{host("n1", func(h *Host) { h.Apps[web] = 1 }), host("n2", func(h *Host) { h.Apps[db] = 9 })}, "n2", ""},
