@@ -141,3 +141,50 @@ func TestWhatIsNotServedSaysSo(t *testing.T) {
 		t.Errorf("which nodes do not serve it: %q", lags)
 	}
 }
+
+func TestAPlanSaysWhatBecomesOfRequests(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		f    func(w *World, had, has *route.Table)
+		want string
+	}{
+		{"nothing", func(*World, *route.Table, *route.Table) {}, ""},
+		{"one comes", func(_ *World, had, _ *route.Table) { had.Services = had.Services[1:] },
+			"default/nobody comes: 10.43.0.10 (53/udp) leads to 0 pods; its selector chooses no pod"},
+		{"one goes", func(w *World, _, has *route.Table) {
+			w.History.Head.Services, has.Services, w.Plan.Services = w.History.Head.Services[:2], has.Services[:2], w.Plan.Services[:2]
+		}, "shop/db goes: its name answers no more"},
+		{"one has another port", func(_ *World, _, has *route.Table) {
+			has.Services[1].Ports = []route.Port{{Protocol: "tcp", Port: 81}}
+		}, "default/web 10.43.180.143 (81/tcp) takes the place of 10.43.180.143 (80:30080/tcp,9090:30492/tcp)"},
+		{"one has another targetPort", func(_ *World, _, has *route.Table) { has.Services[1].Endpoints[0].Ports = []uint16{8081, 9090} },
+			"default/web leads to other ports of its pods"},
+		{"a pod is not ready any more", func(_ *World, _, has *route.Table) { has.Services[1].Endpoints = has.Services[1].Endpoints[1:] }, ""},
+		{"one has a selector that chooses others", func(w *World, _, has *route.Table) {
+			api := livePod("api", revNew, 0, 1, noon)
+			w.Snapshot.Nodes[0].Pods = append(w.Snapshot.Nodes[0].Pods, api)
+			w.History.Head.Services[1].Selector = map[string]string{"app": "api"}
+			has.Services[1].Endpoints = []route.Endpoint{{Pod: api.Name, Node: "n1", IP: netip.MustParseAddr("10.42.1.30"), Ports: []uint16{8080, 9090}}}
+		}, "default/web leads to api too; leads to web no more"},
+		{"one has a selector that chooses nobody", func(w *World, _, has *route.Table) {
+			w.History.Head.Services[1].Selector = map[string]string{"app": "webb"}
+			has.Services[1].Endpoints, w.Plan.Services[1] = nil, route.Built{Why: "its selector chooses no pod"}
+		}, "default/web leads to web no more; its selector chooses no pod"},
+		{"one has lost its address", func(w *World, _, has *route.Table) {
+			has.Services, w.Plan.Services[0].Why = has.Services[1:], "clusterIP 10.43.0.10 is default/a's; ask for another, or for none"
+		}, "default/nobody is not served any more: clusterIP 10.43.0.10 is default/a's; ask for another, or for none"},
+	} {
+		w := routed()
+		c.f(&w, w.Plan.Before, w.Plan.Table)
+		var got []string
+		for _, m := range PreviewOf(w).Moves {
+			got = append(got, m.Service+" "+m.What)
+		}
+		if s := strings.Join(got, "\n"); s != c.want {
+			t.Errorf("%s: %q, want %q", c.name, s, c.want)
+		}
+		if p := PreviewOf(w); p.Changes() != (c.want != "") {
+			t.Errorf("%s: changes: %v", c.name, p.Changes())
+		}
+	}
+}
