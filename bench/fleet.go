@@ -179,7 +179,7 @@ func (f *fleet) start(ctx context.Context) (*controller, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, "bin/podkeep", "run", "--source", f.repo.bare, "--cluster", "bench", "--key", f.keyFile(), "--listen", "")
+	cmd := exec.CommandContext(ctx, "bin/podkeep", "run", "--source", f.repo.bare, "--cluster", "bench", "--key", f.keyFile(), "--listen", "", "--node-side", "never")
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		_ = log.Close()

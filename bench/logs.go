@@ -53,7 +53,7 @@ func logs(ctx context.Context, name string) (rows []row, err error) {
 		return nil, err
 	}
 	defer func() { _ = follow.Process.Signal(syscall.SIGINT); _ = follow.Wait() }()
-	if said, err := f.podkeep(ctx, "sync").CombinedOutput(); err != nil {
+	if said, err := f.podkeep(ctx, "sync", "--node-side", "never").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("sync: %w: %s", err, said)
 	}
 	return listen(out, follow.Process.Pid)

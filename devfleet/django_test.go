@@ -86,7 +86,7 @@ func allConverged(n int) func([]plan.App) error {
 func addressOf(t *testing.T, fleet *devfleet.Fleet, node, app string) string {
 	t.Helper()
 	out, err := fleet.Output(t.Context(), node, "sh", "-c", `p=$(podman pod ps --quiet --filter label=`+live.LabelApp+`=`+app+` | head -n1)
-		podman inspect --format '{{.NetworkSettings.IPAddress}}' $(podman pod inspect --format '{{.InfraContainerID}}' $p)`)
+		podman inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' $(podman pod inspect --format '{{.InfraContainerID}}' $p)`)
 	if err != nil {
 		t.Fatal(err)
 	}

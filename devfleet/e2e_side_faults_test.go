@@ -3,6 +3,7 @@ package devfleet_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/podkeep/podkeep/live"
@@ -17,6 +18,7 @@ func TestFaultsOfNodeSides(t *testing.T) {
 
 	s.scene("frozen", sideFrozen)
 	s.scene("what it kept is gone", sideForgets)
+	s.scene("what it knows cannot be written down", sideCannotWrite)
 	s.scene("its image and its pod are removed", sideRemoved)
 	s.scene("Podman is started anew, and no controller is there", sidePodmanAnew)
 	s.scene("no controller, then two, then one", sideTwoControllers)
@@ -35,9 +37,30 @@ func sideFrozen(s *stage) {
 // sideForgets takes away what it kept, and then the process that knows it by heart.
 func sideForgets(s *stage) {
 	before := s.three()
-	s.on("n2", "sh", "-c", `rm $(podman inspect --format '{{range .Mounts}}{{if eq .Destination "`+live.SideDir+`"}}{{.Source}}{{end}}{{end}}' `+sideOn+`)/state.json`)
+	s.on("n2", "sh", "-c", `rm `+sideKept)
 	s.signalSide("n2", "KILL")
 	s.decides("n2", before)
+}
+
+// sideCannotWrite has its volume refuse the file that is to replace the one it keeps. It goes on from memory, and writes down what it knows once it can.
+func sideCannotWrite(s *stage) {
+	before := s.three()
+	s.on("n2", "sh", "-c", `mkdir `+sideKept+`.new`)
+	s.decides("n2", before)
+	sick := s.podOn("n2").ID
+	if kept := s.on("n2", "sh", "-c", `cat `+sideKept); strings.Contains(kept, sick) {
+		s.Errorf("it was written down: %s", kept)
+	}
+	s.on("n2", "sh", "-c", `rmdir `+sideKept+`.new`)
+	s.await(func() error {
+		if kept := s.on("n2", "sh", "-c", `cat `+sideKept); !strings.Contains(kept, sick) {
+			return fmt.Errorf("%s is not written down: %s", sick, kept)
+		}
+		return nil
+	})
+	s.signalSide("n2", "KILL")
+	s.sides("n2")
+	s.converges(s.head())
 }
 
 func sideRemoved(s *stage) {
@@ -51,9 +74,10 @@ func sideRemoved(s *stage) {
 	s.decides("n3", before)
 }
 
-// sideKilled has node sides die again and again while their pods are replaced.
+// sideKilled has node sides die again and again while their pods are replaced. From then on the liveness probe is a command.
 func sideKilled(s *stage) {
-	s.edit("deployment.yaml", "periodSeconds: 1, timeoutSeconds: 5}\n          livenessProbe", "periodSeconds: 1, timeoutSeconds: 6}\n          livenessProbe")
+	s.edit("deployment.yaml", "livenessProbe: {httpGet: {path: /live, port: 8080}, periodSeconds: 1, failureThreshold: 3, timeoutSeconds: 5}",
+		"livenessProbe: {exec: {command: [/app, live]}, periodSeconds: 1, failureThreshold: 3, timeoutSeconds: 30}")
 	commit := s.push("another form, while node sides die")
 	for range 6 {
 		for _, n := range s.fleet.Nodes {
@@ -116,6 +140,9 @@ func sideTwoControllers(s *stage) {
 
 // sideOn is a node's own word for the container of its node side.
 const sideOn = `$(podman ps --quiet --filter label=` + live.LabelSide + ` --filter label=` + live.LabelContainer + `)`
+
+// sideKept is the file that it keeps.
+const sideKept = `$(podman inspect --format '{{range .Mounts}}{{if eq .Destination "` + live.SideDir + `"}}{{.Source}}{{end}}{{end}}' ` + sideOn + `)/state.json`
 
 // signalSide sends the node side's main process a signal.
 func (s *stage) signalSide(node, signal string) {

@@ -194,7 +194,7 @@ func (s *stage) sides(nodes ...string) (versions []string) {
 // set tells the program in a container what its probes are to come to.
 func (s *stage) set(c container, what string) {
 	s.Helper()
-	infra := s.on(c.node, "sh", "-c", `podman inspect --format '{{.NetworkSettings.IPAddress}}' $(podman pod inspect --format '{{.InfraContainerID}}' `+c.PodName+`)`)
+	infra := s.on(c.node, "sh", "-c", `podman inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' $(podman pod inspect --format '{{.InfraContainerID}}' `+c.PodName+`)`)
 	s.await(func() error { // it may have begun a moment ago
 		response, err := http.Get("http://" + infra + ":8080/set?" + what)
 		if err != nil {

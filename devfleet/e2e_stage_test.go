@@ -464,7 +464,7 @@ func (s *stage) answers() (all []string) {
 	for _, n := range s.fleet.Nodes {
 		out, err := s.fleet.Output(s.Context(), n.Name, "sh", "-c",
 			`for p in $(podman pod ps --quiet --filter label=`+live.LabelCluster+`=e2e); do
-				podman inspect --format '{{.NetworkSettings.IPAddress}}' $(podman pod inspect --format '{{.InfraContainerID}}' $p); done`)
+				podman inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' $(podman pod inspect --format '{{.InfraContainerID}}' $p); done`)
 		if err != nil {
 			s.Fatal(err)
 		}

@@ -54,7 +54,8 @@ type Node struct {
 	Number  int
 	SSH     bool
 	Address string // on the fleet's bridge
-	PodCIDR string // the subnet of its default Podman network
+	PodCIDR string // of its pods in the cluster's own network, which the node side makes
+	Subnet  string // of its default Podman network
 	Dir     string
 	Socket  string // Podman's socket, reachable from this machine whatever the transport
 }
@@ -268,6 +269,7 @@ func (f *Fleet) at(index int) {
 		n := &f.Nodes[i]
 		n.Address = fmt.Sprintf("10.%d.0.%d", index+100, 10+n.Number)
 		n.PodCIDR = fmt.Sprintf("10.%d.%d.0/24", index, n.Number)
+		n.Subnet = fmt.Sprintf("10.%d.%d.0/24", index, 128+n.Number)
 		n.Dir = filepath.Join(f.Dir, n.Name)
 		n.Socket = filepath.Join(n.Dir, "podman.sock")
 	}
@@ -281,6 +283,9 @@ func load(dir string) (*Fleet, error) {
 	f := &Fleet{}
 	if err := json.Unmarshal(data, f); err != nil {
 		return nil, fmt.Errorf("%s/fleet.json: %w", dir, err)
+	}
+	if f.Index != 0 {
+		f.at(f.Index) // one that an older version made lacks some of it
 	}
 	return f, nil
 }

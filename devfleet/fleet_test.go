@@ -142,8 +142,8 @@ func TestAFleetWorksAndLeavesNoTrace(t *testing.T) {
 	}
 	t.Run("pods have addresses of their node's subnet, and this machine reaches them", func(t *testing.T) {
 		for _, n := range f.Nodes {
-			if ip := podIP(t, f, n); !inside(n.PodCIDR, ip) {
-				t.Errorf("%s: %s is not in %s", n.Name, ip, n.PodCIDR)
+			if ip := podIP(t, f, n); !inside(n.Subnet, ip) {
+				t.Errorf("%s: %s is not in %s", n.Name, ip, n.Subnet)
 			}
 			eventually(t, func() error { return answers(podIP(t, f, n)) })
 		}
@@ -191,7 +191,7 @@ func TestAFleetWorksAndLeavesNoTrace(t *testing.T) {
 func podIP(t *testing.T, f *Fleet, n Node) string {
 	t.Helper()
 	infra := f.mustRun(t, n.Name, "podman", "pod", "inspect", "--format", "{{.InfraContainerID}}", "web")
-	return f.mustRun(t, n.Name, "podman", "inspect", "--format", "{{.NetworkSettings.IPAddress}}", infra)
+	return f.mustRun(t, n.Name, "podman", "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", infra)
 }
 
 func inside(cidr, ip string) bool {

@@ -88,8 +88,10 @@ func (f *Fleet) host() error {
 		return err
 	}
 	for _, n := range f.Nodes {
-		if err := route(&netlink.Handle{}, n.PodCIDR, n.Address); err != nil {
-			return err
+		for _, pods := range []string{n.PodCIDR, n.Subnet} {
+			if err := route(&netlink.Handle{}, pods, n.Address); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -200,7 +202,7 @@ func (f *Fleet) inside(h *netlink.Handle, n Node) error {
 		if other.Name == n.Name {
 			continue
 		}
-		if err := route(h, other.PodCIDR, other.Address); err != nil {
+		if err := route(h, other.Subnet, other.Address); err != nil {
 			return err
 		}
 	}

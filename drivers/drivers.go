@@ -5,7 +5,6 @@ package drivers
 import (
 	"context"
 	"io"
-	"net/netip"
 	"time"
 
 	"github.com/podkeep/podkeep/live"
@@ -81,16 +80,9 @@ type Attacher interface {
 type Networker interface {
 	// Network makes it so that pods can join it, if it is not. One that is there with another range is made anew once no pod is in it; before, it is an
 	// error. It makes no link: that is the node side's.
-	Network(ctx context.Context, n Network) error
+	Network(ctx context.Context, n live.PodNetwork) error
 	// Networkless removes it. One that is not there is success, one with pods in it an error.
 	Networkless(ctx context.Context, name string) error
-}
-
-// Network is one that Podman is to know.
-type Network struct {
-	Name, Bridge string
-	Range        netip.Prefix // the first address is the host's own
-	MTU          int
 }
 
 // Examiner asks a host for all that a preflight wants to know. It takes its time, and changes nothing.
@@ -98,8 +90,8 @@ type Examiner interface {
 	Examine(ctx context.Context) (live.Checkup, error)
 }
 
-// Cleaner takes away what of the cluster's is on the host beside what a look shows: the volume of its node side, and the node side's images
-// that no container has. The volumes of claims are none of it.
+// Cleaner takes away what of the cluster's is on the host beside what a look shows: the volume of its node side, its pods' network, and the
+// node side's images that no container has. The volumes of claims are none of it.
 type Cleaner interface {
 	// Remains says what there is, for people.
 	Remains(ctx context.Context) ([]string, error)

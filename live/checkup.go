@@ -22,4 +22,5 @@ type Checkup struct {
 	Restart     string        // the same of podman-restart.service
 	Lingers     string        // whether a user's services run without a login: yes or no
 	User        string        // whose Podman it is, if not root's
+	Checked     []string      // images that have a HEALTHCHECK, by all their names
 }

@@ -36,13 +36,18 @@ type Side struct {
 	// Silent is how long it is not heard though its container runs, and Why what the newest attempt to reach it came to.
 	Silent time.Duration
 	Why    string
-	// Serves is the table by which its host routes, if it is believed; it stays what it last was while the node side is not heard. Number is that
-	// of the table in force there, whoever's it is: 0 while none is.
+	// Troubles are what it could not do, and why. What its network lacks is in Net.
+	Troubles []string
+	// Serves is the table by which its host routes, and Signer the key that signed it, which is for others to believe; they are none while nobody
+	// knows what it says. Number is that of the table in force there, whoever's it is: 0 while none is. Taken is that of the newest that the
+	// node side was given, in force or to be: where Number is 0 and Taken is not, as after its restart, the host may still route by one from before.
+	// These and Net stay what they last were while it is not heard. Nobody edits them.
 	Serves *route.Table
-	Signer string // of that table
-	// Behind is for how long it serves another table than it is told to.
+	Signer string
+	// Behind is for how long its host routes by another table than it is told to.
 	Behind time.Duration
 	Number uint64
+	Taken  uint64
 	Net    Net
 }
 
@@ -54,15 +59,25 @@ type Net struct {
 	Troubles []string          `json:",omitempty"` // what is not as the table says, and why
 }
 
+// PodNetwork is a network of pods that Podman is to know.
+type PodNetwork struct {
+	Name, Bridge string
+	Range        netip.Prefix // the first address is the host's own
+	MTU          int
+}
+
 // Tend is which pods a node side is to look after.
 type Tend struct {
 	Pods []string // sorted
 	// Idle are those of them that are probed and no more: what ends in them stays so, and nothing is ended. Sorted.
 	Idle []string `json:",omitempty"`
+	Node string   `json:",omitempty"` // what their host is called, for pods that ask
 }
 
 // Equal says whether both say the same.
-func (t Tend) Equal(o Tend) bool { return slices.Equal(t.Pods, o.Pods) && slices.Equal(t.Idle, o.Idle) }
+func (t Tend) Equal(o Tend) bool {
+	return slices.Equal(t.Pods, o.Pods) && slices.Equal(t.Idle, o.Idle) && t.Node == o.Node
+}
 
 // Heard says whether the node side answers.
 func (s Side) Heard() bool { return s.Version != "" }

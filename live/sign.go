@@ -37,7 +37,7 @@ func PodMessage(host, name string, labels map[string]string) []byte {
 // Those of the last kind are on some of a pod's parts and not on others.
 var unsigned = []string{
 	LabelSig, LabelContainer, LabelAttempt,
-	"podkeep.io/file", "podkeep.io/empty", "podkeep.io/pod", "podkeep.io/grace", "podkeep.io/volumes", "podkeep.io/prestop",
+	"podkeep.io/file", "podkeep.io/empty", "podkeep.io/pod", "podkeep.io/grace", "podkeep.io/volumes", "podkeep.io/prestop", "podkeep.io/dns",
 }
 
 // message is a version, then each part with its length before it, so that no two lists of parts are alike.

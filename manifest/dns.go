@@ -8,9 +8,9 @@ import (
 	util "k8s.io/apimachinery/pkg/util/validation"
 )
 
-// What a resolver takes, as Kubernetes bounds it.
+// What a resolver takes, as Kubernetes bounds it. A pod that would have more nameservers has the first ones.
 const (
-	maxNameservers = 3
+	MaxNameservers = 3
 	maxSearches    = 32
 	maxFQDN        = 64 // of a host's name, in the kernel
 )
@@ -59,21 +59,26 @@ func (c *check) dns(at string, s corev1.PodSpec) {
 		return
 	}
 	c.dnsConfig(under(at, "dnsConfig"), s.DNSConfig)
-	if s.DNSPolicy == corev1.DNSNone {
+	say := c.refuse
+	why := "would stand in place of the node's, not beside them; write dnsPolicy: None, and all that the pods are to have"
+	switch {
+	case s.DNSPolicy == corev1.DNSNone:
 		return
+	case s.DNSPolicy == corev1.DNSClusterFirstWithHostNet, s.DNSPolicy != corev1.DNSDefault && !s.HostNetwork:
+		say = func(path, text string, _ ...any) { c.notice(path, text) }
+		why = "come after those of the cluster's DNS; where the cluster has none the pods do not run, and need dnsPolicy: None"
 	}
-	const why = "would stand in place of the node's, not beside them; write dnsPolicy: None, and all that the pods are to have"
 	if len(s.DNSConfig.Nameservers) > 0 {
-		c.refuse(under(at, "dnsConfig.nameservers"), why)
+		say(under(at, "dnsConfig.nameservers"), why)
 	}
 	if len(s.DNSConfig.Searches) > 0 {
-		c.refuse(under(at, "dnsConfig.searches"), why)
+		say(under(at, "dnsConfig.searches"), why)
 	}
 }
 
 func (c *check) dnsConfig(at string, d *corev1.PodDNSConfig) {
-	if len(d.Nameservers) > maxNameservers {
-		c.refuse(under(at, "nameservers"), "are %d; a resolver takes %d at most", len(d.Nameservers), maxNameservers)
+	if len(d.Nameservers) > MaxNameservers {
+		c.refuse(under(at, "nameservers"), "are %d; a resolver takes %d at most", len(d.Nameservers), MaxNameservers)
 	}
 	for i, server := range d.Nameservers {
 		c.address(item(under(at, "nameservers"), i), server)

@@ -18,8 +18,8 @@ func (l lost) asks() Question { return Question{about: stood, file: l.file, app:
 func (h History) lost() (all []lost) {
 	add := func(failed map[ID]string) {
 		for id, file := range failed {
-			if l := (lost{id, file}); id.Kind == aService && id.Name != "" && !slices.Contains(all, l) {
-				all = append(all, l)
+			if id.Kind == aService && id.Name != "" && !slices.ContainsFunc(all, func(l lost) bool { return l.ID == id }) {
+				all = append(all, lost{id, file})
 			}
 		}
 	}

@@ -239,6 +239,8 @@ type Pod struct {
 	Attempt map[string]int
 	// There says that the pod is there: it is mended, and an error if it is not. A node side makes none.
 	There bool
+	// Node is what the Node is called, for pods that ask; empty where that is what the driver was opened with.
+	Node string
 	// Form is the name of the File that holds the revision's form, and has to be there before the pod; empty if none has.
 	Form string
 	// Net is where it is in the cluster's own network; the zero value leaves its address to the host's Podman.

@@ -14,9 +14,12 @@ func service(name, spec string) string {
 // told is a Service in a line.
 func told(s Service) string {
 	words := []string{s.Name, s.ClusterIP.String()}
-	for word, is := range map[string]bool{"headless": s.Headless, "nodeports": s.NodePorts, "unready": s.PublishNotReady} {
-		if is {
-			words = append(words, word)
+	for _, is := range []struct {
+		so   bool
+		word string
+	}{{s.Headless, "headless"}, {s.NodePorts, "nodeports"}, {s.PublishNotReady, "unready"}} {
+		if is.so {
+			words = append(words, is.word)
 		}
 	}
 	selector, _ := json.Marshal(s.Selector)
@@ -175,17 +178,18 @@ func TestAServiceThatDoesNotLoadKeepsItsLastForm(t *testing.T) {
 		line []Set
 		want string // selector and Held of the Service, image of the Deployment
 	}{
-		"the field is refused":            {set("h", "x.yaml", lb+"---\n"+web2), []Set{good}, "old " + why + " nginx:2"},
-		"nobody else is kept":             {set("h", "x.yaml", lb), []Set{good}, "old " + why + " "},
-		"it was refused before":           {set("h", "x.yaml", lb+"---\n"+web2), []Set{bad, good}, "old " + why + " nginx:2"},
-		"it moved to another file":        {set("h", "y.yaml", lb, "x.yaml", web2), []Set{good}, "old " + strings.Replace(why, "x.yaml", "y.yaml", 1) + " nginx:2"},
-		"it never loaded":                 {set("h", "x.yaml", lb+"---\n"+web2), []Set{bad}, " nginx:2"},
-		"it was gone between":             {set("h", "x.yaml", lb), []Set{set("p1", "x.yaml", web2), good}, " "},
-		"its file was broken between":     {set("h", "x.yaml", lb), []Set{set("p1", "x.yaml", torn), good}, "old " + why + " "},
-		"its file was damaged between":    {set("h", "x.yaml", lb), []Set{set("p1", "x.yaml", "oid: 1"), good}, "old " + why + " "},
-		"its file breaks":                 {set("h", "x.yaml", torn), []Set{good}, "old x.yaml:1 does not load at h (is not YAML: did not find expected node content), so its form of p stays nginx:1"},
-		"its file breaks when it is lost": {set("h", "x.yaml", torn), []Set{bad, good}, "old x.yaml does not load at h, so its form of p stays nginx:2"},
-		"it was taken out":                {set("h", "x.yaml", web2), []Set{good}, " nginx:2"},
+		"the field is refused":               {set("h", "x.yaml", lb+"---\n"+web2), []Set{good}, "old " + why + " nginx:2"},
+		"nobody else is kept":                {set("h", "x.yaml", lb), []Set{good}, "old " + why + " "},
+		"it was refused before":              {set("h", "x.yaml", lb+"---\n"+web2), []Set{bad, good}, "old " + why + " nginx:2"},
+		"it moved to another file":           {set("h", "y.yaml", lb, "x.yaml", web2), []Set{good}, "old " + strings.Replace(why, "x.yaml", "y.yaml", 1) + " nginx:2"},
+		"it never loaded":                    {set("h", "x.yaml", lb+"---\n"+web2), []Set{bad}, " nginx:2"},
+		"it was gone between":                {set("h", "x.yaml", lb), []Set{set("p1", "x.yaml", web2), good}, " "},
+		"its file was broken between":        {set("h", "x.yaml", lb), []Set{set("p1", "x.yaml", torn), good}, "old " + why + " "},
+		"its file was damaged between":       {set("h", "x.yaml", lb), []Set{set("p1", "x.yaml", "oid: 1"), good}, "old " + why + " "},
+		"its file breaks":                    {set("h", "x.yaml", torn), []Set{good}, "old x.yaml:1 does not load at h (is not YAML: did not find expected node content), so its form of p stays nginx:1"},
+		"its file breaks when it is lost":    {set("h", "x.yaml", torn), []Set{bad, good}, "old x.yaml does not load at h, so its form of p stays nginx:2"},
+		"it moved out of a file that breaks": {set("h", "y.yaml", lb, "x.yaml", torn), []Set{bad, good}, "old " + strings.Replace(why, "x.yaml", "y.yaml", 1) + " nginx:2"},
+		"it was taken out":                   {set("h", "x.yaml", web2), []Set{good}, " nginx:2"},
 	} {
 		h := c.head.After(c.line...)
 		want, got := h.Want(), ""

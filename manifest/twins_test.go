@@ -17,7 +17,7 @@ var twins = map[string]struct{ pod, want string }{
 	"an imagePullSecret's auth for %s is not the base64 of USER:PASSWORD":                        {pullWith(`{"auths":{"a":{"auth":"eA=="}}}`), "has something else than logins"},
 	"only exec and sleep can be done":                                                            {pod("restartPolicy: Always", "lifecycle: {preStop: {tcpSocket: {port: 80}}}"), "use exec or sleep"},
 	"subPath %s is none of its files":                                                            {pod("volumes: [{name: v, configMap: {name: cfg}}]", "volumeMounts: [{name: v, mountPath: /v, subPath: aa}]") + besides, `"aa" is none of the volume's files`},
-	"dnsConfig: nameservers and searches stand in place of the node's: write dnsPolicy: None":    {pod("dnsConfig: {nameservers: [192.0.2.1]}", ""), "write dnsPolicy: None"},
+	"dnsConfig: nameservers and searches stand in place of the node's: write dnsPolicy: None":    {pod("dnsPolicy: Default\ndnsConfig: {nameservers: [192.0.2.1]}", ""), "write dnsPolicy: None"},
 	"dnsConfig: nameserver %q is not an IP address":                                              {pod("dnsPolicy: None\ndnsConfig: {nameservers: [a]}", ""), "is not an IP address"},
 	"volume %s: subPath of a volume in memory cannot be mounted":                                 {pod("volumes: [{name: v, emptyDir: {medium: Memory}}]", "volumeMounts: [{name: v, mountPath: /v, subPath: a}]"), "a part of a volume in memory cannot be mounted yet"},
 	"hostPath.type %s is not known":                                                              {pod("volumes: [{name: v, hostPath: {path: /a, type: Disk}}]", ""), "is not one of"},

@@ -21,7 +21,7 @@ const (
 // ears are who listens, and what they were told.
 type ears struct {
 	conns  map[*conn]bool
-	line   []byte // the newest report; nil before the first look, when nothing can be said of any pod
+	line   json.RawMessage // the newest report; nil before the first look, when nothing can be said of any pod
 	tellAt time.Time
 }
 
@@ -41,7 +41,7 @@ func (s *side) tell() {
 	}
 	s.line = line
 	for c := range s.conns {
-		c.give(line)
+		give(c.newest, s.line)
 	}
 }
 
@@ -49,14 +49,20 @@ func (s *side) tell() {
 func (s *side) joins(c *conn) {
 	s.conns[c] = true
 	if s.line != nil {
-		c.give(s.line)
+		give(c.newest, s.line)
 	}
 }
 
 func (s *side) leaves(c *conn) { delete(s.conns, c) }
 
 func (s *side) report() *wire.Report {
-	r := &wire.Report{InForce: s.inForce(), Probed: map[string][]live.Probed{}, Trouble: s.trouble}
+	r := &wire.Report{InForce: s.inForce(), Probed: map[string][]live.Probed{}, Trouble: s.trouble, Net: s.netSaid()}
+	if s.served != nil {
+		r.Number, r.Digest = s.served.Number, s.served.Digest
+	}
+	if s.newest != nil {
+		r.Taken = s.newest.Number
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.pods)) {
 		p, e := s.pods[name], s.under[name]
 		if !p.idle && (e == nil || !e.stuck()) {

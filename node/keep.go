@@ -87,7 +87,7 @@ func (s *side) run(p *pod, v health.Verdict, e *errand) {
 		return
 	}
 	made := p.made
-	made.Attempt = v.Attempt
+	made.Attempt, made.Node = v.Attempt, s.tends[p.Source].Node
 	e.ends = false
 	s.do(p, e, "run", v.Why, func(ctx context.Context) error { return s.Driver.Run(ctx, made) })
 }

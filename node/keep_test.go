@@ -83,6 +83,28 @@ func TestWhatEndsIsStartedAgainWithBackOff(t *testing.T) {
 	})
 }
 
+func TestWhatIsStartedAgainKnowsWhatItsNodeIsCalledNow(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		web := s.has("web", crashes)
+		s.begins()
+		c := s.connects()
+		for _, name := range []string{"old", "new"} {
+			_ = wire.Write(c, wire.Down{Tend: &wire.Tend{Source: source, Tend: live.Tend{Pods: []string{web.Name}, Node: name}}})
+			s.passes(10 * time.Minute)
+			if last := s.made[len(s.made)-1]; last.Node != name {
+				t.Errorf("it is on %q, not %q", last.Node, name)
+			}
+		}
+		_ = c.Close()
+		s.end()
+		s.begins()
+		s.passes(10 * time.Minute)
+		if last := s.made[len(s.made)-1]; last.Node != "new" {
+			t.Errorf("after a restart it is on %q", last.Node)
+		}
+	})
+}
+
 func TestNothingIsDoneToPodsThatAreNotTended(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		web, other := s.has("web", alive), s.has("other", strings.Replace(crashes, "name: app", "name: other", 1))

@@ -36,6 +36,7 @@ type Asker interface {
 type Options struct {
 	Driver  Driver
 	Prober  Asker
+	Router  Router // nil where the host cannot be made to route
 	HostIP  string // at which pods on the host's own network are probed
 	Dir     string // where it keeps what outlives it; it is made if it is not there
 	Socket  string // at which controllers reach it

@@ -20,6 +20,7 @@ type side struct {
 	looks
 	store
 	ears
+	routes
 	tends map[string]wire.Tend         // by source
 	forms map[string]manifest.Revision // by File
 	pods  map[string]*pod              // tended, as they were last seen
@@ -51,6 +52,7 @@ func newSide(o Options) *side {
 	}
 	s.ears.conns = map[*conn]bool{}
 	s.load()
+	s.loadTable()
 	return s
 }
 
@@ -69,6 +71,7 @@ func (s *side) work(ctx context.Context) {
 			f()
 		case <-s.events:
 			s.stale = true
+			s.reroute()
 		case <-timer.C:
 		case <-ctx.Done():
 		}
@@ -85,6 +88,7 @@ func (s *side) turn(now time.Time) {
 	s.look()
 	s.probe()
 	s.keep()
+	s.route()
 	s.tell()
 	s.save()
 }

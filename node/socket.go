@@ -68,24 +68,25 @@ func (s *side) accept(ctx context.Context, l net.Listener) error {
 	}
 }
 
-// conn is a controller. It is given lines, of which it needs the newest alone.
+// conn is a controller. It is given reports, and tables that it has asked for, of each of which it needs the newest alone.
 type conn struct {
 	net.Conn
-	newest chan []byte
+	newest chan json.RawMessage
+	tables chan *wire.Table
 }
 
 // give never waits. Only the loop calls it.
-func (c *conn) give(line []byte) {
+func give[T any](to chan T, what T) {
 	select {
-	case <-c.newest:
+	case <-to:
 	default:
 	}
-	c.newest <- line
+	to <- what
 }
 
 // talk says and hears until one of the two is gone. Who does not read, or says nothing, is dropped.
 func (s *side) talk(ctx context.Context, stream net.Conn) {
-	c := &conn{stream, make(chan []byte, 1)}
+	c := &conn{stream, make(chan json.RawMessage, 1), make(chan *wire.Table, 1)}
 	s.ask(ctx, func() { s.joins(c) })
 	defer s.ask(ctx, func() { s.leaves(c) })
 	ctx, cancel := context.WithCancel(ctx)
@@ -121,6 +122,13 @@ func (s *side) hear(ctx context.Context, c *conn) error {
 		if down.Tend != nil {
 			s.ask(ctx, func() { s.tend(*down.Tend) })
 		}
+		if down.Table != nil {
+			says, err := wire.Open(*down.Table)
+			s.ask(ctx, func() { s.take(*down.Table, says, err) })
+		}
+		if down.Show {
+			s.ask(ctx, func() { s.show(c) })
+		}
 	}
 }
 
@@ -141,7 +149,9 @@ func (s *side) speak(ctx context.Context, c *conn) error {
 		var line any = wire.Up{}
 		select {
 		case newest := <-c.newest:
-			line = json.RawMessage(newest)
+			line = newest
+		case table := <-c.tables:
+			line = wire.Up{Table: table}
 		case <-beat.C:
 		case <-ctx.Done():
 			return nil

@@ -31,7 +31,7 @@ func TestSeveralControllersAreHeardAndToldTheSame(t *testing.T) {
 		if diff := cmp.Diff(want, a.report().InForce); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff(a.report(), b.report()); diff != "" {
+		if diff := cmp.Diff(a.report(), b.report(), addresses); diff != "" {
 			t.Error(diff)
 		}
 		if hello, _, _ := a.heard(); hello != "v1" || !slices.Equal(a.report().Tends, []string{shop.Name, web.Name}) || !a.probed(shop, "app").Ready {

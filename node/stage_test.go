@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/sirupsen/logrus"
 	corev1 "k8s.io/api/core/v1"
 
@@ -40,7 +42,11 @@ type stage struct {
 	older  bool // forms are as an older podkeep wrote them, without probes
 	fuse   *fake.Fuse
 	listen listener
+	router Router
 	end    func() // of the node side that runs
+
+	mu   sync.Mutex
+	made []manifest.Pod // what it had its driver run
 }
 
 // onStage runs a test on the clock of its own.
@@ -109,7 +115,7 @@ func (s *stage) begins() {
 	go func() {
 		defer close(done)
 		_ = Run(ctx, Options{
-			Driver: s.driver(), Prober: &s.probes, Dir: s.dir, Version: "v1", Log: log,
+			Driver: s.driver(), Prober: &s.probes, Router: s.router, Dir: s.dir, Version: "v1", Log: log,
 			listen: func() (net.Listener, error) { return s.listen.open(), nil },
 		})
 	}()
@@ -133,7 +139,20 @@ func (s *stage) kill() {
 	}
 }
 
-func (s *stage) driver() Driver { return s.world.Open("n1", cluster, s.fuse).(Driver) }
+func (s *stage) driver() Driver { return noting{s.world.Open("n1", cluster, s.fuse).(Driver), s} }
+
+// noting is the stage's driver.
+type noting struct {
+	Driver
+	stage *stage
+}
+
+func (n noting) Run(ctx context.Context, pod manifest.Pod) error {
+	n.stage.mu.Lock()
+	n.stage.made = append(n.stage.made, pod)
+	n.stage.mu.Unlock()
+	return n.Driver.Run(ctx, pod)
+}
 
 // passes lets time go by until all is still again.
 func (s *stage) passes(d time.Duration) {
@@ -237,6 +256,7 @@ type controller struct {
 	reports int
 	beats   int
 	gone    error
+	table   *wire.Table
 }
 
 // connects has a controller connect that says hello and gives signs of life.
@@ -265,6 +285,8 @@ func (c *controller) hear() {
 		case up.Report != nil:
 			c.said = up.Report
 			c.reports++
+		case up.Table != nil:
+			c.table = up.Table
 		default:
 			c.beats++
 		}
@@ -294,6 +316,9 @@ func (c *controller) tendsOf(source string, pods ...live.Pod) {
 	_ = wire.Write(c, wire.Down{Tend: &t})
 }
 
+// addresses are compared as they are.
+var addresses = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
+
 // report is the newest.
 func (c *controller) report() wire.Report {
 	c.mu.Lock()
@@ -319,6 +344,13 @@ func (c *controller) heard() (hello string, reports, beats int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.hello, c.reports, c.beats
+}
+
+// shown is the table that it was shown last.
+func (c *controller) shown() *wire.Table {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.table
 }
 
 func (c *controller) isGone() error {

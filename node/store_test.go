@@ -32,7 +32,7 @@ func TestNoVerdictChangesBecauseTheNodeSideWasStartedAgain(t *testing.T) {
 		s.begins()
 		c = s.connects()
 		s.passes(time.Second)
-		if diff := cmp.Diff(before, c.report()); diff != "" {
+		if diff := cmp.Diff(before, c.report(), addresses); diff != "" {
 			t.Error(diff)
 		}
 	})

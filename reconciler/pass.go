@@ -15,6 +15,7 @@ import (
 type care struct {
 	older    time.Duration // looks of this age are made anew
 	patience time.Duration // how long to wait for looks; a node that is silent already is not waited for. 0 waits for all
+	hurry    bool          // a node side has said something: no look is waited for at a node that was seen before
 }
 
 // Pass fetches, looks at every node, thinks, and, unless DryRun, acts: when it returns, the actions have been begun
@@ -53,6 +54,7 @@ func (r *Reconciler) compose(ctx context.Context, c care) Pass {
 	r.letGo(f.gone, p.Plan.Departed)
 	p.Snapshot.Nodes = slices.DeleteFunc(p.Snapshot.Nodes, func(n live.Node) bool { return slices.Contains(p.Plan.Departed, n.Name) })
 	if !r.DryRun {
+		r.route(&p)
 		p.Doing = r.act(ctx, p.Plan)
 	}
 	return p
@@ -103,18 +105,21 @@ func (r *Reconciler) appoint(nodes []manifest.Node) {
 		w := r.hosts[n.Name]
 		switch {
 		case w == nil:
-			r.hire(newHost(n, r.awake.ran))
+			r.hire(newHost(n, r.awake.ran), served{})
 		case !sameWay(w.node, n):
 			known := r.memory(w)
 			r.dismiss(w)
 			known.node = n
-			r.hire(known)
+			r.hire(known, w.line.known())
 		}
 	}
 }
 
-func (r *Reconciler) hire(h host) {
+// hire gives a node a worker. What is known to be served there was said to another one.
+func (r *Reconciler) hire(h host, known served) {
 	w := newWorker(r.Options, h, r.nudge)
+	w.line.tables, w.line.serves = &r.tables, known
+	w.line.poke = r.hurry
 	r.hosts[h.node.Name] = w
 	if r.Serial {
 		return
@@ -172,27 +177,57 @@ func (r *Reconciler) look(ctx context.Context, c care) {
 		}
 		return
 	}
-	var looks []<-chan struct{}
+	var looks []pending
 	for name, w := range r.hosts {
 		r.ask(w, func() {
 			w.leaving = r.leaving[name]
-			looks = append(looks, w.look(c, r.awake.ran))
+			looks = append(looks, pending{w, w.look(c, r.awake.ran), !w.seen.Known})
 		})
 	}
-	var late <-chan time.Time
+	r.await(ctx, c, looks)
+}
+
+// pending is a look that may be under way.
+type pending struct {
+	*worker
+	ends  <-chan struct{}
+	first bool // the node was not seen before
+}
+
+// await waits for looks. Of those that are left a pass is made when they end.
+func (r *Reconciler) await(ctx context.Context, c care, looks []pending) {
+	var late, said <-chan struct{}
 	if c.patience > 0 {
-		timer := time.NewTimer(c.patience)
-		defer timer.Stop()
-		late = timer.C
+		timed, cancel := context.WithTimeout(ctx, c.patience)
+		defer cancel()
+		late, said = timed.Done(), r.said
 	}
-	for _, seen := range looks {
-		select {
-		case <-seen:
-		case <-late:
-			return
-		case <-ctx.Done():
-			return
+	for _, l := range looks {
+		for waits := true; waits && (l.first || !c.hurry); {
+			select {
+			case <-l.ends:
+				waits = false
+			case <-said:
+				c.hurry = true
+			case <-late:
+				return
+			case <-ctx.Done():
+				return
+			}
 		}
+	}
+	for _, l := range looks {
+		if c.hurry {
+			r.ask(l.worker, func() { l.left = l.inLook })
+		}
+	}
+}
+
+// hurry has a pass made that waits for nobody: what a node side has said is wanted on other nodes at once.
+func (r *Reconciler) hurry() {
+	select {
+	case r.said <- struct{}{}:
+	default:
 	}
 }
 

@@ -100,12 +100,18 @@ type Reconciler struct {
 	gone    map[string]string // Nodes that left HEAD and need not be looked at, with the last commit that held each
 	leaving map[string]bool   // Nodes that left HEAD
 	awake   stopwatch
-	voice   voice
+
+	tables     tables
+	order      order     // the newest table of ours
+	renumbered time.Time // when it was last given another number, and nothing else
+
+	voice voice
 
 	ctx    context.Context // of the workers; ends with Close
 	cancel context.CancelFunc
 	join   sync.WaitGroup
 	nudge  chan struct{} // a worker says that its node is worth a look
+	said   chan struct{} // a node side has said something
 
 	// think is package plan's; tests put their own.
 	think func(manifest.History, live.Snapshot, time.Time) thought
@@ -121,7 +127,7 @@ type thought interface {
 func New(o Options) *Reconciler {
 	o = o.withDefaults()
 	r := &Reconciler{
-		Options: o, hosts: map[string]*worker{}, gone: map[string]string{}, nudge: make(chan struct{}, 1),
+		Options: o, hosts: map[string]*worker{}, gone: map[string]string{}, nudge: make(chan struct{}, 1), said: make(chan struct{}, 1),
 		reader: reader{Options: o}, think: func(want manifest.History, have live.Snapshot, now time.Time) thought {
 			return plan.Think(want, have, now)
 		},

@@ -37,6 +37,7 @@ type loop struct {
 	begun    time.Time // when the last fetch began
 	passAt   time.Time // when the next pass is due; zero is never
 	fresh    bool      // it should not act on looks that are not recent
+	hurried  bool      // it should not wait for looks
 }
 
 // Run makes passes until ctx ends: when the source or a node pokes, when an action has ended, when the plan wants to be
@@ -73,6 +74,9 @@ func (l *loop) rounds(ctx context.Context, pokes <-chan struct{}) {
 			l.take(got)
 		case <-l.nudge:
 			l.soon(false)
+		case <-l.said:
+			l.soon(false)
+			l.hurried = true
 		case <-timer.C:
 			l.due(ctx)
 		}
@@ -137,11 +141,11 @@ func (l *loop) due(ctx context.Context) {
 	if l.passAt.IsZero() || now.Before(l.passAt) {
 		return
 	}
-	c := care{older: l.LookEvery * 3 / 4, patience: patience}
+	c := care{older: l.LookEvery * 3 / 4, patience: patience, hurry: l.hurried}
 	if l.fresh {
 		c.older = recent
 	}
-	l.passAt, l.fresh = time.Time{}, false
+	l.passAt, l.fresh, l.hurried = time.Time{}, false, false
 	l.plan(l.pass(ctx, c))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -26,6 +27,9 @@ type line struct {
 	source string
 	poke   func() // what was said is news
 
+	cluster string
+	tables  *tables
+
 	mu       sync.Mutex
 	kept     bool // somebody calls keep
 	attacher drivers.Attacher
@@ -35,6 +39,12 @@ type line struct {
 	said     *wire.Report
 	version  string // whose word that is; empty while it is not heard
 	why      string // of the newest attempt that failed
+	serves   served
+	node     string // what the host is called in the order
+	order    order
+	lag      time.Time // since when the host routes by another table than that one; zero while it does not, or a newer one has come into force since
+	asked    string    // Digest of the table that was asked to be shown on this stream, and
+	sent     string    // of the one that was sent on it since another one came into force
 	tend     live.Tend
 	thought  bool          // tend is what is wanted; before, nobody knows
 	anew     chan struct{} // has one when it was begun anew: there is no reason to wait
@@ -44,7 +54,10 @@ type line struct {
 }
 
 func newLine(o Options, poke func()) *line {
-	return &line{now: o.Now, hello: wire.Hello{Version: o.Side.Version}, poke: poke, anew: make(chan struct{}, 1), changed: make(chan struct{}, 1), tried: make(chan struct{})}
+	return &line{
+		now: o.Now, hello: wire.Hello{Version: o.Side.Version}, poke: poke, cluster: o.Cluster, tables: &tables{},
+		anew: make(chan struct{}, 1), changed: make(chan struct{}, 1), tried: make(chan struct{}),
+	}
 }
 
 func (l *line) signal() {
@@ -110,21 +123,23 @@ func (l *line) wants(source string, tend live.Tend) {
 	l.signal()
 }
 
-// tell lays over a look what the node side says. A driver that reaches none has said what there is to say.
+// tell lays over a look what the node side says. A driver that reaches none has said what there is to say; before it is opened, what the last one
+// was told by its node side of tables holds.
 func (l *line) tell(n *live.Node) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.attacher == nil {
+	s := l.serves
+	if l.attacher == nil && s.digest == "" {
 		return
 	}
-	n.Side = live.Side{Version: l.version, Why: l.why}
+	n.Side = live.Side{Version: l.version, Why: l.why, Behind: l.behind(), Serves: s.says, Signer: s.signer, Number: s.number, Taken: s.taken, Net: s.net}
 	if l.version == "" {
 		if l.there && !l.since.IsZero() {
 			n.Side.Silent = l.now().Sub(l.since)
 		}
 		return
 	}
-	n.Side.Tends = l.said.Tends
+	n.Side.Tends, n.Side.Troubles = l.said.Tends, troublesOf(l.said)
 	if len(l.said.Probed) == 0 {
 		return
 	}
@@ -132,6 +147,17 @@ func (l *line) tell(n *live.Node) {
 	for i := range n.Pods {
 		n.Pods[i].Probed = corrected(l.said.Probed[n.Pods[i].Name], n.Facts.Skew)
 	}
+}
+
+// troublesOf is what a node side says that it could not do.
+func troublesOf(said *wire.Report) (all []string) {
+	if said.Trouble != "" {
+		all = append(all, "its node side keeps nothing: "+live.Words(said.Trouble))
+	}
+	for _, pod := range slices.Sorted(maps.Keys(said.Failed)) {
+		all = append(all, live.Words(pod+": "+said.Failed[pod]))
+	}
+	return all
 }
 
 // corrected are verdicts on this process' clock.
@@ -187,7 +213,7 @@ func (l *line) lost(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	heard := l.version != ""
-	l.version, l.said = "", nil
+	l.version, l.said, l.asked, l.sent = "", nil, "", ""
 	l.why = ""
 	if err != nil {
 		l.why = live.Words(err.Error())
@@ -238,6 +264,9 @@ func (l *line) hear(stream io.Reader, alive func()) error {
 		if up.Report != nil && version != "" {
 			l.reported(version, up.Report)
 		}
+		if up.Table != nil {
+			l.showed(*up.Table)
+		}
 	}
 }
 
@@ -245,12 +274,13 @@ func (l *line) reported(version string, said *wire.Report) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.version, l.said, l.why, l.since = version, said, "", time.Time{}
+	l.serving(said)
 	l.tries.Do(func() { close(l.tried) })
 	l.signal()
 	l.poke()
 }
 
-// speak says what is to be tended whenever another list is in force, and that somebody is there.
+// speak says what is to be tended and by what to route whenever something else is in force, and that somebody is there.
 func (l *line) speak(ctx context.Context, stream io.Writer) error {
 	if err := wire.Write(stream, wire.Down{Hello: &l.hello}); err != nil {
 		return err
@@ -260,8 +290,8 @@ func (l *line) speak(ctx context.Context, stream io.Writer) error {
 	for {
 		select {
 		case <-l.changed:
-			if tend := l.unsaid(); tend != nil {
-				if err := wire.Write(stream, wire.Down{Tend: tend}); err != nil {
+			if down := l.due(); down != (wire.Down{}) {
+				if err := wire.Write(stream, down); err != nil {
 					return err
 				}
 			}
@@ -275,11 +305,23 @@ func (l *line) speak(ctx context.Context, stream io.Writer) error {
 	}
 }
 
-// unsaid is what is to be tended, if that is not what is in force.
-func (l *line) unsaid() *wire.Tend {
+// due is what there is to say to one that has said what is in force.
+func (l *line) due() (down wire.Down) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.thought || l.said == nil {
+	if l.said == nil {
+		return wire.Down{}
+	}
+	down.Tend, down.Table = l.unsaid(), l.unrouted()
+	if s := l.serves; s.digest != "" && !s.shown && l.asked != s.digest {
+		l.asked, down.Show = s.digest, true
+	}
+	return down
+}
+
+// unsaid is what is to be tended, if that is not what is in force.
+func (l *line) unsaid() *wire.Tend {
+	if !l.thought {
 		return nil
 	}
 	for _, t := range l.said.InForce {

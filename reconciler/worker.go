@@ -28,6 +28,7 @@ type worker struct {
 
 	looking   []chan struct{} // who waits for the look under way
 	inLook    bool
+	left      bool // no pass waits for the look under way any more
 	lookBegan time.Time
 	lookAwake time.Duration // on the stopwatch
 	lookEnded time.Time
@@ -206,7 +207,7 @@ func (w *worker) view(awake time.Duration, now time.Time) live.Node {
 
 // startLook looks in a goroutine of its own. unawaited says that no pass waits for the answer.
 func (w *worker) startLook(awake time.Duration, unawaited bool) {
-	w.inLook, w.stale, w.acted = true, false, false
+	w.inLook, w.left, w.stale, w.acted = true, false, false, false
 	w.lookBegan, w.lookAwake = w.Now(), awake
 	number, driver, node, leaving := w.lookBegins(), w.driver, w.node, w.leaving
 	w.spawn(func(ctx context.Context) func() {
@@ -214,7 +215,7 @@ func (w *worker) startLook(awake time.Duration, unawaited bool) {
 		return func() {
 			w.hasDriver(opened)
 			w.endLook(number, awake, answer, err)
-			if err == nil && (unawaited || w.lookTook > patience) {
+			if err == nil && (unawaited || w.left || w.lookTook > patience) {
 				w.poke()
 			}
 		}

@@ -101,7 +101,7 @@ func CheckNode(up Examined, asked manifest.Set) Findings {
 	}
 	list := Findings{{up.Node, "reach", Fine, "answers", ""}}
 	for _, check := range []func(live.Checkup, manifest.Set) Finding{
-		podmanVersion, cgroups, runtimeOf, network, events, reboot, clockOf, disk, lowPorts, locks,
+		podmanVersion, cgroups, runtimeOf, network, events, reboot, clockOf, disk, lowPorts, locks, healthChecks,
 	} {
 		f := check(up.Checkup, asked)
 		f.Where = up.Node
@@ -315,6 +315,19 @@ func locks(up live.Checkup, _ manifest.Set) Finding {
 		return Finding{What: "locks", Level: Warning, Text: fmt.Sprintf("%d free", up.Locks), Mend: "raise num_locks in containers.conf, then podman system renumber with all stopped"}
 	}
 	return Finding{What: "locks", Level: Fine, Text: fmt.Sprintf("%d free", up.Locks)}
+}
+
+// healthChecks are those of images, which nobody runs.
+func healthChecks(up live.Checkup, asked manifest.Set) Finding {
+	for _, wl := range asked.Workloads {
+		for _, c := range wl.Revision.Spec.Containers {
+			if c.LivenessProbe == nil && c.ReadinessProbe == nil && slices.Contains(up.Checked, c.Image) {
+				return Finding{What: "health checks", Level: Warning, Text: fmt.Sprintf("%s: image %s has a HEALTHCHECK, which is not run", wl.ID.Short(), c.Image),
+					Mend: "write a livenessProbe, which has the container started again, or a readinessProbe"}
+			}
+		}
+	}
+	return Finding{What: "health checks", Level: Fine, Text: "no image that is asked for relies on its own"}
 }
 
 var marksOf = map[Level]struct {

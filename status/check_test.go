@@ -18,7 +18,7 @@ func TestWhatANodeSaysIsJudged(t *testing.T) {
 		Size: 100 << 30, Free: 50 << 30, Locks: 2000, LowPort: 1024, Socket: "enabled", Restart: "enabled",
 	}
 	web := manifest.Workload{Meta: manifest.Meta{ID: manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}}}
-	web.Revision.Spec.Containers = []corev1.Container{{Ports: []corev1.ContainerPort{{HostPort: 80}}}}
+	web.Revision.Spec.Containers = []corev1.Container{{Image: "web:1", Ports: []corev1.ContainerPort{{HostPort: 80}}}}
 	asked := manifest.Set{Workloads: []manifest.Workload{web}}
 	for _, c := range []struct {
 		name  string
@@ -47,6 +47,8 @@ func TestWhatANodeSaysIsJudged(t *testing.T) {
 		{"a disk that is full", func(u *live.Checkup) { u.Free = 1 << 30 }, "disk", status.Bad},
 		{"a port that a user may not have", func(u *live.Checkup) { u.Rootless = true }, "low ports", status.Bad},
 		{"few locks", func(u *live.Checkup) { u.Locks = 12 }, "locks", status.Warning},
+		{"an image whose own check nobody runs", func(u *live.Checkup) { u.Checked = []string{"web:1"} }, "health checks", status.Warning},
+		{"an image with a check that nobody asks for", func(u *live.Checkup) { u.Checked = []string{"db:1"} }, "", status.Fine},
 		{"locks of which nothing is known", func(u *live.Checkup) { u.Locks = -1 }, "locks", status.Unsure},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -37,6 +37,11 @@ func TestTheNodeSideIsShownApartFromWorkloads(t *testing.T) {
 	if p := r.Workloads[0].Pods[0]; !p.Unheard || p.State == string(health.Ready) {
 		t.Errorf("a pod of which nobody knows what its probes come to: %+v", p)
 	}
+	w.Snapshot.Nodes[0].Side.Troubles = []string{"web-0: no such image"}
+	w.Snapshot.Nodes[0].Side.Net.Troubles = []string{"n2: no address"}
+	if n := Of(w).Nodes[0]; n.Why != "web-0: no such image; n2: no address" {
+		t.Errorf("what the node side could not do: %q", n.Why)
+	}
 	var text bytes.Buffer
 	r.Text(&text, Look{}, true)
 	if s := text.String(); !strings.Contains(s, "NODE SIDE") || !strings.Contains(s, "v1") || strings.Contains(s, "podkeep-node") {

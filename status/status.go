@@ -156,7 +156,7 @@ func node(w World, have live.Node) Node {
 		}
 		whys = append(whys, trouble(t, w.Now))
 	}
-	whys = append(whys, have.Side.Net.Troubles...)
+	whys = slices.Concat(whys, have.Side.Troubles, have.Side.Net.Troubles)
 	n.Why = strings.Join(whys, "; ")
 	return n
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -20,6 +19,7 @@ import (
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/node"
+	"github.com/podkeep/podkeep/node/network"
 )
 
 // nodeCommand is what runs in the node side's container. Help does not list it: nobody types it.
@@ -104,17 +104,23 @@ func (o nodeOptions) run(cmd *cobra.Command, dir string) error {
 		return fmt.Errorf("%s: a host of that kind has no node side", is.ProviderID)
 	}
 	log.WithFields(logrus.Fields{"cluster": o.cluster, "podman": socket, "version": sideVersion()}).Info("begins")
+	root := asRoot("/proc/self/uid_map")
+	var routes node.Router
+	if podman, ok := opened.(network.Podman); ok && root {
+		var join func()
+		routes, join = router(ctx, o.cluster, podman, log)
+		defer join()
+	}
 	err = node.Run(ctx, node.Options{
-		Driver: driver, Prober: prober("/proc/self/uid_map"), HostIP: own(address), Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Version: sideVersion(), Log: log,
+		Driver: driver, Router: routes, Prober: prober(root), HostIP: own(address), Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Version: sideVersion(), Log: log,
 	})
 	log.Info("ends, as it was told to")
 	return err
 }
 
 // prober runs probes, but for a user's own Podman: its pods are in a network that nothing outside of it reaches, and each probe would fail.
-func prober(uids string) node.Asker {
-	text, err := os.ReadFile(uids)
-	if fields := strings.Fields(string(text)); err == nil && (len(fields) != 3 || fields[0] != "0" || fields[1] != "0") {
+func prober(root bool) node.Asker {
+	if !root {
 		return unable("a user's own Podman has its pods where they cannot be reached: probes need root's")
 	}
 	return node.NewProber()

@@ -22,7 +22,7 @@ func TestAUsersOwnPodmanHasNoPodProbedThatCannotBeReached(t *testing.T) {
 		if err := os.WriteFile(path, []byte(c.uids), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p := prober(path)
+		p := prober(asRoot(path))
 		if _, runs := p.(*node.Prober); runs != c.runs {
 			t.Errorf("%q: %T", c.uids, p)
 		}

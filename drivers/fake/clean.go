@@ -2,15 +2,57 @@ package fake
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/node/route"
 )
 
-var _ drivers.Cleaner = driver{}
+var (
+	_ drivers.Cleaner   = driver{}
+	_ drivers.Networker = driver{}
+)
+
+func (d driver) Network(ctx context.Context, n live.PodNetwork) error {
+	return d.call(ctx, Put, func(h *host) error {
+		if had, ok := h.nets[n.Name]; ok && had.Range == n.Range && had.Bridge == n.Bridge {
+			return nil
+		} else if ok && h.joined(d.cluster) {
+			return errJoined
+		}
+		h.nets[n.Name] = n
+		return d.write(h)
+	})
+}
+
+func (d driver) Networkless(ctx context.Context, name string) error {
+	return d.call(ctx, Delete, func(h *host) error {
+		if _, ok := h.nets[name]; !ok {
+			return nil
+		}
+		if h.joined(d.cluster) {
+			return errJoined
+		}
+		delete(h.nets, name)
+		return d.write(h)
+	})
+}
+
+var errJoined = errors.New("network is being used")
+
+// joined says whether a pod is in the cluster's network.
+func (h *host) joined(cluster string) bool {
+	for _, p := range h.pods {
+		if p.labels[live.LabelCluster] == cluster && p.labels[live.LabelIP] != "" {
+			return true
+		}
+	}
+	return false
+}
 
 func (d driver) sideVolume() string {
 	return d.cluster + "/" + live.SideApp.Namespace + "/" + live.SideVolume
@@ -20,6 +62,9 @@ func (d driver) Remains(ctx context.Context) (what []string, err error) {
 	err = d.call(ctx, List, func(h *host) error {
 		if h.volumes[d.sideVolume()] {
 			what = append(what, "volume "+d.sideVolume())
+		}
+		if name := route.NamedOf(d.cluster).Network; h.nets[name].Name != "" {
+			what = append(what, "network "+name)
 		}
 		for _, image := range slices.Sorted(maps.Keys(h.store)) {
 			if isSide(image) {
@@ -34,6 +79,8 @@ func (d driver) Remains(ctx context.Context) (what []string, err error) {
 func (d driver) Clean(ctx context.Context) error {
 	return d.call(ctx, Delete, func(h *host) error {
 		delete(h.volumes, d.sideVolume())
+		h.routes(d.cluster, routing{})
+		delete(h.nets, route.NamedOf(d.cluster).Network)
 		maps.DeleteFunc(h.store, func(image string, _ bool) bool { return isSide(image) })
 		return d.write(h)
 	})

@@ -21,7 +21,8 @@ type driver struct {
 	name    string
 	cluster string
 	fuse    *Fuse
-	local   bool // it is on the host, and needs no network
+	local   bool  // it is on the host, and needs no network
+	word    *word // of its node side, the last that was heard
 }
 
 var (
@@ -33,12 +34,12 @@ var (
 // Open is a driver for the host at an address, such as its name, on behalf of a cluster. The fuse, shared by all drivers of one
 // controller, may be nil. A host that does not exist never answers.
 func (w *World) Open(name, cluster string, fuse *Fuse) drivers.Driver {
-	return driver{world: w, name: name, cluster: cluster, fuse: fuse}
+	return driver{world: w, name: name, cluster: cluster, fuse: fuse, word: &word{}}
 }
 
 // Local is a driver on the host itself.
 func (w *World) Local(name, cluster string) drivers.Driver {
-	return driver{world: w, name: name, cluster: cluster, local: true}
+	return driver{world: w, name: name, cluster: cluster, local: true, word: &word{}}
 }
 
 func (d driver) Close() error { return nil }
@@ -47,6 +48,7 @@ func (d driver) Observe(ctx context.Context) (n live.Node, err error) {
 	err = d.call(ctx, List, func(h *host) error {
 		n = h.node(d.cluster, d.world.now())
 		h.says(&n, d.cluster, d.world.now())
+		d.word.keeps(&n.Side, h.tables[d.cluster], d.world.now())
 		n.Name, n.Known = "", false
 		return nil
 	})
@@ -143,6 +145,9 @@ func (d driver) run(h *host, want manifest.Pod) error {
 	}
 	if err := d.ready(h, want); err != nil {
 		return err
+	}
+	if p != nil && !want.There && p.labels[live.LabelIP] != want.Labels[live.LabelIP] && !p.ran() {
+		p = nil
 	}
 	if p == nil && want.There {
 		return fmt.Errorf("run %s: the pod is not there any more", want.Name)
@@ -270,6 +275,9 @@ func (d driver) start(h *host, p *pod, c *container) error {
 	if err := d.ports(h, p); err != nil {
 		return err
 	}
+	if err := d.address(h, p); err != nil {
+		return err
+	}
 	image := d.world.image(c.image).at(p.spec.Spec, c.name)
 	c.state, c.begins = live.Created, d.world.now().Add(image.Starts)
 	c.ends, c.code = time.Time{}, image.Exit
@@ -304,6 +312,22 @@ func (d driver) ports(h *host, p *pod) error {
 		}
 	}
 	return nil
+}
+
+// address refuses a start when a pod that runs, of whichever cluster, has the address that the plan gave.
+func (d driver) address(h *host, p *pod) error {
+	for _, other := range h.pods {
+		ip := p.labels[live.LabelIP]
+		if ip != "" && other != p && other.labels[live.LabelIP] == ip && slices.ContainsFunc(other.containers, func(c *container) bool { return c.state == live.Running }) {
+			return fmt.Errorf("run %s: address %s is taken by another container", p.name, ip)
+		}
+	}
+	return nil
+}
+
+// ran says whether a container of it ever did.
+func (p *pod) ran() bool {
+	return slices.ContainsFunc(p.containers, func(c *container) bool { return !c.started.IsZero() || !c.begins.IsZero() })
 }
 
 func hostPorts(p *pod) (ports []string) {

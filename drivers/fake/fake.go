@@ -41,11 +41,13 @@ type host struct {
 	pods    map[string]*pod
 	files   map[string]*file
 	volumes map[string]bool // claims, as cluster/namespace/name
+	nets    map[string]live.PodNetwork
 	faults  []fault
 	watched []chan<- struct{}
 	tends   map[string]live.Tend // what the node side was told, by cluster/source; nobody edits it
 	deaf    time.Time            // since when nobody hears the node side; zero when it is heard
-	routing
+	tables  map[string]routing   // by cluster; nobody edits it
+	late    bool                 // it does not route by what the node side is given
 }
 
 type pod struct {
@@ -107,7 +109,7 @@ func (w *World) Add(name string, room manifest.Resources) {
 	w.hosts[name] = &host{
 		name: name, room: room,
 		store: map[string]bool{}, pods: map[string]*pod{}, files: map[string]*file{},
-		volumes: map[string]bool{},
+		volumes: map[string]bool{}, nets: map[string]live.PodNetwork{},
 	}
 }
 
@@ -227,7 +229,7 @@ func (w *World) Copy() *World {
 func (h *host) copy() *host {
 	c := *h
 	c.store, c.faults, c.watched = maps.Clone(h.store), slices.Clone(h.faults), nil
-	c.volumes = maps.Clone(h.volumes)
+	c.volumes, c.nets = maps.Clone(h.volumes), maps.Clone(h.nets)
 	c.pods, c.files = map[string]*pod{}, map[string]*file{}
 	for name, p := range h.pods {
 		q := *p
@@ -321,6 +323,9 @@ func (p *pod) seen(hosts []string, skew time.Duration) (live.Pod, bool) {
 	out := *p.read
 	out.Signer, out.Host = p.signer, p.host
 	out.Created, out.Containers = seconds(p.created, skew), p.list(skew)
+	if slices.ContainsFunc(p.containers, func(c *container) bool { return c.state == live.Running }) {
+		out.IP = out.Birth.IP
+	}
 	out.Stopping = slices.ContainsFunc(p.containers, func(c *container) bool { return c.stopping })
 	return out, true
 }

@@ -79,7 +79,7 @@ func (w *World) Reboot(name string, podman int) { w.on(name, func(h *host) { h.h
 func (w *World) Wipe(name string) {
 	w.on(name, func(h *host) {
 		h.pods, h.files, h.store = map[string]*pod{}, map[string]*file{}, map[string]bool{}
-		h.volumes = map[string]bool{}
+		h.volumes, h.tables = map[string]bool{}, nil
 	})
 }
 
@@ -94,7 +94,7 @@ func (w *World) Clone(from, to string) {
 	src.settle(w.now())
 	disk := src.copy()
 	disk.halt(4)
-	dst.pods, dst.files, dst.store, dst.volumes = disk.pods, disk.files, disk.store, disk.volumes
+	dst.pods, dst.files, dst.store, dst.volumes, dst.tables = disk.pods, disk.files, disk.store, disk.volumes, disk.tables
 	dst.poke()
 }
 

@@ -186,7 +186,6 @@ func (h *host) says(n *live.Node, cluster string, now time.Time) {
 		return
 	}
 	n.Side = live.Side{Version: side.read.Side, Tends: h.busy(cluster)}
-	h.routing.says(&n.Side, now)
 	probed := h.tended(cluster)
 	for i := range n.Pods {
 		if p := &n.Pods[i]; slices.Contains(probed, p.Name) {

@@ -1,77 +1,111 @@
 package fake
 
 import (
-	"net/netip"
+	"maps"
 	"time"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/node/route"
 )
 
-// routing is what a host routes by. It outlives the node side, and goes with the disk.
+// routing is by which tables a host routes for one cluster. They lie on its node side's volume, and outlive its pod.
 type routing struct {
-	table, told *route.Table // in force, and the newest that the node side heard of
-	signer      string       // of the one in force, and
-	teller      string       // of the other
-	as          string       // what the host is called in it
-	since       time.Time    // from when on they have been two
-	late        bool         // what is told does not come into force
+	has, taken table
+	since      time.Time // from when on they have been two
 }
 
-// Route tells the node side of a host by which table to route, if it is heard. It is a write where that is newer than what it knows.
-func (w *World) Route(name, as, cluster string, t *route.Table, signer string) {
+// table is one as it was sent. Nobody edits what it says.
+type table struct {
+	says         *route.Table
+	signer, node string
+}
+
+func (t table) number() uint64 {
+	if t.says == nil {
+		return 0
+	}
+	return t.says.Number
+}
+
+// Route sends the node side of a host a table that a key has signed, and what the host is called in it. It takes one of a higher number than it has,
+// or any anew, and has the host route by it, unless it is late. It is a write where it is taken.
+func (w *World) Route(name, cluster, node string, t *route.Table, signer string, anew bool) {
 	w.on(name, func(h *host) {
-		r := &h.routing
-		if h.cut || h.down || h.isDeaf(h.side(cluster)) || r.told != nil && r.told.Number >= t.Number {
+		r := h.tables[cluster]
+		if h.cut || h.down || h.isDeaf(h.side(cluster)) || t == r.taken.says || !anew && t.Number <= r.taken.number() {
 			return
 		}
-		w.writes++
-		if r.told == r.table {
+		if r.behind(w.now()) == 0 {
 			r.since = w.now()
 		}
-		r.told, r.teller, r.as = t, signer, as
-		r.settle()
+		if r.taken = (table{t, signer, node}); !h.late {
+			r.has = r.taken
+		}
+		h.routes(cluster, r)
+		w.writes++
 	})
 }
 
-// Late keeps what a host is told from coming into force, until that is over.
+// Late has a host route by what its node side was given only once it is not late any more.
 func (w *World) Late(name string, late bool) {
 	w.on(name, func(h *host) {
-		h.routing.late = late
-		h.routing.settle()
-	})
-}
-
-func (r *routing) settle() {
-	if !r.late {
-		r.table, r.signer = r.told, r.teller
-	}
-}
-
-// Table is what a host routes by, and for how long it has known of a newer one; nil where it routes nothing.
-func (w *World) Table(name string) (t *route.Table, behind time.Duration) {
-	w.on(name, func(h *host) {
-		if !h.down {
-			t, behind = h.routing.table, h.routing.behind(w.now())
+		if h.late = late; late {
+			return
+		}
+		for cluster, r := range h.tables {
+			h.routes(cluster, routing{has: r.taken, taken: r.taken})
 		}
 	})
-	return t, behind
+}
+
+// Forget has a host route by no table, and its node side know of none, until it is sent one.
+func (w *World) Forget(name, cluster string) {
+	w.on(name, func(h *host) { h.routes(cluster, routing{}) })
+}
+
+// Routes is the table by which a host routes, whether or not anybody hears so; nil if there is none.
+func (w *World) Routes(name, cluster string) *route.Table {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if h := w.hosts[name]; h != nil {
+		return h.tables[cluster].has.says
+	}
+	return nil
+}
+
+// Behind is for how long a host has not routed by the table that its node side was given last.
+func (w *World) Behind(name, cluster string) (d time.Duration) {
+	w.on(name, func(h *host) { d = h.tables[cluster].behind(w.now()) })
+	return d
 }
 
 func (r routing) behind(now time.Time) time.Duration {
-	if r.told == r.table {
+	if r.has == r.taken {
 		return 0
 	}
 	return max(now.Sub(r.since), time.Nanosecond)
 }
 
-// says lays over what its node side says what it says of routing.
-func (r routing) says(s *live.Side, now time.Time) {
-	if r.table == nil {
-		return
+// routes changes what a host routes by. Copies of the world share the map.
+func (h *host) routes(cluster string, r routing) {
+	h.tables = maps.Clone(h.tables)
+	if h.tables == nil {
+		h.tables = map[string]routing{}
 	}
-	s.Number, s.Serves, s.Signer, s.Behind = r.table.Number, r.table, r.signer, r.behind(now)
-	if n, ok := r.table.Node(r.as); ok {
-		s.Net = live.Net{Range: n.Range, Address: netip.MustParseAddr("192.0.2.1")}
+	h.tables[cluster] = r
+}
+
+// word is what was last said of tables to the controller of one driver. It stays so while the node side is not heard.
+type word live.Side
+
+// keeps lays what was said of tables over what a node side says, or what is remembered of that where it says nothing.
+func (w *word) keeps(s *live.Side, r routing, now time.Time) {
+	if s.Heard() {
+		*w = word{Serves: r.has.says, Signer: r.has.signer, Number: r.has.number(), Taken: r.taken.number(), Behind: r.behind(now)}
+		if r.has.says != nil {
+			n, _ := r.has.says.Node(r.has.node)
+			w.Net.Range, w.Net.Address = n.Range, n.Address
+		}
 	}
+	s.Serves, s.Signer, s.Number, s.Taken, s.Behind, s.Net = w.Serves, w.Signer, w.Number, w.Taken, w.Behind, w.Net
 }

@@ -8,11 +8,13 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/containers/podman/v4/libpod/define"
+	"github.com/containers/podman/v4/pkg/bindings/images"
 	"github.com/containers/podman/v4/pkg/bindings/system"
 	"golang.org/x/crypto/ssh"
 
@@ -32,7 +34,8 @@ func (d *Driver) Examine(ctx context.Context) (live.Checkup, error) {
 			return err
 		}
 		up = checkup(info)
-		return nil
+		up.Checked, err = checkedImages(ctx)
+		return err
 	})
 	if err != nil {
 		return up, err
@@ -47,6 +50,18 @@ func (d *Driver) Examine(ctx context.Context) (live.Checkup, error) {
 		examineHere(&up)
 	}
 	return up, nil
+}
+
+// checkedImages asks for each image by itself: lists do not say it. One that has gone meanwhile has none.
+func checkedImages(ctx context.Context) (names []string, err error) {
+	listed, err := images.List(ctx, nil)
+	for _, i := range listed {
+		report, err := images.GetImage(ctx, i.ID, nil)
+		if err == nil && report.ImageData != nil && report.HealthCheck != nil && !slices.Contains(report.HealthCheck.Test, "NONE") {
+			names = slices.Concat(names, i.RepoTags, i.RepoDigests)
+		}
+	}
+	return names, err
 }
 
 // checkup is what Podman says. Servers leave out what they do not know.

@@ -174,6 +174,10 @@ func TestWhatOnlyTheNodeKnowsIsInTheEnvironment(t *testing.T) {
 		t.Errorf("the pod's address is %q", ip)
 	}
 	b.has(out, "NODE=n1\n", "POD="+ip+"\n", "HOST=10.88.", "PLAIN=a=b c\n", "hostname fields\n", "cwd /tmp\n")
+
+	renamed := b.pod("renamed", "env", "NODE", "say", "done", "term")
+	renamed.Node, renamed.Spec.Containers[0].Env = "n9", c.Env[:1]
+	b.has(b.says(renamed, "done"), "NODE=n9\n")
 }
 
 func TestCommandAndArgsStandForEntrypointAndCmd(t *testing.T) {

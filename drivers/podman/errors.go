@@ -25,6 +25,8 @@ const (
 	noSuchSecret    = "no such secret"
 	noSuchVolume    = "no such volume"
 	noSuchImage     = "image not known"
+	noSuchNetwork   = "network not found"
+	addressTaken    = "is already allocated to"
 	podExists       = "pod already exists"
 	volumeExists    = "volume already exists"
 	nameInUse       = "name is already in use"

@@ -2,6 +2,7 @@ package podman_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,5 +45,9 @@ func TestAnImagesOwnHealthCheckIsNotRun(t *testing.T) {
 	out, err := shared.podman("inspect", "--format", "{{json .Config.Healthcheck}} {{.State.Health.Status}}", pod.Name+"-a").CombinedOutput()
 	if got, want := strings.TrimSpace(string(out)), `{"Test":["NONE"]}`; err != nil || got != want {
 		t.Errorf("%s %v", got, err)
+	}
+	up, err := b.Driver.(drivers.Examiner).Examine(t.Context())
+	if err != nil || !slices.Contains(up.Checked, ref) || slices.Contains(up.Checked, drivertest.Ref) {
+		t.Errorf("%v %v", up.Checked, err)
 	}
 }

@@ -202,7 +202,8 @@ func (d *Driver) bare(ctx context.Context, losses int64) ([]*entities.ListPodsRe
 	return pods.List(ctx, nil)
 }
 
-// addresses fills in the pods' IPs. A list does not show them, so each started infra container is inspected once.
+// addresses fills in the pods' IPs. A list does not show them, so each started infra container is inspected once, but for those whose address
+// is on their labels.
 func (d *Driver) addresses(ctx context.Context, all []live.Pod, listed []entities.ListContainer) error {
 	started := map[string]infra{}
 	for _, c := range listed {
@@ -217,6 +218,10 @@ func (d *Driver) addresses(ctx context.Context, all []live.Pod, listed []entitie
 		at, ok := started[p.Name]
 		if !ok || live.Over(p.Restart, p.Init, p.Containers) {
 			continue // what has ended needs no address
+		}
+		if p.Birth.IP != "" {
+			all[i].IP = p.Birth.IP
+			continue
 		}
 		group.Go(func() (err error) {
 			all[i].IP, err = d.address(ctx, at)

@@ -1,7 +1,6 @@
 package podman
 
 import (
-	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/containers/common/libnetwork/types"
 	"github.com/containers/podman/v4/pkg/specgen"
-	corev1 "k8s.io/api/core/v1"
 )
 
 // podSpec is the pod without its containers: what they share.
@@ -25,18 +23,27 @@ func (b *builder) podSpec() (specgen.PodSpecGenerator, error) {
 	if hooks := b.preStops(); hooks != "" {
 		s.Labels[labelPreStop] = hooks
 	}
+	if at := b.pod.Net; at.DNS.IsValid() {
+		s.Labels[labelDNS] = at.DNS.String() + "," + at.Domain
+	}
 	s.Sysctl = b.sysctls()
 	s.SharedNamespaces = b.shared()
 	s.HostAdd = b.aliases()
-	if err := b.dns(&s); err != nil {
+	dns, err := b.dns()
+	if err != nil {
 		return s, err
 	}
+	s.DNSServer, s.DNSSearch, s.DNSOption = dns.servers, dns.search, dns.options
 	if b.pod.Spec.HostNetwork {
 		s.NetNS = specgen.Namespace{NSMode: specgen.Host}
 		return s, nil
 	}
 	s.Hostname = b.pod.Hostname
 	s.PortMappings = b.ports()
+	if ip := b.pod.Net.IP; ip.IsValid() {
+		s.NetNS = specgen.Namespace{NSMode: specgen.Bridge}
+		s.Networks = map[string]types.PerNetworkOptions{b.driver.podNetwork(): {StaticIPs: []net.IP{ip.AsSlice()}}}
+	}
 	return s, nil
 }
 
@@ -80,14 +87,22 @@ func (b *builder) shared() []string {
 	return names
 }
 
-// namespaces are those that a container has from the host.
-func (b *builder) namespaces(s *specgen.SpecGenerator) {
+// namespaces are those that a container has from the host. On the host's network Podman asks the container, not its pod, for a resolv.conf.
+func (b *builder) namespaces(s *specgen.SpecGenerator) error {
+	if b.pod.Spec.HostNetwork {
+		dns, err := b.dns()
+		if err != nil {
+			return err
+		}
+		s.DNSServers, s.DNSSearch, s.DNSOptions = dns.servers, dns.search, dns.options
+	}
 	if b.pod.Spec.HostPID {
 		s.PidNS = specgen.Namespace{NSMode: specgen.Host}
 	}
 	if b.pod.Spec.HostIPC {
 		s.IpcNS = specgen.Namespace{NSMode: specgen.Host}
 	}
+	return nil
 }
 
 // aliases are lines of /etc/hosts in Podman's form NAME:ADDRESS.
@@ -98,35 +113,4 @@ func (b *builder) aliases() (all []string) {
 		}
 	}
 	return all
-}
-
-// dns gives the pod's resolv.conf. Podman takes the node's file unless told otherwise, and what is told stands in the place of the
-// node's nameservers or search domains: it cannot add to them, as dnsConfig would under any policy but None.
-func (b *builder) dns(s *specgen.PodSpecGenerator) error {
-	c := b.pod.Spec.DNSConfig
-	if c == nil {
-		return nil
-	}
-	if b.pod.Spec.DNSPolicy != corev1.DNSNone && len(c.Nameservers)+len(c.Searches) > 0 {
-		return fmt.Errorf("dnsConfig: nameservers and searches stand in place of the node's: write dnsPolicy: None")
-	}
-	for _, server := range c.Nameservers {
-		ip := net.ParseIP(server)
-		if ip == nil {
-			return fmt.Errorf("dnsConfig: nameserver %q is not an IP address", server)
-		}
-		s.DNSServer = append(s.DNSServer, ip)
-	}
-	s.DNSSearch = c.Searches
-	if len(c.Searches) == 0 && b.pod.Spec.DNSPolicy == corev1.DNSNone {
-		s.DNSSearch = []string{"."} // none of the node's either
-	}
-	for _, o := range c.Options {
-		text := o.Name
-		if o.Value != nil {
-			text += ":" + *o.Value
-		}
-		s.DNSOption = append(s.DNSOption, text)
-	}
-	return nil
 }

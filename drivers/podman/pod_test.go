@@ -1,6 +1,7 @@
 package podman_test
 
 import (
+	"context"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -11,9 +12,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/drivers/drivertest"
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
 )
 
 func TestWhatAPodSharesIsWhatItsContainersSee(t *testing.T) {
@@ -34,6 +37,51 @@ func TestWhatAPodSharesIsWhatItsContainersSee(t *testing.T) {
 	if strings.Contains(out, "pid 1\n") || strings.Count(out, "nameserver") != 1 {
 		t.Error(out)
 	}
+}
+
+func TestAPodOfTheClustersNetworkAsksTheClustersDNSFirst(t *testing.T) {
+	b := newBench(t)
+	net := live.PodNetwork{Name: route.NamedOf(b.cluster).Network, Bridge: route.NamedOf(b.cluster).Bridge, Range: netip.MustParsePrefix("10.199.9.0/24"), MTU: 1400}
+	b.ok(b.Driver.(drivers.Networker).Network(t.Context(), net))
+	t.Cleanup(func() { b.ok(b.Driver.(drivers.Networker).Networkless(context.Background(), net.Name)) })
+	run := func(name, ip string, policy corev1.DNSPolicy, c *corev1.PodDNSConfig) string {
+		pod := b.pod(name, "cat", "/etc/resolv.conf", "env", "IP", "say", "done", "term")
+		pod.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "IP", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "status.podIP"}}}}
+		pod.Spec.DNSPolicy, pod.Spec.DNSConfig = policy, c
+		pod.Net = manifest.PodNet{DNS: netip.MustParseAddr("10.199.9.1"), Domain: "cluster.local"}
+		if pod.Spec.HostNetwork = ip == ""; ip != "" {
+			pod.Net.IP = netip.MustParseAddr(ip)
+			pod.Labels[live.LabelIP] = ip
+		}
+		out := b.says(pod, "done")
+		b.ok(b.Driver.Stop(t.Context(), pod.Name))
+		return out
+	}
+	own := "search default.svc.cluster.local svc.cluster.local cluster.local"
+	out := run("first", "10.199.9.7", "", nil)
+	b.has(out, "nameserver 10.199.9.1\n", own+"\n", "ndots:5", "10.199.9.7")
+	two := "2"
+	more := &corev1.PodDNSConfig{
+		Nameservers: []string{"192.0.2.53"}, Searches: []string{"example.com", "cluster.local"}, Options: []corev1.PodDNSConfigOption{{Name: "ndots", Value: &two}, {Name: "edns0"}},
+	}
+	out = run("merged", "10.199.9.8", corev1.DNSClusterFirst, more)
+	b.has(out, "nameserver 10.199.9.1\nnameserver 192.0.2.53\n", own+" example.com\n", "ndots:2", "edns0")
+	if strings.Contains(out, "ndots:5") {
+		t.Error(out)
+	}
+	for name, policy := range map[string]corev1.DNSPolicy{"default": corev1.DNSDefault, "hostfirst": corev1.DNSClusterFirst} {
+		ip := map[bool]string{true: "10.199.9.9"}[policy == corev1.DNSDefault]
+		if out := run(name, ip, policy, nil); strings.Contains(out, "10.199.9.1\n") || strings.Contains(out, "svc.cluster.local") {
+			t.Error(out)
+		}
+	}
+	pod := b.pod("hostnet", "cat", "/etc/resolv.conf", "say", "done")
+	pod.Spec.HostNetwork, pod.Spec.DNSPolicy = true, corev1.DNSClusterFirstWithHostNet
+	pod.Net = manifest.PodNet{DNS: netip.MustParseAddr("10.199.9.1"), Domain: "cluster.local"}
+	b.has(b.says(pod, "done"), "nameserver 10.199.9.1\n", own+"\n")
+	b.until(pod.Name, func(p live.Pod) bool { return p.Containers[0].State == live.Exited })
+	pod.Net, pod.There, pod.Attempt = manifest.PodNet{}, true, map[string]int{"a": 1}
+	b.has(b.says(pod, "done"), "nameserver 10.199.9.1\n", own+"\n")
 }
 
 func TestDNSOfNobodyIsNotTheNodes(t *testing.T) {

@@ -37,10 +37,28 @@ func (d *Driver) run(ctx context.Context, pod manifest.Pod) error {
 		return err
 	}
 	err = d.raise(ctx, b, have)
-	if have == nil || !because(clean(err), startBrokeOff...) {
+	if !because(clean(err), startBrokeOff...) {
+		return err
+	}
+	if taken := d.taken(ctx, b); taken != nil {
+		return taken
+	}
+	if have == nil {
 		return err
 	}
 	return d.raiseAgain(ctx, b)
+}
+
+// taken is why a pod did not start whose address another container has. Podman tells it of the infra container alone.
+func (d *Driver) taken(ctx context.Context, b *builder) error {
+	if !b.pod.Net.IP.IsValid() {
+		return nil
+	}
+	err := clean(containers.Start(ctx, b.infra, nil))
+	if !because(err, addressTaken) {
+		return nil
+	}
+	return fmt.Errorf("address %s is taken by another container: %w", b.pod.Net.IP, err)
 }
 
 // startBrokeOff is what Podman says of a container whose start was cut off by the service's end: the runtime has it, or the
@@ -106,6 +124,16 @@ func (d *Driver) raise(ctx context.Context, b *builder, have members) error {
 // members are the containers of a pod as they were found, by their names in the manifest.
 type members map[string]live.Container
 
+// ran says whether a container of them ever did.
+func (m members) ran() bool {
+	for _, c := range m {
+		if !c.Started.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
 // ground makes the pod, or finds it and says which containers it has. The answer is nil for a pod that was just made.
 func (d *Driver) ground(ctx context.Context, b *builder) (members, error) {
 	if !b.pod.There {
@@ -126,9 +154,14 @@ func (d *Driver) ground(ctx context.Context, b *builder) (members, error) {
 	case !hasInfra(found):
 		return nil, d.again(ctx, b)
 	}
+	have, err := d.members(ctx, found.ID)
+	if err == nil && found.Labels[live.LabelIP] != b.pod.Labels[live.LabelIP] && !b.pod.There && !have.ran() {
+		return nil, d.again(ctx, b)
+	}
 	b.infra = found.InfraContainerID
 	b.asMade(found.Labels)
-	return d.members(ctx, found.ID)
+	b.asNamed(found.Labels)
+	return have, err
 }
 
 func (d *Driver) createPod(ctx context.Context, b *builder) error {
@@ -143,7 +176,7 @@ func (d *Driver) createPod(ctx context.Context, b *builder) error {
 	return err
 }
 
-// again replaces a pod whose making broke off before its infra container was there.
+// again replaces a pod whose making broke off before its infra container was there, or that never ran and is to have another address.
 func (d *Driver) again(ctx context.Context, b *builder) error {
 	if b.pod.There {
 		return fmt.Errorf("pod %s is too broken to be mended: it has to be made anew", b.pod.Name)
@@ -234,6 +267,10 @@ func (d *Driver) remove(ctx context.Context, container string) error {
 // locate finds the pod's address when a container's environment asks for it, which needs the infra container to run.
 func (d *Driver) locate(ctx context.Context, b *builder) error {
 	if !b.addressed {
+		return nil
+	}
+	if at := b.pod.Net; at.IP.IsValid() && at.DNS.IsValid() {
+		b.at = network{at.IP.String(), cmp.Or(d.hostAddress(), at.DNS.String())}
 		return nil
 	}
 	if err := containers.Start(ctx, b.infra, nil); err != nil {

@@ -101,6 +101,16 @@ func (d *Driver) Remains(ctx context.Context) (what []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	err = d.do(ctx, d.look, func(ctx context.Context) error {
+		_, err := d.ownNetwork(ctx, d.podNetwork())
+		if err == nil {
+			what = append(what, "network "+d.podNetwork())
+		}
+		return unlessNoNetwork(err)
+	})
+	if err != nil {
+		return nil, err
+	}
 	names, err := d.sideImages(ctx)
 	if err != nil {
 		return nil, err
@@ -123,7 +133,7 @@ func (d *Driver) othersSides(ctx context.Context) (all []entities.ListContainer,
 	return slices.DeleteFunc(all, func(c entities.ListContainer) bool { return c.Labels[live.LabelCluster] == d.cluster }), err
 }
 
-// Clean removes the node side's volume and images.
+// Clean removes the node side's volume and images, and the network.
 func (d *Driver) Clean(ctx context.Context) error {
 	err := d.do(ctx, d.change, func(ctx context.Context) error {
 		err := d.ownVolume(ctx, d.sideVolume(), labelClaim, sideClaim)
@@ -132,8 +142,9 @@ func (d *Driver) Clean(ctx context.Context) error {
 		}
 		return unlessGone(clean(err))
 	})
-	if err == nil {
-		d.dropSideImages(ctx, nil)
+	if err != nil {
+		return err
 	}
-	return err
+	d.dropSideImages(ctx, nil)
+	return d.Networkless(ctx, d.podNetwork())
 }

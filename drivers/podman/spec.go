@@ -1,6 +1,7 @@
 package podman
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,11 +19,12 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 )
 
-// Labels of this driver's own on pods, for Stop.
+// Labels of this driver's own on pods, for Stop, and for whoever mends one and was not told.
 const (
 	labelGrace   = "podkeep.io/grace"   // terminationGracePeriodSeconds
 	labelVolumes = "podkeep.io/volumes" // comma-separated Podman volumes that go with the pod
 	labelPod     = "podkeep.io/pod"     // on such a volume: the pod's name
+	labelDNS     = "podkeep.io/dns"     // who answers the pod for names, and the domain of those: "10.42.1.1,cluster.local"
 )
 
 // builder turns one manifest.Pod into Podman's terms.
@@ -122,7 +124,9 @@ func (b *builder) container(ctx context.Context, c *corev1.Container) (*specgen.
 		s.Devices = append(s.Devices, spec.LinuxDevice{Path: path})
 	}
 	s.StopSignal = stopSignal(c)
-	b.namespaces(s)
+	if err := b.namespaces(s); err != nil {
+		return nil, err
+	}
 	if err := b.security(ctx, s, c); err != nil {
 		return nil, err
 	}
@@ -210,7 +214,7 @@ func (b *builder) env(ctx context.Context, s *specgen.SpecGenerator, c *corev1.C
 func (b *builder) field(path string) string {
 	switch path {
 	case "spec.nodeName":
-		return b.driver.node.Name
+		return cmp.Or(b.pod.Node, b.driver.node.Name)
 	case "status.podIP", "status.podIPs":
 		return b.at.ip
 	case "status.hostIP", "status.hostIPs":

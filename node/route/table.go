@@ -63,6 +63,7 @@ type Target struct {
 
 // Targets are where connections to the Service's port of that index are sent, in the order of its endpoints.
 func (s Service) Targets(port int) (all []Target) {
+	all = slices.Grow(all, len(s.Endpoints))
 	for _, e := range s.Endpoints {
 		if port < len(e.Ports) && e.Ports[port] != 0 {
 			all = append(all, Target{netip.AddrPortFrom(e.IP, e.Ports[port]), max(1, e.Weight)})

@@ -37,16 +37,6 @@ type Up struct {
 	Table  *Table  `json:",omitempty"` // the one in force, when a controller wants to see it
 }
 
-// Table is a route.Table as it is sent, kept and shown again.
-type Table struct {
-	Node   string // what the one who is told is called in it
-	Body   []byte // JSON of it, gzip
-	Sig    string // of the controller's key over Body, over live.TableMessage, as live.Sign has it
-	Digest string // of Body: what reports call it
-	Number uint64
-	Anew   bool `json:",omitempty"` // it is to be in force whatever number the one before has
-}
-
 // Hello says who speaks.
 type Hello struct{ Version string }
 
@@ -65,9 +55,11 @@ type Report struct {
 	// the node side knows would be lost with its process.
 	Failed  map[string]string `json:",omitempty"`
 	Trouble string            `json:",omitempty"`
-	// Number and Digest are of the table in force: the kernel has it. Net is the host's network.
+	// Number and Digest are of the table in force: the kernel has it. Taken is the number of the newest that was taken, in force or to be: of lower
+	// ones none is taken. Net is the host's network.
 	Number uint64 `json:",omitempty"`
 	Digest string `json:",omitempty"`
+	Taken  uint64 `json:",omitempty"`
 	Net    live.Net
 }
 

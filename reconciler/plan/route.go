@@ -215,10 +215,12 @@ func (w *world) sending(to endpoint) string {
 // maySend says whether the node may route by a table that names the pod.
 func (w *world) maySend(n *node, to endpoint) bool {
 	switch {
-	case n.reach == lost, n.reach == answers && len(n.sides) == 0, n.Side.Heard() && n.Side.Number == 0:
+	case n.reach == lost, n.reach == answers && len(n.sides) == 0, n.Side.Heard() && n.Side.Number == 0 && n.Side.Taken == 0:
 		return false
-	case n.Side.Serves != nil:
-		return w.names(n.Side.Serves, to.node, to.pod)
+	case n.Side.Serves != nil && w.names(n.Side.Serves, to.node, to.pod):
+		return true
+	case n.Side.Serves != nil && n.Side.Taken <= n.Side.Number: // else it may route by another one any moment
+		return false
 	}
 	return w.names(w.net.before, to.node, to.pod) || w.chosen(to)
 }

@@ -220,7 +220,7 @@ func (w *world) tend(works []*work) {
 	w.plan.Tend = map[string]live.Tend{}
 	for _, n := range w.nodes {
 		if n.reach == answers && len(n.sides) > 0 {
-			w.plan.Tend[n.Name] = live.Tend{}
+			w.plan.Tend[n.Name] = live.Tend{Node: n.Name}
 		}
 	}
 	stops := map[[2]string]bool{}

@@ -139,7 +139,7 @@ func TestTheNodeSideIsNoWorkload(t *testing.T) {
 	if len(plan.Apps) != 1 {
 		t.Errorf("%+v", plan.Apps)
 	}
-	want := map[string]live.Tend{"n1": {Pods: []string{running(head, "web", 0).Name}}, "n2": {}}
+	want := map[string]live.Tend{"n1": {Pods: []string{running(head, "web", 0).Name}, Node: "n1"}, "n2": {Node: "n2"}}
 	if diff := cmp.Diff(want, plan.Tend); diff != "" {
 		t.Error(diff)
 	}

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -166,11 +165,10 @@ func bytesOf(p plan.Plan) string {
 	if err != nil {
 		panic(err)
 	}
-	table, err := json.Marshal(p.Table)
-	if err != nil {
-		panic(err)
+	if p.Table != nil {
+		out = append(out, content(p.Table)...)
 	}
-	return p.String() + string(out) + string(table)
+	return p.String() + string(out)
 }
 
 func shuffled(have live.Snapshot, dice *rand.Rand) live.Snapshot {
@@ -215,7 +213,7 @@ func (j judge) silence() error {
 	held := map[string]string{}
 	for _, n := range j.p.Snapshot.Nodes {
 		for _, p := range n.Pods {
-			if j.frozen[n.Name] && (p.App.Kind != "Job" || !over(p)) {
+			if j.frozen[n.Name] && p.App != live.SideApp && (p.App.Kind != "Job" || !over(p)) {
 				held[fmt.Sprint(p.App, p.Slot, p.Rev)] = n.Name
 			}
 		}
@@ -258,7 +256,7 @@ func (j judge) absence() error {
 	}
 	asked := map[string]bool{}
 	for _, o := range c.objects {
-		if o.words["hook"] == "Skip" || strings.HasPrefix(c.broken[o.file], "#") {
+		if o.words["hook"] == "Skip" || j.c.source.repo.emptied(c, o.file) {
 			continue // that is as if it were not there
 		}
 		ns := o.words["ns"]

@@ -135,7 +135,7 @@ var features = map[string]feature{
 	"a node side that is not heard":     says(`^side n\d deaf`),
 	"a newer node side":                 says(`^side v2`),
 	"no node side":                      says(`^side never`),
-	"a Service":                         says(`svc/shop`),
+	"a Service":                         says(`svc/stall`),
 	"ports of nodes":                    says(`node-port`),
 	"a host that routes late":           says(`^table n\d late`),
 	"a sidecar with a startup probe":    says(`init-probe=startup`),

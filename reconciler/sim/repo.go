@@ -48,6 +48,20 @@ func (r *repo) draft(id string) *commit {
 	return c
 }
 
+// emptied says whether a file holds comments alone since it last held something, whatever became of it then.
+func (r *repo) emptied(c *commit, file string) bool {
+	for ; c != nil; c = r.commits[c.parent] {
+		text, broken := c.broken[file]
+		switch {
+		case !broken:
+			return false
+		case strings.HasPrefix(text, "#"):
+			return true
+		}
+	}
+	return false
+}
+
 func (r *repo) add(c *commit) error {
 	if r.commits[c.id] != nil {
 		return fmt.Errorf("commit %s is there already", c.id)

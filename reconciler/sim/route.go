@@ -19,43 +19,34 @@ import (
 // network is what the cluster of a story has, once it says net.
 var network = manifest.Net{Pods: netip.MustParsePrefix("10.42.0.0/16"), Virtual: netip.MustParsePrefix("10.43.0.0/16"), Domain: "cluster.local"}
 
-// tellTable has the node sides hear by which table to route. Each that hears it is a write, at which the controller may die.
+// tellTable has the node sides hear by which table to route, those that do not route as it says. Each that hears it is a write, at which the controller
+// may die.
 func (s *Sim) tellTable(c *controller, p reconciler.Pass) {
-	if p.Plan.Table == nil {
+	t := p.Plan.Table
+	if t == nil {
 		return
 	}
-	t := numbered(p)
+	trusted := p.History.Trusted()
 	for _, n := range p.Snapshot.Nodes {
-		if silent(n) || n.Side.Number >= t.Number || s.fuse.Left <= 0 {
+		believed := trusted[n.Side.Signer]
+		if silent(n) || s.fuse.Left <= 0 || n.Side.Serves != nil && believed && content(n.Side.Serves) == content(t) {
 			continue
 		}
 		for _, is := range slices.Concat(p.History.Want().Nodes, p.History.Gone) {
 			if is.Name == n.Name {
 				writes := c.world.Writes()
-				c.world.Route(c.world.At(hostOf(is)), n.Name, cluster, t, s.keyText(c.key))
+				c.world.Route(c.world.At(hostOf(is)), cluster, n.Name, t, s.keyText(c.key), n.Side.Number >= t.Number && !believed)
 				s.fuse.Left -= c.world.Writes() - writes
 			}
 		}
 	}
 }
 
-// numbered is the table that is told: one that is in force if it says the same, else one of a higher number than any.
-func numbered(p reconciler.Pass) *route.Table {
-	t, newest := *p.Plan.Table, &route.Table{}
-	for _, n := range p.Snapshot.Nodes {
-		if n.Side.Serves != nil && n.Side.Number > newest.Number {
-			newest = n.Side.Serves
-		}
-	}
-	if t.Number = newest.Number; content(&t) == content(newest) {
-		return newest
-	}
-	t.Number++
-	return &t
-}
-
+// content is what a table says, whatever its number.
 func content(t *route.Table) string {
-	out, err := json.Marshal(t)
+	plain := *t
+	plain.Number = 0
+	out, err := json.Marshal(plain)
 	if err != nil {
 		panic(err)
 	}
@@ -66,7 +57,7 @@ func content(t *route.Table) string {
 func (s *Sim) tables() string {
 	var b strings.Builder
 	for _, host := range s.world.Hosts() {
-		t, behind := s.world.Table(host)
+		t, behind := s.world.Routes(host, cluster), s.world.Behind(host, cluster)
 		if t == nil {
 			fmt.Fprintf(&b, "%s  nothing\n", host)
 			continue
@@ -118,7 +109,7 @@ func (j judge) unsent(after view, when string) error {
 
 // sends says whether a host routes by a table that names the pod.
 func (j judge) sends(host, node, pod string) bool {
-	t, _ := j.before.Table(host)
+	t := j.before.Routes(host, cluster)
 	return t != nil && slices.ContainsFunc(t.Services, func(v route.Service) bool {
 		return slices.ContainsFunc(v.Endpoints, func(e route.Endpoint) bool { return e.Node == node && e.Pod == pod })
 	})
@@ -128,7 +119,7 @@ func (j judge) sends(host, node, pod string) bool {
 func (j judge) answers(host string) bool {
 	seen, truth := j.seen(host), j.before.host(host)
 	grace := max(j.grace(seen.Name), 1)
-	_, behind := j.before.Table(host)
+	behind := j.before.Behind(host, cluster)
 	return seen.Name != "" && truth.SidePod() != nil && seen.SidePod() != nil && seen.Silent < grace && seen.Side.Silent < grace && behind < grace
 }
 
@@ -154,7 +145,7 @@ func (j judge) apart(after view, when string) error {
 			}
 			has[p.Birth.IP] = p.Name
 		}
-		t, _ := after.Table(n.Name)
+		t := after.Routes(n.Name, cluster)
 		if t == nil {
 			continue
 		}
@@ -219,12 +210,12 @@ func (s *Sim) served(p reconciler.Pass) error {
 		return nil
 	}
 	for _, n := range p.Snapshot.Nodes {
-		t := *p.Plan.Table
+		t := p.Plan.Table
 		if silent(n) || !n.Side.Heard() || n.Side.Behind > 0 || n.Side.Serves == nil {
 			continue
 		}
-		if t.Number = n.Side.Number; content(&t) != content(n.Side.Serves) {
-			return fmt.Errorf("traffic: all is still, and %s routes by\n%s\nand not by\n%s", n.Name, content(n.Side.Serves), content(&t))
+		if content(t) != content(n.Side.Serves) {
+			return fmt.Errorf("traffic: all is still, and %s routes by\n%s\nand not by\n%s", n.Name, content(n.Side.Serves), content(t))
 		}
 	}
 	return nil

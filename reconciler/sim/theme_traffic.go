@@ -4,31 +4,31 @@ package sim
 func themeTraffic(g *generator) {
 	g.say("side v1")
 	g.say("net")
-	g.commit("shop image=v1 replicas=%d surge=%d unavail=%d probe=%s; svc/shop%s", 1+g.dice.IntN(4), 1+g.dice.IntN(2), g.dice.IntN(2),
+	g.commit("stall image=v1 replicas=%d surge=%d unavail=%d probe=%s; svc/stall%s", 1+g.dice.IntN(4), 1+g.dice.IntN(2), g.dice.IntN(2),
 		g.pick("", "readiness"), g.pick("", " node-port", " headless", " not-ready", " target=http"))
-	g.commit("svc/front selects=%s port=81", g.pick("shop", "web"))
+	g.commit("svc/front selects=%s port=81", g.pick("stall", "web"))
 	if g.once(2) {
 		g.commit("node/%s file=nodes.yaml cidr=10.42.7.0/24", g.node())
 	}
 	g.happens(func() {
-		g.commit("shop image=%s", g.pick("v1", "v2", "v3", "bad", "slow", "late", "flap", "unready"))
+		g.commit("stall image=%s", g.pick("v1", "v2", "v3", "bad", "slow", "late", "flap", "unready"))
 	}, func() {
-		g.commit("svc/%s selects=%s ip=%s node-port=%s", g.pick("shop", "front"), g.pick("shop", "web", "nobody"), g.pick("", "10.43.0.10"), g.pick("", "30080"))
+		g.commit("svc/%s selects=%s ip=%s node-port=%s", g.pick("stall", "front"), g.pick("stall", "web", "nobody"), g.pick("", "10.43.0.10"), g.pick("", "30080"))
 	}, func() {
 		g.commit("remove svc/front")
-		g.commit("svc/front selects=shop")
+		g.commit("svc/front selects=stall")
 	}, func() {
 		g.say("table %s %s", g.node(), g.pick("late", "prompt"))
 	}, func() {
 		g.say("side %s %s", g.node(), g.pick("deaf", "heard"))
 	}, func() {
-		g.say("%s shop %d", g.pick("rm", "crash"), g.dice.IntN(3))
+		g.say("%s stall %d", g.pick("rm", "crash"), g.dice.IntN(3))
 	}, func() {
-		g.commit("shop replicas=%d", g.dice.IntN(5))
+		g.commit("stall replicas=%d", g.dice.IntN(5))
 	})
 	for _, n := range g.nodes {
 		g.mends = append(g.mends, "side "+n+" heard", "table "+n+" prompt")
 	}
 	g.mends = append(g.mends, "side v1")
-	g.ends("shop image=v50 probe=readiness", "svc/front selects=shop ip= node-port=")
+	g.ends("stall image=v50 probe=readiness", "svc/front selects=stall ip= node-port=")
 }

@@ -1,5 +1,5 @@
 // Probed is a web server whose probes come to what it was told: /set?live=no, /set?ready=no, /set?hang=yes. Run as `probed started` it is an exec
-// probe, which succeeds once the server listens.
+// probe, which succeeds once the server listens, and as `probed live` one that says what /live does.
 package main
 
 import (
@@ -14,12 +14,8 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "started" {
-		response, err := http.Get("http://127.0.0.1:8080/")
-		if err != nil {
-			log.Fatal(err)
-		}
-		_ = response.Body.Close()
+	if len(os.Args) > 1 {
+		probe(os.Args[1])
 		return
 	}
 	term := make(chan os.Signal, 1)
@@ -27,6 +23,18 @@ func main() {
 	go func() { <-term; os.Exit(0) }()
 	time.Sleep(time.Second) // it takes its time to start
 	log.Fatal(http.ListenAndServe(":8080", server(map[string]string{"ready": os.Getenv("READY")})))
+}
+
+// probe asks the server that runs beside it.
+func probe(what string) {
+	response, err := http.Get("http://127.0.0.1:8080/" + what)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		log.Fatal(response.Status)
+	}
 }
 
 // server answers as the settings say.

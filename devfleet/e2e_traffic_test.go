@@ -1,0 +1,250 @@
+package devfleet_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+const trafficManifest = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: hello}
+spec:
+  replicas: 6
+  selector: {matchLabels: {app: hello}}
+  strategy: {rollingUpdate: {maxSurge: 2, maxUnavailable: 0}}
+  progressDeadlineSeconds: 600
+  template:
+    metadata: {labels: {app: hello}}
+    spec:
+      terminationGracePeriodSeconds: 20
+      containers:
+        - name: hello
+          image: localhost/traffic:v1
+          imagePullPolicy: Never
+          env: [{name: VERSION, value: "1"}]
+          ports: [{name: web, containerPort: 8080}]
+          readinessProbe: {httpGet: {path: /, port: web}, periodSeconds: 1, timeoutSeconds: 5}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: hello}
+spec:
+  type: NodePort
+  selector: {app: hello}
+  ports: [{port: 80, targetPort: web}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: each}
+spec:
+  clusterIP: None
+  selector: {app: hello}
+  ports: [{name: web, port: 8080}]
+`
+
+// clientManifest is a pod on each node that asks by name.
+const clientManifest = `
+apiVersion: v1
+kind: Pod
+metadata: {name: client-%[1]s}
+spec:
+  nodeName: %[1]s
+  containers:
+    - name: client
+      image: localhost/traffic:v1
+      imagePullPolicy: Never
+      command: [/app, load, "http://hello/", "http://hello.default.svc.cluster.local/", "http://each:8080/"]
+---
+`
+
+// TestUpdatesLoseNoRequest has three nodes, one over SSH, and requests from all of them, from pods and from outside, while updates roll.
+func TestUpdatesLoseNoRequest(t *testing.T) {
+	s := build(t, "traffic")
+	s.nodeSide = "auto"
+	s.source = []string{"--source", s.path("fleet.git"), "--branch", "main"}
+	s.ok(s.fleet.LoadEverywhere(t.Context(), image(t, "localhost/traffic:v1", "testdata/traffic")))
+	s.write("nodes.yaml", strings.ReplaceAll(string(s.fleet.Manifests()), "  annotations:\n", "  annotations:\n    podkeep.io/silence-grace: 15m\n"))
+	s.write("deployment.yaml", trafficManifest)
+	var clients strings.Builder
+	for _, n := range s.fleet.Nodes {
+		fmt.Fprintf(&clients, clientManifest, n.Name)
+	}
+	var loads []*asker
+	s.scene("a Service answers on every node, at its address and at its port", func(s *stage) {
+		s.start()
+		s.converges(s.push("traffic"))
+		svc := s.service("hello")
+		virtual, port := svc.Spec.ClusterIP, svc.Spec.Ports[0].NodePort
+		var outside []string
+		for _, n := range s.fleet.Nodes {
+			outside = append(outside, fmt.Sprintf("http://%s:%d/", n.Address, port))
+		}
+		for _, n := range s.fleet.Nodes {
+			loads = append(loads, s.asks(t.Context(), n.Name, "http://"+virtual+"/", outside[0], outside[1], outside[2]))
+		}
+		loads = append(loads, s.asks(t.Context(), "", outside...))
+		for _, l := range loads {
+			l.atLeast(s, 100)
+		}
+	})
+	if len(loads) == 0 {
+		return
+	}
+	s.scene("pods ask by name", func(s *stage) {
+		s.write("clients.yaml", clients.String())
+		s.converges(s.push("clients"))
+	})
+	s.scene("three updates lose nothing", func(s *stage) {
+		for i := 2; i <= 4; i++ {
+			s.edit("deployment.yaml", fmt.Sprintf(`value: "%d"`, i-1), fmt.Sprintf(`value: "%d"`, i))
+			s.converges(s.push(fmt.Sprintf("version %d", i)))
+		}
+	})
+	s.scene("nor do node sides and a controller that are killed while one rolls", func(s *stage) {
+		s.edit("deployment.yaml", `value: "4"`, `value: "5"`)
+		commit := s.push("version 5")
+		for range 2 {
+			for _, n := range s.fleet.Nodes {
+				s.killSide(n.Name)
+			}
+			s.stop()
+			s.start()
+		}
+		s.converges(commit)
+	})
+	s.scene("and all of a hundred thousand requests were answered", func(s *stage) {
+		var all int64
+		for _, l := range loads {
+			l.atLeast(s, 100_000/int64(len(loads)))
+		}
+		for _, l := range loads {
+			said := l.end(s)
+			all += said.Answers
+			if said.Failures > 0 {
+				s.Errorf("from %q %d of %d failed: %s", l.node, said.Failures, said.Answers, strings.Join(said.Why, "\n"))
+			}
+		}
+		s.Logf("%d requests", all)
+		for _, n := range s.fleet.Nodes { // a client says what came of it when it is told to stop
+			pod := "client-" + n.Name
+			said := s.on(n.Name, "sh", "-c", `p=$(podman pod ps --quiet --filter name=^`+pod+`-); podman stop --time 30 $(podman ps --quiet --filter pod=$p --filter label=podkeep.io/container) >/dev/null; podman logs $(podman ps --all --quiet --filter pod=$p --filter label=podkeep.io/container | tail -1) 2>&1 | tail -1`)
+			var t toll
+			if err := json.Unmarshal([]byte(said), &t); err != nil || t.Answers == 0 || t.Failures > 0 {
+				s.Errorf("%s: %s (%v)", pod, said, err)
+			}
+		}
+	})
+}
+
+// service is one as the controller's status has it, with its address.
+func (s *stage) service(name string) (svc corev1.Service) {
+	s.Helper()
+	s.await(func() error {
+		var list struct{ Items []json.RawMessage }
+		if err := ask(http.DefaultClient, "http://"+s.listen+"/status", &list); err != nil {
+			return err
+		}
+		for _, item := range list.Items {
+			svc = corev1.Service{}
+			if err := json.Unmarshal(item, &svc); err == nil && svc.Kind == "Service" && svc.Name == name {
+				_, err := netip.ParseAddr(svc.Spec.ClusterIP)
+				return err
+			}
+		}
+		return fmt.Errorf("no Service %s in the status", name)
+	})
+	return svc
+}
+
+// killSide kills a node side, if it runs.
+func (s *stage) killSide(node string) {
+	s.Helper()
+	s.on(node, "sh", "-c", `for c in $(podman ps --quiet --filter label=podkeep.io/side --filter label=podkeep.io/container); do kill -9 $(podman inspect --format '{{.State.Pid}}' $c); done`)
+}
+
+// toll is what a load says.
+type toll struct {
+	Answers, Failures int64
+	Why               []string
+}
+
+// asker is somebody who asks again and again.
+type asker struct {
+	node  string // from which; "" is this machine
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+	lines *bufio.Scanner
+}
+
+// asks begins to ask from a node, until ctx ends.
+func (s *stage) asks(ctx context.Context, node string, urls ...string) *asker {
+	s.Helper()
+	program := s.path("traffic")
+	if _, err := os.Stat(program); err != nil {
+		build := exec.Command("go", "build", "-o", program, "./"+filepath.Join("testdata", "traffic"))
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			s.Fatalf("%v: %s", err, out)
+		}
+	}
+	args := append([]string{program, "load"}, urls...)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	if node != "" {
+		var err error
+		cmd, err = s.fleet.Command(ctx, node, args...)
+		s.ok(err)
+	}
+	l := &asker{node: node, cmd: cmd}
+	out, err := cmd.StdoutPipe()
+	s.ok(err)
+	l.stdin, err = cmd.StdinPipe()
+	s.ok(err)
+	l.lines = bufio.NewScanner(out)
+	s.ok(cmd.Start())
+	return l
+}
+
+// said asks it what came of it so far.
+func (l *asker) said(s *stage) (t toll) {
+	s.Helper()
+	_, err := l.stdin.Write([]byte("\n"))
+	s.ok(err)
+	if !l.lines.Scan() {
+		s.Fatalf("load from %q has ended: %v", l.node, l.lines.Err())
+	}
+	s.ok(json.Unmarshal(l.lines.Bytes(), &t))
+	return t
+}
+
+// atLeast waits until so many requests were answered.
+func (l *asker) atLeast(s *stage, n int64) {
+	s.Helper()
+	s.await(func() error {
+		if t := l.said(s); t.Answers < n {
+			return fmt.Errorf("%d of %d answered from %q: %v", t.Answers, n, l.node, t)
+		}
+		return nil
+	})
+}
+
+// end has it stop, and say what came of it.
+func (l *asker) end(s *stage) toll {
+	s.Helper()
+	last := l.said(s)
+	_ = l.cmd.Process.Kill()
+	_ = l.cmd.Wait()
+	return last
+}

@@ -1,0 +1,202 @@
+package kernel
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/podkeep/podkeep/node/route"
+)
+
+// A reader is a packet on its way: it begins with the rules of one moment, reads the verdict at a later one, the place at one later still, and last whether
+// it goes back to where it came from. Who is waited for before a change is through when it is made.
+func TestNoReaderFindsAHole(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		have := states().Draw(t, "have")
+		if rapid.Bool().Draw(t, "fresh") {
+			have = &state{facts: have.facts}
+		}
+		for range rapid.IntRange(1, 4).Draw(t, "tables") {
+			want := states().Draw(t, "want")
+			// A crash leaves what was done so far, and the next process begins with that.
+			changes := diff(have, want)
+			upTo := rapid.IntRange(0, len(changes)).Draw(t, "upTo")
+			moments, waits := replay(have, changes[:upTo])
+			read(t, moments, waits)
+			have = moments[len(moments)-1]
+			if upTo == len(changes) {
+				same(t, have, want)
+				have = want
+			}
+		}
+	})
+}
+
+// read lets every reader that there could be read.
+func read(t *rapid.T, moments []*state, waits []bool) {
+	for begin := range moments {
+		for verdict := begin; verdict < len(moments); verdict++ {
+			for place := verdict; place < len(moments); place++ {
+				for source := place; source < len(moments); source++ {
+					if !slices.Contains(waits[begin+1:source+1], true) {
+						reads(t, moments[begin], moments[verdict], moments[place], moments[source])
+					}
+				}
+			}
+		}
+	}
+}
+
+func reads(t *rapid.T, begin, verdict, at, source *state) {
+	for f, p := range verdict.fronts {
+		if p.modulus < 1 {
+			continue
+		}
+		if len(begin.chains[f.chain(p.modulus)]) == 0 {
+			t.Fatalf("%v leads to %s, which is empty", f, f.chain(p.modulus))
+		}
+		for n := range p.modulus {
+			got := at.fronts[f].at(n)
+			if got == (place{}) {
+				t.Fatalf("%v leads to %d places, and number %d is none", f, p.modulus, n)
+			}
+			if pair := string(got.ip[:]) + string(got.ip[:]); !slices.Contains(source.sets[setItself], pair) {
+				t.Fatalf("%v leads to %v, which would not know itself", f, got)
+			}
+		}
+	}
+}
+
+// same says that the kernel has what is wanted, and nothing else.
+func same(t *rapid.T, have, want *state) {
+	if left := diff(have, want); len(left) > 0 {
+		t.Fatalf("left to do: %v", left)
+	}
+	if !maps.EqualFunc(have.fronts, want.fronts, func(a, b picks) bool { return a.modulus == b.modulus && slices.Equal(a.places, b.places) }) {
+		t.Fatalf("have %v, want %v", have.fronts, want.fronts)
+	}
+}
+
+// states are of few fronts, so that they have much in common.
+func states() *rapid.Generator[*state] {
+	return rapid.Custom(func(t *rapid.T) *state {
+		table := &route.Table{Virtual: virtual, Nodes: []route.Node{{Name: "n1", Range: ownRange}}}
+		for n := 1; n <= 3; n++ {
+			if rapid.IntRange(0, 3).Draw(t, "absent") == 0 {
+				continue
+			}
+			s := service(n, rapid.SliceOfN(rapid.IntRange(0, 4), 0, 4).Draw(t, "pods")...)
+			for i := range s.Endpoints {
+				s.Endpoints[i].Weight = rapid.SampledFrom([]int{0, 1, 2, 30}).Draw(t, "weight")
+			}
+			s.Ports[0].NodePort = uint16(30000 + rapid.IntRange(0, 1).Draw(t, "nodePort"))
+			table.Services = append(table.Services, s)
+		}
+		return wantOf(table, "n1", 1)
+	})
+}
+
+// replay is what the kernel has before the changes and after each of them, and before which of those moments readers are waited for.
+func replay(have *state, changes []change) (moments []*state, waits []bool) {
+	moments, waits = []*state{have}, []bool{false}
+	for _, c := range changes {
+		have = have.after(c)
+		moments, waits = append(moments, have), append(waits, c.readers)
+	}
+	return moments, waits
+}
+
+// after is the model of the kernel: it refuses what nftables refuses.
+func (s *state) after(c change) *state {
+	next := &state{facts: s.facts, laid: s.laid || c.lay, chains: maps.Clone(s.chains), fronts: map[front]picks{}, sets: map[string][]string{}}
+	for f, p := range s.fronts {
+		next.fronts[f] = picks{p.modulus, slices.Clone(p.places)}
+	}
+	if next.chains == nil {
+		next.chains = map[string][]string{}
+	}
+	for _, name := range c.fill {
+		next.chains[name] = marksOf(rulesOf(name, s.facts))
+	}
+	for _, fix := range c.slots {
+		next.fix(fix)
+	}
+	for _, m := range c.fronts {
+		next.move(m)
+	}
+	for set, keys := range s.sets {
+		next.sets[set] = slices.Clone(keys)
+	}
+	for _, e := range c.elements {
+		next.element(e)
+	}
+	for _, name := range c.unchained {
+		next.unchain(name)
+	}
+	return next
+}
+
+func (s *state) fix(x fix) {
+	p, there := s.fronts[x.front]
+	if !there {
+		p.modulus = noVerdict
+	}
+	if p.at(x.number) != x.from {
+		panic("a place is taken away that is not there")
+	}
+	if more := x.number + 1 - len(p.places); more > 0 {
+		p.places = append(p.places, make([]place, more)...)
+	}
+	p.places[x.number] = x.to
+	for len(p.places) > 0 && p.places[len(p.places)-1] == (place{}) {
+		p.places = p.places[:len(p.places)-1]
+	}
+	s.fronts[x.front] = p
+	s.forget(x.front)
+}
+
+func (s *state) move(m move) {
+	p, there := s.fronts[m.front]
+	if !there {
+		p.modulus = noVerdict
+	}
+	if p.modulus != m.from {
+		panic("a verdict is taken away that is not there")
+	}
+	if m.to > 0 && s.chains[m.chain(m.to)] == nil {
+		panic("a verdict leads to a chain that is not there")
+	}
+	p.modulus = m.to
+	s.fronts[m.front] = p
+	s.forget(m.front)
+}
+
+// forget drops a front of which the kernel has nothing.
+func (s *state) forget(f front) {
+	if p := s.fronts[f]; p.modulus == noVerdict && len(p.places) == 0 {
+		delete(s.fronts, f)
+	}
+}
+
+func (s *state) element(e element) {
+	at, there := slices.BinarySearch(s.sets[e.set], e.key)
+	switch {
+	case e.gone != there:
+		panic("an element is taken away that is not there, or added twice")
+	case e.gone:
+		s.sets[e.set] = slices.Delete(s.sets[e.set], at, at+1)
+	default:
+		s.sets[e.set] = slices.Insert(s.sets[e.set], at, e.key)
+	}
+}
+
+func (s *state) unchain(name string) {
+	for f, p := range s.fronts {
+		if p.modulus > 0 && f.chain(p.modulus) == name {
+			panic("a chain goes though a verdict leads to it")
+		}
+	}
+	delete(s.chains, name)
+}

@@ -1,0 +1,109 @@
+package kernel
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netns"
+)
+
+// answer is who answered, and what the other side saw as the source.
+type answer struct {
+	pod  int
+	from string
+}
+
+// serve answers each question with a line, "NUMBER SOURCE", and goes on until the test ends.
+func (l *lab) serve(ns netns.NsHandle, number int) {
+	var tcp net.Listener
+	var udp net.PacketConn
+	at := netip.AddrPortFrom(podIP(number), 8080).String()
+	do(l.t, ns, func() (err error) {
+		if tcp, err = net.Listen("tcp4", at); err != nil {
+			return err
+		}
+		udp, err = net.ListenPacket("udp4", at)
+		return err
+	})
+	var under sync.WaitGroup
+	under.Go(func() {
+		for c, err := tcp.Accept(); err == nil; c, err = tcp.Accept() {
+			under.Go(func() {
+				defer c.Close()
+				b := make([]byte, 1)
+				for _, err := c.Read(b); err == nil; _, err = c.Read(b) {
+					fmt.Fprintln(c, number, c.RemoteAddr().(*net.TCPAddr).IP)
+				}
+			})
+		}
+	})
+	under.Go(func() {
+		b := make([]byte, 64)
+		for _, from, err := udp.ReadFrom(b); err == nil; _, from, err = udp.ReadFrom(b) {
+			_, _ = udp.WriteTo(fmt.Appendln(nil, number, from.(*net.UDPAddr).IP), from)
+		}
+	})
+	l.t.Cleanup(func() { tcp.Close(); udp.Close(); under.Wait() })
+}
+
+// ask connects from the namespace of this thread.
+func ask(network, to string) (a answer, err error) {
+	c, err := net.DialTimeout(network+"4", to, soon)
+	if err != nil {
+		return a, err
+	}
+	defer hangUp(c)
+	return say(c)
+}
+
+// hangUp leaves nothing behind of a connection. With so many, ports are used again before pods have forgotten them.
+func hangUp(c net.Conn) {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	c.Close()
+}
+
+// say asks by a connection that there is.
+func say(c net.Conn) (a answer, err error) {
+	_ = c.SetDeadline(time.Now().Add(soon))
+	if _, err := c.Write([]byte("?")); err != nil {
+		return a, err
+	}
+	line, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil {
+		return a, err
+	}
+	_, err = fmt.Sscan(line, &a.pod, &a.from)
+	return a, err
+}
+
+// ask connects from a namespace, and must be answered.
+func (l *lab) ask(ns netns.NsHandle, network, to string) (a answer) {
+	l.t.Helper()
+	do(l.t, ns, func() (err error) { a, err = ask(network, to); return err })
+	return a
+}
+
+// refused says that the other side says no at once.
+func (l *lab) refused(ns netns.NsHandle, network, to string) {
+	l.t.Helper()
+	err := inside(ns, func() error { _, err := ask(network, to); return err })
+	if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.EPERM) { // EPERM is what the host itself gets by UDP
+		l.t.Errorf("%s to %s: want it refused, got %v", network, to, err)
+	}
+}
+
+// client is a UDP client that keeps its port.
+func (l *lab) client(ns netns.NsHandle, to string) net.Conn {
+	var c net.Conn
+	do(l.t, ns, func() (err error) { c, err = net.Dial("udp4", to); return err })
+	l.t.Cleanup(func() { c.Close() })
+	return c
+}

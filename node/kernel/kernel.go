@@ -1,0 +1,139 @@
+// Package kernel makes a host's kernel do as a route table says: connections to virtual addresses and NodePorts go to pods, the other sides see the sources
+// that they can answer, and tunnels take what nodes send alone. All of it is one nftables table of the cluster's name, and entries of conntrack.
+//
+// The table has one shape for any number of Services. Maps hold what changes: one leads from a front (address, protocol, port) to a chain, another from a
+// front and a number to a place (address, port). The chain pick-N draws a number below N and looks the place up. See want and diff, which are pure: what the
+// table asks for, and in which order to change what is there without losing a connection.
+//
+// A new process takes up what it finds. Nothing but our table is ever touched, and that is made once and never replaced.
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/podkeep/podkeep/node/route"
+)
+
+// Kernel keeps one cluster's table on this host. One goroutine at a time may use it, on a thread in the host's network namespace.
+type Kernel struct {
+	named route.Named
+	log   *logrus.Entry
+
+	link       *link  // kept open: the kernel lets no connection go before it has freed all that was deleted by it
+	have       *state // what the kernel has while its generation is still that; nil: that is not known
+	generation uint32
+	flows      flows // of conntrack, that are still to go
+}
+
+// New is for a cluster. It does nothing yet.
+func New(cluster string, log *logrus.Logger) *Kernel {
+	named := route.NamedOf(cluster)
+	return &Kernel{named: named, log: log.WithField("table", named.Table), flows: flows{all: true}}
+}
+
+// patience is how long the kernel may take for one attempt.
+const patience = time.Minute
+
+// mostTries bounds how often the kernel is read again because what was read did not hold.
+const mostTries = 5
+
+// Put makes the kernel do as the table says, seen from the node of that name. It returns once new connections go by it. Called again it sees whether
+// anybody has changed nftables since, and puts right what is not as it should be. After an error it is not known what is in force.
+func (k *Kernel) Put(t *route.Table, node string) error {
+	want := wantOf(t, node, k.named.VNI)
+	if err := k.rules(want); err != nil {
+		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
+	}
+	if err := k.flows.end(want); err != nil {
+		k.log.WithError(err).Warn("conntrack: some UDP flows still go where they went, until the next attempt")
+	}
+	return nil
+}
+
+// rules makes nftables have what is wanted.
+func (k *Kernel) rules(want *state) (err error) {
+	for try, done := 0, false; try < mostTries && !done; try++ {
+		if err = k.open(); err == nil {
+			done, err = k.try(want)
+		}
+		if err != nil {
+			k.close() // answers may still come
+		}
+	}
+	return err
+}
+
+// try makes the kernel have what is wanted. It is done if nobody else changed nftables all the while, or there was nothing to do; else what it began from may
+// not have been so.
+func (k *Kernel) try(want *state) (done bool, err error) {
+	first, err := k.link.generation()
+	if err != nil {
+		return false, err
+	}
+	mends := false
+	if k.have == nil || first != k.generation {
+		if mends, err = k.read(); err != nil {
+			return false, err
+		}
+	}
+	changes := diff(k.have, want)
+	for _, c := range changes {
+		if err := k.link.write(c, want.facts); err != nil {
+			return false, err
+		}
+		k.flows.note(c, mends)
+	}
+	k.have, k.generation = want, first+uint32(len(changes))
+	last, err := k.link.generation()
+	if last != k.generation {
+		k.have = nil
+	}
+	return k.have != nil || len(changes) == 0, err
+}
+
+// read finds out what the kernel has, and whether that may be something else than it was left with.
+func (k *Kernel) read() (differs bool, err error) {
+	had := k.have
+	if k.have, err = k.link.read(); err != nil || had == nil {
+		return true, err
+	}
+	differs = len(diff(k.have, had)) > 0
+	if differs {
+		k.log.Warn("nftables: somebody else has changed our table: putting it right")
+	}
+	return differs, nil
+}
+
+// Remove takes our table away, and so all that this package has ever made.
+func (k *Kernel) Remove() error {
+	if err := k.open(); err != nil {
+		return fmt.Errorf("nftables: %w", err)
+	}
+	defer k.close()
+	k.link.DelTable(k.link.table)
+	if err := k.link.Flush(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
+	}
+	return nil
+}
+
+func (k *Kernel) open() (err error) {
+	if k.link == nil {
+		if k.link, err = open(k.named.Table); err != nil {
+			return err
+		}
+	}
+	return k.link.raw.SetDeadline(time.Now().Add(patience))
+}
+
+func (k *Kernel) close() {
+	if k.link != nil {
+		k.link.close()
+	}
+	k.link, k.have = nil, nil
+}

@@ -1,0 +1,136 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+)
+
+// Names in our table.
+const (
+	chainPrerouting  = "prerouting"
+	chainOutput      = "output"
+	chainPostrouting = "postrouting"
+	chainInput       = "input"
+	chainRefuse      = "refuse"
+	pickChain        = "pick" // of a virtual address, pick-MODULUS
+	nodeChain        = "node" // of a NodePort, node-MODULUS
+
+	setServices  = "services"  // front to verdict
+	setNodePorts = "nodeports" // the same, apart: for each rule that asks a map the kernel looks at all of its verdicts when one changes
+	setSlots     = "slots"     // front and number to place
+	setItself    = "itself"    // addresses of this node's pods, twice each
+	setPeers     = "peers"     // the nodes' addresses
+	setRanges    = "ranges"    // of all nodes' pods
+)
+
+// setNames are in the order in which their elements change: the kernel takes up what a transaction changes one by one, places before what leads to them.
+// One of another shape needs another name, for what is there is never made anew.
+var setNames = []string{setSlots, setServices, setNodePorts, setItself, setPeers, setRanges}
+
+// kept is the modulus up to which the chains are there whether they are used or not: to make one anew takes long, see change.readers.
+const kept = 16
+
+// bases are the chains that the kernel calls, by name.
+var bases = map[string]nftables.Chain{
+	chainPrerouting:  {Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityNATDest},
+	chainOutput:      {Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityNATDest},
+	chainPostrouting: {Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityRef(90)},
+	chainInput:       {Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter},
+}
+
+// chainsOf are the chains that are wanted for the fronts, with the marks of their rules.
+func chainsOf(fronts map[front]picks, f facts) map[string][]string {
+	all := maps.Clone(keptChains())
+	for name := range bases {
+		all[name] = marksOf(rulesOf(name, f))
+	}
+	for f, p := range fronts {
+		if p.modulus <= kept {
+			continue
+		}
+		if name := f.chain(p.modulus); all[name] == nil {
+			all[name] = marksOf(rulesOf(name, facts{}))
+		}
+	}
+	return all
+}
+
+// keptChains are always wanted.
+var keptChains = sync.OnceValue(func() map[string][]string {
+	all := map[string][]string{chainRefuse: marksOf(rulesOf(chainRefuse, facts{}))}
+	for n := 1; n <= kept; n++ {
+		for _, kind := range []string{pickChain, nodeChain} {
+			all[chainName(kind, n)] = marksOf(rulesOf(chainName(kind, n), facts{}))
+		}
+	}
+	return all
+})
+
+func chainName(kind string, modulus int) string { return fmt.Sprintf("%s-%d", kind, modulus) }
+
+// numberOf takes a chain's name apart; the modulus is 0 for one that has none.
+func numberOf(chain string) (kind string, modulus int) {
+	kind, number, _ := strings.Cut(chain, "-")
+	modulus, _ = strconv.Atoi(number)
+	if modulus < 1 || kind != pickChain && kind != nodeChain || chain != chainName(kind, modulus) {
+		return "", 0
+	}
+	return kind, modulus
+}
+
+var (
+	frontType = []nftables.SetDatatype{nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService}
+	slotType  = append(frontType[:3:3], nftables.TypeMark) // of the numbers' size; nft cannot print plain integers here
+	placeType = []nftables.SetDatatype{nftables.TypeIPAddr, nftables.TypeInetService}
+	pairType  = []nftables.SetDatatype{nftables.TypeIPAddr, nftables.TypeIPAddr}
+)
+
+// setsOf are the table's sets and maps, by name.
+func setsOf(t *nftables.Table) map[string]*nftables.Set {
+	concat := nftables.MustConcatSetType
+	all := map[string]*nftables.Set{
+		setServices:  {KeyType: concat(frontType...), Concatenation: true, IsMap: true, DataType: nftables.TypeVerdict},
+		setNodePorts: {KeyType: concat(frontType...), Concatenation: true, IsMap: true, DataType: nftables.TypeVerdict},
+		setSlots:     {KeyType: concat(slotType...), Concatenation: true, IsMap: true, DataType: concat(placeType...)},
+		setItself:    {KeyType: concat(pairType...), Concatenation: true},
+		setPeers:     {KeyType: nftables.TypeIPAddr},
+		setRanges:    {KeyType: nftables.TypeIPAddr, Interval: true},
+	}
+	for name, s := range all {
+		s.Table, s.Name, s.KeyByteOrder = t, name, binaryutil.BigEndian
+	}
+	return all
+}
+
+// Keys and data as the kernel has them: each part begins at four bytes.
+
+func (f front) encode() []byte {
+	return append(f.ip[:4:4], f.proto, 0, 0, 0, byte(f.port>>8), byte(f.port), 0, 0)
+}
+
+func (f front) slot(number int) []byte {
+	return binary.NativeEndian.AppendUint32(f.encode(), uint32(number))
+}
+
+func frontFrom(b []byte) (f front, ok bool) {
+	if len(b) < 12 {
+		return front{}, false
+	}
+	return front{[4]byte(b), b[4], binary.BigEndian.Uint16(b[8:])}, true
+}
+
+func (p place) encode() []byte { return append(p.ip[:4:4], byte(p.port>>8), byte(p.port), 0, 0) }
+
+func placeFrom(b []byte) (p place, ok bool) {
+	if len(b) < 6 {
+		return place{}, false
+	}
+	return place{[4]byte(b), binary.BigEndian.Uint16(b[4:])}, true
+}

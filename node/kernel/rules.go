@@ -1,0 +1,151 @@
+package kernel
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"net/netip"
+
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+
+	"github.com/podkeep/podkeep/node/route"
+)
+
+// facts are what rules are made of, beside what is in the sets.
+type facts struct {
+	virtual netip.Prefix
+	own     netip.Prefix // of this node's pods, and
+	gateway netip.Addr   // their gateway; none where it has no pod network
+	vni     int
+}
+
+func factsOf(t *route.Table, self route.Node, vni int) facts {
+	f := facts{vni: vni}
+	if t.Virtual.Addr().Is4() {
+		f.virtual = t.Virtual.Masked()
+	}
+	if self.Range.Addr().Is4() {
+		f.own, f.gateway = self.Range.Masked(), self.Gateway()
+	}
+	return f
+}
+
+// rule is what a packet goes through; it is over for the packet at the first that does not match.
+type rule []expr.Any
+
+// rulesOf are the rules of the chain of that name, in order.
+func rulesOf(chain string, f facts) []rule {
+	switch chain {
+	case chainPrerouting, chainOutput:
+		return f.dispatch()
+	case chainPostrouting:
+		return f.sources()
+	case chainInput:
+		return f.tunnel()
+	case chainRefuse:
+		return []rule{
+			{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg}, is([]byte{unix.IPPROTO_TCP}), &expr.Reject{Type: unix.NFT_REJECT_TCP_RST}},
+			{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: icmpPortUnreachable}},
+		}
+	}
+	kind, modulus := numberOf(chain)
+	if kind == nodeChain {
+		return choose(anyAddress(), modulus)
+	}
+	return choose(loadDestination(reg), modulus)
+}
+
+const (
+	reg                 = unix.NFT_REG32_00 // the first of the registers that hold a key: of four bytes each, side by side
+	icmpPortUnreachable = 3
+	statusDestination   = 1 << 5 // conntrack's status: the destination was translated
+	local               = 2      // the type of an address that is the host's own
+)
+
+// dispatch asks where a new connection's front leads. It asks twice, for an answer that is being changed may be missed once. What nobody knows among
+// the virtual addresses is refused.
+func (f facts) dispatch() []rule {
+	service := join(key(loadDestination(reg)), lead(setServices))
+	port := join(isLocal(), key(anyAddress()), lead(setNodePorts))
+	all := []rule{service, service, port, port}
+	if f.virtual.IsValid() {
+		all = append(all, join(within(loadDestination(reg), f.virtual, expr.CmpOpEq), rule{&expr.Verdict{Kind: expr.VerdictGoto, Chain: chainRefuse}}))
+	}
+	return all
+}
+
+// choose sends a connection to one of the places of its front. Places are taken away only once nobody chooses by the old number; should somebody be late
+// all the same, the first place stands in. Nothing goes out as it came: that would bind its source port to nowhere.
+func choose(address expr.Any, modulus int) []rule {
+	found := rule{
+		&expr.Lookup{SourceRegister: reg, DestRegister: reg, IsDestRegSet: true, SetName: setSlots},
+		&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg, RegProtoMin: reg + 1},
+	}
+	number := &expr.Numgen{Register: reg + 3, Modulus: uint32(modulus), Type: unix.NFT_NG_RANDOM}
+	return []rule{
+		join(key(address), rule{number}, found),
+		join(key(address), rule{&expr.Immediate{Register: reg + 3, Data: make([]byte, 4)}}, found),
+		{&expr.Verdict{Kind: expr.VerdictDrop}},
+	}
+}
+
+// sources says what a pod sees as the source of a connection: who made it, but for what would not find its way back. A pod that is sent to itself, and
+// whoever comes by a NodePort to a pod of another node, come from this node's gateway.
+func (f facts) sources() []rule {
+	keep := join(member(loadSource(reg), setRanges), member(loadDestination(reg), setRanges), rule{loadSource(reg)}, snat())
+	if !f.own.IsValid() {
+		return []rule{keep}
+	}
+	gateway := join(rule{&expr.Immediate{Register: reg, Data: f.gateway.AsSlice()}}, snat())
+	itself := join(rule{loadSource(reg), loadDestination(reg + 1), &expr.Lookup{SourceRegister: reg, SetName: setItself}}, gateway)
+	// A NodePort with places has a first one: that it is found tells by what the connection came.
+	byPort := join(
+		rule{&expr.Ct{Key: expr.CtKeySTATUS, Register: reg}, masked(binaryutil.NativeEndian.PutUint32(statusDestination)), isNot(make([]byte, 4))},
+		within(loadDestination(reg), f.own, expr.CmpOpNeq), member(loadDestination(reg), setRanges),
+		f.notVirtual(),
+		rule{anyAddress(), &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg + 1}, &expr.Ct{Key: expr.CtKeyPROTODST, Register: reg + 2}},
+		rule{&expr.Immediate{Register: reg + 3, Data: make([]byte, 4)}},
+		rule{&expr.Lookup{SourceRegister: reg, DestRegister: reg, IsDestRegSet: true, SetName: setSlots}},
+		gateway,
+	)
+	return []rule{itself, byPort, keep}
+}
+
+// notVirtual is about what the connection was made to.
+func (f facts) notVirtual() rule {
+	if !f.virtual.IsValid() {
+		return nil
+	}
+	return within(&expr.Ct{Key: expr.CtKeyDST, Register: reg}, f.virtual, expr.CmpOpNeq)
+}
+
+// tunnel lets in what comes through our tunnel from nodes alone. Other clusters' tunnels, by their numbers, are none of ours.
+func (f facts) tunnel() []rule {
+	port := binary.BigEndian.AppendUint16(nil, route.TunnelPort)
+	vni := binary.BigEndian.AppendUint32(nil, uint32(f.vni))[1:]
+	return []rule{{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg}, is([]byte{unix.IPPROTO_UDP}),
+		loadPort(reg), is(port),
+		&expr.Payload{DestRegister: reg, Base: expr.PayloadBaseTransportHeader, Offset: 12, Len: 3}, is(vni),
+		loadSource(reg), &expr.Lookup{SourceRegister: reg, SetName: setPeers, Invert: true},
+		&expr.Verdict{Kind: expr.VerdictDrop},
+	}}
+}
+
+// marksOf tells the rules of a chain apart from any others.
+func marksOf(rules []rule) (marks []string) {
+	for _, r := range rules {
+		sum := sha256.New()
+		for _, e := range r {
+			code, err := expr.Marshal(unix.NFPROTO_IPV4, e)
+			if err != nil {
+				panic(err) // a rule of ours that is none
+			}
+			sum.Write(code)
+		}
+		marks = append(marks, hex.EncodeToString(sum.Sum(nil)[:8]))
+	}
+	return marks
+}

@@ -1,0 +1,53 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/node/route"
+)
+
+// Routers are a Router of three parts, of which none knows of the others. What each Put promises is what Route does.
+type Routers struct {
+	Network Linker // links and addresses
+	Names   Namer  // what names stand for
+	Kernel  Ruler  // where connections go
+}
+
+// Linker has a host's pods reach those of other hosts, and says how far they do.
+type Linker interface {
+	Put(ctx context.Context, t *route.Table, node string) (live.Net, error)
+}
+
+// Namer answers who asks for a Service by its name.
+type Namer interface {
+	Put(t *route.Table, node string) error
+}
+
+// Ruler sends new connections where the table says.
+type Ruler interface {
+	Put(t *route.Table, node string) error
+}
+
+// Route puts a table in force: first the links, for their addresses are what the other two go by, then the names, then where connections go. The
+// last alone decides whether it is in force. What keeps the others from it is said, and keeps no pod that is gone behind its Service.
+func (r Routers) Route(ctx context.Context, t *route.Table, node string) (live.Net, error) {
+	net, err := r.Network.Put(ctx, t, node)
+	if ctx.Err() != nil {
+		return live.Net{}, ctx.Err()
+	}
+	net.Troubles = slices.Clone(net.Troubles)
+	say := func(what string, err error) {
+		if err != nil {
+			net.Troubles = append(net.Troubles, fmt.Sprintf("%s: %v", what, err))
+		}
+	}
+	say("pod network", err)
+	say("names", r.Names.Put(t, node))
+	if err := r.Kernel.Put(t, node); err != nil {
+		return live.Net{}, err
+	}
+	return net, nil
+}

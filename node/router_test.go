@@ -1,0 +1,74 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/node/route"
+)
+
+// parts are three that write down when it was their turn, and fail as a test says.
+type parts struct {
+	turns []string
+	fails map[string]error
+}
+
+type (
+	linker struct{ *parts }
+	putter struct {
+		*parts
+		name string
+	}
+)
+
+func (p *parts) turn(name string) error {
+	p.turns = append(p.turns, name)
+	return p.fails[name]
+}
+
+func (l linker) Put(context.Context, *route.Table, string) (live.Net, error) {
+	return live.Net{Troubles: []string{"n2: no address"}}, l.turn("network")
+}
+
+func (p putter) Put(*route.Table, string) error { return p.turn(p.name) }
+
+func (p *parts) routers() Routers {
+	return Routers{Network: linker{p}, Names: putter{p, "names"}, Kernel: putter{p, "kernel"}}
+}
+
+func TestTheKernelIsLastAndDecidesWhetherATableIsInForce(t *testing.T) {
+	p := &parts{fails: map[string]error{}}
+	for range 2 {
+		if _, err := p.routers().Route(t.Context(), &route.Table{}, "n1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "network names kernel network names kernel"; strings.Join(p.turns, " ") != want {
+		t.Errorf("%v", p.turns)
+	}
+	p.fails["kernel"] = errors.New("no such rule")
+	if _, err := p.routers().Route(t.Context(), &route.Table{}, "n1"); err == nil || !strings.Contains(err.Error(), "no such rule") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestWhatLinksAndNamesLackIsSaidAndHoldsNothingUp(t *testing.T) {
+	p := &parts{fails: map[string]error{"network": errors.New("no bridge"), "names": errors.New("port 53 is taken")}}
+	net, err := p.routers().Route(t.Context(), &route.Table{}, "n1")
+	if err != nil || !slices.Equal(net.Troubles, []string{"n2: no address", "pod network: no bridge", "names: port 53 is taken"}) {
+		t.Errorf("%v, %q", err, net.Troubles)
+	}
+}
+
+func TestATableOfWhichTheLinksWereCutOffIsNotInForce(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p := &parts{}
+	if _, err := p.routers().Route(ctx, &route.Table{}, "n1"); err == nil || len(p.turns) != 1 {
+		t.Errorf("%v after %v", err, p.turns)
+	}
+}

@@ -1,0 +1,76 @@
+package plan
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
+)
+
+// rangedWorld is a world of nodes in a cluster with that range, with a table before if there is one.
+func rangedWorld(cidr string, before *route.Table, nodes ...*node) *world {
+	w := &world{h: manifest.History{Source: source, Net: manifest.Net{Pods: netip.MustParsePrefix(cidr)}}, nodes: nodes, trust: trust{anyone: true}}
+	w.net = network{before: before, ranges: map[string]netip.Prefix{}}
+	w.giveRanges()
+	return w
+}
+
+func hostNamed(name, id, cidr string, pods ...live.Pod) *node {
+	n := &node{Node: live.Node{Name: name, Pods: pods}, id: id}
+	n.want.PodCIDR = cidr
+	return n
+}
+
+func at(ip string) live.Pod { return live.Pod{Source: source, Signer: key, Birth: live.Birth{IP: ip}} }
+
+func TestWhichRangeANodeHas(t *testing.T) {
+	had := &route.Table{Nodes: []route.Node{
+		{Name: "n1", Host: "one", Range: netip.MustParsePrefix("10.42.9.0/24")}, {Name: "n2", Host: "two", Range: netip.MustParsePrefix("10.42.8.0/24")},
+	}}
+	for _, c := range []struct {
+		claim  string
+		before *route.Table
+		nodes  []*node
+		want   string
+	}{
+		{"the one that it names", had, []*node{hostNamed("n1", "one", "10.50.1.0/24", at("10.42.9.3"))}, "n1=10.50.1.0/24"},
+		{"the one that its host had under another name", had, []*node{hostNamed("edge", "one", "")}, "edge=10.42.9.0/24"},
+		{"the one of its name when its host was replaced", had, []*node{hostNamed("n1", "new", "")}, "n1=10.42.9.0/24"},
+		{"but not when the host that had it is another node by now", had, []*node{hostNamed("edge", "one", ""), hostNamed("n1", "new", "10.42.7.0/24")}, "edge=10.42.9.0/24 n1=10.42.7.0/24"},
+		{"the one of its pods", nil, []*node{hostNamed("n1", "one", "", at("10.42.3.77"))}, "n1=10.42.3.0/24"},
+		{"not one that another node names", had, []*node{hostNamed("n1", "one", ""), hostNamed("n3", "three", "10.42.9.0/25")}, "n3=10.42.9.0/25 n1=10.42."},
+	} {
+		w := rangedWorld("10.42.0.0/16", c.before, c.nodes...)
+		for _, want := range strings.Fields(c.want) {
+			name, cidr, _ := strings.Cut(want, "=")
+			if got := w.net.ranges[name].String(); !strings.HasPrefix(got, cidr) {
+				t.Errorf("%s: %s has %s", c.claim, name, got)
+			}
+		}
+	}
+}
+
+func TestRangesDoNotOverlapAndAreSaidToRunOut(t *testing.T) {
+	var nodes []*node
+	for i := range 15 {
+		nodes = append(nodes, hostNamed(fmt.Sprintf("n%d", i), "", ""))
+	}
+	w := rangedWorld("10.42.0.0/20", nil, nodes...)
+	seen := map[netip.Prefix]string{}
+	for name, r := range w.net.ranges {
+		if seen[r] != "" || r.Bits() != 24 || !w.h.Net.Pods.Contains(r.Addr()) {
+			t.Errorf("%s has %s", name, r)
+		}
+		seen[r] = name
+	}
+	if len(seen) != 15 {
+		t.Errorf("%d nodes have one", len(seen))
+	}
+	if notes := strings.Join(w.plan.Notes, "\n"); !strings.Contains(notes, "10.42.0.0/20 has room for 1 more nodes") {
+		t.Errorf("said %q", notes)
+	}
+}
