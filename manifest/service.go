@@ -40,6 +40,7 @@ type Service struct {
 	Selector        map[string]string
 	Ports           []ServicePort
 	PublishNotReady bool
+	Object          *corev1.Service // as decoded, for status
 }
 
 // ServicePort is one by which a Service is reached.
@@ -60,7 +61,7 @@ var serviceKind = kind{
 	empty: func() typed { return &corev1.Service{} },
 	check: func(c *check, t typed) { c.service(t.(*corev1.Service).Spec) },
 	add: func(a *assembly, m Meta, o *object) {
-		a.set.Services = append(a.set.Services, serviceOf(m, o.typed.(*corev1.Service).Spec))
+		a.set.Services = append(a.set.Services, serviceOf(m, o.typed.(*corev1.Service)))
 	},
 }
 
@@ -238,10 +239,11 @@ func (c *check) portNumber(path string, n int32) {
 }
 
 // serviceOf is the Service of an object that passed its checks.
-func serviceOf(m Meta, s corev1.ServiceSpec) Service {
+func serviceOf(m Meta, o *corev1.Service) Service {
+	s := o.Spec
 	svc := Service{
 		Meta: m, Headless: s.ClusterIP == corev1.ClusterIPNone, NodePorts: s.Type == corev1.ServiceTypeNodePort, Selector: s.Selector,
-		PublishNotReady: s.PublishNotReadyAddresses,
+		PublishNotReady: s.PublishNotReadyAddresses, Object: o,
 	}
 	if !svc.Headless && s.ClusterIP != "" {
 		svc.ClusterIP = netip.MustParseAddr(s.ClusterIP)

@@ -34,12 +34,13 @@ type Difference struct {
 type Differences struct {
 	Report Report
 	List   []Difference
+	Moves  []Move // of requests to Services
 }
 
 // DiffOf compares what a World's HEAD asks for with what its fleet runs, workload by workload. What has no pods to show it, such as a
 // rollout's pace, is not compared.
 func DiffOf(w World) Differences {
-	d := Differences{Report: Of(w)}
+	d := Differences{Report: Of(w), Moves: moves(w)}
 	c := comparison{World: w, forms: plan.Forms(w.History, w.Snapshot), pods: ours(w)}
 	for _, n := range w.Snapshot.Nodes {
 		if quiet(n) {
@@ -77,9 +78,12 @@ func (d *Differences) add(one Difference, differs bool) {
 
 // Only keeps what concerns one workload.
 func (d Differences) Only(app manifest.ID) Differences {
-	d.List = slices.DeleteFunc(slices.Clone(d.List), func(x Difference) bool { return x.App != app })
+	d.List, d.Moves = kept(d.List, func(x Difference) bool { return x.App == app }), nil
 	return d
 }
+
+// Any says whether anything differs.
+func (d Differences) Any() bool { return len(d.List)+changing(d.Moves) > 0 }
 
 // comparison is a World made ready to be compared.
 type comparison struct {
@@ -250,12 +254,25 @@ func (c *comparison) diff(from, to shape) string {
 	return text
 }
 
-// Text writes the list of what differs, and then a unified diff of each.
+// Text writes the list of what differs, what becomes of requests to Services, and a unified diff of each object.
 func (d Differences) Text(w io.Writer, look Look) {
 	d.Report.headline(w, look)
 	d.Report.nodeTroubles(w, look)
-	if len(d.List) == 0 {
+	if !d.Any() {
 		look.lines(w, "", "no difference", Bold)
+	}
+	d.objects(w, look)
+	writeMoves(w, look, d.Moves)
+	for _, x := range d.List {
+		if x.Diff != "" {
+			_, _ = fmt.Fprintln(w)
+			look.Diff(w, x.Diff)
+		}
+	}
+}
+
+func (d Differences) objects(w io.Writer, look Look) {
+	if len(d.List) == 0 {
 		return
 	}
 	paints := map[string]Paint{Added: Green, Removed: Red, Changed: Yellow}
@@ -268,12 +285,6 @@ func (d Differences) Text(w io.Writer, look Look) {
 	}
 	_, _ = fmt.Fprintln(w)
 	look.table(w, []string{"OBJECT", "NAMESPACE", "CHANGE", "STATE", "WHY"}, rows)
-	for _, x := range d.List {
-		if x.Diff != "" {
-			_, _ = fmt.Fprintln(w)
-			look.Diff(w, x.Diff)
-		}
-	}
 }
 
 func notEmpty(texts ...string) []string {

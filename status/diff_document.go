@@ -7,6 +7,7 @@ type DiffDocument struct {
 	Commit    string         `json:"commit"`
 	Different bool           `json:"different"`
 	Objects   []DiffOfObject `json:"objects"`
+	Traffic   []Move         `json:"traffic,omitempty"` // what becomes of requests to Services
 	Problems  []Fault        `json:"problems"`
 	Notes     []string       `json:"notes"`
 	Errors    []string       `json:"errors"`
@@ -28,7 +29,7 @@ type DiffOfObject struct {
 func (d Differences) Document() DiffDocument {
 	r := d.Report
 	doc := DiffDocument{
-		Cluster: r.Cluster, Source: r.Source, Commit: r.Head.Commit, Different: len(d.List) > 0, Objects: []DiffOfObject{},
+		Cluster: r.Cluster, Source: r.Source, Commit: r.Head.Commit, Different: d.Any(), Objects: []DiffOfObject{}, Traffic: d.Moves,
 		Problems: []Fault{}, Notes: append([]string{}, r.Notes...), Errors: append([]string{}, r.Errors...),
 	}
 	for _, x := range d.List {

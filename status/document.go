@@ -14,7 +14,8 @@ type Document struct {
 	Commit    string     `json:"commit"`
 	Changes   bool       `json:"changes"`
 	Summary   string     `json:"summary"`
-	Actions   []Act      `json:"actions"` // deletions first, each with deletion: true
+	Actions   []Act      `json:"actions"`           // deletions first, each with deletion: true
+	Traffic   []Move     `json:"traffic,omitempty"` // what becomes of requests to Services
 	Workloads []Standing `json:"workloads"`
 	Problems  []Fault    `json:"problems"`
 	Notices   []Fault    `json:"notices,omitempty"`
@@ -68,6 +69,7 @@ func (p Preview) Document() Document {
 		Cluster: p.Report.Cluster, Source: p.Report.Source, Commit: p.Report.Head.Commit,
 		Changes: p.Changes(), Summary: p.Summary(),
 		Actions:   append(acts(p.Deletions, true), acts(p.Actions, false)...),
+		Traffic:   p.Moves,
 		Workloads: []Standing{}, Problems: []Fault{},
 		Notes: append([]string{}, p.Report.Notes...), Errors: append([]string{}, p.Report.Errors...),
 	}

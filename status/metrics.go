@@ -143,6 +143,8 @@ var (
 	nodeSilent  = gauge("node_silent_seconds", "How long the node has not answered, once a look has failed; else 0.", "node")
 	nodePods    = gauge("node_pods", "Our pods on the node, as last seen.", "node")
 	nodeSide    = gauge("node_side_up", "Whether the node side on the node is heard.", "node")
+	nodeBehind  = gauge("node_table_behind_seconds", "For how long the node has routed by another table than it is told to; else 0.", "node")
+	endpoints   = gauge("service_endpoints", "Pods behind a Service, by state: selected by it, and of these ready, which are those that requests are sent to.", "namespace", "service", "state")
 	receipts    = gauge("receipts", "Transitions that are written down on the nodes, by verb; of several copies one counts.", "verb")
 	restarts    = gauge("app_container_restarts", "Restarts of the containers that exist.", byApp...)
 )
@@ -162,12 +164,17 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	send(lastPass, unix(w.Now))
 	send(fetched, unix(w.History.Fetched))
 	send(fetchOK, truth(w.History.Err == ""))
-	send(problems, float64(len(Of(*w).Problems)))
+	r := Of(*w)
+	send(problems, float64(len(r.Problems)))
 	send(pending, float64(len(w.Plan.Actions)))
 	if w.History.Head.Commit != "" {
 		send(head, 1, w.History.Head.Commit)
 	}
-	collectApps(Of(*w).Workloads, send)
+	collectApps(r.Workloads, send)
+	for _, x := range r.Services {
+		send(endpoints, float64(x.Selected), x.Namespace, x.Name, "selected")
+		send(endpoints, float64(x.Sent), x.Namespace, x.Name, "ready")
+	}
 	for _, n := range w.Snapshot.Nodes {
 		collectNode(n, send)
 	}
@@ -244,6 +251,7 @@ func collectNode(n live.Node, send func(*prometheus.Desc, float64, ...string)) {
 	send(nodeSilent, silent.Seconds(), n.Name)
 	send(nodePods, float64(len(n.WithoutSide())), n.Name)
 	send(nodeSide, truth(n.Side.Heard()), n.Name)
+	send(nodeBehind, n.Side.Behind.Seconds(), n.Name)
 }
 
 func truth(b bool) float64 {

@@ -24,7 +24,8 @@ const (
 	AnnotationStable = "podkeep.io/stable"
 )
 
-// List is the world as a v1.List of Kubernetes objects with status filled in: Nodes, PersistentVolumeClaims, then of each workload its own
+// List is the world as a v1.List of Kubernetes objects with status filled in: Nodes, Services with their
+// EndpointSlices, PersistentVolumeClaims, then of each workload its own
 // object, its ReplicaSets (one a revision) and Pods, then Events for what was fetched, does not load or concerns the
 // fleet. Secrets are not in it. What a Node, Deployment, ReplicaSet or Pod has in spec is what Git asks for or, for
 // revisions of the past, what was written down on the nodes.
@@ -35,6 +36,7 @@ func ListOnly(w World, s Selection) corev1.List {
 	w.Snapshot = plan.Believed(w.History, w.Snapshot)
 	l := lister{World: w, report: Of(w).Only(s), revisions: revisions(w)}
 	l.nodes()
+	l.services()
 	l.claims()
 	for _, app := range l.report.Workloads {
 		l.workload(app)

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
 )
 
 // podLimit is how many pods a Podman host has locks for.
@@ -29,6 +30,7 @@ func (l *lister) node(n Node) *corev1.Node {
 	if why, lacks := l.Plan.Sides[n.Name]; lacks || n.Side.Heard() {
 		o.Status.Conditions = append(o.Status.Conditions, sideUp(n, why))
 	}
+	l.net(o, n)
 	if !n.Known {
 		return o
 	}
@@ -78,6 +80,32 @@ func sideUp(n Node, why string) corev1.NodeCondition {
 		c.Status, c.Reason, c.Message = corev1.ConditionTrue, "Heard", cmp.Or(why, n.Side.Short())
 	}
 	return c
+}
+
+// net fills in the node's place in the pod network, where there is one.
+func (l *lister) net(o *corev1.Node, n Node) {
+	at, ok := cmp.Or(l.Plan.Table, l.Plan.Before, &route.Table{}).Node(n.Name)
+	if !ok {
+		return
+	}
+	if at.Range.IsValid() {
+		o.Spec.PodCIDR, o.Spec.PodCIDRs = at.Range.String(), []string{at.Range.String()}
+	}
+	if at.Address.IsValid() {
+		o.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: at.Address.String()}}
+	}
+	c := corev1.NodeCondition{
+		Type: corev1.NodeNetworkUnavailable, Status: corev1.ConditionFalse, Reason: "PodNetworkIsThere", Message: strings.Join(n.Side.Net.Troubles, "; "),
+	}
+	switch {
+	case quiet(n.Node) || !n.Side.Heard():
+		c.Status, c.Reason = corev1.ConditionUnknown, "NotHeard"
+	case n.Side.Net.Range != at.Range:
+		c.Status, c.Reason = corev1.ConditionTrue, "NoPodNetwork"
+	case l.Lags(n.Node):
+		c.Status, c.Reason = corev1.ConditionTrue, "TableNotInForce"
+	}
+	o.Status.Conditions = append(o.Status.Conditions, c)
 }
 
 func resources(milliCPU, memory int64) corev1.ResourceList {

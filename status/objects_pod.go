@@ -50,7 +50,7 @@ func (l *lister) pod(w Workload, p Pod) *corev1.Pod {
 	for k, v := range form.Annotations {
 		o.Annotations[k] = v
 	}
-	setUID(&o.ObjectMeta, l.uid(w.ID, p.Node, p.Name))
+	o.UID = l.podUID(p)
 	o.Spec.NodeName = p.Node
 	if len(o.Spec.Containers) == 0 {
 		o.Spec.Containers = containersSeen(p)
@@ -58,6 +58,8 @@ func (l *lister) pod(w Workload, p Pod) *corev1.Pod {
 	o.Status = podStatus(p)
 	return o
 }
+
+func (l *lister) podUID(p Pod) types.UID { return types.UID(l.uid(p.App, p.Node, p.Name)) }
 
 // podOwner is the ReplicaSet of the pod's revision, or the set that Git asks for itself.
 func (l *lister) podOwner(id manifest.ID, rev string) metav1.OwnerReference {

@@ -59,6 +59,7 @@ func (r Report) Only(s Selection) Report {
 	}
 	r.Workloads = workloads
 	r.Nodes = kept(r.Nodes, func(n Node) bool { return s.named() && s.asks(n.id()) && s.holds(s.Namespace, sets[n.id()]...) })
+	r.Services = kept(r.Services, func(x Service) bool { return s.asks(x.ID) && s.holds(x.Namespace, sets[x.ID]...) })
 	r.Claims = kept(r.Claims, func(c plan.Claim) bool { return s.asks(c.ID) && s.holds(c.ID.Namespace, sets[c.ID]...) })
 	concerns := func(p manifest.Problem) bool {
 		return !s.named() || slices.ContainsFunc(s.Objects, func(id manifest.ID) bool { return p.Object == id.Kind+"/"+id.Name })
@@ -103,6 +104,9 @@ func (r Report) Objects() []manifest.ID {
 	for _, n := range r.Nodes {
 		seen[n.id()] = true
 	}
+	for _, x := range r.Services {
+		seen[x.ID] = true
+	}
 	for _, c := range r.Claims {
 		seen[c.ID] = true
 	}
@@ -136,6 +140,9 @@ func labelsOf(want manifest.Set) map[manifest.ID][]map[string]string {
 	for _, n := range want.Nodes {
 		all[n.ID] = append(all[n.ID], n.Labels)
 	}
+	for _, s := range want.Services {
+		all[s.ID] = append(all[s.ID], s.Labels)
+	}
 	for _, c := range want.Claims {
 		all[c.ID] = append(all[c.ID], c.Labels)
 	}
@@ -151,6 +158,12 @@ func (r Report) Stamp() string {
 		say(w.ID, w.State, w.Rev, w.Stable, w.Replicas, w.Updated, w.Ready, w.Available, w.Total, w.progress(), worded(w.Why), worded(w.Waits...))
 		for _, p := range w.Pods {
 			say(p.Name, p.Node, p.State, p.Ready, p.Restarts, p.IP, worded(p.Why))
+		}
+	}
+	for _, x := range r.Services {
+		say(x.ID, x.address(), x.ports(), x.Sent, x.Selected, x.Why, x.Lags)
+		if x.Made != nil {
+			say(x.Made.Endpoints)
 		}
 	}
 	for _, n := range r.Nodes {

@@ -38,6 +38,7 @@ type Report struct {
 	Notes           []string  // what concerns the fleet as a whole
 	Workloads       []Workload
 	Nodes           []Node
+	Services        []Service
 	Claims          []plan.Claim
 	Keys            []plan.Key         // that are trusted, with what rests on each; none where Git names none
 	Problems        []manifest.Problem // what is refused
@@ -105,6 +106,7 @@ func Of(w World) Report {
 		r.Nodes = append(r.Nodes, node(w, n))
 	}
 	pods := podsByApp(w)
+	r.Services = services(w, pods)
 	for _, app := range w.Plan.Apps {
 		mine := pods[app.ID]
 		r.Workloads = append(r.Workloads, Workload{App: app, Since: since(app, mine), Pods: mine})

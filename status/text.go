@@ -15,12 +15,13 @@ import (
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
-// Text writes the report for people: what was read, then workloads, nodes, notes and problems. Wide adds the pods,
+// Text writes the report for people: what was read, then workloads, Services, nodes, notes and problems. Wide adds the pods,
 // every line that is waited for and every notice.
 func (r Report) Text(w io.Writer, look Look, wide bool) {
 	r.headline(w, look)
 	r.workloads(w, look, wide)
 	r.pods(w, look, wide)
+	r.services(w, look, wide)
 	r.claims(w, look)
 	r.nodes(w, look, wide)
 	r.keys(w, look)
@@ -69,7 +70,7 @@ func (r Report) workloads(w io.Writer, look Look, wide bool) {
 		}
 	}
 	switch {
-	case r.selected && len(r.Workloads)+len(r.Nodes)+len(r.Claims)+len(r.Problems) == 0:
+	case r.selected && len(r.Workloads)+len(r.Nodes)+len(r.Claims)+len(r.Services)+len(r.Problems) == 0:
 		look.lines(w, "", "nothing like that is there", Dim)
 	case len(rows) == 0 && !r.selected && r.Head.Commit != "":
 		look.lines(w, "", "no workloads", Dim)
@@ -193,11 +194,18 @@ func (r Report) nodes(w io.Writer, look Look, wide bool) {
 	var rows [][]cell
 	head := []string{"NODE", "STATE", "PODS", "CPU", "MEMORY", "PODMAN", "OS", "WHY"}
 	sided := wide && slices.ContainsFunc(r.Nodes, func(n Node) bool { return n.Side.Heard() })
+	netted := wide && slices.ContainsFunc(r.Nodes, func(n Node) bool { return n.Side.Net.Range.IsValid() })
+	if netted {
+		head = slices.Insert(head, 7, "RANGE", "PATHS")
+	}
 	if sided {
 		head = slices.Insert(head, 6, "NODE SIDE")
 	}
 	for _, n := range r.Nodes {
 		row := n.row()
+		if netted {
+			row = slices.Insert(row, 7, plain(n.rangeText(), dash(pathsOf(n.Side.Net)))...)
+		}
 		if sided {
 			row = slices.Insert(row, 6, plain(dash(n.Side.Short()))...)
 		}
@@ -228,6 +236,14 @@ func (n Node) row() []cell {
 	row[5].text = live.Plain(dash(n.Facts.Podman))
 	row[6].text = live.Plain(dash(strings.Trim(n.Facts.OS+" "+n.Facts.Arch, " ")))
 	return row
+}
+
+// rangeText is the range of its pods, once that is there.
+func (n Node) rangeText() string {
+	if !n.Side.Net.Range.IsValid() {
+		return "-"
+	}
+	return n.Side.Net.Range.String()
 }
 
 func cpu(milli int64) string { return strconv.FormatFloat(float64(milli)/1000, 'f', -1, 64) }

@@ -91,7 +91,7 @@ func (o *diffOptions) run(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(d.Report.Problems) > 0:
 		return exit{code: 2, err: errors.New("what does not load is compared in its last good form")}
-	case len(d.List) > 0:
+	case d.Any():
 		return exit{code: 1}
 	}
 	return nil

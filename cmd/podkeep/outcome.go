@@ -8,6 +8,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
 	"github.com/podkeep/podkeep/reconciler/health"
 	"github.com/podkeep/podkeep/reconciler/plan"
 	"github.com/podkeep/podkeep/status"
@@ -83,8 +84,36 @@ func moving(w status.World) []string {
 			lines = append(lines, status.Line(a))
 		}
 	}
-	return append(lines, sidesUnderWay(w.Snapshot)...)
+	return slices.Concat(lines, sidesUnderWay(w.Snapshot), unrouted(w))
 }
+
+// unrouted says what is missing until every node that is heard sends requests where they are to go.
+func unrouted(w status.World) []string {
+	if w.Plan.Table == nil && w.History.Net.Pods.IsValid() && len(w.History.Want().Services) > 0 && !w.Plan.Wake.IsZero() {
+		return []string{"services: " + w.Plan.Unrouted}
+	}
+	late, _ := lagging(w)
+	return late
+}
+
+// lagging are the nodes that are heard and do not send requests to Services as is planned: those that will by themselves, and those to which a person
+// has to see, for they have said for a while why they do not. Where there is no Service, nobody waits for that.
+func lagging(w status.World) (late, stuck []string) {
+	for _, n := range w.Snapshot.Nodes {
+		if !w.Lags(n) || !leads(w.Plan.Table) && !leads(n.Side.Serves) {
+			continue
+		}
+		line := strings.Join(append([]string{n.Name + " does not send requests to Services as planned yet"}, n.Side.Net.Troubles...), ": ")
+		if n.Side.Behind >= time.Minute && len(n.Side.Net.Troubles) > 0 {
+			stuck = append(stuck, line)
+		} else {
+			late = append(late, line)
+		}
+	}
+	return late, stuck
+}
+
+func leads(t *route.Table) bool { return t != nil && len(t.Services) > 0 }
 
 // sidesUnderWay are the node sides that are being started or stopped: whoever ended now would leave them half made.
 func sidesUnderWay(s live.Snapshot) (lines []string) {
@@ -159,11 +188,24 @@ func settled(w status.World) outcome {
 	if waiting := whys(w.Plan, plan.Paused, plan.Held); len(waiting) > 0 {
 		return outcome{true, decision, "a decision is awaited: " + strings.Join(waiting, "; ")}
 	}
+	if _, stuck := lagging(w); len(stuck) > 0 {
+		return outcome{true, failed, "converged, but " + strings.Join(stuck, "; ")}
+	}
 	line := "converged at " + status.ShortCommit(w.History.Head.Commit)
 	if n := count(w.Plan, plan.Suspended); n > 0 {
 		line += fmt.Sprintf(", %d suspended,", n)
 	}
-	return outcome{true, converged, line}
+	return outcome{true, converged, strings.Join(append(unserved(w), line), "\n")}
+}
+
+// unserved are the Services of which something is to be said: what they lack holds up nothing.
+func unserved(w status.World) (lines []string) {
+	for _, s := range status.Of(w).Services {
+		if s.Why != "" {
+			lines = append(lines, s.ID.Short()+": "+s.Why)
+		}
+	}
+	return lines
 }
 
 func count(p plan.Plan, state plan.State) (n int) {

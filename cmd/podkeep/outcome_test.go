@@ -1,12 +1,14 @@
 package main
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
 	"github.com/podkeep/podkeep/reconciler/plan"
 	"github.com/podkeep/podkeep/status"
 )
@@ -28,6 +30,20 @@ func app(name string, state plan.State) plan.App {
 		ID: manifest.ID{Kind: "Deployment", Namespace: "default", Name: name}, State: state, Rev: "v1-bbbbbb", Stable: "v1-bbbbbb",
 		Why: name + " has a reason",
 	}
+}
+
+// routing is a fleet with a Service, whose node routes as is planned.
+func routing() status.World {
+	return with(seen(app("web", plan.Converged)), func(w *status.World) {
+		id := manifest.ID{Kind: "Service", Namespace: "default", Name: "nobody"}
+		table := func(number uint64) *route.Table {
+			return &route.Table{Number: number, Services: []route.Service{{Namespace: id.Namespace, Name: id.Name, Ports: []route.Port{{Protocol: "tcp", Port: 80}}}}}
+		}
+		w.History.Head.Services = []manifest.Service{{Meta: manifest.Meta{ID: id}}}
+		w.History.Net.Pods = netip.MustParsePrefix("10.42.0.0/16")
+		w.Plan.Table, w.Plan.Services = table(0), []route.Built{{ID: id, Why: "its selector chooses no pod"}}
+		w.Snapshot.Nodes[0].Side = live.Side{Version: "1", Number: 1, Serves: table(1)}
+	})
 }
 
 func same(name string) plan.App {
@@ -72,6 +88,33 @@ func TestSyncEndsWhenNothingMovesAnyMore(t *testing.T) {
 		{"a node side runs", with(seen(app("web", plan.Converged)), func(w *status.World) {
 			w.Snapshot.Nodes[0].Pods = []live.Pod{{Name: "podkeep-node-1", App: live.SideApp}}
 		}), true, 0, "converged at a1"},
+		{"no Service, and a node routes by an older table", with(routing(), func(w *status.World) {
+			w.Plan.Table.Services, w.Plan.Services, w.Snapshot.Nodes[0].Side.Serves = nil, nil, nil
+		}), true, 0, "converged at a1"},
+		{"requests go where they are to", routing(), true, 0, "service/nobody: its selector chooses no pod\nconverged at a1"},
+		{"a table under another number says the same", with(routing(), func(w *status.World) { w.Snapshot.Nodes[0].Side.Serves.Number = 9 }),
+			true, 0, "service/nobody: its selector chooses no pod\nconverged at a1"},
+		{"a node routes by an older table", with(routing(), func(w *status.World) { w.Snapshot.Nodes[0].Side.Serves.Services = nil }),
+			false, 0, "n1 does not send requests to Services as planned yet"},
+		{"a node has been told of a newer one", with(routing(), func(w *status.World) { w.Snapshot.Nodes[0].Side.Behind = time.Second }),
+			false, 0, "n1 does not send requests to Services as planned yet"},
+		{"a node fails to route", with(routing(), func(w *status.World) {
+			w.Snapshot.Nodes[0].Side.Behind, w.Snapshot.Nodes[0].Side.Net.Troubles = time.Second, []string{"table 2 is not in force: no nft"}
+		}), false, 0, "n1 does not send requests to Services as planned yet: table 2 is not in force: no nft"},
+		{"a node goes on to fail", with(routing(), func(w *status.World) {
+			w.Snapshot.Nodes[0].Side.Behind, w.Snapshot.Nodes[0].Side.Net.Troubles = time.Minute, []string{"table 2 is not in force: no nft"}
+		}), true, 1, "converged, but n1 does not send requests to Services as planned yet: table 2 is not in force: no nft"},
+		{"a node side is not heard", with(routing(), func(w *status.World) {
+			w.Snapshot.Nodes[0].Side.Version, w.Snapshot.Nodes[0].Side.Behind = "", time.Hour
+		}),
+			true, 0, "service/nobody: its selector chooses no pod\nconverged at a1"},
+		{"it is not known yet who routes by what", with(routing(), func(w *status.World) {
+			w.Plan.Table, w.Plan.Unrouted, w.Plan.Wake = nil, "hosts are still to say by which table they route", began.Add(time.Minute)
+		}), false, 0, "services: hosts are still to say by which table they route"},
+		{"nobody routes", with(routing(), func(w *status.World) {
+			w.Plan.Table, w.Plan.Unrouted, w.History.Net = nil, "there is no node side", manifest.Net{}
+			w.Snapshot.Nodes[0].Side = live.Side{}
+		}), true, 0, "service/nobody: not served: there is no node side\nconverged at a1"},
 		{"rejected, stable is back", seen(rejected, app("web", plan.Converged)), true, 1, "failed: api: api has a reason"},
 		{"rejected, and the rest not there yet", seen(rejected, app("web", plan.Progressing)), false, 0, "web: web has a reason"},
 		{"rejected, and its last pod being stopped", with(seen(rejected), func(w *status.World) { w.Snapshot.Nodes = stopping }), false, 0, "api: api has a reason"},

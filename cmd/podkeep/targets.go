@@ -115,6 +115,9 @@ func (s *settings) everything(namespace *string) cobra.CompletionFunc {
 		for _, n := range set.Nodes {
 			add(n.ID)
 		}
+		for _, x := range set.Services {
+			add(x.ID)
+		}
 		for _, c := range set.Claims {
 			add(c.ID)
 		}
@@ -131,6 +134,9 @@ func (s *settings) spaces(before string) cobra.CompletionFunc {
 		}
 		for _, w := range set.Workloads {
 			all = append(all, before+w.Namespace)
+		}
+		for _, x := range set.Services {
+			all = append(all, before+x.Namespace)
 		}
 		return all
 	})

@@ -115,7 +115,7 @@ func (w Want) endpoints(s *manifest.Service, chosen []*Pod) (all []Endpoint) {
 	}
 	var found []candidate
 	for _, p := range chosen {
-		e := Endpoint{Pod: p.Name, Node: p.Node, IP: p.IP, Ports: targets(s, p)}
+		e := Endpoint{Pod: p.Name, Node: p.Node, IP: p.IP, Ports: PortsOf(s, p.Ports)}
 		if p.Subdomain == s.Name {
 			e.Hostname = p.Hostname
 		}
@@ -139,15 +139,15 @@ func (w Want) endpoints(s *manifest.Service, chosen []*Pod) (all []Endpoint) {
 	return all
 }
 
-// targets are the pod's own ports behind each of the Service's.
-func targets(s *manifest.Service, p *Pod) []uint16 {
+// PortsOf are a pod's own ports behind each of the Service's, 0 where it has none; named are its named ports, "8080/tcp" by name.
+func PortsOf(s *manifest.Service, named map[string]string) []uint16 {
 	ports := make([]uint16, len(s.Ports))
 	for i, port := range s.Ports {
 		if port.Target.Type == intstr.Int {
 			ports[i] = uint16(port.Target.IntVal)
 			continue
 		}
-		number, protocol, _ := strings.Cut(p.Ports[port.Target.StrVal], "/")
+		number, protocol, _ := strings.Cut(named[port.Target.StrVal], "/")
 		if n, err := strconv.ParseUint(number, 10, 16); err == nil && protocol == port.Protocol {
 			ports[i] = uint16(n)
 		}

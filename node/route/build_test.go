@@ -242,3 +242,20 @@ func BenchmarkBuild(b *testing.B) {
 		route.Build(route.Want{Net: net, Services: services, Pods: pods, Before: &first, Served: []*route.Table{&first}})
 	}
 }
+
+func TestTablesAreTheSameWhateverTheirNumbers(t *testing.T) {
+	one, _ := build([]manifest.Service{service("web")}, pod("web", 0, route.Ready))
+	two, _ := build([]manifest.Service{service("web")}, pod("web", 0, route.Ready))
+	two.Number = 7
+	if !one.Same(&two) {
+		t.Error("another number is another table")
+	}
+	two.Services[0].Endpoints[0].Ports[0]++
+	var none *route.Table
+	if one.Same(&two) || one.Same(nil) || none.Same(&one) || !none.Same(nil) {
+		t.Error("different tables are the same")
+	}
+	if s := one.Service("default", "web"); s != &one.Services[0] || one.Service("shop", "web") != nil || none.Service("default", "web") != nil {
+		t.Errorf("found %v", s)
+	}
+}

@@ -3,7 +3,9 @@
 package route
 
 import (
+	"cmp"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -68,6 +70,30 @@ func (s Service) Targets(port int) (all []Target) {
 		}
 	}
 	return all
+}
+
+// Same says whether both say the same, whatever their numbers.
+func (t *Table) Same(o *Table) bool {
+	if t == nil || o == nil {
+		return t == o
+	}
+	a, b := *t, *o
+	a.Number, b.Number = 0, 0
+	return reflect.DeepEqual(a, b)
+}
+
+// Service is the Service of that name; nil when there is none.
+func (t *Table) Service(namespace, name string) *Service {
+	if t == nil {
+		return nil
+	}
+	i, ok := slices.BinarySearchFunc(t.Services, [2]string{namespace, name}, func(s Service, key [2]string) int {
+		return cmp.Or(strings.Compare(s.Namespace, key[0]), strings.Compare(s.Name, key[1]))
+	})
+	if !ok {
+		return nil
+	}
+	return &t.Services[i]
 }
 
 // Node is the node of that name; ok is false when there is none.

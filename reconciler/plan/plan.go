@@ -95,6 +95,9 @@ type Plan struct {
 	// of each.
 	Table    *route.Table  `json:"-"`
 	Services []route.Built `json:",omitempty"`
+	// Unrouted is why there is no Table. Before is the newest that is in force anywhere and believed.
+	Unrouted string       `json:",omitempty"`
+	Before   *route.Table `json:"-"`
 	// Silent are the nodes that do not answer.
 	Silent map[string]Silence `json:",omitempty"`
 	// Departed are Nodes that left HEAD and need not be looked at any more.

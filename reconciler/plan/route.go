@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -23,10 +24,24 @@ const hearing = 10 * time.Second
 
 // route makes the table, and holds back the stops of pods that it is still to leave. It is asked when all stops are known.
 func (w *world) route() {
-	if w.net.on && w.hold == "" && !w.deafStill() {
+	w.plan.Before = w.net.before
+	if w.plan.Unrouted = w.unrouted(); w.plan.Unrouted == "" {
 		w.makeTable()
 	}
 	w.holdStops()
+}
+
+// unrouted is why no table is to be made.
+func (w *world) unrouted() string {
+	switch {
+	case !w.net.on:
+		return cmp.Or(live.Node{}.Unserved(w.h.Side), "the cluster has no range of addresses")
+	case w.hold != "":
+		return w.hold
+	case w.deafStill():
+		return "hosts are still to say by which table they route"
+	}
+	return ""
 }
 
 func (w *world) makeTable() {

@@ -1,0 +1,190 @@
+package status
+
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
+	"github.com/podkeep/podkeep/reconciler/plan"
+)
+
+var (
+	virtual = manifest.Net{Pods: netip.MustParsePrefix("10.42.0.0/16"), Virtual: netip.MustParsePrefix("10.43.0.0/16"), Domain: "cluster.local"}
+	served  = []manifest.Parsed{manifest.Parse("shop.yaml", []byte(`apiVersion: v1
+kind: Node
+metadata: {name: n1, labels: {topology.kubernetes.io/zone: a}}
+spec: {providerID: "podman+ssh://root@192.0.2.1"}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: n2}
+spec: {providerID: "podman+ssh://root@192.0.2.2"}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, labels: {tier: front}}
+spec:
+  type: NodePort
+  selector: {app: web}
+  ports: [{name: http, port: 80, targetPort: web, nodePort: 30080}, {name: admin, port: 9090}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: shop}
+spec: {clusterIP: None, selector: {app: db}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: nobody}
+spec: {clusterIP: 10.43.0.10, selector: {app: nobody}, ports: [{port: 53, protocol: UDP}]}
+`))}
+)
+
+// webPod is a pod behind the Service web.
+func webPod(i int, state route.State) route.Pod {
+	return route.Pod{
+		Namespace: "default", Name: livePod("web", revNew, i, 1, noon).Name, Node: []string{"n1", "n2"}[i%2], IP: netip.AddrFrom4([4]byte{10, 42, byte(1 + i%2), byte(10 + i)}),
+		Labels: map[string]string{"app": "web"}, Ports: map[string]string{"web": "8080/tcp"}, State: state,
+	}
+}
+
+// routed is a world in which Services are served by n1, and n2 has the table before.
+func routed() World {
+	w := World{Now: noon, History: manifest.History{
+		Cluster: "c1", Source: "git.example.com/fleet", Net: virtual, Head: manifest.Assemble(manifest.Info{Commit: "a1"}, served), Fetched: noon,
+		Side: manifest.SideOffer{Version: "2026-v1", Images: map[string]string{"": "i"}},
+	}}
+	want := route.Want{Net: virtual, Services: w.History.Head.Services, Nodes: []route.Node{
+		{Name: "n1", Address: netip.MustParseAddr("192.0.2.1"), Range: netip.MustParsePrefix("10.42.1.0/24")},
+		{Name: "n2", Address: netip.MustParseAddr("192.0.2.2"), Range: netip.MustParsePrefix("10.42.2.0/24")},
+	}}
+	want.Pods = []route.Pod{webPod(0, route.Ready), webPod(1, route.Unready)}
+	before, _ := route.Build(want)
+	before.Number = 6
+	want.Pods[1].State = route.Ready
+	want.Pods = append(want.Pods, webPod(2, route.Unready))
+	table, built := route.Build(want)
+	serving, _ := route.Build(want)
+	serving.Number = 7
+	w.Plan = plan.Plan{Table: &table, Services: built, Before: &serving}
+	side := func(n route.Node, t *route.Table) live.Side {
+		return live.Side{Version: "2026-v1", Serves: t, Number: t.Number, Net: live.Net{Range: n.Range, Address: n.Address}}
+	}
+	n1, n2 := live.Node{Name: "n1", Known: true, Side: side(table.Nodes[0], &serving)}, live.Node{Name: "n2", Known: true, Side: side(table.Nodes[1], &before)}
+	n1.Side.Net.Paths, n2.Side.Net.Paths = map[string]string{"n2": "vxlan"}, map[string]string{"n1": "direct"}
+	n2.Side.Behind, n2.Side.Net.Troubles = 1, []string{"table 7 is not in force: nft: no such file"}
+	for i := range 3 {
+		p, is := livePod("web", revNew, i, 1, noon.Add(-1e9*60)), want.Pods[i]
+		p.Birth.Labels, p.Birth.Ports, p.Birth.IP, p.IP = is.Labels, is.Ports, is.IP.String(), is.IP.String()
+		on := []*live.Node{&n1, &n2}[i%2]
+		on.Pods = append(on.Pods, p)
+	}
+	n1.Pods[1].Containers[0].State = live.Exited
+	w.Plan.Apps = []plan.App{{ID: appID("web"), State: plan.Converged, Rev: revNew, Stable: revNew, Commit: "a1", Replicas: 3, Updated: 3, Ready: 2, Available: 2, Total: 3}}
+	w.Snapshot = live.Snapshot{Nodes: []live.Node{n1, n2}}
+	return w
+}
+
+func TestServicesAreShownWithWhereTheyLead(t *testing.T) {
+	for name, wide := range map[string]bool{"services.txt": false, "services-wide.txt": true} {
+		var b bytes.Buffer
+		Of(routed()).Text(&b, Look{}, wide)
+		golden(t, name, b.Bytes())
+	}
+	data, err := yaml.Marshal(ListOnly(routed(), Selection{Kinds: []string{"Service", "Node"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "services.yaml", data)
+}
+
+func TestWhatIsNotServedSaysSo(t *testing.T) {
+	off := routed()
+	off.Plan.Table, off.Plan.Before, off.Plan.Services = nil, nil, nil
+	off.History.Net = manifest.Net{}
+	off.Plan.Unrouted = "no node side is wanted on hosts (--node-side=never)"
+	young := routed()
+	for i := range young.Snapshot.Nodes {
+		young.Snapshot.Nodes[i].Side = live.Side{}
+	}
+	young.Plan.Sides = map[string]string{"n1": "its node side is not heard yet"}
+	known := routed() // but for what is to be served
+	known.Plan.Table, known.Plan.Services, known.Plan.Unrouted = nil, nil, "hosts are still to say by which table they route"
+	held := routed()
+	held.History.Head.Services[1].Held = "shop.yaml does not load, so its form of a0 stays"
+	for _, c := range []struct {
+		name, want string
+		w          World
+	}{
+		{"nobody routes", "web NodePort - 80:30080/tcp,9090/tcp 0/3 not served: no node side is wanted on hosts (--node-side=never)", off},
+		{"no node serves it", "web NodePort 10.43.180.143 80:30080/tcp,9090:30492/tcp 2/3 no node serves it yet", young},
+		{"while no table can be made", "web NodePort 10.43.180.143 80:30080/tcp,9090:30492/tcp 2/3", known},
+		{"another form stands in", "web NodePort 10.43.180.143 80:30080/tcp,9090:30492/tcp 2/3 shop.yaml does not load, so its form of a0 stays", held},
+	} {
+		var b bytes.Buffer
+		Of(c.w).services(&b, Look{}, false)
+		found := false
+		for line := range strings.Lines(b.String()) {
+			found = found || strings.Join(strings.Fields(line), " ") == c.want
+		}
+		if !found {
+			t.Errorf("%s: no line is %q:\n%s", c.name, c.want, b.String())
+		}
+	}
+	if lags := Of(young).Services[1].Lags; len(lags) == 0 || !strings.Contains(strings.Join(lags, "\n"), "n1: its node side is not heard yet") {
+		t.Errorf("which nodes do not serve it: %q", lags)
+	}
+}
+
+func TestAPlanSaysWhatBecomesOfRequests(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		f    func(w *World, had, has *route.Table)
+		want string
+	}{
+		{"nothing", func(*World, *route.Table, *route.Table) {}, ""},
+		{"one comes", func(_ *World, had, _ *route.Table) { had.Services = had.Services[1:] },
+			"default/nobody comes: 10.43.0.10 (53/udp) leads to 0 pods; its selector chooses no pod"},
+		{"one goes", func(w *World, _, has *route.Table) {
+			w.History.Head.Services, has.Services, w.Plan.Services = w.History.Head.Services[:2], has.Services[:2], w.Plan.Services[:2]
+		}, "shop/db goes: its name answers no more"},
+		{"one has another port", func(_ *World, _, has *route.Table) {
+			has.Services[1].Ports = []route.Port{{Protocol: "tcp", Port: 81}}
+		}, "default/web 10.43.180.143 (81/tcp) takes the place of 10.43.180.143 (80:30080/tcp,9090:30492/tcp)"},
+		{"one has another targetPort", func(_ *World, _, has *route.Table) { has.Services[1].Endpoints[0].Ports = []uint16{8081, 9090} },
+			"default/web leads to other ports of its pods"},
+		{"a pod is not ready any more", func(_ *World, _, has *route.Table) { has.Services[1].Endpoints = has.Services[1].Endpoints[1:] }, ""},
+		{"one has a selector that chooses others", func(w *World, _, has *route.Table) {
+			api := livePod("api", revNew, 0, 1, noon)
+			w.Snapshot.Nodes[0].Pods = append(w.Snapshot.Nodes[0].Pods, api)
+			w.History.Head.Services[1].Selector = map[string]string{"app": "api"}
+			has.Services[1].Endpoints = []route.Endpoint{{Pod: api.Name, Node: "n1", IP: netip.MustParseAddr("10.42.1.30"), Ports: []uint16{8080, 9090}}}
+		}, "default/web leads to api too; leads to web no more"},
+		{"one has a selector that chooses nobody", func(w *World, _, has *route.Table) {
+			w.History.Head.Services[1].Selector = map[string]string{"app": "webb"}
+			has.Services[1].Endpoints, w.Plan.Services[1] = nil, route.Built{Why: "its selector chooses no pod"}
+		}, "default/web leads to web no more; its selector chooses no pod"},
+		{"one has lost its address", func(w *World, _, has *route.Table) {
+			has.Services, w.Plan.Services[0].Why = has.Services[1:], "clusterIP 10.43.0.10 is default/a's; ask for another, or for none"
+		}, "default/nobody is not served any more: clusterIP 10.43.0.10 is default/a's; ask for another, or for none"},
+	} {
+		w := routed()
+		c.f(&w, w.Plan.Before, w.Plan.Table)
+		var got []string
+		for _, m := range PreviewOf(w).Moves {
+			got = append(got, m.Service+" "+m.What)
+		}
+		if s := strings.Join(got, "\n"); s != c.want {
+			t.Errorf("%s: %q, want %q", c.name, s, c.want)
+		}
+		if p := PreviewOf(w); p.Changes() != (c.want != "") {
+			t.Errorf("%s: changes: %v", c.name, p.Changes())
+		}
+	}
+}

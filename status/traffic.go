@@ -1,0 +1,163 @@
+package status
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
+)
+
+// Move is what becomes of requests to a Service.
+type Move struct {
+	Service string `json:"service"` // namespace/name; empty when all are meant
+	What    string `json:"what"`
+	Change  bool   `json:"change"` // it is otherwise now
+}
+
+// moves has one for each Service that comes, goes, is not served, or is to lead elsewhere than the newest table in force has it. That pods of the
+// same workloads come and go behind one is nothing to be said.
+func moves(w World) (all []Move) {
+	services := w.History.Want().Services
+	if w.Plan.Table == nil {
+		if len(services) > 0 {
+			all = append(all, Move{What: plural(len(services), "Service") + ": " + unrouted(w)})
+		}
+		return all
+	}
+	t := traffic{pods: podsByApp(w), app: map[onNode]manifest.ID{}}
+	for app, pods := range t.pods {
+		for _, p := range pods {
+			t.app[onNode{p.Node, p.Name}] = app
+		}
+	}
+	for i, s := range services {
+		had, has := w.Plan.Before.Service(s.Namespace, s.Name), w.Plan.Table.Service(s.Namespace, s.Name)
+		if what := t.change(s, had, has, w.Plan.Services[i]); what != "" {
+			all = append(all, Move{s.Namespace + "/" + s.Name, what, w.Plan.Before != nil && (had != nil || has != nil)})
+		}
+	}
+	if w.Plan.Before == nil {
+		return all
+	}
+	for _, had := range w.Plan.Before.Services {
+		if !slices.ContainsFunc(services, func(s manifest.Service) bool { return s.Namespace == had.Namespace && s.Name == had.Name }) {
+			all = append(all, Move{had.Namespace + "/" + had.Name, "goes: " + reached(had) + " answers no more", true})
+		}
+	}
+	return all
+}
+
+type onNode struct{ node, pod string }
+
+// traffic is what changes are told by: the pods there are, and whose each is.
+type traffic struct {
+	pods map[manifest.ID][]Pod
+	app  map[onNode]manifest.ID
+}
+
+// change is what becomes of one Service, empty when nothing does.
+func (t traffic) change(s manifest.Service, had, has *route.Service, b route.Built) string {
+	switch {
+	case has == nil && had == nil:
+		return "is not served: " + b.Why
+	case has == nil:
+		return "is not served any more: " + b.Why
+	case had == nil:
+		return strings.Join(notEmpty(fmt.Sprintf("comes: %s leads to %s", reached(*has), plural(len(has.Endpoints), "pod")), b.Why), "; ")
+	}
+	var all []string
+	if reached(*had) != reached(*has) {
+		all = append(all, reached(*has)+" takes the place of "+reached(*had))
+	} else if retargets(had, has) {
+		all = append(all, "leads to other ports of its pods")
+	}
+	before, after := t.behind(had), t.behind(has)
+	for app := range before {
+		if !slices.ContainsFunc(t.pods[app], func(p Pod) bool { return route.Has(p.Birth.Labels, s.Selector) }) {
+			continue
+		}
+		after[app] = true
+	}
+	if gain := lacking(after, before); gain != "" {
+		all = append(all, "leads to "+gain+" too")
+	}
+	if lose := lacking(before, after); lose != "" {
+		all = append(all, "leads to "+lose+" no more")
+	}
+	if b.Selected == 0 && len(had.Endpoints) > 0 {
+		all = append(all, b.Why)
+	}
+	return strings.Join(all, "; ")
+}
+
+// behind are the workloads whose pods are sent its requests.
+func (t traffic) behind(s *route.Service) map[manifest.ID]bool {
+	all := map[manifest.ID]bool{}
+	for _, e := range s.Endpoints {
+		if app, there := t.app[onNode{e.Node, e.Pod}]; there {
+			all[app] = true
+		}
+	}
+	return all
+}
+
+// lacking are the names of those that the other ones lack.
+func lacking(some, other map[manifest.ID]bool) string {
+	var all []string
+	for app := range some {
+		if !other[app] {
+			all = append(all, app.Short())
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", ")
+}
+
+// retargets says whether pods stay behind the Service and other ports of theirs are behind its own.
+func retargets(had, has *route.Service) bool {
+	ports := map[onNode][]uint16{}
+	for _, e := range had.Endpoints {
+		ports[onNode{e.Node, e.Pod}] = e.Ports
+	}
+	return slices.ContainsFunc(has.Endpoints, func(e route.Endpoint) bool {
+		was, there := ports[onNode{e.Node, e.Pod}]
+		return there && !slices.Equal(was, e.Ports)
+	})
+}
+
+// reached is where a Service is reached: its address with its ports.
+func reached(s route.Service) string {
+	at := "its name"
+	if s.IP.IsValid() {
+		at = s.IP.String()
+	}
+	if ports := portsOf(s); ports != "" {
+		at += " (" + ports + ")"
+	}
+	return at
+}
+
+func writeMoves(w io.Writer, look Look, moves []Move) {
+	if len(moves) == 0 {
+		return
+	}
+	var rows [][]cell
+	for _, m := range moves {
+		rows = append(rows, plain(dash(strings.TrimPrefix(m.Service, "default/")), m.What))
+	}
+	_, _ = fmt.Fprintf(w, "\n%s\n", look.Paint(Bold, "traffic"))
+	look.table(w, []string{"SERVICE", "WHAT"}, rows)
+}
+
+// changing says how many Services are reached otherwise, or lead elsewhere, than now.
+func changing(moves []Move) (n int) {
+	for _, m := range moves {
+		if m.Change {
+			n++
+		}
+	}
+	return n
+}
