@@ -68,13 +68,22 @@ func Place(r Request, hosts []*Host) (host *Host, why string) {
 	switch {
 	case host == nil:
 		return nil, explain(refusals)
-	case host.Joining && !r.Spec.HostNetwork:
-		return nil, "no node is chosen yet: the pod network of " + host.Name + " is about to come"
-	case host.Awaited && r.asks():
-		return nil, "no node is chosen yet: " + host.Name + " is about to say how big it is"
+	case host.waited(r) != "":
+		return nil, "no node is chosen yet: " + host.waited(r)
 	}
 	host.book(r)
 	return host, ""
+}
+
+// waited is why the pod waits for the host, though it can take it.
+func (h *Host) waited(r Request) string {
+	switch {
+	case h.Joining && !r.Spec.HostNetwork:
+		return "the pod network of " + h.Name + " is about to come"
+	case h.Awaited && r.asks():
+		return h.Name + " is about to say how big it is"
+	}
+	return ""
 }
 
 // asks says whether the pod needs to know how big a node is.

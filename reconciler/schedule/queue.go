@@ -64,7 +64,7 @@ func (h *Host) cover(other *Host) {
 
 // take books the pod on the first host, and puts that one where it belongs then.
 func (q *Queue) take(r Request) (*Host, string) {
-	if len(q.order) == 0 || q.order[0].Awaited && r.asks() {
+	if len(q.order) == 0 || q.order[0].waited(r) != "" {
 		return Place(r, q.hosts) // which finds none either, and says why
 	}
 	host := q.order[0].Host

@@ -63,6 +63,9 @@ func drawHosts(t *rapid.T) (ours, plain []*Host) {
 		if h.Unsized = rapid.IntRange(0, 4).Draw(t, "unsized") == 0; h.Unsized {
 			h.Room, h.Awaited = manifest.Resources{}, rapid.Bool().Draw(t, "awaited")
 		}
+		if h.Netless = rapid.IntRange(0, 5).Draw(t, "netless") == 0; h.Netless {
+			h.Joining = rapid.Bool().Draw(t, "joining")
+		}
 		h.Used.MilliCPU = rapid.Int64Range(0, h.Room.MilliCPU).Draw(t, "used")
 		h.Pods = rapid.IntRange(0, 2).Draw(t, "pods")
 		h.Apps[web] = rapid.IntRange(0, 2).Draw(t, "of web")
