@@ -97,6 +97,13 @@ func (l *line) looked(d drivers.Driver, n live.Node) {
 	l.signal()
 }
 
+// heard says that nobody need wait any more, once it is known too what the table in force says.
+func (l *line) heard() {
+	if s := l.serves; s.digest == "" || s.shown {
+		l.tries.Do(func() { close(l.tried) })
+	}
+}
+
 // await waits until the node side was heard once, or could not be, for as long as ctx and patience last: a command that looks once is to know
 // what it says.
 func (l *line) await(ctx context.Context) {
@@ -275,7 +282,7 @@ func (l *line) reported(version string, said *wire.Report) {
 	defer l.mu.Unlock()
 	l.version, l.said, l.why, l.since = version, said, "", time.Time{}
 	l.serving(said)
-	l.tries.Do(func() { close(l.tried) })
+	l.heard()
 	l.signal()
 	l.poke()
 }

@@ -215,6 +215,7 @@ func (l *line) showed(t wire.Table) {
 		return
 	}
 	l.serves.is(o, signer)
+	l.heard()
 	l.signal()
 	l.poke()
 }

@@ -143,6 +143,19 @@ func hearing(t *testing.T, r *routed) *line {
 	return l
 }
 
+func TestWhoLooksOnceWaitsForWhatATableSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouted(tabled(0, 3, "a"))
+		l, _ := listening(t, &r.far)
+		l.cluster = "test"
+		l.looked(r, sided)
+		l.await(t.Context())
+		if s := told(l).Side; s.Number != 3 || s.Serves == nil {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 func TestATableIsSentWhenAnotherOneIsInForceAndOnceIsEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRouted(tabled(0, 3, "old"))
