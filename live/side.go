@@ -44,6 +44,8 @@ type Side struct {
 	// These and Net stay what they last were while it is not heard. Nobody edits them.
 	Serves *route.Table
 	Signer string
+	// Told are the tables that it was sent and has not said since that it serves, or a newer one: its host may route by each of them.
+	Told []*route.Table
 	// Behind is for how long its host routes by another table than it is told to.
 	Behind time.Duration
 	Number uint64

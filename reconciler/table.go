@@ -176,6 +176,7 @@ func (l *line) serving(said *wire.Report) {
 		}
 	}
 	l.serves.taken, l.serves.net = said.Taken, plainNet(said.Net)
+	l.told = slices.DeleteFunc(l.told, func(t *route.Table) bool { return t.Number <= said.Number })
 }
 
 // is takes in what is in force. What has another number than was said is not it.
@@ -231,6 +232,9 @@ func (l *line) known() served {
 func (l *line) routes(node string, o order) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if o.Digest != l.order.Digest {
+		l.told = append(l.told, o.says)
+	}
 	l.node, l.order = node, o
 	l.behind()
 	l.signal()

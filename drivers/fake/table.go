@@ -107,5 +107,8 @@ func (w *word) keeps(s *live.Side, r routing, now time.Time) {
 			w.Net.Range, w.Net.Address = n.Range, n.Address
 		}
 	}
+	if s.Told = nil; r.has != r.taken && r.taken.says != nil {
+		s.Told = []*route.Table{r.taken.says}
+	}
 	s.Serves, s.Signer, s.Number, s.Taken, s.Behind, s.Net = w.Serves, w.Signer, w.Number, w.Taken, w.Behind, w.Net
 }

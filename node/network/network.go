@@ -138,7 +138,11 @@ func (n *Network) none(ctx context.Context, h *host, says live.Net) (live.Net, e
 	}
 	if ports := h.ports(); len(ports) > 0 {
 		says.Troubles = append(says.Troubles, fmt.Sprintf("this node has no pod network any more, and %d pods are in it still", len(ports)))
-		return says, nil
+		if len(n.table.Nodes) > 0 {
+			return says, nil
+		}
+		// No node has one: the pods keep the bridge, and Podman removes it with the last of them.
+		return says, errors.Join(h.routes(nil), n.unlink(n.named.Tunnel), n.unlink(keeper(n.named)))
 	}
 	if err := n.remove(ctx); err != nil {
 		says.Troubles = append(says.Troubles, err.Error())

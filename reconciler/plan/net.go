@@ -234,11 +234,25 @@ func (w *world) layout(n *node) int {
 // routeNodes are the nodes as the table has them.
 func (w *world) routeNodes() (all []route.Node) {
 	for _, n := range w.nodes {
-		if r, ok := w.net.ranges[n.Name]; ok {
-			all = append(all, route.Node{Name: n.Name, Host: n.id, Address: w.address(n), Range: r})
+		if !n.gone || n.reach != answers || w.occupied(n) {
+			all = append(all, route.Node{Name: n.Name, Host: n.id, Address: w.address(n), Range: w.net.ranges[n.Name]})
 		}
 	}
 	return all
+}
+
+// routesStill says whether the node side of a node that leaves is still to take away what it routes by: it does so once no table names the node.
+func (w *world) routesStill(n *node) bool {
+	if !n.Side.Heard() || max(n.Side.Number, n.Side.Taken) == 0 || n.Side.Behind >= n.grace() {
+		return false
+	}
+	if n.Side.Serves != nil && n.Side.Behind == 0 {
+		if _, named := n.Side.Serves.Node(n.Name); !named {
+			return false
+		}
+	}
+	w.wake(w.now.Add(n.grace() - n.Side.Behind))
+	return true
 }
 
 // address is where other nodes reach it: as its manifest says, or the host itself.

@@ -13,11 +13,15 @@ import (
 // unfit says why a pod is to be replaced though it may well be where it is: it is joined to networks in an older way than those that are
 // born now. What runs to its end runs on.
 func (w *world) unfit(n *node, p live.Pod, wl *manifest.Workload) string {
-	if wl == nil || wl.Job != nil || p.Restart == "Never" || p.Restart == "OnFailure" || p.Birth.Network >= w.layout(n) {
+	alone := w.h.Side.Refused && p.Birth.Network > manifest.NetworkLayout
+	if wl == nil || wl.Job != nil || p.Restart == "Never" || p.Restart == "OnFailure" || p.Birth.Network >= w.layout(n) && !alone {
 		return ""
 	}
 	if f, ok := w.form(p.App, p.Rev); !ok || f.Spec.HostNetwork {
 		return ""
+	}
+	if alone {
+		return "is in a network that no node side keeps"
 	}
 	return "is joined to networks in an older way"
 }

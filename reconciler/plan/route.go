@@ -25,8 +25,11 @@ const hearing = 10 * time.Second
 // route makes the table, and holds back the stops of pods that it is still to leave. It is asked when all stops are known.
 func (w *world) route() {
 	w.plan.Before = w.net.before
-	if w.plan.Unrouted = w.unrouted(); w.plan.Unrouted == "" {
+	switch w.plan.Unrouted = w.unrouted(); {
+	case w.plan.Unrouted == "":
 		w.makeTable()
+	case w.h.Side.Refused && w.hold == "":
+		w.plan.Table = &route.Table{} // by which nothing is routed
 	}
 	w.holdStops()
 }
@@ -217,7 +220,7 @@ func (w *world) maySend(n *node, to endpoint) bool {
 	switch {
 	case n.reach == lost, n.reach == answers && len(n.sides) == 0, n.Side.Heard() && n.Side.Number == 0 && n.Side.Taken == 0:
 		return false
-	case n.Side.Serves != nil && w.names(n.Side.Serves, to.node, to.pod):
+	case slices.ContainsFunc(append(slices.Clone(n.Side.Told), n.Side.Serves), func(t *route.Table) bool { return w.names(t, to.node, to.pod) }):
 		return true
 	case n.Side.Serves != nil && n.Side.Taken <= n.Side.Number: // else it may route by another one any moment
 		return false

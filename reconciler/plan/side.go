@@ -202,6 +202,9 @@ func (w *world) stopSide(n *node, p live.Pod, why string) {
 
 // clearSide takes the node side off a host, and what it leaves behind. It is false when there is none of it.
 func (w *world) clearSide(n *node, why string) bool {
+	if w.routesStill(n) {
+		return true
+	}
 	for _, p := range n.sides {
 		w.stopSide(n, p, why)
 	}
