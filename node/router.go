@@ -29,6 +29,7 @@ type Namer interface {
 // Ruler sends new connections where the table says.
 type Ruler interface {
 	Put(t *route.Table, node string) error
+	Remove() error
 }
 
 // Route puts a table in force: first the links, for their addresses are what the other two go by, then the names, then where connections go. The
@@ -46,8 +47,16 @@ func (r Routers) Route(ctx context.Context, t *route.Table, node string) (live.N
 	}
 	say("pod network", err)
 	say("names", r.Names.Put(t, node))
-	if err := r.Kernel.Put(t, node); err != nil {
+	if err := r.rules(t, node); err != nil {
 		return live.Net{}, err
 	}
 	return net, nil
+}
+
+// rules has connections go by the table, and by nothing on a host that it does not name.
+func (r Routers) rules(t *route.Table, node string) error {
+	if _, named := t.Node(node); !named {
+		return r.Kernel.Remove()
+	}
+	return r.Kernel.Put(t, node)
 }

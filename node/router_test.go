@@ -36,6 +36,11 @@ func (l linker) Put(context.Context, *route.Table, string) (live.Net, error) {
 
 func (p putter) Put(*route.Table, string) error { return p.turn(p.name) }
 
+func (p putter) Remove() error { return p.turn("nothing by " + p.name) }
+
+// one names the node n1.
+var one = &route.Table{Nodes: []route.Node{{Name: "n1"}}}
+
 func (p *parts) routers() Routers {
 	return Routers{Network: linker{p}, Names: putter{p, "names"}, Kernel: putter{p, "kernel"}}
 }
@@ -43,7 +48,7 @@ func (p *parts) routers() Routers {
 func TestTheKernelIsLastAndDecidesWhetherATableIsInForce(t *testing.T) {
 	p := &parts{fails: map[string]error{}}
 	for range 2 {
-		if _, err := p.routers().Route(t.Context(), &route.Table{}, "n1"); err != nil {
+		if _, err := p.routers().Route(t.Context(), one, "n1"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -51,14 +56,14 @@ func TestTheKernelIsLastAndDecidesWhetherATableIsInForce(t *testing.T) {
 		t.Errorf("%v", p.turns)
 	}
 	p.fails["kernel"] = errors.New("no such rule")
-	if _, err := p.routers().Route(t.Context(), &route.Table{}, "n1"); err == nil || !strings.Contains(err.Error(), "no such rule") {
+	if _, err := p.routers().Route(t.Context(), one, "n1"); err == nil || !strings.Contains(err.Error(), "no such rule") {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestWhatLinksAndNamesLackIsSaidAndHoldsNothingUp(t *testing.T) {
 	p := &parts{fails: map[string]error{"network": errors.New("no bridge"), "names": errors.New("port 53 is taken")}}
-	net, err := p.routers().Route(t.Context(), &route.Table{}, "n1")
+	net, err := p.routers().Route(t.Context(), one, "n1")
 	if err != nil || !slices.Equal(net.Troubles, []string{"n2: no address", "pod network: no bridge", "names: port 53 is taken"}) {
 		t.Errorf("%v, %q", err, net.Troubles)
 	}
@@ -68,7 +73,15 @@ func TestATableOfWhichTheLinksWereCutOffIsNotInForce(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	p := &parts{}
-	if _, err := p.routers().Route(ctx, &route.Table{}, "n1"); err == nil || len(p.turns) != 1 {
+	if _, err := p.routers().Route(ctx, one, "n1"); err == nil || len(p.turns) != 1 {
 		t.Errorf("%v after %v", err, p.turns)
+	}
+}
+
+func TestNothingGoesByATableThatDoesNotNameTheNode(t *testing.T) {
+	p := &parts{}
+	_, err := p.routers().Route(t.Context(), one, "n2")
+	if want := "network names nothing by kernel"; err != nil || strings.Join(p.turns, " ") != want {
+		t.Errorf("%v, %v", err, p.turns)
 	}
 }

@@ -43,12 +43,8 @@ const patience = time.Minute
 const mostTries = 5
 
 // Put makes the kernel do as the table says, seen from the node of that name. It returns once new connections go by it. Called again it sees whether
-// anybody has changed nftables since, and puts right what is not as it should be. A node that the table does not name routes nothing. After an error it is not
-// known what is in force.
+// anybody has changed nftables since, and puts right what is not as it should be. After an error it is not known what is in force.
 func (k *Kernel) Put(t *route.Table, node string) error {
-	if _, named := t.Node(node); !named {
-		return k.Remove()
-	}
 	want := wantOf(t, node, k.named.VNI)
 	if err := k.rules(want); err != nil {
 		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
