@@ -138,12 +138,11 @@ func TestUpdatesLoseNoRequest(t *testing.T) {
 			}
 		}
 		s.Logf("%d requests", all)
-		for _, n := range s.fleet.Nodes { // a client says what came of it when it is told to stop
-			pod := "client-" + n.Name
-			said := s.on(n.Name, "sh", "-c", `p=$(podman pod ps --quiet --filter name=^`+pod+`-); podman stop --time 30 $(podman ps --quiet --filter pod=$p --filter label=podkeep.io/container) >/dev/null; podman logs $(podman ps --all --quiet --filter pod=$p --filter label=podkeep.io/container | tail -1) 2>&1 | tail -1`)
-			var t toll
-			if err := json.Unmarshal([]byte(said), &t); err != nil || t.Answers == 0 || t.Failures > 0 {
-				s.Errorf("%s: %s (%v)", pod, said, err)
+		for _, n := range s.fleet.Nodes {
+			said := s.on(n.Name, "sh", "-c", `podman logs --tail 1 $(podman ps --quiet --filter label=podkeep.io/app=Pod/default/client-`+n.Name+` --filter label=podkeep.io/container) 2>&1`)
+			var of toll
+			if err := json.Unmarshal([]byte(said), &of); err != nil || of.Answers == 0 || of.Failures > 0 {
+				s.Errorf("the client on %s: %s (%v)", n.Name, said, err)
 			}
 		}
 	})

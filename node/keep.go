@@ -18,6 +18,9 @@ const (
 	mostAgain  = time.Minute
 )
 
+// making is how long whoever makes a pod is left to it: two that make one at a time are in each other's way.
+const making = time.Minute
+
 // errand is what is being done to a pod, and how it went. Nothing more is done before a look that began after it has ended.
 type errand struct {
 	busy  bool
@@ -56,6 +59,8 @@ func (s *side) keepPod(p *pod) (wake time.Time) {
 		return time.Time{}
 	case e.next.After(s.now):
 		return e.next
+	case len(p.Containers) < len(p.Expect) && s.now.Before(p.Created.Add(making)):
+		return p.Created.Add(making)
 	}
 	for _, c := range p.containers {
 		if c.up && c.Ending != "" && !p.Stopping {

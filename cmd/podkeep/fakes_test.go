@@ -20,7 +20,7 @@ func onFakes(t *testing.T) {
 	}
 	hosts, real := fake.New(time.Now, "n1", "n2"), openDriver
 	openDriver = func(_ context.Context, n manifest.Node, o drivers.Options) (drivers.Driver, error) {
-		return hosts.Open(n.Name, o.Cluster, nil), nil
+		return hosts.Wired(n.Name, o.Cluster, nil), nil
 	}
 	t.Cleanup(func() { openDriver = real })
 }

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 				hosts.Address("podman+unix:///fake/"+name+".sock", name)
 			}
 			openDriver = func(_ context.Context, n manifest.Node, o drivers.Options) (drivers.Driver, error) {
-				return hosts.Open(n.Name, o.Cluster, nil), nil
+				return hosts.Wired(n.Name, o.Cluster, nil), nil
 			}
 			before(os.Getenv("BEFORE"))
 			main()
@@ -60,7 +60,7 @@ func before(commands string) {
 func onrunning() {
 	hosts := fake.New(time.Now, "n1", "n2")
 	openDriver = func(_ context.Context, n manifest.Node, o drivers.Options) (drivers.Driver, error) {
-		return hosts.Open(n.Name, o.Cluster, nil), nil
+		return hosts.Wired(n.Name, o.Cluster, nil), nil
 	}
 	if code := execute([]string{"sync", "--source", os.Args[1]}, io.Discard, os.Stderr); code != 0 {
 		os.Exit(code)

@@ -2,6 +2,7 @@ package podman
 
 import (
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,9 +43,16 @@ func (b *builder) podSpec() (specgen.PodSpecGenerator, error) {
 	s.PortMappings = b.ports()
 	if ip := b.pod.Net.IP; ip.IsValid() {
 		s.NetNS = specgen.Namespace{NSMode: specgen.Bridge}
-		s.Networks = map[string]types.PerNetworkOptions{b.driver.podNetwork(): {StaticIPs: []net.IP{ip.AsSlice()}}}
+		s.Networks = map[string]types.PerNetworkOptions{b.driver.podNetwork(): {
+			StaticIPs: []net.IP{ip.AsSlice()}, StaticMAC: types.HardwareAddr(hardware(ip)),
+		}}
 	}
 	return s, nil
+}
+
+// hardware is the same for each pod that ever has the address: nobody on the bridge has to unlearn it.
+func hardware(ip netip.Addr) net.HardwareAddr {
+	return append(net.HardwareAddr{0x0a, 0x5a}, ip.AsSlice()...)
 }
 
 // ports are the host ports; Podman publishes nothing else.

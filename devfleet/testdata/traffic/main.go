@@ -51,7 +51,7 @@ type tally struct {
 }
 
 // load asks each URL from two connections at a time, one that is kept and one that is new for each request, until ctx ends. It writes what came of
-// it whenever a line comes in, and at last.
+// it whenever a line comes in, or every second where none can.
 func load(ctx context.Context, urls []string) {
 	var answers, failures atomic.Int64
 	var mu sync.Mutex
@@ -89,13 +89,12 @@ func load(ctx context.Context, urls []string) {
 		one := make([]byte, 1)
 		for {
 			if _, err := os.Stdin.Read(one); err != nil {
-				return
+				time.Sleep(time.Second) // nobody tells it when
 			}
 			say()
 		}
 	}()
 	join.Wait()
-	say()
 }
 
 func ask(client *http.Client, url string) error {
