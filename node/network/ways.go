@@ -183,8 +183,10 @@ func (n *Network) tunnel(h *host, own route.Node, peers []peer, mtu int) (netlin
 	if err != nil {
 		return nil, err
 	}
-	// What another host sends by the tunnel may have its answer go directly, and is not to be dropped for that.
-	return link, errors.Join(width(link, mtu), netlink.LinkSetUp(link), set("ipv4/conf/"+n.named.Tunnel+"/rp_filter", "2", "0", "1"))
+	// What another host sends by the tunnel may have its answer go directly, and is not to be dropped for that: the kernel drops it on a link without an
+	// address, however loosely it is asked to look.
+	return link, errors.Join(width(link, mtu), addressed(link, netip.PrefixFrom(own.Range.Masked().Addr(), 32)), netlink.LinkSetUp(link),
+		set("ipv4/conf/"+n.named.Tunnel+"/rp_filter", "2", "0", "1"))
 }
 
 func alike(have netlink.Link, wanted *netlink.Vxlan) bool {
