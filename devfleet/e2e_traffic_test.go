@@ -112,6 +112,13 @@ func TestUpdatesLoseNoRequest(t *testing.T) {
 			s.edit("deployment.yaml", fmt.Sprintf(`value: "%d"`, i-1), fmt.Sprintf(`value: "%d"`, i))
 			s.converges(s.push(fmt.Sprintf("version %d", i)))
 		}
+		for _, n := range s.fleet.Nodes {
+			said := s.on(n.Name, "sh", "-c", `podman logs --tail 1 $(podman ps --quiet --filter label=podkeep.io/app=Pod/default/client-`+n.Name+` --filter label=podkeep.io/container) 2>&1`)
+			var of toll
+			if err := json.Unmarshal([]byte(said), &of); err != nil || of.Answers == 0 || of.Failures > 0 {
+				s.Errorf("the client on %s: %s (%v)", n.Name, said, err)
+			}
+		}
 	})
 	s.scene("nor do node sides and a controller that are killed while one rolls", func(s *stage) {
 		s.edit("deployment.yaml", `value: "4"`, `value: "5"`)
@@ -138,13 +145,6 @@ func TestUpdatesLoseNoRequest(t *testing.T) {
 			}
 		}
 		s.Logf("%d requests", all)
-		for _, n := range s.fleet.Nodes {
-			said := s.on(n.Name, "sh", "-c", `podman logs --tail 1 $(podman ps --quiet --filter label=podkeep.io/app=Pod/default/client-`+n.Name+` --filter label=podkeep.io/container) 2>&1`)
-			var of toll
-			if err := json.Unmarshal([]byte(said), &of); err != nil || of.Answers == 0 || of.Failures > 0 {
-				s.Errorf("the client on %s: %s (%v)", n.Name, said, err)
-			}
-		}
 	})
 }
 

@@ -232,6 +232,9 @@ func (w *worker) do(ctx context.Context, driver drivers.Driver, a plan.Action) e
 	case plan.Run:
 		return within(ctx, w.RunTimeout+live.Extra(*a.Pod), func(ctx context.Context) error { return driver.Run(ctx, *a.Pod) })
 	case plan.Stop:
+		if err := w.wait(ctx, a.Lull); err != nil {
+			return err
+		}
 		return driver.Stop(ctx, a.Name) // which knows the pod's grace period, and ends soon after it
 	case plan.Delete:
 		if cleaner, ok := driver.(drivers.Cleaner); ok && a.App == live.SideApp {
@@ -240,6 +243,19 @@ func (w *worker) do(ctx context.Context, driver drivers.Driver, a plan.Action) e
 		return within(ctx, w.PutTimeout, func(ctx context.Context) error { return driver.Delete(ctx, a.Name) })
 	}
 	return fmt.Errorf("%s: not a verb", a.Verb)
+}
+
+// wait lets time go by, but where nothing goes by itself.
+func (w *worker) wait(ctx context.Context, d time.Duration) error {
+	if d == 0 || w.Serial {
+		return nil
+	}
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // beginPulls pulls what waiting runs lack: each image once, and so many at a time.

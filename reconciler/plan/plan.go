@@ -30,7 +30,8 @@ const (
 	Delete Verb = "delete"
 )
 
-// Action is one thing for one node. Pod is set for Run, and for Pull, which is of all its images; File for Put.
+// Action is one thing for one node. Pod is set for Run, and for Pull, which is of all its images; File for Put. Lull is how long a Stop waits before
+// anything is done: requests that are on their way to the pod are taken by it until then.
 type Action struct {
 	Node string
 	Verb Verb
@@ -39,6 +40,7 @@ type Action struct {
 	Why  string
 	Pod  *manifest.Pod  `json:",omitempty"`
 	File *manifest.File `json:",omitempty"`
+	Lull time.Duration  `json:",omitempty"`
 }
 
 // State of a workload, for sync's exit code and for status.

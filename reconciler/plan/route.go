@@ -22,6 +22,10 @@ const quick = 3 * time.Second
 // hearing is how long a controller that has just begun waits for node sides to say which table they serve, before it makes one.
 const hearing = 10 * time.Second
 
+// lull is how long a pod that requests were sent to goes on after the last: a program that is told to stop closes its port, and with it connections
+// that the kernel has taken and the program has not.
+const lull = time.Second
+
 // route makes the table, and holds back the stops of pods that it is still to leave. It is asked when all stops are known.
 func (w *world) route() {
 	w.plan.Before = w.net.before
@@ -165,6 +169,11 @@ func (w *world) names(t *route.Table, node, pod string) bool {
 // holdStops keeps back the stops of pods that some node may still send requests to.
 func (w *world) holdStops() {
 	w.withheld = map[manifest.ID][]string{}
+	for i := range w.plan.Actions {
+		if a := &w.plan.Actions[i]; a.Verb == Stop && w.net.on && w.chosen(endpoint{a.Node, a.Name}) {
+			a.Lull = lull
+		}
+	}
 	w.plan.Actions = slices.DeleteFunc(w.plan.Actions, func(a Action) bool {
 		if a.Verb != Stop || a.App == live.SideApp {
 			return false
