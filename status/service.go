@@ -35,10 +35,10 @@ func services(w World, pods map[manifest.ID][]Pod) (all []Service) {
 	for _, s := range w.History.Want().Services {
 		b := built[s.ID]
 		x := Service{Service: s, Made: table.Service(s.Namespace, s.Name), Selected: b.Selected, Why: b.Why}
-		if w.Plan.Table == nil {
+		if w.Plan.Unrouted != "" {
 			x.Selected = len(chosen(s, pods))
 		}
-		if w.Plan.Table == nil && x.Made == nil {
+		if w.Plan.Unrouted != "" && x.Made == nil {
 			x.Why = unrouted(w)
 		}
 		if x.Made != nil {
@@ -100,7 +100,7 @@ func (x *Service) lag(w World, table *route.Table, late []live.Node) {
 
 // Lags says whether the node side is heard and does not route by the table that is planned, or is told of.
 func (w World) Lags(n live.Node) bool {
-	return w.Plan.Table != nil && !quiet(n) && n.Side.Heard() && (n.Side.Behind > 0 || !w.Plan.Table.Same(n.Side.Serves))
+	return w.Plan.Table != nil && w.Plan.Unrouted == "" && !quiet(n) && n.Side.Heard() && (n.Side.Behind > 0 || !w.Plan.Table.Same(n.Side.Serves))
 }
 
 func (x Service) kind() string {

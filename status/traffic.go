@@ -21,7 +21,7 @@ type Move struct {
 // same workloads come and go behind one is nothing to be said.
 func moves(w World) (all []Move) {
 	services := w.History.Want().Services
-	if w.Plan.Table == nil {
+	if w.Plan.Unrouted != "" {
 		if len(services) > 0 {
 			all = append(all, Move{What: plural(len(services), "Service") + ": " + unrouted(w)})
 		}

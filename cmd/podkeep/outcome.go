@@ -89,7 +89,7 @@ func moving(w status.World) []string {
 
 // unrouted says what is missing until every node that is heard sends requests where they are to go.
 func unrouted(w status.World) []string {
-	if w.Plan.Table == nil && w.History.Net.Pods.IsValid() && len(w.History.Want().Services) > 0 && !w.Plan.Wake.IsZero() {
+	if w.Plan.Unrouted != "" && w.History.Net.Pods.IsValid() && len(w.History.Want().Services) > 0 && !w.Plan.Wake.IsZero() {
 		return []string{"services: " + w.Plan.Unrouted}
 	}
 	late, _ := lagging(w)
