@@ -183,6 +183,9 @@ func (s *side) routed(t *table, net live.Net, err error) {
 // netSaid is what is said of the host's network.
 func (s *side) netSaid() live.Net {
 	n := s.net
+	if s.Router == nil {
+		n.None = "a user's own Podman has no network that other hosts reach"
+	}
 	n.Troubles = nil
 	for _, why := range slices.Concat(s.net.Troubles, []string{s.unrouted, s.refused}) {
 		if why != "" {

@@ -30,8 +30,9 @@ type State int
 
 // States of a pod, from the worst to the best.
 const (
-	Unready  State = iota // not, but for a Service that publishes those too
-	Doubtful              // it may not answer: it is sent something when no other is Ready
+	Unreached State = iota // never: it has no address in the cluster's network
+	Unready                // not, but for a Service that publishes those too
+	Doubtful               // it may not answer: it is sent something when no other is Ready
 	Ready
 )
 
@@ -93,7 +94,15 @@ func keyOf(namespace, name string) string { return namespace + "/" + name }
 
 // unanswered is why nobody answers, or one of the ports.
 func unanswered(s *manifest.Service, chosen []*Pod, made Service) string {
+	apart := 0
+	for _, p := range chosen {
+		if p.State == Unreached {
+			apart++
+		}
+	}
 	switch {
+	case apart > 0:
+		return fmt.Sprintf("%d of the %d pods that it chooses have no address in the cluster's network", apart, len(chosen))
 	case len(made.Endpoints) > 0:
 		for i, p := range s.Ports {
 			if len(made.Targets(i)) == 0 {
@@ -131,7 +140,7 @@ func (w Want) endpoints(s *manifest.Service, chosen []*Pod) (all []Endpoint) {
 		best = max(best, c.State)
 	}
 	for _, c := range found {
-		if s.PublishNotReady || c.State == best && best > Unready {
+		if c.State > Unreached && s.PublishNotReady || c.State == best && best > Unready {
 			all = append(all, c.Endpoint)
 		}
 	}

@@ -54,7 +54,7 @@ func (w *world) addNet() {
 	w.giveRanges()
 	w.takeAddresses()
 	for _, n := range w.nodes {
-		if n.host != nil && n.unserved == "" && !n.joins(w.net.ranges[n.Name]) {
+		if n.host != nil && !n.apart() && !n.joins(w.net.ranges[n.Name]) {
 			n.host.Netless = true
 			if due := w.netDue(n, deaf); w.now.Before(due) {
 				n.joining = true
@@ -68,6 +68,9 @@ func (w *world) addNet() {
 	}
 }
 
+// apart says whether the node has no part in the network, and will have none.
+func (n *node) apart() bool { return n.unserved != "" || n.Side.Net.None != "" }
+
 // joins says whether pods may be started in that range on the node.
 func (n *node) joins(r netip.Prefix) bool { return r.IsValid() && n.Side.Net.Range == r }
 
@@ -78,6 +81,9 @@ const joining = 30 * time.Second
 func (w *world) netDue(n *node, takes time.Duration) (due time.Time) {
 	if len(n.sides) == 0 && n.sideTrouble(w.sidePod(n).Name) == "" {
 		return w.now.Add(takes - w.watched)
+	}
+	if len(n.sides) > 0 && n.sides[0].Side < w.h.Side.Version && w.h.Side.Images[n.Facts.Arch] != "" && n.sideTrouble(w.sidePod(n).Name) == "" {
+		return w.now.Add(takes) // one that brings the network follows
 	}
 	for _, side := range n.sides {
 		if at := side.Created.Add(takes); at.After(due) {
@@ -195,7 +201,7 @@ func (w *world) takeAddresses() {
 
 // join gives a pod that is to be born on a node its address there.
 func (w *world) join(n *node, p live.Pod, spec corev1.PodSpec) live.Pod {
-	if spec.HostNetwork || !w.net.on || n.host == nil || n.host.Netless || n.unserved != "" {
+	if spec.HostNetwork || !w.net.on || n.host == nil || n.host.Netless || n.apart() {
 		return p
 	}
 	key := p.Name
@@ -225,7 +231,7 @@ func (w *world) netOf(n *node, p live.Pod, spec corev1.PodSpec) (net manifest.Po
 
 // layout is the version of how pods that are born on the node now are joined to networks.
 func (w *world) layout(n *node) int {
-	if w.net.on && n.unserved == "" && n.joins(w.net.ranges[n.Name]) {
+	if w.net.on && !n.apart() && n.joins(w.net.ranges[n.Name]) {
 		return manifest.NetworkOwn
 	}
 	return manifest.NetworkLayout

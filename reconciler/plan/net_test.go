@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -73,4 +74,67 @@ func TestRangesDoNotOverlapAndAreSaidToRunOut(t *testing.T) {
 	if notes := strings.Join(w.plan.Notes, "\n"); !strings.Contains(notes, "10.42.0.0/20 has room for 1 more nodes") {
 		t.Errorf("said %q", notes)
 	}
+}
+
+func TestWhereAPodIsJoinedToTheClustersNetwork(t *testing.T) {
+	ours := netip.MustParsePrefix("10.42.1.0/24")
+	for _, c := range []struct {
+		claim  string
+		change func(*manifest.History, *live.Snapshot)
+		did    string // the pod's address, "own" where Podman gives it; "" where none is begun
+		says   string
+	}{
+		{"where it is there", func(_ *manifest.History, have *live.Snapshot) { have.Nodes[0].Side.Net.Range = ours }, "10.42.1.", ""},
+		{"not where it is not", func(*manifest.History, *live.Snapshot) {}, "", "1 whose pod network is not there yet"},
+		{"nor in another range", func(_ *manifest.History, have *live.Snapshot) {
+			have.Nodes[0].Side.Net.Range = netip.MustParsePrefix("10.42.9.0/24")
+		}, "", "1 whose pod network is not there yet"},
+		{"it is waited for while a node side that brings it follows", func(h *manifest.History, _ *live.Snapshot) {
+			h.Side.Version, h.Side.Images = "2", map[string]string{"amd64": "localhost/podkeep-node:2"}
+		}, "", "no node is chosen yet: the pod network of n1 is about to come"},
+		{"on a host that will have none its address is Podman's", func(_ *manifest.History, have *live.Snapshot) { have.Nodes[0].Side.Net.None = "a user's own" }, "own", ""},
+		{"and where there is no node side", func(h *manifest.History, have *live.Snapshot) {
+			h.Side.Images, have.Nodes[0].Pods, have.Nodes[0].Side = nil, nil, live.Side{}
+		}, "own", ""},
+		{"and where none is wanted", func(h *manifest.History, _ *live.Snapshot) { h.Side.Refused = true }, "own", ""},
+		{"what something else has is not given", func(_ *manifest.History, have *live.Snapshot) {
+			have.Nodes[0].Side.Net.Range = ours
+			for i := uint32(2); i < 255; i++ {
+				if i != 77 {
+					have.Nodes[0].Pods = append(have.Nodes[0].Pods, live.Pod{Name: fmt.Sprint("other-", i), Source: "else", Birth: live.Birth{IP: route.At(ours, i).String()}})
+				}
+			}
+		}, "10.42.1.77", ""},
+	} {
+		head := commit(t, "a1", strings.Replace(nodes("n1"), "spec: {", "spec: {podCIDR: 10.42.1.0/24, ", 1), deployment("web", 1, ""))
+		h, have := sideful(head, "1"), sides("n1=1+")
+		h.Net = manifest.Net{Pods: netip.MustParsePrefix("10.42.0.0/16"), Virtual: netip.MustParsePrefix("10.43.0.0/16"), Domain: "cluster.local"}
+		have.Watched = time.Hour
+		have.Nodes[0].Receipts = hasBegun(head, "web")
+		c.change(&h, &have)
+		plan, did := Make(h, have, noon), ""
+		for _, a := range plan.Actions {
+			if a.Verb == Run && a.App.Name == "web" {
+				if did = "own"; a.Pod.Net.IP.IsValid() {
+					did = a.Pod.Net.IP.String()
+				}
+				if did != "own" && (a.Pod.Net.DNS != netip.MustParseAddr("10.42.1.1") || a.Pod.Labels[live.LabelIP] != did) {
+					t.Errorf("%s: %+v, %s", c.claim, a.Pod.Net, a.Pod.Labels)
+				}
+			}
+		}
+		if !strings.HasPrefix(did, c.did) || (did == "") != (c.did == "") {
+			t.Errorf("%s: %q\n%s", c.claim, did, plan)
+		}
+		if c.says != "" && !strings.Contains(plan.String(), c.says) {
+			t.Errorf("%s: says\n%s", c.claim, plan)
+		}
+	}
+}
+
+// hasBegun is that the first rollout of a workload was written down.
+func hasBegun(set manifest.Set, name string) []live.Receipt {
+	r := begunAt(set, name, 1)
+	r.Source, r.Signer = source, key
+	return []live.Receipt{r}
 }

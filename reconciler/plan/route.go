@@ -64,12 +64,14 @@ func (w *world) makeTable() {
 			if stops[endpoint{n.Name, p.Name}] || p.Stopping || n.reach == lost || !w.ours(p.Source) || !w.sure(n, p) {
 				continue
 			}
-			if ip := w.endpoint(n, p); ip.IsValid() {
-				want.Pods = append(want.Pods, route.Pod{
-					Namespace: p.App.Namespace, Name: p.Name, Node: n.Name, IP: ip, Labels: p.Birth.Labels, Ports: p.Birth.Ports,
-					Hostname: p.Birth.Hostname, Subdomain: p.Birth.Subdomain, State: w.routed(n, p),
-				})
+			made := route.Pod{
+				Namespace: p.App.Namespace, Name: p.Name, Node: n.Name, IP: w.endpoint(n, p), Labels: p.Birth.Labels, Ports: p.Birth.Ports,
+				Hostname: p.Birth.Hostname, Subdomain: p.Birth.Subdomain,
 			}
+			if made.IP.IsValid() {
+				made.State = w.routed(n, p)
+			}
+			want.Pods = append(want.Pods, made)
 		}
 	}
 	table, built := route.Build(want)
