@@ -19,7 +19,7 @@ APT         := podman conmon runc netavark aardvark-dns catatonit iptables busyb
 REAL := ./cmd/... ./devfleet/... ./drivers/podman/... ./docs/...
 
 # Packages with goroutines of their own whose tests are fast.
-RACY := ./reconciler ./sources ./sources/dir ./sources/files ./drivers/fake ./status
+RACY := ./node ./node/names ./reconciler ./sources ./sources/dir ./sources/files ./drivers/fake ./status
 
 # What is fuzzed: PACKAGE:TARGET.
 FUZZ     := manifest:FuzzParse reconciler/plan:FuzzMake sources/git:FuzzTree
