@@ -59,9 +59,13 @@ func (w *world) makeTable() {
 		}
 	}
 	want := route.Want{Net: w.h.Net, Nodes: w.routeNodes(), Services: w.want.Services, Before: w.net.before, Served: w.net.served, Carried: w.carried()}
+	among := map[string]bool{} // namespaces: pods of others are nobody's
+	for _, s := range w.want.Services {
+		among[s.Namespace] = true
+	}
 	for _, n := range w.nodes {
 		for _, p := range n.Pods {
-			if stops[endpoint{n.Name, p.Name}] || p.Stopping || n.reach == lost || !w.ours(p.Source) || !w.sure(n, p) {
+			if !among[p.App.Namespace] || stops[endpoint{n.Name, p.Name}] || p.Stopping || n.reach == lost || !w.ours(p.Source) || !w.sure(n, p) {
 				continue
 			}
 			made := route.Pod{
