@@ -41,6 +41,7 @@ type Options struct {
 	Dir     string // where it keeps what outlives it; it is made if it is not there
 	Socket  string // at which controllers reach it
 	Version string // what it says of itself
+	Machine string // which one this is, as far as that can be told; what another one's node side was told is not obeyed
 	Log     *logrus.Logger
 
 	listen func() (net.Listener, error) // in place of the socket, in tests

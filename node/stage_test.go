@@ -34,10 +34,11 @@ const (
 
 // stage is one host in memory with a node side, on a clock that goes when nobody does anything.
 type stage struct {
-	t     *testing.T
-	world *fake.World
-	dir   string
-	log   strings.Builder
+	machine string
+	t       *testing.T
+	world   *fake.World
+	dir     string
+	log     strings.Builder
 	probes
 	older  bool // forms are as an older podkeep wrote them, without probes
 	fuse   *fake.Fuse
@@ -115,7 +116,7 @@ func (s *stage) begins() {
 	go func() {
 		defer close(done)
 		_ = Run(ctx, Options{
-			Driver: s.driver(), Prober: &s.probes, Router: s.router, Dir: s.dir, Version: "v1", Log: log,
+			Driver: s.driver(), Prober: &s.probes, Router: s.router, Dir: s.dir, Version: "v1", Machine: s.machine, Log: log,
 			listen: func() (net.Listener, error) { return s.listen.open(), nil },
 		})
 	}()

@@ -24,6 +24,7 @@ const (
 
 // kept is what outlives the process.
 type kept struct {
+	Machine string `json:",omitempty"`
 	Tends   []wire.Tend
 	Probing map[string]map[string]health.Probing // by pod and container
 }
@@ -35,6 +36,7 @@ type store struct {
 	saving  bool
 	saveAt  time.Time
 	trouble string
+	copied  bool // what was read is another machine's
 }
 
 func (s *side) file() string { return filepath.Join(s.Dir, "state.json") }
@@ -43,6 +45,10 @@ func (s *side) load() {
 	k, err := readKept(s.file())
 	if err != nil {
 		s.troubled(err)
+	}
+	if s.copied = k.Machine != "" && s.Machine != "" && k.Machine != s.Machine; s.copied {
+		s.Log.Warn("this disk is a copy of another machine's: what that one was told waits for a controller to say it here")
+		return
 	}
 	for _, t := range k.Tends {
 		s.tends[t.Source] = t
@@ -96,7 +102,7 @@ func (s *side) saveLast() {
 
 // kept is what is to be written down; nil when that stands there, or is not known before the first look.
 func (s *side) kept() []byte {
-	k := kept{Tends: s.inForce(), Probing: s.before}
+	k := kept{Machine: s.Machine, Tends: s.inForce(), Probing: s.before}
 	if s.before == nil {
 		k.Probing = map[string]map[string]health.Probing{}
 	}

@@ -221,3 +221,23 @@ func TestWhateverMomentItIsKilledAtNothingIsUndone(t *testing.T) {
 		})
 	}
 }
+
+func TestACopyOfADiskObeysNobodyUntilItIsTold(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		web := s.has("web", `{containers: [{name: app, image: "app:v1"}]}`)
+		for _, c := range []struct {
+			machine string
+			obeys   bool
+		}{{"one", true}, {"one", true}, {"another", false}, {"another", true}} {
+			if s.machine = c.machine; c.obeys {
+				s.toldOnce(web)
+			}
+			s.begins()
+			s.passes(time.Second)
+			if tends := len(s.connects().report().Tends); (tends > 0) != c.obeys {
+				t.Errorf("on %s it tends %d pods", c.machine, tends)
+			}
+			s.end()
+		}
+	})
+}

@@ -57,7 +57,7 @@ func (s *side) tableFile() string { return filepath.Join(s.Dir, "table.json") }
 
 // loadTable has the table that was kept come into force again.
 func (s *side) loadTable() {
-	if s.Router == nil {
+	if s.Router == nil || s.copied {
 		return
 	}
 	t, err := readTable(s.tableFile())

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -112,7 +113,7 @@ func (o nodeOptions) run(cmd *cobra.Command, dir string) error {
 		defer join()
 	}
 	err = node.Run(ctx, node.Options{
-		Driver: driver, Router: routes, Prober: prober(root), HostIP: own(address), Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Version: sideVersion(), Log: log,
+		Driver: driver, Router: routes, Prober: prober(root), HostIP: own(address), Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Version: sideVersion(), Machine: machine("/sys/class/dmi/id/product_uuid", "/proc/device-tree/serial-number"), Log: log,
 	})
 	log.Info("ends, as it was told to")
 	return err
@@ -124,6 +125,16 @@ func prober(root bool) node.Asker {
 		return unable("a user's own Podman has its pods where they cannot be reached: probes need root's")
 	}
 	return node.NewProber()
+}
+
+// machine is what the firmware calls it, "" where it does not say: a copy of its disk is in another one.
+func machine(files ...string) string {
+	for _, file := range files {
+		if id, err := os.ReadFile(file); err == nil {
+			return strings.Trim(string(id), " \n\x00")
+		}
+	}
+	return ""
 }
 
 // unable runs no probe, and says why.
