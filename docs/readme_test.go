@@ -22,7 +22,35 @@ func TestMain(m *testing.M) {
 }
 
 func TestTheReadmesMinuteByHandWorks(t *testing.T) {
-	const name = "readme"
+	out := does(t, "readme", minute(t))
+	if strings.Count(out, "3/3") == 0 {
+		t.Error("status never showed three of three pods")
+	}
+}
+
+func TestTheVisitsExampleWorks(t *testing.T) {
+	page, err := os.ReadFile("../examples/visits/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var script strings.Builder
+	for _, m := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(page, -1) {
+		script.Write(m[1])
+	}
+	asks := `curl http://10.142.0.11:30080/`
+	if !strings.Contains(script.String(), asks) {
+		t.Fatal("the example is not asked")
+	}
+	asked := `for i in $(seq 60); do curl -s --fail --max-time 5 "http://$(podkeep dev status | awk '$1 == "n1" {print $3}'):30080/"; done`
+	out := does(t, "visits", strings.Replace(script.String(), asks, asked, 1))
+	if !strings.Contains(out, "v1: visit 60") {
+		t.Error("sixty visits were not counted")
+	}
+}
+
+// does runs commands for readers on a fleet of that name, and gives what they print.
+func does(t *testing.T, name, script string) string {
+	t.Helper()
 	if err := devfleet.Down(t.Context(), name, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +59,6 @@ func TestTheReadmesMinuteByHandWorks(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	script := minute(t)
 	script = strings.ReplaceAll(script, "podkeep dev ", "podkeep dev --name "+name+" ")
 	script = strings.ReplaceAll(script, "/var/lib/podkeep-dev/dev/", filepath.Join(devfleet.Root, name)+"/")
 	script = strings.ReplaceAll(script, "\npodkeep plan\n", "\npodkeep plan && exit 1 || test $? -eq 2\n")
@@ -48,9 +75,7 @@ func TestTheReadmesMinuteByHandWorks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Count(string(out), "3/3") == 0 {
-		t.Error("status never showed three of three pods")
-	}
+	return string(out)
 }
 
 // minute is the README's block of commands to be run by hand.

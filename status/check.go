@@ -39,6 +39,7 @@ type Findings []Finding
 type Examined struct {
 	Node string
 	live.Checkup
+	Net live.Net // what its node side says, if it has one
 	Err error
 }
 
@@ -106,6 +107,21 @@ func CheckNode(up Examined, asked manifest.Set) Findings {
 		f := check(up.Checkup, asked)
 		f.Where = up.Node
 		list = append(list, f)
+	}
+	return append(list, podNetwork(up)...)
+}
+
+// podNetwork is what a node side says of the pod network and Services on its host; where none is heard, nothing.
+func podNetwork(up Examined) (list Findings) {
+	const what = "pod network"
+	for _, why := range up.Net.Troubles {
+		list = append(list, Finding{up.Node, what, Warning, why, "see docs/security.md: what the node side needs of a host's network"})
+	}
+	switch {
+	case up.Net.None != "":
+		return append(list, Finding{up.Node, what, Warning, "there is none: " + up.Net.None, "use root's Podman where pods are to be reached by Services"})
+	case len(list) == 0 && up.Net.Range.IsValid():
+		return Findings{{up.Node, what, Fine, up.Net.Range.String(), ""}}
 	}
 	return list
 }

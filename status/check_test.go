@@ -2,6 +2,7 @@ package status_test
 
 import (
 	"errors"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -84,5 +85,29 @@ func TestANodeThatDoesNotAnswerIsOneFinding(t *testing.T) {
 	found := status.CheckNode(status.Examined{Node: "n1", Err: errors.New("no route to host")}, manifest.Set{})
 	if len(found) != 1 || found.Worst() != status.Bad {
 		t.Errorf("%+v", found)
+	}
+}
+
+func TestACheckSaysWhatANodeSideSaysOfTheNetwork(t *testing.T) {
+	for _, c := range []struct {
+		net   live.Net
+		level status.Level
+		says  string
+	}{
+		{live.Net{}, "", ""},
+		{live.Net{Range: netip.MustParsePrefix("10.42.1.0/24")}, status.Fine, "10.42.1.0/24"},
+		{live.Net{Range: netip.MustParsePrefix("10.42.1.0/24"), Troubles: []string{"br_netfilter is not loaded"}}, status.Warning, "br_netfilter is not loaded"},
+		{live.Net{None: "a user's own Podman"}, status.Warning, "there is none: a user's own Podman"},
+	} {
+		var level status.Level
+		says := ""
+		for _, f := range status.CheckNode(status.Examined{Node: "n1", Net: c.net}, manifest.Set{}) {
+			if f.What == "pod network" {
+				level, says = f.Level, f.Text
+			}
+		}
+		if level != c.level || says != c.says {
+			t.Errorf("%+v: %s %q", c.net, level, says)
+		}
 	}
 }

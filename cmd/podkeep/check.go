@@ -85,7 +85,8 @@ func (o *checkOptions) examine(cmd *cobra.Command) (status.Findings, error) {
 	}
 	found := status.CheckRepository(world)
 	want := world.History.Want()
-	for _, up := range o.nodes(cmd.Context(), nodesOf(world)) {
+	for i, up := range o.nodes(cmd.Context(), nodesOf(world)) {
+		up.Net = world.Snapshot.Nodes[i].Side.Net
 		found = append(found, status.CheckNode(up, want)...)
 	}
 	return found, nil
