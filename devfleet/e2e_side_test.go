@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/node/route"
 )
 
 const probedManifest = `
@@ -125,7 +126,7 @@ func TestProbesDecideOnRealNodes(t *testing.T) {
 			s.Errorf("%v, %v", before, after)
 		}
 	})
-	s.scene("where none is wanted, they go", func(s *stage) {
+	s.scene("where none is wanted, they go, and the network with them", func(s *stage) {
 		s.stop()
 		s.nodeSide = "never"
 		s.start()
@@ -134,14 +135,33 @@ func TestProbesDecideOnRealNodes(t *testing.T) {
 				if found, err := listed(n, `{"label":["`+live.LabelSide+`"]}`); err != nil || len(found) > 0 {
 					return fmt.Errorf("%s: %v %v", n.Name, found, err)
 				}
-				left := s.on(n.Name, "sh", "-c", "podman volume ls --quiet; podman images --format '{{.Repository}}'")
+				left, err := s.fleet.Output(s.Context(), n.Name, "sh", "-c", "podman volume ls --quiet; podman images --format '{{.Repository}}'")
+				if err != nil { // an image went meanwhile
+					return err
+				}
 				if strings.Contains(left, live.SideVolume) || strings.Contains(left, live.SideImage) {
+					return fmt.Errorf("%s keeps %s", n.Name, left)
+				}
+				if left := s.netLeft(n.Name); left != "" {
 					return fmt.Errorf("%s keeps %s", n.Name, left)
 				}
 			}
 			return nil
 		})
+		s.three()
 	})
+}
+
+// netLeft is what a node has of the cluster's own network, where none is to be.
+func (s *stage) netLeft(node string) string {
+	s.Helper()
+	named := route.NamedOf("e2e")
+	return s.on(node, "sh", "-c", fmt.Sprintf(`
+		nft list table ip %[1]s 2>/dev/null | head -1
+		ip route show proto 112
+		ip -brief link | grep -E '^(%[2]s|%[3]s)'
+		podman network ls --format '{{.Name}}' | grep -x %[4]s
+		true`, named.Table, named.Bridge, named.Tunnel, named.Network))
 }
 
 // sided is a stage whose hosts get node sides, with hello as a program that is probed.

@@ -86,8 +86,10 @@ func (s *side) work(ctx context.Context) {
 func (s *side) turn(now time.Time) {
 	s.now, s.next = now, now.Add(time.Hour)
 	s.look()
-	s.probe()
-	s.keep()
+	if !s.begins {
+		s.probe()
+		s.keep()
+	}
 	s.route()
 	s.tell()
 	s.save()

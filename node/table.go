@@ -36,6 +36,7 @@ type routes struct {
 	served *table // in force: the host does by it
 	newest *table // the newest that was taken
 	stored string // Digest of the one on the volume
+	begins bool   // the one that was kept is yet to come into force, or to fail: pods that answer before that would not be reached
 
 	net      live.Net
 	refused  string // why the newest that was sent, or kept, is none
@@ -66,7 +67,7 @@ func (s *side) loadTable() {
 	case err != nil:
 		s.refuses("the table that was kept", err)
 	default:
-		s.newest, s.stored = t, t.Digest
+		s.newest, s.stored, s.begins = t, t.Digest, true
 		s.routeIn(0)
 	}
 }
@@ -139,7 +140,7 @@ func (s *side) route() {
 			net, err = s.Router.Route(ctx, t.says, t.Node)
 		}
 		return func() {
-			s.routing, s.routeTook = false, time.Since(began)
+			s.routing, s.begins, s.routeTook = false, false, time.Since(began)
 			if stored {
 				s.stored = t.Digest
 			}

@@ -300,6 +300,36 @@ func TestAfterARestartTheTableThatWasKeptComesIntoForceWithNobodyToAsk(t *testin
 	})
 }
 
+func TestAfterARestartPodsComeOnceTheTableThatWasKeptIsInForceOrCannotBe(t *testing.T) {
+	for claim, then := range map[string]error{"in force": nil, "cannot be": errors.New("no nft")} {
+		t.Run(claim, func(t *testing.T) {
+			onStage(t, func(t *testing.T, s *stage) {
+				k := s.routing()
+				cut := s.has("cut", `{containers: [{name: app, image: app}]}`)
+				s.begins()
+				c := s.connects()
+				c.tends(cut)
+				c.sends(numbered(1, ""))
+				s.passes(5 * time.Second)
+				s.end()
+				s.world.Reboot("n1", 4)
+				hangs := make(chan struct{})
+				k.is(func(k *kernel) { k.does, k.hangs, k.fails, k.early = 0, hangs, then, true })
+				s.begins()
+				s.passes(5 * time.Second)
+				if is := s.container(cut, "app"); is.State == live.Running {
+					t.Errorf("%+v", is)
+				}
+				close(hangs)
+				s.passes(5 * time.Second)
+				if is := s.container(cut, "app"); is.State != live.Running {
+					t.Errorf("%+v", is)
+				}
+			})
+		})
+	}
+}
+
 func TestWhateverMomentItIsKilledAtNoTableComesBackThatIsOlderThanOneSaidToBeInForce(t *testing.T) {
 	for claim, early := range map[string]bool{"before the kernel has it": true, "when nobody has heard that the kernel has it": false} {
 		t.Run(claim, func(t *testing.T) {

@@ -95,6 +95,9 @@ func givenAddress(s *stage) {
 	if s.networker().Network(s.ctx(), other) == nil || s.networker().Networkless(s.ctx(), other.Name) == nil {
 		s.Error("the network was taken from its pods")
 	}
+	if s.Driver.(drivers.Cleaner).Clean(s.ctx()) == nil {
+		s.Error("it was cleaned away from its pods")
+	}
 	for _, pod := range []manifest.Pod{one, two} {
 		s.ok(s.Driver.Stop(s.ctx(), pod.Name))
 	}

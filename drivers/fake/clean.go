@@ -78,6 +78,9 @@ func (d driver) Remains(ctx context.Context) (what []string, err error) {
 
 func (d driver) Clean(ctx context.Context) error {
 	return d.call(ctx, Delete, func(h *host) error {
+		if h.joined(d.cluster) {
+			return errJoined
+		}
 		delete(h.volumes, d.sideVolume())
 		h.routes(d.cluster, routing{})
 		delete(h.nets, route.NamedOf(d.cluster).Network)

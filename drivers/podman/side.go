@@ -133,8 +133,11 @@ func (d *Driver) othersSides(ctx context.Context) (all []entities.ListContainer,
 	return slices.DeleteFunc(all, func(c entities.ListContainer) bool { return c.Labels[live.LabelCluster] == d.cluster }), err
 }
 
-// Clean removes the node side's volume and images, and the network.
+// Clean removes the node side's volume and images, and the network. The volume goes after the network: by it others see that something is left.
 func (d *Driver) Clean(ctx context.Context) error {
+	if err := d.Networkless(ctx, d.podNetwork()); err != nil {
+		return err
+	}
 	err := d.do(ctx, d.change, func(ctx context.Context) error {
 		err := d.ownVolume(ctx, d.sideVolume(), labelClaim, sideClaim)
 		if err == nil {
@@ -146,5 +149,5 @@ func (d *Driver) Clean(ctx context.Context) error {
 		return err
 	}
 	d.dropSideImages(ctx, nil)
-	return d.Networkless(ctx, d.podNetwork())
+	return nil
 }

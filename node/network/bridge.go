@@ -46,9 +46,15 @@ func (n *Network) bridge(own route.Node, mtu int, says *live.Net) error {
 	return nil
 }
 
-// bridgeLink has a hardware address of its own, or it would change with its ports.
+// bridgeLink has a hardware address of its own, or it would change with its ports, and pods would send to the one from before. One that Podman made
+// keeps the one that it has.
 func (n *Network) bridgeLink(ip netip.Addr) (netlink.Link, error) {
 	link, err := netlink.LinkByName(n.named.Bridge)
+	if err == nil && link.Attrs().Index != n.own {
+		if err = netlink.LinkSetHardwareAddr(link, link.Attrs().HardwareAddr); err == nil {
+			n.own = link.Attrs().Index
+		}
+	}
 	if !missing(err) {
 		return link, err
 	}

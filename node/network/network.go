@@ -43,6 +43,7 @@ type Network struct {
 	told   told
 	trials map[string]*trial // by the other host's name
 	ports  map[int]bool      // links of pods that were last seen on the bridge
+	own    int               // index of the bridge whose hardware address is known to be its own
 }
 
 // told is what Podman was told last, what came of it, and the range that it is known to know.

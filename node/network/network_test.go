@@ -2,6 +2,7 @@ package network
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -405,5 +406,22 @@ func TestANodeWithoutPodsHasNoNetwork(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, h.state()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestABridgeThatPodmanMadeKeepsItsHardwareAddress(t *testing.T) {
+	h := wire(t, 1)[0]
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = named.Bridge
+	must(t, h.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}))
+	h.addr(named.Bridge, "10.42.1.1/24")
+	plug(h, named.Bridge, "p1", "10.42.1.7", "10.42.1.1")
+	h.put(table(1))
+	was := h.link(named.Bridge).Attrs().HardwareAddr.String()
+	attrs.Name, attrs.HardwareAddr = "lowest", net.HardwareAddr{2, 0, 0, 0, 0, 1}
+	must(t, h.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "other"}))
+	must(t, h.LinkSetMaster(h.link("lowest"), h.link(named.Bridge)))
+	if is := h.link(named.Bridge).Attrs().HardwareAddr.String(); is != was {
+		t.Errorf("it is %s, and was %s", is, was)
 	}
 }

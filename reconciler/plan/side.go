@@ -200,7 +200,7 @@ func (w *world) stopSide(n *node, p live.Pod, why string) {
 	}
 }
 
-// clearSide takes the node side off a host, and what it leaves behind. It is false when there is none of it.
+// clearSide takes the node side off a host, and what it leaves behind once no pod is in its network. It is false when there is none of it.
 func (w *world) clearSide(n *node, why string) bool {
 	if w.routesStill(n) {
 		return true
@@ -208,7 +208,8 @@ func (w *world) clearSide(n *node, why string) bool {
 	for _, p := range n.sides {
 		w.stopSide(n, p, why)
 	}
-	if len(n.sides) == 0 && n.littered {
+	joined := slices.ContainsFunc(n.Pods, func(p live.Pod) bool { return p.Birth.Network == manifest.NetworkOwn })
+	if len(n.sides) == 0 && n.littered && !joined {
 		w.plan.Actions = append(w.plan.Actions, Action{Node: n.Name, Verb: Delete, Name: live.SideLitter, App: live.SideApp, Why: why})
 	}
 	return len(n.sides) > 0 || n.littered

@@ -97,6 +97,10 @@ func TestEveryHostGetsANodeSide(t *testing.T) {
 		{"and what it leaves behind", sides("n1"), func(h *manifest.History, s *live.Snapshot) {
 			h.Side, s.Nodes[0].Volumes = manifest.SideOffer{Refused: true}, []string{"podkeep.io/state", "default/data"}
 		}, []string{"n1 delete podkeep-node"}, nil},
+		{"but not while a pod is in the network that goes with it", sides("n1"), func(h *manifest.History, s *live.Snapshot) {
+			h.Side, s.Nodes[0].Volumes = manifest.SideOffer{Refused: true}, []string{"podkeep.io/state"}
+			s.Nodes[0].Pods = []live.Pod{{Name: "another-0", Source: "another", Birth: live.Birth{Network: manifest.NetworkOwn}}}
+		}, nil, nil},
 		{"where none is wanted it goes", sides("n1=1+"), func(h *manifest.History, _ *live.Snapshot) { h.Side = manifest.SideOffer{Refused: true} },
 			[]string{"n1 stop node-1"}, nil},
 	} {
