@@ -33,6 +33,9 @@ func TestTheDemoRunsToItsEnd(t *testing.T) {
 			t.Errorf("the demo does not say %q:\n%s", said, out)
 		}
 	}
+	if n := strings.Count(string(out), "None failed."); n != 3 {
+		t.Errorf("of three scenes in which the Service is asked %d say that no request failed:\n%s", n, out)
+	}
 	if out, err := exec.Command(podkeep, "dev", "down", "--name", fleet).CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}

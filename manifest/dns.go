@@ -22,9 +22,6 @@ func (c *check) names(at string, s corev1.PodSpec) {
 	}
 	if s.Subdomain != "" {
 		c.refuseAll(under(at, "subdomain"), util.IsDNS1123Label(s.Subdomain))
-		if s.SetHostnameAsFQDN == nil || !*s.SetHostnameAsFQDN {
-			c.notice(under(at, "subdomain"), "has no effect without setHostnameAsFQDN: there is no DNS of the cluster yet")
-		}
 	}
 	c.hostnameOverride(under(at, "hostnameOverride"), s)
 	c.dns(at, s)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,7 +27,7 @@ func devDemo(o *devOptions) *cobra.Command {
 		Short:             "Show what podkeep does, on three real nodes, in a minute or two",
 		Long: paragraphs(`
 Makes a fleet of three nodes, one of them over SSH, a Git repository from the example, and a controller that keeps the one as the other says. Then it pushes: a first version, a changed
-configuration, a mistake, and the mistake's revert; and shows each time what became of it.
+configuration, a mistake, and the mistake's revert; and shows each time what became of it. All the while it asks the example's Service, and fails if one request does.
 
 It runs from podkeep's own source tree and needs Go, which builds the example's image. It leaves the
 fleet and the controller running for you to try; podkeep dev down --name demo removes all of it.`),
@@ -61,6 +60,7 @@ type demo struct {
 	began                 time.Time
 	fleet                 *devfleet.Fleet
 	self                  string
+	doors                 []string // where each node answers for the example's Service
 }
 
 // scene is one part of the demo: what it is about, and what is done.
@@ -74,10 +74,10 @@ func (d *demo) run(ctx context.Context) error {
 		{"Three machines", "Each is a real Podman host in namespaces of its own. n3 is reached over SSH.", d.machines},
 		{"An image, without a registry", "The example's server is built here and loaded into each node.", d.images},
 		{"A repository, and a controller that keeps the fleet as it says", "A bare repository to push to, a clone to work in. The controller reads the one and has no state of its own.", d.controller},
-		{"The first push becomes pods", "", d.firstPush},
-		{"A changed ConfigMap rolls out", "Configuration is part of the revision. On a branch first: `plan` says what it would do, and does nothing.", d.configChange},
-		{"A mistake is held", "The next commit asks for an image that does not exist, and is not patient. The old pods go on serving; after 10 s without progress the revision is rejected, and not tried again.", d.mistake},
-		{"git revert undoes it", "", d.revert},
+		{"The first push becomes pods, and a Service", "", d.firstPush},
+		{"A changed ConfigMap rolls out", "Configuration is part of the revision. On a branch first: `plan` says what it would do, and does nothing. From here on the Service is asked all the while, on each node.", d.asked(d.configChange)},
+		{"A mistake is held", "The next commit asks for an image that does not exist, and is not patient. The old pods go on serving; after 10 s without progress the revision is rejected, and not tried again.", d.asked(d.mistake)},
+		{"git revert undoes it", "", d.asked(d.revert)},
 	}
 	for i, s := range scenes {
 		d.say("\n%s  %s\n", d.bold(fmt.Sprintf("%d/%d  %s", i+1, len(scenes), s.title)), d.dim(d.elapsed()))
@@ -211,6 +211,10 @@ func (d *demo) firstPush(ctx context.Context) error {
 			return err
 		}
 		d.say("%s\n", out)
+	}
+	d.say("Whichever node is asked, the Service answers.\n\n")
+	if err := d.opens(ctx); err != nil {
+		return err
 	}
 	return d.curl(ctx)
 }
@@ -355,27 +359,6 @@ func (d *demo) waitFor(ctx context.Context, what string, is func() (ok bool, see
 	}
 }
 
-// curl asks each running pod over its address.
-func (d *demo) curl(ctx context.Context) error {
-	pods, err := d.pods(ctx)
-	if err != nil {
-		return err
-	}
-	for _, p := range pods {
-		if p.Status.PodIP == "" {
-			continue
-		}
-		url := "http://" + net.JoinHostPort(p.Status.PodIP, "8080")
-		d.shown("curl " + url)
-		body, err := fetch(ctx, url)
-		if err != nil {
-			return err
-		}
-		d.say("%s\n", body)
-	}
-	return nil
-}
-
 // podkeep runs this program as a user would, in the demo's directory.
 func (d *demo) podkeep(ctx context.Context, args ...string) error {
 	args = append(args, "--config", "podkeep.yaml")
@@ -445,25 +428,6 @@ func (d *demo) edit(file, old, with string) error {
 
 func (d *demo) get(ctx context.Context, path string) ([]byte, error) {
 	return fetch(ctx, "http://"+d.listen+path)
-}
-
-func fetch(ctx context.Context, url string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s: %s", url, response.Status, bytes.TrimSpace(body))
-	}
-	return body, err
 }
 
 func (d *demo) file(parts ...string) string {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 )
 
 // deployment is the example's, as the controller's status has it.
@@ -21,16 +20,6 @@ func (d *demo) deployment(ctx context.Context) (*appsv1.Deployment, error) {
 		err = errors.New("no Deployment yet")
 	}
 	return found, err
-}
-
-func (d *demo) pods(ctx context.Context) (pods []corev1.Pod, err error) {
-	err = d.objects(ctx, "Pod", func(data []byte) error {
-		var p corev1.Pod
-		err := json.Unmarshal(data, &p)
-		pods = append(pods, p)
-		return err
-	})
-	return pods, err
 }
 
 // objects gives each object of a kind in the controller's status.
@@ -64,6 +53,7 @@ func (d *demo) farewell() {
 
   cd %[1]s; alias podkeep=%[2]s
   podkeep status --config podkeep.yaml -o wide
+  curl %[6]s            # the Service, on any node
   podkeep dev kill n2 --name %[4]s            # its pods move after 30 s
   podkeep dev heal n2 --name %[4]s            # it comes back, and what is too many goes
   podkeep dev exec n1 --name %[4]s -- podman pod rm -fa    # put back at once
@@ -71,7 +61,7 @@ func (d *demo) farewell() {
   curl -s 'http://%[3]s/status?o=wide'
 
   %[5]s
-`, d.fleet.Dir, d.self, d.listen, d.name, d.goodbye())
+`, d.fleet.Dir, d.self, d.listen, d.name, d.goodbye(), d.doors[0])
 }
 
 // goodbye is the command that removes what the demo made.
