@@ -93,8 +93,8 @@ func (w *world) netDue(n *node, takes time.Duration) (due time.Time) {
 	return due
 }
 
-// giveRanges says which range each node has: the one that its manifest names; else the one that it had; else the one in which its pods are; else
-// one that nobody has.
+// giveRanges says which range each node has: the one that it had, for as long as pods have addresses of it; else the one that its manifest names; else
+// the one that it had; else the one in which its pods are; else one that nobody has.
 func (w *world) giveRanges() {
 	var taken []netip.Prefix
 	give := func(n *node, r netip.Prefix) {
@@ -104,7 +104,7 @@ func (w *world) giveRanges() {
 		w.net.ranges[n.Name] = r
 		taken = append(taken, r)
 	}
-	for _, from := range []func(*node) netip.Prefix{(*node).wanted, w.had, w.inhabited} {
+	for _, from := range []func(*node) netip.Prefix{w.kept, (*node).wanted, w.had, w.inhabited} {
 		for _, n := range w.nodes {
 			give(n, from(n))
 		}
@@ -118,6 +118,21 @@ func (w *world) giveRanges() {
 			w.note(fmt.Sprintf("%s has room for %d more nodes: begin podkeep with a larger --cluster-cidr, or write podCIDR on Nodes", w.h.Net.Pods, left))
 		}
 	}
+}
+
+// kept is the range that it had, while pods of ours have addresses of it.
+func (w *world) kept(n *node) netip.Prefix {
+	had := w.had(n)
+	if !slices.ContainsFunc(n.Pods, func(p live.Pod) bool {
+		ip, err := netip.ParseAddr(p.Birth.IP)
+		return err == nil && had.Contains(ip) && w.ours(p.Source) && w.trusts(p.Signer)
+	}) {
+		return netip.Prefix{}
+	}
+	if asks := n.wanted(); asks.IsValid() && asks != had {
+		w.note(fmt.Sprintf("%s keeps %s while pods have addresses of it; drain it, and it has podCIDR %s", n.Name, had, asks))
+	}
+	return had
 }
 
 func (n *node) wanted() netip.Prefix {
