@@ -87,8 +87,8 @@ func (w *world) netDue(n *node, takes time.Duration) (due time.Time) {
 	return due
 }
 
-// giveRanges says which range each node has: the one that its manifest names; else the one that it had; else the one in which its pods are; else
-// one that nobody has.
+// giveRanges says which range each node has: the one that it had, while pods are in it; else the one that its manifest names; else the one that it
+// had; else the one in which its pods are; else one that nobody has.
 func (w *world) giveRanges() {
 	var taken []netip.Prefix
 	give := func(n *node, r netip.Prefix) {
@@ -98,7 +98,7 @@ func (w *world) giveRanges() {
 		w.net.ranges[n.Name] = r
 		taken = append(taken, r)
 	}
-	for _, from := range []func(*node) netip.Prefix{(*node).wanted, w.had, w.inhabited} {
+	for _, from := range []func(*node) netip.Prefix{w.kept, (*node).wanted, w.had, w.inhabited} {
 		for _, n := range w.nodes {
 			give(n, from(n))
 		}
@@ -112,6 +112,18 @@ func (w *world) giveRanges() {
 			w.note(fmt.Sprintf("%s has room for %d more nodes: begin podkeep with a larger --cluster-cidr, or write podCIDR on Nodes", w.h.Net.Pods, left))
 		}
 	}
+}
+
+// kept is the range that the node had, if pods on it have addresses there. They would be sent nothing in another.
+func (w *world) kept(n *node) netip.Prefix {
+	r := w.had(n)
+	if in := w.inhabited(n); !in.IsValid() || !r.Contains(in.Addr()) && !in.Contains(r.Addr()) {
+		return netip.Prefix{}
+	}
+	if wanted := n.wanted(); wanted.IsValid() && wanted != r {
+		w.note(fmt.Sprintf("%s keeps %s while pods there have addresses of it: drain it, and %s comes", n.Name, r, wanted))
+	}
+	return r
 }
 
 func (n *node) wanted() netip.Prefix {
@@ -199,10 +211,8 @@ func (w *world) join(n *node, p live.Pod, spec corev1.PodSpec) live.Pod {
 		return p
 	}
 	key := p.Name
-	for _, t := range n.Troubles { // something that is not ours has the address
-		if t.Name == p.Name {
-			key = fmt.Sprintf("%s %d", p.Name, t.Count)
-		}
+	if times := n.taken(p.Name); times > 0 {
+		key = fmt.Sprintf("%s %d", p.Name, times)
 	}
 	const low = 2 // the first is the node's own
 	ip, ok := route.Free(w.net.ranges[n.Name], low, key, func(ip netip.Addr) bool { return w.net.taken[ip] })
@@ -211,6 +221,24 @@ func (w *world) join(n *node, p live.Pod, spec corev1.PodSpec) live.Pod {
 		p.Birth.IP, p.Birth.Network = ip.String(), manifest.NetworkOwn
 	}
 	return p
+}
+
+// taken is how often a pod's start failed on the node because something else has its address.
+func (n *node) taken(pod string) (times int) {
+	for _, t := range n.Troubles {
+		if t.Name == pod {
+			times = max(times, t.Taken)
+		}
+	}
+	return times
+}
+
+// rejoin gives a pod another address that never ran because its own was taken.
+func (w *world) rejoin(p *pod, spec corev1.PodSpec) live.Pod {
+	if ran(p.Pod) || p.node.taken(p.Name) == 0 {
+		return p.Pod
+	}
+	return w.join(p.node, p.Pod, spec)
 }
 
 // netOf is a pod's place in the network.

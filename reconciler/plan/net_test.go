@@ -37,7 +37,8 @@ func TestWhichRangeANodeHas(t *testing.T) {
 		nodes  []*node
 		want   string
 	}{
-		{"the one that it names", had, []*node{hostNamed("n1", "one", "10.50.1.0/24", at("10.42.9.3"))}, "n1=10.50.1.0/24"},
+		{"the one that it names", had, []*node{hostNamed("n1", "one", "10.50.1.0/24")}, "n1=10.50.1.0/24"},
+		{"but the one before while its pods are there", had, []*node{hostNamed("n1", "one", "10.50.1.0/24", at("10.42.9.3"))}, "n1=10.42.9.0/24"},
 		{"the one that its host had under another name", had, []*node{hostNamed("edge", "one", "")}, "edge=10.42.9.0/24"},
 		{"the one of its name when its host was replaced", had, []*node{hostNamed("n1", "new", "")}, "n1=10.42.9.0/24"},
 		{"but not when the host that had it is another node by now", had, []*node{hostNamed("edge", "one", ""), hostNamed("n1", "new", "10.42.7.0/24")}, "edge=10.42.9.0/24 n1=10.42.7.0/24"},
