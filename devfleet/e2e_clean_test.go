@@ -36,6 +36,11 @@ func TestAHostThatLeftGitIsCleaned(t *testing.T) {
 		t.Fatalf("the pod is ready by its probe, and of the node side there is %q", got)
 	}
 
+	const routes = "ls /sys/class/net | grep ^pk; nft list tables | grep podkeep; podman network ls --quiet --filter label=" + live.LabelCluster + "; true"
+	if got := s.on("n2", "sh", "-c", routes); len(strings.Fields(got)) < 3 {
+		t.Fatalf("the host routes by %q", got)
+	}
+
 	provider := regexp.MustCompile(`podman\+ssh://\S+`).FindString(both)
 	if s.podkeep("clean", provider, "--yes").Run() == nil {
 		t.Fatal("it was cleaned, and is declared")
@@ -45,6 +50,9 @@ func TestAHostThatLeftGitIsCleaned(t *testing.T) {
 	const left = `podman pod ps --quiet; podman ps --all --quiet; podman volume ls --format {{.Name}}; podman secret ls --format {{.Name}}; podman images --quiet ` + live.SideImage
 	if got, want := s.on("n2", "sh", "-c", left), "podkeep-e2e_claim_default_data\npodkeep-e2e-host"; got != want {
 		t.Errorf("there is\n%s", got)
+	}
+	if got := s.on("n2", "sh", "-c", routes); got != "" {
+		t.Errorf("the host routes by\n%s", got)
 	}
 	s.on("n2", "podman", "volume", "rm", "podkeep-e2e_claim_default_data")
 	s.ok(s.podkeep("clean", provider, "--yes").Run())

@@ -19,7 +19,8 @@ type Driver interface {
 	Observe(ctx context.Context) (live.Node, error)
 	// Run makes it so: creates what is missing, finishes what is half made, and starts what live.Due says; when the pod is
 	// live.Over it stops the sidecars. A pod that has to be There is mended, never made. It does not pull: an image that is not there is an error. The Files and the claims
-	// that the pod names must be there, but for claims in Pod.Make. It may take live.Extra time.
+	// that the pod names must be there, but for claims in Pod.Make. It may take live.Extra time. A start that fails because
+	// something else has the pod's address is an error that wraps live.ErrTaken.
 	Run(ctx context.Context, pod manifest.Pod) error
 	// Stop stops the named pod within its grace period and removes it with its containers and the volumes of its own. It ends
 	// by itself soon after the grace period, however long that is.

@@ -4,6 +4,7 @@
 package live
 
 import (
+	"errors"
 	"time"
 
 	"github.com/podkeep/podkeep/manifest"
@@ -63,8 +64,12 @@ type Trouble struct {
 	Why   string
 	At    time.Time // of the newest failure
 	Count int
+	Taken int       // of them, those that failed because something else on the host had the pod's address
 	Next  time.Time // no attempt is made before
 }
+
+// ErrTaken is what a pod's start fails with when something else on the host has its address.
+var ErrTaken = errors.New("is taken by another container")
 
 // Pod is one pod of ours. All times are on the controller's clock.
 type Pod struct {

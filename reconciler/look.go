@@ -232,6 +232,9 @@ func (h *host) suffers(a plan.Action, err error, now time.Time) {
 	}
 	t.Verb, t.Name, t.Why, t.At = a.Verb, a.Name, live.Words(err.Error()), now
 	t.Count++
+	if errors.Is(err, live.ErrTaken) {
+		t.Taken++
+	}
 	t.Next = now.Add(backoff(t.Count, firstAgain, mostAgain))
 	h.woes[keyOf(a)] = t
 	if a.Verb == plan.Put {

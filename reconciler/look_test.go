@@ -180,6 +180,10 @@ func TestAnotherRevisionStartsWithoutTheTroublesOfTheLast(t *testing.T) {
 	if got := h.view(0).Troubles; got[0].Count != 1 {
 		t.Errorf("%+v", got)
 	}
+	h.suffers(b, fmt.Errorf("address 10.42.1.2 %w", live.ErrTaken), epoch)
+	if got := h.view(0).Troubles; got[0].Count != 2 || got[0].Taken != 1 {
+		t.Errorf("its address was taken once: %+v", got)
+	}
 }
 
 func TestBackOffDoublesUpToItsMost(t *testing.T) {

@@ -89,7 +89,7 @@ func (o *cleanOptions) run(cmd *cobra.Command, providerID string) error {
 	if err := agreed(ctx, cmd, o.yes, "remove this from "+providerID+"?"); err != nil {
 		return err
 	}
-	if err := l.remove(ctx, d); err != nil {
+	if err := l.remove(ctx, d, out); err != nil {
 		return fmt.Errorf("%s: %w; what is left goes with another podkeep clean", n.Name, err)
 	}
 	_, err = fmt.Fprintf(out, "removed\n")
@@ -242,12 +242,13 @@ func (l leftovers) write(out io.Writer) {
 // atOnce is how many things are removed side by side.
 const atOnce = 8
 
-// remove begins with the node side, which would start again what ends.
-func (l leftovers) remove(ctx context.Context, d drivers.Driver) error {
-	var side, others, files []string
+// remove begins with the node side, which would start again what ends. One that is heard is told to look after nothing, and goes once it has taken
+// away what its host routes by.
+func (l leftovers) remove(ctx context.Context, d drivers.Driver, out io.Writer) error {
+	var sides, others, files []string
 	for _, p := range l.node.Pods {
 		if p.App == live.SideApp {
-			side = append(side, p.Name)
+			sides = append(sides, p.Name)
 		} else {
 			others = append(others, p.Name)
 		}
@@ -258,13 +259,28 @@ func (l leftovers) remove(ctx context.Context, d drivers.Driver) error {
 	for _, r := range l.node.Receipts {
 		files = append(files, r.File)
 	}
-	for _, step := range []struct {
-		names []string
-		do    func(context.Context, string) error
-	}{{side, d.Stop}, {others, d.Stop}, {files, d.Delete}} {
-		if err := each(ctx, step.names, step.do); err != nil {
-			return err
+	var deaf error
+	if len(sides) > 0 {
+		if deaf = tendNothing(ctx, d); deaf != nil {
+			if err := each(ctx, sides, d.Stop); err != nil {
+				return err
+			}
 		}
+	}
+	if err := each(ctx, others, d.Stop); err != nil {
+		return err
+	}
+	if len(sides) > 0 && deaf == nil {
+		deaf = routeNothing(ctx, d, l.cluster)
+	}
+	if deaf != nil {
+		_, _ = fmt.Fprintln(out, live.Plain(fmt.Sprintf("the node side did not take away what the host routes by: %v; docs/commands/clean.md says how to see what stays, and to remove it", deaf)))
+	}
+	if err := each(ctx, sides, d.Stop); err != nil {
+		return err
+	}
+	if err := each(ctx, files, d.Delete); err != nil {
+		return err
 	}
 	if c, ok := d.(drivers.Cleaner); ok {
 		return c.Clean(ctx)

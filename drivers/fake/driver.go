@@ -48,7 +48,7 @@ func (d driver) Observe(ctx context.Context) (n live.Node, err error) {
 	err = d.call(ctx, List, func(h *host) error {
 		n = h.node(d.cluster, d.world.now())
 		h.says(&n, d.cluster, d.world.now())
-		d.word.keeps(&n.Side, h.tables[d.cluster], d.world.now())
+		d.word.keeps(&n.Side, h.tables[d.cluster], h.ranged(d.cluster), d.world.now())
 		n.Name, n.Known = "", false
 		return nil
 	})
@@ -319,7 +319,7 @@ func (d driver) address(h *host, p *pod) error {
 	for _, other := range h.pods {
 		ip := p.labels[live.LabelIP]
 		if ip != "" && other != p && other.labels[live.LabelIP] == ip && slices.ContainsFunc(other.containers, func(c *container) bool { return c.state == live.Running }) {
-			return fmt.Errorf("run %s: address %s is taken by another container", p.name, ip)
+			return fmt.Errorf("run %s: address %s %w", p.name, ip, live.ErrTaken)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package fake
 
 import (
 	"maps"
+	"net/netip"
 	"time"
 
 	"github.com/podkeep/podkeep/live"
@@ -11,7 +12,8 @@ import (
 // routing is by which tables a host routes for one cluster. They lie on its node side's volume, and outlive its pod.
 type routing struct {
 	has, taken table
-	since      time.Time // from when on they have been two
+	since      time.Time    // from when on they have been two
+	was        netip.Prefix // its range before
 }
 
 // table is one as it was sent. Nobody edits what it says.
@@ -79,6 +81,27 @@ func (w *World) Behind(name, cluster string) (d time.Duration) {
 	return d
 }
 
+// Range is the range of a host's pods.
+func (w *World) Range(name, cluster string) (r netip.Prefix) {
+	w.on(name, func(h *host) { r = h.ranged(cluster) })
+	return r
+}
+
+// ranged is that which its table says, once no pod has an address of the one before.
+func (h *host) ranged(cluster string) netip.Prefix {
+	r := h.tables[cluster]
+	for _, p := range h.pods {
+		if ip, err := netip.ParseAddr(p.labels[live.LabelIP]); err == nil && p.labels[live.LabelCluster] == cluster && r.was.Contains(ip) {
+			return r.was
+		}
+	}
+	if r.has.says == nil {
+		return netip.Prefix{}
+	}
+	n, _ := r.has.says.Node(r.has.node)
+	return n.Range
+}
+
 func (r routing) behind(now time.Time) time.Duration {
 	if r.has == r.taken {
 		return 0
@@ -88,6 +111,7 @@ func (r routing) behind(now time.Time) time.Duration {
 
 // routes changes what a host routes by. Copies of the world share the map.
 func (h *host) routes(cluster string, r routing) {
+	r.was = h.ranged(cluster)
 	h.tables = maps.Clone(h.tables)
 	if h.tables == nil {
 		h.tables = map[string]routing{}
@@ -99,12 +123,12 @@ func (h *host) routes(cluster string, r routing) {
 type word live.Side
 
 // keeps lays what was said of tables over what a node side says, or what is remembered of that where it says nothing.
-func (w *word) keeps(s *live.Side, r routing, now time.Time) {
+func (w *word) keeps(s *live.Side, r routing, in netip.Prefix, now time.Time) {
 	if s.Heard() {
 		*w = word{Serves: r.has.says, Signer: r.has.signer, Number: r.has.number(), Taken: r.taken.number(), Behind: r.behind(now)}
 		if r.has.says != nil {
 			n, _ := r.has.says.Node(r.has.node)
-			w.Net.Range, w.Net.Address = n.Range, n.Address
+			w.Net.Range, w.Net.Address = in, n.Address
 		}
 	}
 	if s.Told = nil; r.has != r.taken && r.taken.says != nil {

@@ -58,7 +58,7 @@ func (d *Driver) taken(ctx context.Context, b *builder) error {
 	if !because(err, addressTaken) {
 		return nil
 	}
-	return fmt.Errorf("address %s is taken by another container: %w", b.pod.Net.IP, err)
+	return fmt.Errorf("address %s %w: %w", b.pod.Net.IP, live.ErrTaken, err)
 }
 
 // startBrokeOff is what Podman says of a container whose start was cut off by the service's end: the runtime has it, or the

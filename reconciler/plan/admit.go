@@ -82,7 +82,7 @@ func (k *work) restartAll() {
 			continue
 		}
 		if f, ok := k.form(p.App, p.Rev); ok {
-			k.run(p.node, p.Pod, f, p.verdict.Attempt, p.verdict.Why)
+			k.run(p.node, k.rejoin(p, f.Spec), f, p.verdict.Attempt, p.verdict.Why)
 		} else {
 			k.waits("%s on %s %s; its form is neither in Git nor on a node", p.Name, p.node.Name, p.verdict.Why)
 		}

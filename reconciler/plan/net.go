@@ -130,7 +130,7 @@ func (w *world) kept(n *node) netip.Prefix {
 		return netip.Prefix{}
 	}
 	if asks := n.wanted(); asks.IsValid() && asks != had {
-		w.note(fmt.Sprintf("%s keeps %s while pods have addresses of it; drain it, and it has podCIDR %s", n.Name, had, asks))
+		w.note(fmt.Sprintf("%s keeps %s while pods there have addresses of it: drain it, and %s comes", n.Name, had, asks))
 	}
 	return had
 }
@@ -220,10 +220,8 @@ func (w *world) join(n *node, p live.Pod, spec corev1.PodSpec) live.Pod {
 		return p
 	}
 	key := p.Name
-	for _, t := range n.Troubles { // something that is not ours has the address
-		if t.Name == p.Name {
-			key = fmt.Sprintf("%s %d", p.Name, t.Count)
-		}
+	if times := n.taken(p.Name); times > 0 {
+		key = fmt.Sprintf("%s %d", p.Name, times)
 	}
 	const low = 2 // the first is the node's own
 	ip, ok := route.Free(w.net.ranges[n.Name], low, key, func(ip netip.Addr) bool { return w.net.taken[ip] })
@@ -232,6 +230,24 @@ func (w *world) join(n *node, p live.Pod, spec corev1.PodSpec) live.Pod {
 		p.Birth.IP, p.Birth.Network = ip.String(), manifest.NetworkOwn
 	}
 	return p
+}
+
+// taken is how often a pod's start failed on the node because something else has its address.
+func (n *node) taken(pod string) (times int) {
+	for _, t := range n.Troubles {
+		if t.Name == pod {
+			times = max(times, t.Taken)
+		}
+	}
+	return times
+}
+
+// rejoin gives a pod another address that never ran because its own was taken.
+func (w *world) rejoin(p *pod, spec corev1.PodSpec) live.Pod {
+	if ran(p.Pod) || p.node.taken(p.Name) == 0 {
+		return p.Pod
+	}
+	return w.join(p.node, p.Pod, spec)
 }
 
 // netOf is a pod's place in the network.

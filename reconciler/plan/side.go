@@ -215,7 +215,12 @@ func (w *world) clearSide(n *node, why string) bool {
 	return len(n.sides) > 0 || n.littered
 }
 
-// tend says which pods the node sides are to look after: ours, of workloads that are wanted, but for what is being stopped. Those of a suspended
+// ran says whether a pod ever did. Until then the controller sees to it, for it may have to be born with another address.
+func ran(p live.Pod) bool {
+	return slices.ContainsFunc(p.Containers, func(c live.Container) bool { return !c.Started.IsZero() })
+}
+
+// tend says which pods the node sides are to look after: ours, of workloads that are wanted, that ran once, but for what is being stopped. Those of a suspended
 // workload are probed and no more.
 func (w *world) tend(works []*work) {
 	if w.plan.Sides == nil || w.h.Side.Refused {
@@ -234,7 +239,7 @@ func (w *world) tend(works []*work) {
 	for _, k := range works {
 		for _, p := range w.everyPod(k.wl.ID) {
 			tend, sided := w.plan.Tend[p.node.Name]
-			if !sided || p.Stopping || stops[[2]string{p.node.Name, p.Name}] {
+			if !sided || p.Stopping || !ran(p.Pod) || stops[[2]string{p.node.Name, p.Name}] {
 				continue
 			}
 			tend.Pods = append(tend.Pods, p.Name)

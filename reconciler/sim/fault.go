@@ -162,6 +162,9 @@ func (s *Sim) foreign(args []string) error {
 			Rev: "v1-f0f0f0f0f0f0", Commit: "x9", Expect: []string{"main"}, Restart: "Always",
 		})
 	}
+	if said["ip"] != "" {
+		labels = map[string]string{live.LabelIP: said["ip"]}
+	}
 	s.world.Foreign(args[0], args[1], labels)
 	return nil
 }

@@ -66,7 +66,7 @@ func (s *Sim) tables() string {
 		if behind > 0 {
 			late = ", and was told of a newer one"
 		}
-		fmt.Fprintf(&b, "%s  table %d%s\n", host, t.Number, late)
+		fmt.Fprintf(&b, "%s  table %d, %v%s\n", host, t.Number, s.world.Range(host, cluster), late)
 		for _, v := range t.Services {
 			var ends []string
 			for _, e := range v.Endpoints {
@@ -132,18 +132,21 @@ func (j judge) grace(name string) (d time.Duration) {
 	return 0
 }
 
-// apart: no two pods have one address, and no two Services have.
+// apart: no two pods have one address, but on a host and on a copy of its disk, and no two Services have.
 func (j judge) apart(after view, when string) error {
-	has, ips := map[string]string{}, map[netip.Addr]string{}
+	has, at, ips := map[string]live.Pod{}, map[string]string{}, map[netip.Addr]string{}
 	for _, n := range after.hosts {
 		if seen := j.seen(n.Name); seen.Name == "" || j.p.Plan.Held[seen.Name] != "" {
 			continue
 		}
 		for _, p := range n.Pods {
-			if other := has[p.Birth.IP]; p.Birth.IP != "" && other != "" && j.trusted[p.Signer] && !forged(p) {
-				return fmt.Errorf("traffic: %s %s and %s have the address %s", when, other, p.Name, p.Birth.IP)
+			if p.Birth.IP == "" || forged(p) || !j.trusted[p.Signer] {
+				continue
 			}
-			has[p.Birth.IP] = p.Name
+			if other, taken := has[p.Birth.IP]; taken && (at[other.Name] == n.Name || other.Host != p.Host) {
+				return fmt.Errorf("traffic: %s %s and %s have the address %s", when, other.Name, p.Name, p.Birth.IP)
+			}
+			has[p.Birth.IP], at[p.Name] = p, n.Name
 		}
 		t := after.Routes(n.Name, cluster)
 		if t == nil {

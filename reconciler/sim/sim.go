@@ -40,7 +40,7 @@
 //	side NODE deaf|heard         nobody hears the node side of a host, or it is heard again
 //	crash|rm NAME SLOT           a pod's container dies; a person removes a pod
 //	erase PREFIX [NODE ..]       a person removes Files
-//	foreign NODE NAME [app=KIND/NS/NAME] [slot=] [source=] [cluster=]   somebody else's pod
+//	foreign NODE NAME [app=KIND/NS/NAME] [slot=] [source=] [cluster=] | [ip=]   somebody else's pod
 //	adopt SOURCE                 a person says that what another source made is taken over
 //	forge NODE receipt|form|pod NAME [WORD=..]   what root on a host may write: see forge.go
 //	repeat N LINE; LINE          again and again
@@ -408,6 +408,9 @@ func (s *Sim) settle(c *controller, args []string) (string, error) {
 // never.
 func (s *Sim) next(p reconciler.Pass, wrote bool) (time.Time, error) {
 	wake, event := p.Plan.Wake, s.world.Next()
+	if again := s.again(p); !again.IsZero() && again.Before(wake) {
+		wake = again
+	}
 	switch {
 	case wrote:
 		return s.now, nil

@@ -36,7 +36,7 @@ func (s *Sim) pods() string {
 	var out strings.Builder
 	for _, host := range s.world.Hosts() {
 		for _, p := range s.world.Truth(host, cluster).Pods {
-			fmt.Fprintf(&out, "%-3s %-20s %s\n", host, p.Name, state(p, s.now))
+			fmt.Fprintf(&out, "%-3s %-20s %s\n", host, p.Name, strings.TrimSuffix(state(p, s.now)+", "+p.Birth.IP, ", "))
 		}
 	}
 	return out.String()
