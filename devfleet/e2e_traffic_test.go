@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -72,12 +73,7 @@ spec:
 
 // TestUpdatesLoseNoRequest has three nodes, one over SSH, and requests from all of them, from pods and from outside, while updates roll.
 func TestUpdatesLoseNoRequest(t *testing.T) {
-	s := build(t, "traffic")
-	s.nodeSide = "auto"
-	s.source = []string{"--source", s.path("fleet.git"), "--branch", "main"}
-	s.ok(s.fleet.LoadEverywhere(t.Context(), image(t, "localhost/traffic:v1", "testdata/traffic")))
-	s.write("nodes.yaml", strings.ReplaceAll(string(s.fleet.Manifests()), "  annotations:\n", "  annotations:\n    podkeep.io/silence-grace: 15m\n"))
-	s.write("deployment.yaml", trafficManifest)
+	s := asked(t, "traffic")
 	var clients strings.Builder
 	for _, n := range s.fleet.Nodes {
 		fmt.Fprintf(&clients, clientManifest, n.Name)
@@ -148,6 +144,18 @@ func TestUpdatesLoseNoRequest(t *testing.T) {
 	})
 }
 
+// asked is a stage whose hosts get node sides, with hello as a server that many ask.
+func asked(t *testing.T, name string) *stage {
+	t.Helper()
+	s := build(t, name)
+	s.nodeSide = "auto"
+	s.source = []string{"--source", s.path("fleet.git"), "--branch", "main"}
+	s.ok(s.fleet.LoadEverywhere(t.Context(), image(t, "localhost/traffic:v1", "testdata/traffic")))
+	s.write("nodes.yaml", strings.ReplaceAll(string(s.fleet.Manifests()), "  annotations:\n", "  annotations:\n    podkeep.io/silence-grace: 15m\n"))
+	s.write("deployment.yaml", trafficManifest)
+	return s
+}
+
 // service is one as the controller's status has it, with its address.
 func (s *stage) service(name string) (svc corev1.Service) {
 	s.Helper()
@@ -178,6 +186,7 @@ func (s *stage) killSide(node string) {
 type toll struct {
 	Answers, Failures int64
 	Why               []string
+	Failed, Oldest    time.Time // when the newest request that failed began, and the oldest that is under way
 }
 
 // asker is somebody who asks again and again.

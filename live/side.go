@@ -22,7 +22,7 @@ func SideName(cluster, rev string) string {
 // SideVolume is the claim that keeps what the node side knows. It outlives its pods, and is no claim of a workload's.
 const SideVolume = "state"
 
-// SideLitter is what a plan calls what a node side leaves behind on a host: its volume, and its images.
+// SideLitter is what a plan calls what a node side leaves behind on a host: its volume, its images, and the pods' network.
 const SideLitter = "podkeep-node"
 
 // LabelSide is on the node side's pod: its version. Of two the one that sorts later is the higher.

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/signal"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -44,22 +43,49 @@ func serve(ctx context.Context) {
 	<-over
 }
 
-// tally is what load says: how many answers there were, how many failures, and the first few of those.
+// tally is what load says: how many answers there were, how many failures, and the last few of those.
 type tally struct {
 	Answers, Failures int64
 	Why               []string
+	Failed            time.Time // when the newest of the requests that failed began
+	Oldest            time.Time // when the oldest of those that are under way began
 }
 
 // load asks each URL from two connections at a time, one that is kept and one that is new for each request, until ctx ends. It writes what came of
 // it whenever a line comes in, or every second where none can.
 func load(ctx context.Context, urls []string) {
-	var answers, failures atomic.Int64
 	var mu sync.Mutex
-	var why []string
+	var said tally
+	began := map[*http.Client]time.Time{}
 	say := func() {
 		mu.Lock()
 		defer mu.Unlock()
-		_ = json.NewEncoder(os.Stdout).Encode(tally{answers.Load(), failures.Load(), why})
+		said.Oldest = time.Now()
+		for _, at := range began {
+			if at.Before(said.Oldest) {
+				said.Oldest = at
+			}
+		}
+		_ = json.NewEncoder(os.Stdout).Encode(said)
+	}
+	begins := func(client *http.Client) time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		began[client] = time.Now()
+		return began[client]
+	}
+	ends := func(at time.Time, how string, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil {
+			said.Answers++
+			return
+		}
+		said.Failures++
+		said.Why = append(said.Why[max(0, len(said.Why)-9):], fmt.Sprintf("%s %s: %v", at.Format("15:04:05.000"), how, err))
+		if at.After(said.Failed) {
+			said.Failed = at
+		}
 	}
 	var join sync.WaitGroup
 	for _, url := range urls {
@@ -69,15 +95,9 @@ func load(ctx context.Context, urls []string) {
 			}}
 			join.Go(func() {
 				for ctx.Err() == nil {
-					if err := ask(client, url); err == nil {
-						answers.Add(1)
-					} else {
-						failures.Add(1)
-						mu.Lock()
-						if len(why) < 10 {
-							why = append(why, fmt.Sprintf("%s kept=%v: %v", time.Now().Format(time.TimeOnly), kept, err))
-						}
-						mu.Unlock()
+					at := begins(client)
+					err := ask(client, url)
+					if ends(at, fmt.Sprintf("kept=%v", kept), err); err != nil {
 						time.Sleep(50 * time.Millisecond)
 					}
 					time.Sleep(time.Millisecond)
