@@ -174,7 +174,7 @@ func (f *fleet) requests(ctx context.Context, runs int) (rows []row, err error) 
 		share := ours.against(straight, again)
 		tail, itself := quotient(median(ours.tails), median(straight.tails)), quotient(median(again.tails), median(straight.tails))
 		rows = append(rows,
-			row{"requests a second by " + of.figure, perSecond(ours), "straight: " + perSecond(straight), share, fmt.Sprintf(">= %.2f", of.share), share >= of.share},
+			row{"requests a second by " + of.figure, perSecond(ours), fmt.Sprintf("straight: %s, against itself %.2f", perSecond(straight), again.against(straight)), share, fmt.Sprintf(">= %.2f", of.share), share >= of.share},
 			row{figure: "their 99th percentile", ours: spread(ours.tails), ratio: tail,
 				peer: fmt.Sprintf("straight: %s, against itself %.2f", spread(straight.tails), itself)})
 		switch theirs, measured := got[key+"proxy"]; {
