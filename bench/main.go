@@ -19,14 +19,22 @@ import (
 
 func main() {
 	runs := flag.Int("runs", 3, "how often each way is measured; medians are shown")
-	only := flag.String("only", "starts,jobs,crowd,sides,logs,think", "which groups of figures")
+	only := flag.String("only", "starts,jobs,crowd,sides,traffic,logs,think", "which groups of figures")
 	name := flag.String("name", "bench", "what the fleet is called that is measured on")
 	count := flag.Int("jobs", 60, "how many Jobs")
 	probe := flag.String("exec", "", "a container of this host, to run a probe in and no more: what the group sides starts on a node")
+	asks := flag.Bool("client", false, "do what standard input orders, and no more: what the group traffic starts on nodes")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	if *probe != "" {
-		if err := probeOnce(ctx, *probe); err != nil {
+	var onNode func() error
+	switch {
+	case *probe != "":
+		onNode = func() error { return probeOnce(ctx, *probe) }
+	case *asks:
+		onNode = func() error { return client(ctx, os.Stdin, os.Stdout) }
+	}
+	if onNode != nil {
+		if err := onNode(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(2)
 		}
@@ -64,8 +72,10 @@ func measure(ctx context.Context, b bench, groups []string) (rows []row, err err
 			more, err = logs(ctx, b.name)
 		case group == "sides":
 			more, err = sides(ctx, b.name, b.runs)
+		case group == "traffic":
+			more, err = traffic(ctx, b.name, b.runs)
 		case group != "starts" && group != "crowd" && group != "jobs":
-			err = fmt.Errorf("no group %q: there are starts, jobs, crowd, sides, logs and think", group)
+			err = fmt.Errorf("no group %q: there are starts, jobs, crowd, sides, traffic, logs and think", group)
 		default:
 			if f == nil {
 				f, err = newFleet(ctx, b.name, 3)

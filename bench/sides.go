@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,11 +61,8 @@ func sides(ctx context.Context, name string, runs int) (rows []row, err error) {
 		return rows, err
 	}
 	defer func() { err = errors.Join(err, f.close()) }()
-	if err := f.probe(ctx); err != nil {
+	if err := f.probe(ctx, devfleet.Options{Nodes: 2, SSH: []string{"n2"}}, probed); err != nil {
 		return rows, err
-	}
-	for _, n := range f.nest.Nodes {
-		f.apis = append(f.apis, newAPI(n.Socket))
 	}
 	more, err := f.verdicts(ctx, runs)
 	if rows = append(rows, more...); err != nil {
@@ -107,13 +103,17 @@ func metric(said, unit string) (n float64, err error) {
 	return n, err
 }
 
-// probe makes the fleet, n2 of it over SSH, with node sides and the pods that they probe.
-func (f *fleet) probe(ctx context.Context) (err error) {
+// probe makes the fleet, with node sides and pods of the program whose probes come to what it is told.
+func (f *fleet) probe(ctx context.Context, o devfleet.Options, manifests string) (err error) {
 	if err := f.makeKey(); err != nil {
 		return err
 	}
-	if f.nest, err = devfleet.Up(ctx, devfleet.Options{Name: f.name, Nodes: 2, SSH: []string{"n2"}}); err != nil {
+	o.Name = f.name
+	if f.nest, err = devfleet.Up(ctx, o); err != nil {
 		return err
+	}
+	for _, n := range f.nest.Nodes {
+		f.apis = append(f.apis, newAPI(n.Socket))
 	}
 	program, err := devfleet.Build(ctx, "devfleet/testdata/probed")
 	if err != nil {
@@ -126,7 +126,7 @@ func (f *fleet) probe(ctx context.Context) (err error) {
 	if err := f.nest.LoadEverywhere(ctx, archive); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(f.dir, "probed.yaml"), []byte(string(f.nest.Manifests())+probed), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(f.dir, "probed.yaml"), []byte(string(f.nest.Manifests())+manifests), 0o644); err != nil {
 		return err
 	}
 	if said, err := f.podkeep(ctx, "sync", "--node-side", "auto").CombinedOutput(); err != nil {
@@ -215,11 +215,9 @@ func (f *fleet) flip(ctx context.Context, k int, ready bool, heard <-chan verdic
 	if err != nil {
 		return 0, err
 	}
-	answer, err := http.Get("http://" + pod.ip + ":8080/set?ready=" + map[bool]string{true: "yes", false: "no"}[ready])
-	if err != nil {
+	if err := pod.answers(ready); err != nil {
 		return 0, err
 	}
-	_ = answer.Body.Close()
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	for {
@@ -236,31 +234,35 @@ func (f *fleet) flip(ctx context.Context, k int, ready bool, heard <-chan verdic
 	}
 }
 
-type target struct{ id, ip string }
+// target is a pod of one container.
+type target struct {
+	id, ip string
+	pid    int // on its node
+}
 
-// probed finds the node's pod that is probed: its container, and the address.
-func (a *api) probed(ctx context.Context) (t target, err error) {
-	all, err := a.containers(ctx, live.LabelApp+"=Deployment/default/probed")
-	if err != nil {
-		return t, err
-	}
-	if len(all) != 1 {
-		return t, fmt.Errorf("%d pods are probed here, want 1", len(all))
-	}
-	var pod struct{ InfraContainerID string }
-	if err := a.do(ctx, http.MethodGet, "/v4.0.0/libpod/pods/"+all[0].Pod+"/json", nil, &pod); err != nil {
-		return t, err
-	}
-	var infra struct {
-		NetworkSettings struct {
-			IPAddress string
-			Networks  map[string]struct{ IPAddress string }
-		}
-	}
-	err = a.do(ctx, http.MethodGet, "/v4.0.0/libpod/containers/"+pod.InfraContainerID+"/json", nil, &infra)
-	t = target{all[0].ID, infra.NetworkSettings.IPAddress}
-	for _, n := range infra.NetworkSettings.Networks {
-		t.ip = cmp.Or(t.ip, n.IPAddress)
+// probed finds the node's pod that is probed.
+func (a *api) probed(ctx context.Context) (target, error) {
+	t, err := a.target(ctx, "Deployment/default/probed")
+	if err == nil && t.id == "" {
+		err = errors.New("no pod is probed here")
 	}
 	return t, err
+}
+
+// target finds the one pod of the app on this node; the zero target when there is none.
+func (a *api) target(ctx context.Context, app string) (t target, err error) {
+	all, err := a.containers(ctx, live.LabelApp+"="+app)
+	if err != nil || len(all) == 0 {
+		return t, err
+	}
+	if len(all) > 1 {
+		return t, fmt.Errorf("%d pods of %s are here, want 1", len(all), app)
+	}
+	var inspect struct{ State struct{ Pid int } }
+	if err := a.do(ctx, http.MethodGet, "/v4.0.0/libpod/containers/"+all[0].ID+"/json", nil, &inspect); err != nil {
+		return t, err
+	}
+	var pod struct{ Labels map[string]string }
+	err = a.do(ctx, http.MethodGet, "/v4.0.0/libpod/pods/"+all[0].Pod+"/json", nil, &pod)
+	return target{all[0].ID, pod.Labels[live.LabelIP], inspect.State.Pid}, err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -50,7 +51,7 @@ func print(w io.Writer, rows []row) bool {
 }
 
 // median of an odd number of samples is the middle one, of an even number the mean of the middle two. Of none it is 0.
-func median(samples []time.Duration) time.Duration {
+func median[T time.Duration | float64](samples []T) T {
 	s := slices.Sorted(slices.Values(samples))
 	n := len(s)
 	if n == 0 {
@@ -83,4 +84,13 @@ func quotient(a, b time.Duration) float64 {
 		return 0
 	}
 	return float64(a) / float64(b)
+}
+
+// thousands is a number with commas in it.
+func thousands(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }

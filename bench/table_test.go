@@ -60,3 +60,18 @@ func TestAFigureIsTheMiddleWithBothEnds(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestARateIsHeldAgainstThoseOfItsRound(t *testing.T) {
+	ours, a, b := came{rates: []float64{10, 5, 1}}, came{rates: []float64{9, 4, 1}}, came{rates: []float64{11, 6, 7}}
+	if got := ours.against(a, b); got != 1 {
+		t.Errorf("it is %v of theirs, want 1", got)
+	}
+}
+
+func TestThousandsHaveCommas(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {
+		if got := thousands(n); got != want {
+			t.Errorf("%d is %s, want %s", n, got, want)
+		}
+	}
+}

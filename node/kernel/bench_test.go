@@ -2,10 +2,14 @@ package kernel
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/vishvananda/netns"
 
 	"github.com/podkeep/podkeep/node/route"
 )
@@ -89,6 +93,44 @@ func BenchmarkPut(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkChangeUnderLoad changes the table once for every hundred connections, which host and pods make all the while, and says how many of those were lost.
+func BenchmarkChangeUnderLoad(b *testing.B) {
+	const each, ahead = 100, 10_000 // connections for a change; ones that nobody has counted yet
+	l, k, r := newLab(b, 4), New("one", quiet()), rand.New(rand.NewPCG(7, 8))
+	l.put(k, tableOf(some(r, 1), some(r, 2)))
+	made, end := make(chan error, ahead), make(chan struct{})
+	var under sync.WaitGroup
+	for _, from := range []netns.NsHandle{l.host, l.pods[0], l.pods[1]} {
+		under.Go(func() {
+			_ = inside(from, func() error {
+				for n := 1; ; n = 3 - n {
+					_, err := ask("tcp", fmt.Sprintf("10.43.0.%d:80", n))
+					select {
+					case made <- err:
+					case <-end:
+						return nil
+					}
+				}
+			})
+		})
+	}
+	var total, lost float64
+	for b.Loop() {
+		l.put(k, tableOf(some(r, 1), some(r, 2)))
+		for range each {
+			total++
+			if err := <-made; err != nil {
+				lost++
+				b.Log(err)
+			}
+		}
+	}
+	close(end)
+	under.Wait()
+	b.ReportMetric(total, "connections")
+	b.ReportMetric(lost, "lost")
 }
 
 // anonymous is the memory of this process that is no file's, in MB.
