@@ -2,6 +2,8 @@ package plan
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +36,63 @@ func TestWhyThereIsNoTableIsSaid(t *testing.T) {
 		}
 		if on := h.Net.Pods.IsValid() && !h.Side.Refused; on != (p.Before == served) {
 			t.Errorf("%s: in force is %v", c.claim, p.Before)
+		}
+	}
+}
+
+func TestAPodStopsOnceNobodyMaySendItAnything(t *testing.T) {
+	service := "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n"
+	head := commit(t, "a1", nodes("n1", "n2"), deployment("web", 1, ""), service)
+	leading := func(number uint64, slots ...int) *route.Table {
+		t := &route.Table{Number: number, Nodes: []route.Node{{Name: "n1"}, {Name: "n2"}}, Services: []route.Service{{Namespace: "default", Name: "web"}}}
+		for _, slot := range slots {
+			t.Services[0].Endpoints = append(t.Services[0].Endpoints, route.Endpoint{Node: "n1", Pod: running(head, "web", slot).Name})
+		}
+		return t
+	}
+	for _, c := range []struct {
+		claim  string
+		change func(*live.Side)
+		stops  bool
+		notes  int
+	}{
+		{"a table in force names it", func(s *live.Side) { s.Serves = leading(3, 1, 0) }, false, 0},
+		{"none does", func(*live.Side) {}, true, 0},
+		{"one that is on its way does", func(s *live.Side) { s.Told = []*route.Table{leading(4, 1), leading(5, 0)} }, false, 0},
+		{"it has been given another one, by nobody knows whom", func(s *live.Side) { s.Taken = 9 }, false, 0},
+		{"nobody knows what it serves", func(s *live.Side) { s.Serves = nil }, false, 0},
+		{"it serves nothing", func(s *live.Side) { *s = live.Side{Version: "1"} }, true, 0},
+		{"it does not do as it is told", func(s *live.Side) { s.Serves, s.Behind = leading(3, 1), defaultGrace-time.Second }, false, 0},
+		{"and has not for its grace", func(s *live.Side) { s.Serves, s.Behind = leading(3, 1), defaultGrace }, true, 1},
+		{"it is not heard", func(s *live.Side) { *s = live.Side{Silent: defaultGrace - time.Second} }, false, 0},
+		{"and was not for its grace", func(s *live.Side) { *s = live.Side{Silent: defaultGrace} }, true, 1},
+	} {
+		h, have := sideful(head, "1"), sides("n1=1+", "n2=1+")
+		h.Net, have.Watched = manifest.Net{Pods: netip.MustParsePrefix("10.42.0.0/16"), Virtual: netip.MustParsePrefix("10.43.0.0/16")}, time.Hour
+		for slot := range 2 {
+			p := running(head, "web", slot)
+			p.Birth.Labels, p.Birth.Network = map[string]string{"app": "web"}, manifest.NetworkOwn
+			have.Nodes[0].Pods = append(have.Nodes[0].Pods, p)
+		}
+		for i := range have.Nodes {
+			for _, r := range promoted(head, "web") {
+				r.Source, r.Signer = source, key
+				have.Nodes[i].Receipts = append(have.Nodes[i].Receipts, r)
+			}
+			have.Nodes[i].Side.Serves, have.Nodes[i].Side.Number, have.Nodes[i].Side.Taken, have.Nodes[i].Side.Signer = leading(3, 0), 3, 3, key
+		}
+		c.change(&have.Nodes[1].Side)
+		p, stops, lulls := Make(h, have, noon), false, time.Duration(0)
+		for _, a := range p.Actions {
+			if a.Verb == Stop && a.App.Name == "web" {
+				stops, lulls = true, a.Lull
+			}
+		}
+		if stops != c.stops || stops && lulls != lull || !stops && !slices.ContainsFunc(app(p, "web").Waits, func(w string) bool { return strings.Contains(w, "goes once n2 sends it nothing more") }) {
+			t.Errorf("%s: stops: %v after %s\n%s", c.claim, stops, lulls, p)
+		}
+		if len(p.Notes) != c.notes || !stops && !p.Wake.After(noon) {
+			t.Errorf("%s: %q, wakes at %s", c.claim, p.Notes, p.Wake)
 		}
 	}
 }
