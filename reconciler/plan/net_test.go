@@ -7,9 +7,12 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/node/route"
+	"github.com/podkeep/podkeep/reconciler/schedule"
 )
 
 // rangedWorld is a world of nodes in a cluster with that range, with a table before if there is one.
@@ -43,6 +46,7 @@ func TestWhichRangeANodeHas(t *testing.T) {
 		{"the one that its host had under another name", had, []*node{hostNamed("edge", "one", "")}, "edge=10.42.9.0/24"},
 		{"the one of its name when its host was replaced", had, []*node{hostNamed("n1", "new", "")}, "n1=10.42.9.0/24"},
 		{"but not when the host that had it is another node by now", had, []*node{hostNamed("edge", "one", ""), hostNamed("n1", "new", "10.42.7.0/24")}, "edge=10.42.9.0/24 n1=10.42.7.0/24"},
+		{"nor when its name comes first", had, []*node{hostNamed("n1", "new", ""), hostNamed("z", "one", "")}, "z=10.42.9.0/24"},
 		{"the one of its pods", nil, []*node{hostNamed("n1", "one", "", at("10.42.3.77"))}, "n1=10.42.3.0/24"},
 		{"not one that another node names", had, []*node{hostNamed("n1", "one", ""), hostNamed("n3", "three", "10.42.9.0/25")}, "n3=10.42.9.0/25 n1=10.42."},
 	} {
@@ -51,6 +55,11 @@ func TestWhichRangeANodeHas(t *testing.T) {
 			name, cidr, _ := strings.Cut(want, "=")
 			if got := w.net.ranges[name].String(); !strings.HasPrefix(got, cidr) {
 				t.Errorf("%s: %s has %s", c.claim, name, got)
+			}
+			for other, r := range w.net.ranges {
+				if other != name && r.Overlaps(w.net.ranges[name]) {
+					t.Errorf("%s: %s and %s have %s", c.claim, name, other, r)
+				}
 			}
 		}
 	}
@@ -138,4 +147,40 @@ func hasBegun(set manifest.Set, name string) []live.Receipt {
 	r := begunAt(set, name, 1)
 	r.Source, r.Signer = source, key
 	return []live.Receipt{r}
+}
+
+func TestAnAddressThatSomebodyHasIsNotGivenToAnother(t *testing.T) {
+	born := func(served *route.Table, pods ...live.Pod) string {
+		n := hostNamed("n1", "one", "10.42.9.0/24", pods...)
+		n.host = &schedule.Host{}
+		w := rangedWorld("10.42.0.0/16", nil, n)
+		w.net.on, w.net.taken = true, map[netip.Addr]bool{}
+		if served != nil {
+			w.net.served = []*route.Table{served}
+		}
+		w.takeAddresses()
+		first := w.join(n, live.Pod{Name: "web-0"}, corev1.PodSpec{}).Birth.IP
+		if again := w.join(n, live.Pod{Name: "web-0"}, corev1.PodSpec{}).Birth.IP; again == first {
+			t.Errorf("two pods of one pass have %s", first)
+		}
+		return first
+	}
+	ip := born(nil)
+	sent := &route.Table{Services: []route.Service{{Endpoints: []route.Endpoint{{Pod: "old", Node: "n1", IP: netip.MustParseAddr(ip)}}}}}
+	if born(nil, at(ip)) == ip || born(nil, live.Pod{IP: ip}) == ip || born(sent) == ip {
+		t.Errorf("%s is given again", ip)
+	}
+}
+
+func TestANodeThatLeavesIsInTheTableWhilePodsRunThere(t *testing.T) {
+	w := rangedWorld("10.42.0.0/16", nil, hostNamed("n1", "one", "", at("10.42.9.3")), hostNamed("n2", "two", ""), hostNamed("n3", "three", ""))
+	w.h.Source = source
+	w.nodes[0].gone, w.nodes[1].gone = true, true
+	var names []string
+	for _, n := range w.routeNodes() {
+		names = append(names, n.Name)
+	}
+	if strings.Join(names, " ") != "n1 n3" {
+		t.Errorf("%v", names)
+	}
 }

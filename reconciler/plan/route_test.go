@@ -96,3 +96,59 @@ func TestAPodStopsOnceNobodyMaySendItAnything(t *testing.T) {
 		}
 	}
 }
+
+func TestTheNewestTableThatIsBelievedCounts(t *testing.T) {
+	h, have := sideful(commit(t, "a1", nodes("n1", "n2", "n3")), "1"), sides("n1=1+", "n2=1+", "n3=1+")
+	h.Net, have.Watched = manifest.Net{Pods: netip.MustParsePrefix("10.42.0.0/16"), Virtual: netip.MustParsePrefix("10.43.0.0/16")}, time.Hour
+	var tables []*route.Table
+	for i, signer := range []string{key, key, "somebody's"} {
+		table := &route.Table{Number: []uint64{3, 2, 9}[i]}
+		tables = append(tables, table)
+		s := &have.Nodes[i].Side
+		s.Serves, s.Number, s.Taken, s.Signer = table, table.Number, table.Number, signer
+	}
+	if p := Make(h, have, noon); p.Before != tables[0] {
+		t.Errorf("%+v", p.Before)
+	}
+}
+
+func TestANodeSideGoesOnceNothingIsRoutedByIt(t *testing.T) {
+	named, empty := &route.Table{Number: 3, Nodes: []route.Node{{Name: "n1"}}}, &route.Table{Number: 4}
+	for _, c := range []struct {
+		claim  string
+		serves *route.Table
+		behind time.Duration
+		goes   bool
+	}{
+		{"not while the table in force names the node", named, 0, false},
+		{"nor while it does not do as it is told", named, defaultGrace - time.Second, false},
+		{"but for no longer than its grace", named, defaultGrace, true},
+		{"once none does", empty, 0, true},
+	} {
+		h, have := sideful(commit(t, "a1", nodes("n1")), "1"), sides("n1=1+")
+		h.Side.Refused = true
+		s := &have.Nodes[0].Side
+		s.Serves, s.Number, s.Taken, s.Signer, s.Behind = c.serves, c.serves.Number, c.serves.Number, key, c.behind
+		p := Make(h, have, noon)
+		goes := slices.ContainsFunc(p.Actions, func(a Action) bool { return a.Verb == Stop && a.App == live.SideApp })
+		if goes != c.goes || p.Table == nil || len(p.Table.Nodes) > 0 || !goes && !p.Wake.After(noon) {
+			t.Errorf("%s: %v, table %+v, wakes at %s", c.claim, goes, p.Table, p.Wake)
+		}
+	}
+}
+
+func TestNothingIsSentToAPodThatStops(t *testing.T) {
+	service := "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n"
+	head := commit(t, "a1", strings.Replace(nodes("n1"), "spec: {", "spec: {podCIDR: 10.42.1.0/24, ", 1), deployment("web", 2, ""), service)
+	h, have := sideful(head, "1"), sides("n1=1+")
+	h.Net, have.Watched = manifest.Net{Pods: netip.MustParsePrefix("10.42.0.0/16"), Virtual: netip.MustParsePrefix("10.43.0.0/16")}, time.Hour
+	for slot := range 2 {
+		p := running(head, "web", slot)
+		p.Birth.Labels, p.Birth.Network, p.Birth.IP, p.Stopping = map[string]string{"app": "web"}, manifest.NetworkOwn, route.At(netip.MustParsePrefix("10.42.1.0/24"), uint32(7+slot)).String(), slot == 1
+		have.Nodes[0].Pods = append(have.Nodes[0].Pods, p)
+	}
+	p := Make(h, have, noon)
+	if len(p.Table.Services) != 1 || len(p.Table.Services[0].Endpoints) != 1 || p.Table.Services[0].Endpoints[0].Pod != running(head, "web", 0).Name {
+		t.Errorf("%+v", p.Table.Services)
+	}
+}
