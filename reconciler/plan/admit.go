@@ -155,16 +155,18 @@ func (k *work) follows(f form, p *pod) string {
 
 // leaveAll replaces pods that have to leave their nodes, as many as may be on their way at once.
 func (k *work) leaveAll() {
+	followed := len(k.extra)+len(k.stops) > 0 // one is being followed: what that leaves free may take the successor of another
 	for _, l := range k.leaves {
 		switch {
 		case l.calm && !k.changing && len(k.rolling)+k.renewing >= maxRolling:
 			k.waits("%s on %s stays until fewer than %d workloads are changing: %s", l.Name, l.node.Name, maxRolling, l.why)
-		case l.first, l.either && k.spare(l.least) > 0 && !k.fitsBeside(l):
+		case l.first, l.either && !followed && k.spare(l.least) > 0 && !k.fitsBeside(l):
 			k.giveUp(l)
 		case k.twins <= 0 || k.room <= 0:
 			k.waits("%s on %s goes after others: %s", l.Name, l.node.Name, l.why)
 		case k.create(l.Gen, start{cell{l.Rev, l.slot, 0}, l.why}):
 			k.twins--
+			followed = true
 			k.changes(l)
 		}
 	}

@@ -335,9 +335,13 @@ func (j judge) bounds(w manifest.Workload, after view, when string) error {
 		return nil
 	}
 	was, is := j.tally(j.before, w), j.tally(after, w)
-	if floor := min(floorOf(w), was.available); is.available < floor {
+	least := floorOf(w)
+	if j.joins(w) {
+		least = min(least, max(0, w.Replicas-1))
+	}
+	if floor := min(least, was.available); is.available < floor {
 		return fmt.Errorf("law 3, safe in part: %s %s has %d available, had %d, floor %d",
-			when, w.ID.Short(), is.available, was.available, floorOf(w))
+			when, w.ID.Short(), is.available, was.available, least)
 	}
 	hidden := j.hidden(w)
 	if ceiling := max(w.Replicas+w.Strategy.MaxSurge, was.total+hidden); is.total+hidden > ceiling {
@@ -345,6 +349,18 @@ func (j judge) bounds(w manifest.Workload, after view, when string) error {
 			when, w.ID.Short(), is.total, hidden, was.total, ceiling)
 	}
 	return nil
+}
+
+// joins says whether pods of a workload are to come into the cluster's own network, or out of it: where there is no room for a successor, one may be
+// missing at a time.
+func (j judge) joins(w manifest.Workload) bool {
+	now := j.p.History.Net.Layout()
+	if j.p.History.Side.Refused {
+		now = manifest.NetworkLayout
+	}
+	return slices.ContainsFunc(j.before.hosts, func(n live.Node) bool {
+		return slices.ContainsFunc(n.Pods, func(p live.Pod) bool { return p.App == w.ID && p.Birth.Network > 0 && p.Birth.Network != now })
+	})
 }
 
 // floorOf is how many pods must stay available: none where the only pod must go before a new one comes. With host ports one may always be
