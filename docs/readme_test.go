@@ -34,6 +34,7 @@ func TestTheVisitsExampleWorks(t *testing.T) {
 		t.Fatal(err)
 	}
 	var script strings.Builder
+	script.WriteString("make build\nexport PATH=\"$PWD/bin:$PATH\"\n")
 	for _, m := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(page, -1) {
 		script.Write(m[1])
 	}
