@@ -116,7 +116,7 @@ func (l *lab) bridge() error {
 		return err
 	}
 	if err := os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-iptables", []byte("1"), 0); err != nil {
-		l.t.Skip("br_netfilter is not there: ", err)
+		return fmt.Errorf("the module br_netfilter is not loaded: %w", err)
 	}
 	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "pods"}}); err != nil {
 		return err
