@@ -151,6 +151,18 @@ func TestAPlanSaysWhatBecomesOfRequests(t *testing.T) {
 		{"nothing", func(*World, *route.Table, *route.Table) {}, ""},
 		{"one comes", func(_ *World, had, _ *route.Table) { had.Services = had.Services[1:] },
 			"default/nobody comes: 10.43.0.10 (53/udp) leads to 0 pods; its selector chooses no pod"},
+		{"one comes with its workload", func(w *World, had, _ *route.Table) {
+			had.Services = had.Services[1:]
+			s := &w.History.Head.Services[0]
+			s.Selector = map[string]string{"app": "new"}
+			w.History.Head.Workloads = append(w.History.Head.Workloads, manifest.Workload{
+				Meta:     manifest.Meta{ID: manifest.ID{Kind: "Deployment", Namespace: s.Namespace, Name: "new"}},
+				Revision: manifest.Revision{Labels: s.Selector},
+			})
+		}, "default/nobody comes: 10.43.0.10 (53/udp) leads to the pods of new, once they are there"},
+		{"one asks for a port that no pod has", func(w *World, _, has *route.Table) {
+			has.Services[1].Endpoints[0].Ports, w.Plan.Services[1].Why = []uint16{0, 9090}, "no pod has a port called htpt, the targetPort of port 80"
+		}, "default/web leads to other ports of its pods; no pod has a port called htpt, the targetPort of port 80"},
 		{"one goes", func(w *World, _, has *route.Table) {
 			w.History.Head.Services, has.Services, w.Plan.Services = w.History.Head.Services[:2], has.Services[:2], w.Plan.Services[:2]
 		}, "shop/db goes: its name answers no more"},

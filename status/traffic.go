@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,7 +28,7 @@ func moves(w World) (all []Move) {
 		}
 		return all
 	}
-	t := traffic{pods: podsByApp(w), app: map[onNode]manifest.ID{}}
+	t := traffic{works: w.History.Want().Workloads, pods: podsByApp(w), app: map[onNode]manifest.ID{}}
 	for app, pods := range t.pods {
 		for _, p := range pods {
 			t.app[onNode{p.Node, p.Name}] = app
@@ -52,10 +53,21 @@ func moves(w World) (all []Move) {
 
 type onNode struct{ node, pod string }
 
-// traffic is what changes are told by: the pods there are, and whose each is.
+// traffic is what changes are told by: what is asked for, the pods there are, and whose each is.
 type traffic struct {
-	pods map[manifest.ID][]Pod
-	app  map[onNode]manifest.ID
+	works []manifest.Workload
+	pods  map[manifest.ID][]Pod
+	app   map[onNode]manifest.ID
+}
+
+// chosen are the names of the workloads whose pods a Service chooses, there or not.
+func (t traffic) chosen(s manifest.Service) string {
+	all := map[manifest.ID]bool{}
+	for _, wl := range t.works {
+		all[wl.ID] = wl.Namespace == s.Namespace && route.Has(wl.Revision.Labels, s.Selector)
+	}
+	maps.DeleteFunc(all, func(_ manifest.ID, is bool) bool { return !is })
+	return lacking(all, nil)
 }
 
 // change is what becomes of one Service, empty when nothing does.
@@ -65,6 +77,8 @@ func (t traffic) change(s manifest.Service, had, has *route.Service, b route.Bui
 		return "is not served: " + b.Why
 	case has == nil:
 		return "is not served any more: " + b.Why
+	case had == nil && b.Selected == 0 && t.chosen(s) != "":
+		return fmt.Sprintf("comes: %s leads to the pods of %s, once they are there", reached(*has), t.chosen(s))
 	case had == nil:
 		return strings.Join(notEmpty(fmt.Sprintf("comes: %s leads to %s", reached(*has), plural(len(has.Endpoints), "pod")), b.Why), "; ")
 	}
@@ -72,7 +86,7 @@ func (t traffic) change(s manifest.Service, had, has *route.Service, b route.Bui
 	if reached(*had) != reached(*has) {
 		all = append(all, reached(*has)+" takes the place of "+reached(*had))
 	} else if retargets(had, has) {
-		all = append(all, "leads to other ports of its pods")
+		all = append(all, notEmpty("leads to other ports of its pods", b.Why)...)
 	}
 	before, after := t.behind(had), t.behind(has)
 	for app := range before {
