@@ -137,8 +137,10 @@ const (
 	Began    = "began"    // a rollout to Rev begins
 	Halted   = "paused"   // it stands still because someone said so
 	Resumed  = "resumed"  // it goes on
+	Stepped  = "step"     // so many of the rollout's steps are done, as Steps says; only the newest counts
+	Switched = "switched" // blue-green: the active Service leads to Rev from here on
 	Promoted = "promoted" // Rev is the stable one from here on
-	Failed   = "failed"   // Rev missed its deadline and is held until Git changes
+	Failed   = "failed"   // Rev missed its deadline, or was aborted, and is held until Git changes
 	Tallied  = "tally"    // so much of a Job has ended; only the newest is kept, and none when the Job has ended
 	Bound    = "bound"    // a claim's volume is to be on Node
 	Made     = "made"     // it has been seen there
@@ -154,7 +156,7 @@ type Receipt struct {
 	Gen    int
 	Commit string
 	Step   int
-	Steps  string // digest of the step list
+	Steps  string // how far the rollout is, in the form that its verb has
 	Time   time.Time
 	Why    string
 	Node   string   // of receipts that speak of a host: its name then

@@ -142,17 +142,12 @@ type Secret struct {
 	Type corev1.SecretType
 }
 
-// Strategy types.
-const (
-	RollingUpdate = "RollingUpdate"
-	Recreate      = "Recreate"
-)
-
 // What happens to a revision that missed its deadline: annotation podkeep.io/on-failure.
 const (
 	OnFailureRollback = "rollback"
 	OnFailureHold     = "hold"
 	OnFailureRevert   = "revert"
+	OnFailureReport   = "report" // nothing: it is only said. What a Rollout has unless it says otherwise; not to be written
 )
 
 // Strategy is how a workload goes from one revision to the next. MaxSurge and MaxUnavailable are pods,
@@ -165,6 +160,7 @@ type Strategy struct {
 	Deadline                 time.Duration // progressDeadlineSeconds; 0 means none
 	Paused                   bool
 	OnFailure                string
+	Rollout                  *Rollout // what a Rollout adds; nil for all else
 }
 
 // Job is what a workload that runs to completion asks for beside its pods' form; batch/v1 says what each field means.
@@ -185,9 +181,10 @@ type Claim struct {
 	Object *corev1.PersistentVolumeClaim
 }
 
-// Workload is what becomes pods: a Deployment, ReplicaSet, ReplicationController, bare Pod or Job.
+// Workload is what becomes pods: a Deployment, ReplicaSet, ReplicationController, Rollout, bare Pod or Job.
 type Workload struct {
 	Meta
+	By       *By // the Rollout that puts its strategy over this Deployment (workloadRef); nil where there is none
 	Replicas int
 	Strategy Strategy
 	Job      *Job // nil for all that is to run for ever

@@ -6,6 +6,8 @@ package ledger
 import (
 	"cmp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/podkeep/podkeep/live"
@@ -158,6 +160,32 @@ func (l Ledger) Before(rev string) []string {
 	return before[:min(len(before), live.MostBefore)]
 }
 
+// Open are the decisions that had not been read when the receipts of the newest rollout were written: none of them names those.
+func (l Ledger) Open(decisions []manifest.Decision) (open []manifest.Decision) {
+	top := l.Top()
+	for _, d := range decisions {
+		if !slices.ContainsFunc(l, func(r live.Receipt) bool { return top != nil && r.Gen == top.Gen && r.Rev == top.Rev && answers(&r, d) }) {
+			open = append(open, d)
+		}
+	}
+	return open
+}
+
+// Steps is how many steps of the newest rollout are done, by the digest of the list that they are of, and the receipt that says so; of another list
+// none is.
+func (l Ledger) Steps(digest string) (done int, said *live.Receipt) {
+	said = l.InTop(live.Stepped)
+	if said == nil {
+		return 0, nil
+	}
+	count, of, _ := strings.Cut(said.Steps, "@")
+	if of != digest {
+		return 0, said
+	}
+	done, _ = strconv.Atoi(count)
+	return done, said
+}
+
 // Open says whether one of the decisions had not been read when the receipts were written: those that name none of them.
 func Open(decisions []manifest.Decision, receipts ...*live.Receipt) bool {
 	return slices.ContainsFunc(decisions, func(d manifest.Decision) bool {
@@ -207,6 +235,9 @@ func (l Ledger) outdated(r live.Receipt) bool {
 	case live.Halted, live.Resumed:
 		last := l.Halt(r.Gen, r.Rev)
 		return last != nil && last.Transition() != r.Transition()
+	case live.Stepped:
+		newest := l.In(r.Gen, r.Rev, live.Stepped)
+		return newest != nil && newest.Step > r.Step
 	case live.Made:
 		newest := l.newest(func(other *live.Receipt) bool { return other.Verb == live.Made && other.Gen == r.Gen })
 		return newest.Step > r.Step

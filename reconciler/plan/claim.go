@@ -52,7 +52,7 @@ func (w *world) claim(id manifest.ID) *claim {
 			newest = append(newest, r)
 		}
 	}
-	c.open = ledger.Open(w.retries[id], newest...)
+	c.open = ledger.Open(w.retries(id), newest...)
 	w.find(c)
 	if w.judgeClaim(c); c.node != "" && c.open && w.astray(c) {
 		c.node, c.host, c.home, c.made, c.why, c.stuck = "", "", nil, false, "", false
@@ -194,7 +194,7 @@ func (k *work) place(f form, r schedule.Request) (*schedule.Host, string) {
 // bind writes down on which node a claim's data will be. The others of this plan take it as bound.
 func (k *work) bind(c *claim, node string) {
 	r := live.Receipt{
-		App: c.ID, Verb: live.Bound, Gen: c.gen + 1, Node: node, Host: k.node(node).id, Time: k.now, Answers: ledger.Answers(k.retries[c.ID]),
+		App: c.ID, Verb: live.Bound, Gen: c.gen + 1, Node: node, Host: k.node(node).id, Time: k.now, Answers: ledger.Answers(k.retries(c.ID)),
 		Why: fmt.Sprintf("to %s, by %s", node, k.wl.ID.Short()),
 	}
 	if k.wl.Suspended {
@@ -313,7 +313,7 @@ func (w *world) sight(c *claim) {
 		why += ", so the retry decision is not needed"
 	}
 	w.putReceipt(live.Receipt{
-		App: c.ID, Verb: live.Made, Gen: c.gen, Node: c.node, Host: n.id, Step: c.sights, Time: w.now, Why: why, Answers: ledger.Answers(w.retries[c.ID]),
+		App: c.ID, Verb: live.Made, Gen: c.gen, Node: c.node, Host: n.id, Step: c.sights, Time: w.now, Why: why, Answers: ledger.Answers(w.retries(c.ID)),
 	})
 }
 

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/podkeep/podkeep/manifest"
@@ -14,7 +15,7 @@ import (
 // ledger is what is written down about the workload, and what holds it up.
 func (k *work) ledger(refused string) rollout.Ledger {
 	l := rollout.Ledger{
-		Receipts: k.receipts.Of(k.wl.ID), Retries: k.retriesOf(k.wl), Suspended: k.wl.Suspended, Moved: k.moved(k.wl), Imposed: k.imposed(),
+		Receipts: k.receipts.Of(k.wl.ID), Decisions: k.decisionsOf(k.wl), Suspended: k.wl.Suspended, Moved: k.moved(k.wl), Imposed: k.imposed(),
 		Trouble: k.trouble(), Watched: k.watched, Pending: k.receipts.Pending(k.wl.ID),
 		StopOld: k.first, StopWhy: k.whyFirst,
 	}
@@ -24,14 +25,24 @@ func (k *work) ledger(refused string) rollout.Ledger {
 	return l
 }
 
-// retriesOf are the decisions to try HEAD's revision of a workload again.
-func (w *world) retriesOf(wl *manifest.Workload) (all []manifest.Decision) {
-	for _, d := range w.retries[wl.ID] {
+// decisionsOf are those for HEAD's revision of a workload, the oldest first.
+func (w *world) decisionsOf(wl *manifest.Workload) (all []manifest.Decision) {
+	for _, d := range w.decisions[wl.ID] {
 		if d.Rev == wl.Revision.Rev {
 			all = append(all, d)
 		}
 	}
 	return all
+}
+
+// retries are those to try again, whatever of the object.
+func (w *world) retries(id manifest.ID) []manifest.Decision {
+	return slices.DeleteFunc(slices.Clone(w.decisions[id]), func(d manifest.Decision) bool { return d.Verb != "retry" })
+}
+
+// retriesOf are those for HEAD's revision.
+func (w *world) retriesOf(wl *manifest.Workload) []manifest.Decision {
+	return slices.DeleteFunc(w.decisionsOf(wl), func(d manifest.Decision) bool { return d.Verb != "retry" })
 }
 
 // guard says why no rollout of the workload may begin now.

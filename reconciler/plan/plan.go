@@ -16,6 +16,7 @@ import (
 	"github.com/podkeep/podkeep/node/route"
 	"github.com/podkeep/podkeep/reconciler/job"
 	"github.com/podkeep/podkeep/reconciler/ledger"
+	"github.com/podkeep/podkeep/reconciler/rollout"
 )
 
 // Verb is what a driver is told to do.
@@ -74,9 +75,27 @@ type App struct {
 	Intended  int         // starts, stops and pulls that it wants, as if it were alone
 	Admitted  int         // of them, those that this plan has; Waits say what stands in the way of the others
 	Suspended []Action    // what would be done were it not suspended
+	Rollout   *Rollout    `json:",omitempty"` // of what runs for ever: how far its newest rollout is
 	Job       *job.Status `json:",omitempty"` // of a Job: how far it is. Its Available are the completions that succeeded
 	Waits     []string    // one line for each slot or pod that is waited for
 	Awaits    []string    // nodes that fell silent together: if they come back it may go on, though it is held
+}
+
+// Rollout is how far the newest rollout of a workload is.
+type Rollout struct {
+	rollout.Progress
+	Phase  rollout.Phase
+	Gen    int               // of the newest rollout; 0 while none has begun
+	Failed string            // why HEAD's revision was rejected; empty if it was not
+	Serve  map[string]string `json:",omitempty"` // Services of its namespace that lead to one revision alone, by name
+	Pods   []RolloutPods     // by revision, the oldest generation first
+}
+
+// RolloutPods are the pods of one revision, those stopping not counted.
+type RolloutPods struct {
+	Rev                           string
+	Gen, Want, Have, Ready, Avail int
+	Commit                        string // of one of them
 }
 
 // Plan is what to do now. Wake is when to think again though nothing happens; zero means never.

@@ -85,14 +85,14 @@ type world struct {
 	alien   map[manifest.ID]string // workloads that another source keeps under our cluster's name
 	hearsay map[manifest.ID]string // those of which only keys that are not trusted say so
 	// receipts are what is written down of each object, and where.
-	receipts *ledger.Book
-	retries  map[manifest.ID][]manifest.Decision
-	called   map[string]string // nodes that left HEAD and are one that is here, by the name that they had
-	plan     Plan
-	claims   map[manifest.ID]*claim
-	forms    map[string]manifest.File // those packed so far, by name: they are alike on every node
-	onNodes  map[revision][]live.File // forms under a trusted key, once one was asked for
-	packer   manifest.Packer          // of forms
+	receipts  *ledger.Book
+	decisions map[manifest.ID][]manifest.Decision // the oldest first
+	called    map[string]string                   // nodes that left HEAD and are one that is here, by the name that they had
+	plan      Plan
+	claims    map[manifest.ID]*claim
+	forms     map[string]manifest.File // those packed so far, by name: they are alike on every node
+	onNodes   map[revision][]live.File // forms under a trusted key, once one was asked for
+	packer    manifest.Packer          // of forms
 	trust
 	net      network
 	withheld map[manifest.ID][]string // stops that wait for nodes to send nothing more, by workload
@@ -115,7 +115,7 @@ func newWorld(h manifest.History, have live.Snapshot, now time.Time) *world {
 func facts(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w := &world{
 		h: h, want: h.Want(), now: now, watched: have.Watched, pods: map[manifest.ID][]*pod{},
-		alien: map[manifest.ID]string{}, claims: map[manifest.ID]*claim{}, retries: map[manifest.ID][]manifest.Decision{},
+		alien: map[manifest.ID]string{}, claims: map[manifest.ID]*claim{}, decisions: map[manifest.ID][]manifest.Decision{},
 		called: map[string]string{}, doubts: map[manifest.ID][]*pod{}, lost: map[manifest.ID][]*pod{}, hearsay: map[manifest.ID]string{},
 		forms: map[string]manifest.File{}, gates: map[manifest.ID]barrier{}, resting: map[manifest.ID]string{},
 	}
@@ -131,9 +131,7 @@ func facts(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w.addNet()
 	w.receipts.Share(w.keeps)
 	for _, d := range h.Decisions {
-		if d.Verb == "retry" {
-			w.retries[d.App] = append(w.retries[d.App], d)
-		}
+		w.decisions[d.App] = append(w.decisions[d.App], d)
 	}
 	return w
 }

@@ -44,7 +44,7 @@ type Pod struct {
 // Ledger is what is written down about one workload, and what the fleet imposes on it.
 type Ledger struct {
 	Receipts  ledger.Ledger
-	Retries   []manifest.Decision // retry decisions for HEAD's revision, answered ones too
+	Decisions []manifest.Decision // those for HEAD's revision, the oldest first, answered ones too
 	Moved     bool                // since the newest failed receipt, a commit asked for another revision
 	Pending   string              // which receipt was not seen on enough nodes yet; until it is, nothing changes
 	Guard     string              // why no rollout may begin now; empty when it may
@@ -67,8 +67,35 @@ type Step struct {
 	Receipts []live.Receipt
 	Wake     time.Time
 	Why      string
-	Failure  string // why HEAD's revision is rejected, if it is
+	Failure  string   // why HEAD's revision is rejected, if it is
+	Most     int      // pods that there may be in all, those stopping not counted
+	Progress Progress // for people, and of a Rollout alone but for what is said of Decide
+	// Serve are the Services that lead to the pods of one revision alone, by name: those that a Rollout names.
+	Serve map[string]string
+	// Active is the revision that the floor is about where others give it no availability: what serves in blue-green. Empty: all.
+	Active string
 }
+
+// Progress is how far a rollout is.
+type Progress struct {
+	Fast    string               // why it takes no notice of steps and pauses; empty where it does
+	Step    int                  // of a canary: how many steps are done
+	Weight  int                  // of a canary: what is asked for now, of 100
+	Pause   string               // why it waits: one of the Pauses; empty while it does not
+	Since   time.Time            // when that wait began
+	Until   time.Time            // when it ends by itself; the zero time where a person's decision ends it
+	Decide  []string             // decisions that would do something now, the one that goes on first; of every workload that can have them
+	Aborted bool                 // a person rejected the revision
+	Late    string               // the deadline has passed, and is only reported: what is missing
+	Keeps   map[string]time.Time // older revisions whose pods stay for a while, and until when; the zero time is for ever
+}
+
+// Pauses, as Argo Rollouts names them.
+const (
+	PauseCanaryStep = "CanaryPauseStep"
+	PauseBlueGreen  = "BlueGreenPause"
+	PausedByPerson  = "PausedByPerson" // spec.paused, or a decision
+)
 
 // Next decides. It never asks for more than Replicas + MaxSurge pods, and never gives up an available pod unless
 // Replicas − MaxUnavailable others are available, but for Recreate and stop-first.
@@ -311,7 +338,7 @@ func (s state) note(verb, why string, step Step) Step {
 func (s state) receipt(verb string, gen int, why string) live.Receipt {
 	return live.Receipt{
 		App: s.w.ID, Verb: verb, Rev: s.w.Revision.Rev, Gen: gen, Commit: s.w.Revision.Commit, Time: s.now, Why: why,
-		Answers: ledger.Answers(s.ledger.Retries),
+		Answers: s.answered(),
 	}
 }
 

@@ -175,13 +175,13 @@ func TestNext(t *testing.T) {
 		{
 			claim: "a retry decision begins it again",
 			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a"), after: time.Hour,
-			ledger: Ledger{Receipts: failedB, Retries: []manifest.Decision{{Verb: "retry", Rev: "b"}}},
+			ledger: Ledger{Receipts: failedB, Decisions: []manifest.Decision{{Verb: "retry", Rev: "b"}}},
 			phase:  Starting, want: map[string]int{"a": 3}, receipts: []string{live.Began},
 		},
 		{
 			claim: "a retry decision that the rejection names has been answered",
 			w:     workload("b", 3, 1, 0), pods: pods("a", "a", "a"), after: time.Hour,
-			ledger: Ledger{Receipts: answered(failedB, manifest.Decision{Verb: "retry", Rev: "b"}), Retries: []manifest.Decision{{Verb: "retry", Rev: "b"}}},
+			ledger: Ledger{Receipts: answered(failedB, manifest.Decision{Verb: "retry", Rev: "b"}), Decisions: []manifest.Decision{{Verb: "retry", Rev: "b"}}},
 			phase:  Back, want: map[string]int{"a": 3},
 		},
 		{

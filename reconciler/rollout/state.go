@@ -7,7 +7,6 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
-	"github.com/podkeep/podkeep/reconciler/ledger"
 )
 
 // state is what Next works on.
@@ -21,6 +20,9 @@ type state struct {
 	stable   string
 	promoted bool // stable rests on a promoted receipt
 	gens     int  // the highest generation seen
+
+	step    int           // how many steps of the newest rollout are done
+	stepped *live.Receipt // that says so
 }
 
 func read(w manifest.Workload, pods []Pod, l Ledger, now time.Time) state {
@@ -74,7 +76,7 @@ func (s state) rejects(rev string) bool { return s.failed() && s.top.Rev == rev 
 
 // retried says whether somebody decided to try the newest rollout again since it was rejected.
 func (s state) retried() bool {
-	return ledger.Open(s.ledger.Retries, s.top, s.in(live.Failed))
+	return s.decided("retry") != nil
 }
 
 // in is the newest receipt of a verb in the newest rollout, or nil.
