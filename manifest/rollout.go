@@ -62,7 +62,7 @@ type Rollout struct {
 	Steps []Step // of a Canary, in order
 
 	// Services of the workload's namespace, by name, that lead to pods of one revision alone; empty where none is named.
-	CanaryService, StableService   string
+	CanaryService, StableService  string
 	ActiveService, PreviewService string
 
 	PreviewReplicas int           // blue-green: pods of the new revision until it is to serve; 0 is all
