@@ -53,6 +53,7 @@ func (w *world) think(wl *manifest.Workload, refused string) *work {
 		k.hidden = k.hiding()
 		k.takeTurns(refused)
 		k.step = rollout.Next(*wl, k.view(), k.ledger(refused), w.now)
+		k.room += k.step.Most - wl.Replicas - wl.Strategy.MaxSurge
 		k.fetch()
 		k.shrink()
 		k.leave()
@@ -129,12 +130,20 @@ func (k *work) tally(pods []*pod) (spare int) {
 	return spare
 }
 
-// floor is how many pods must stay available.
+// floor is how many pods must stay available, of all that are: those beside the revision that serves alone do not count.
 func (k *work) floor() int {
 	if k.wl.Strategy.Type == manifest.Recreate {
 		return 0
 	}
-	return k.wl.Replicas - k.wl.Strategy.MaxUnavailable
+	floor := k.wl.Replicas - k.wl.Strategy.MaxUnavailable
+	if active := rollout.Active(*k.wl, k.receipts.Of(k.wl.ID)); active != "" {
+		for _, p := range k.pods[k.wl.ID] {
+			if p.Rev != active && p.available && !p.Stopping {
+				floor++
+			}
+		}
+	}
+	return floor
 }
 
 func before(a, b *pod) bool {
