@@ -117,6 +117,11 @@ func (s state) beside(target string) map[string]int {
 	if r := s.w.Strategy.Rollout; target == head && s.stage() < decided && r.PreviewReplicas > 0 {
 		want[head] = min(n, r.PreviewReplicas)
 	}
+	if active := Active(s.w, s.ledger.Receipts); s.count(active) > want[active] {
+		budget := max(0, s.available(active)-max(0, n-s.w.Strategy.MaxUnavailable))
+		surplus := s.count(active) - want[active]
+		want[active] = s.count(active) - s.give(active, surplus, surplus, s.available(active), &budget)
+	}
 	for rev, count := range want { // what it lost stays lost while others serve in its place
 		if count == 0 && rev != target {
 			delete(want, rev)
