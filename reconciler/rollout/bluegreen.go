@@ -177,7 +177,11 @@ func Serve(w manifest.Workload, pods []Pod, l Ledger, now time.Time) map[string]
 	if _, kept := s.keeps()[head]; kept && s.w.Strategy.Type == manifest.BlueGreen {
 		fresh = head // a rejected revision can be looked at while it stays
 	}
-	all := map[string]string{r.CanaryService: fresh, r.PreviewService: fresh, r.StableService: s.stable, r.ActiveService: active}
+	canary := fresh
+	if s.available(fresh) == 0 {
+		canary = s.stable // until one of the new pods answers
+	}
+	all := map[string]string{r.CanaryService: canary, r.PreviewService: fresh, r.StableService: s.stable, r.ActiveService: active}
 	delete(all, "")
 	return all
 }

@@ -181,6 +181,7 @@ func (s state) begin() Step {
 	}
 	step := s.hold(Starting, "begins: "+why)
 	began := s.receipt(live.Began, s.gens+1, why)
+	began.Answers = ledger.Answers(s.ledger.Decisions) // those of steps to come are an earlier rollout's
 	if why := s.returns(); why != "" {
 		began.Steps = fast + why
 		began.Why += "; fast: " + why
