@@ -239,12 +239,20 @@ func (s *rolling) unfailed(askers []*asker, each func([]course)) {
 	for _, a := range askers {
 		said := a.end(s.stage)
 		if said.Failures > 0 {
-			s.Errorf("from %q %d of %d failed: %s", a.node, said.Failures, said.Failures+said.Answers, strings.Join(said.Why, "\n"))
+			s.Errorf("from %q %d of %d failed: %s", a.node, said.Failures, said.Failures+said.Answers, s.names(strings.Join(said.Why, "\n")))
 		}
 		if each != nil {
 			each(said.Courses)
 		}
 	}
+}
+
+// names has Services for their URLs.
+func (s *rolling) names(text string) string {
+	for url, service := range s.of {
+		text = strings.ReplaceAll(text, url, service+" at "+url)
+	}
+	return text
 }
 
 // says waits until new connections to a Service are answered by exactly these versions, wherever they are made.
