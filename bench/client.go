@@ -32,6 +32,8 @@ type outcome struct {
 	Lost int
 	Why  string    // of the last of them
 	At   time.Time // when it was so
+
+	Places []string // addresses
 }
 
 // atOnce is how many connections a client has at a time.
@@ -67,7 +69,21 @@ func (o order) carry(ctx context.Context) (outcome, error) {
 	case "names": // queries for To[1] at To[0]
 		return o.load(func(n int) asker { return newQuerier(o.To[0], o.To[1], n) }), nil
 	case "gone", "there": // waits until the table To[0] has no place at the address To[1], or has one
-		return watch(ctx, o.To[0], netip.MustParseAddr(o.To[1]), o.Do == "there")
+		ip := netip.MustParseAddr(o.To[1])
+		return watch(ctx, o.To[0], func(all []nftables.SetElement) (outcome, bool) {
+			there := slices.ContainsFunc(all, func(e nftables.SetElement) bool { return at(e.Val) == ip })
+			return outcome{}, there == (o.Do == "there")
+		})
+	case "places": // waits until the table To[0] has places for the virtual address To[1], and says which
+		return watch(ctx, o.To[0], func(all []nftables.SetElement) (outcome, bool) {
+			found := places(all, o.To[1])
+			return outcome{Places: found}, len(found) > 0
+		})
+	case "moved": // waits until the table To[0] has places for the virtual address To[1], none of them at one of the addresses that follow
+		return watch(ctx, o.To[0], func(all []nftables.SetElement) (outcome, bool) {
+			found := places(all, o.To[1])
+			return outcome{}, len(found) > 0 && !slices.ContainsFunc(found, func(ip string) bool { return slices.Contains(o.To[2:], ip) })
+		})
 	}
 	return outcome{}, fmt.Errorf("no order %q", o.Do)
 }
@@ -206,13 +222,13 @@ func (q *querier) close() {
 	}
 }
 
-// watch waits until connections may be sent to the address, or none are, by the kernel's table of that name in this process's network.
-func watch(ctx context.Context, table string, ip netip.Addr, there bool) (outcome, error) {
+// watch looks at where the kernel's table of that name in this process's network sends connections until what is waited for is so.
+func watch(ctx context.Context, table string, so func([]nftables.SetElement) (outcome, bool)) (outcome, error) {
 	c, err := nftables.New()
 	if err != nil {
 		return outcome{}, err
 	}
-	places, err := c.GetSetByName(&nftables.Table{Name: table, Family: nftables.TableFamilyIPv4}, "slots")
+	slots, err := c.GetSetByName(&nftables.Table{Name: table, Family: nftables.TableFamilyIPv4}, "slots")
 	if err != nil {
 		return outcome{}, err
 	}
@@ -220,20 +236,40 @@ func watch(ctx context.Context, table string, ip netip.Addr, there bool) (outcom
 	defer tick.Stop()
 	late := time.After(patience)
 	for {
-		all, err := c.GetSetElements(places)
-		at := time.Now()
+		all, err := c.GetSetElements(slots)
+		seen := time.Now()
 		if err != nil {
 			return outcome{}, err
 		}
-		if there == slices.ContainsFunc(all, func(e nftables.SetElement) bool { return len(e.Val) >= 4 && netip.AddrFrom4([4]byte(e.Val)) == ip }) {
-			return outcome{At: at}, nil
+		if came, is := so(all); is {
+			came.At = seen
+			return came, nil
 		}
 		select {
 		case <-ctx.Done():
 			return outcome{}, ctx.Err()
 		case <-late:
-			return outcome{}, fmt.Errorf("%s: %s in it is not %v within %v", table, ip, there, patience)
+			return outcome{}, fmt.Errorf("%s: what is waited for did not come within %v", table, patience)
 		case <-tick.C:
 		}
 	}
+}
+
+// places are the addresses to which the table sends connections to a virtual one.
+func places(all []nftables.SetElement, virtual string) (found []string) {
+	for _, e := range all {
+		if at(e.Key) == netip.MustParseAddr(virtual) {
+			found = append(found, at(e.Val).String())
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// at is the address that a key or a value begins with.
+func at(data []byte) netip.Addr {
+	if len(data) < 4 {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom4([4]byte(data))
 }

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -240,29 +239,15 @@ func (f *fleet) queries(ctx context.Context, runs int) (rows []row, err error) {
 
 // switched takes readiness from a pod on each node in turn, and waits until no node sends it connections.
 func (f *fleet) switched(ctx context.Context, runs int) (rows []row, err error) {
-	control := f.podkeep(ctx, "run", "--listen", "", "--node-side", "auto")
-	log, err := os.Create(filepath.Join(f.dir, "controller.log"))
+	end, err := f.controlled(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()
-	control.Stdout, control.Stderr = log, log
-	if err := control.Start(); err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, control.Process.Signal(syscall.SIGTERM), control.Wait()) }()
-	var watching group
+	defer func() { err = errors.Join(err, end()) }()
+	watching, err := f.watchers(ctx)
 	defer func() { err = errors.Join(err, watching.close()) }()
-	self, err := os.Executable()
 	if err != nil {
 		return nil, err
-	}
-	for _, n := range f.nest.Nodes {
-		w, err := f.worker(ctx, n.Name, self, "-client")
-		if err != nil {
-			return nil, err
-		}
-		watching = append(watching, w)
 	}
 	var took []time.Duration
 	for range switches * runs {
