@@ -44,6 +44,7 @@ const (
 type Book struct {
 	Rules
 	Ledgers map[manifest.ID]Ledger
+	joined  map[manifest.ID]Ledger
 	Foreign []live.Receipt // of sources that are not ours, whoever signed them: they count for nothing and are left alone
 	nodes   []*Node
 	keepers []*Node // of HEAD, and not lost
@@ -79,7 +80,7 @@ type Edit struct {
 // Read joins what all nodes show. No two of them have one name.
 func Read(nodes []Node, rules Rules) *Book {
 	b := &Book{
-		Rules: rules, Ledgers: map[manifest.ID]Ledger{}, entries: map[manifest.ID][]*entry{}, noted: map[live.Transition]*entry{}, refused: map[string]string{},
+		Rules: rules, Ledgers: map[manifest.ID]Ledger{}, joined: map[manifest.ID]Ledger{}, entries: map[manifest.ID][]*entry{}, noted: map[live.Transition]*entry{}, refused: map[string]string{},
 	}
 	for i := range nodes {
 		n := nodes[i]
@@ -127,8 +128,20 @@ func (b *Book) add(n *Node, r live.Receipt) {
 	e.copies = append(e.copies, c)
 }
 
-// Of is what is written down of an object.
-func (b *Book) Of(app manifest.ID) Ledger { return b.Ledgers[app] }
+// Of is what is written down of an object, and of those that it was joined with.
+func (b *Book) Of(app manifest.ID) Ledger {
+	if joined, ok := b.joined[app]; ok {
+		return joined
+	}
+	return b.Ledgers[app]
+}
+
+// Join has what is written down of others count as written of an object. It stays theirs.
+func (b *Book) Join(app manifest.ID, others []manifest.ID) {
+	for _, other := range others {
+		b.joined[app] = slices.Concat(b.Ledgers[other], b.Of(app))
+	}
+}
 
 // Pending says which receipt of an object is needed and was not seen on enough nodes, and what is in its way; empty for none.
 func (b *Book) Pending(app manifest.ID) string {

@@ -72,7 +72,7 @@ func (k *work) stop(p *pod, why string) { k.do(p.stop(why)) }
 
 // stop is the one place where a pod is told to stop.
 func (p *pod) stop(why string) Action {
-	return Action{Node: p.node.Name, Verb: Stop, Name: p.Name, App: p.App, Why: why}
+	return Action{Node: p.node.Name, Verb: Stop, Name: p.Name, App: p.of, Why: why}
 }
 
 // restartAll starts again what was not given up.

@@ -55,6 +55,9 @@ func (k *work) guard(l ledger.Ledger) string {
 	case len(l) == 0 && len(k.pods[k.wl.ID]) > 0 && k.unheard() != "":
 		return k.unheard() + " has not been heard yet, and may know what was written down of it"
 	}
+	if why := k.disputed(k.wl.ID); why != "" {
+		return why
+	}
 	k.barrier = k.gate()
 	return k.barrier.why
 }

@@ -63,7 +63,7 @@ func (k *work) request(f form, c cell) schedule.Request {
 		name = fmt.Sprintf("%s-%d", name, c.try)
 	}
 	return schedule.Request{
-		App: f.App, Name: name, Room: requests(f.Spec),
+		App: k.wl.ID, Name: name, Room: requests(f.Spec),
 		Ports: hostPorts(f), Spec: &f.Spec, Rev: f.Rev, Files: f.lacking(), Ties: k.ties(f),
 	}
 }

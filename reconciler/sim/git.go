@@ -163,8 +163,13 @@ func (s *Sim) decide(args []string) error {
 		return fmt.Errorf("%w: no workload %s", errNothing, args[1])
 	}
 	w := set.Workloads[i]
-	s.repo.decisions = append(s.repo.decisions, manifest.Decision{
-		Time: at, Verb: args[0], App: w.ID, Rev: w.Revision.Rev, Who: "sim", Note: s.repo.head,
-	})
+	verb, step, _ := strings.Cut(args[0], "@")
+	d := manifest.Decision{Time: at, Verb: verb, App: w.ID, Rev: w.Revision.Rev, Who: "sim", Note: s.repo.head}
+	if step != "" {
+		if d.Step, err = strconv.Atoi(step); err != nil {
+			return err
+		}
+	}
+	s.repo.decisions = append(s.repo.decisions, d)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -26,7 +27,7 @@ func (o object) equal(p object) bool {
 
 // kinds are the short forms before a name: pod/x, node/n1. None is a Deployment.
 var kinds = map[string]string{
-	"": "Deployment", "pod": "Pod", "rs": "ReplicaSet", "rc": "ReplicationController",
+	"": "Deployment", "ro": "Rollout", "pod": "Pod", "rs": "ReplicaSet", "rc": "ReplicationController",
 	"job": "Job", "node": "Node", "ns": "Namespace", "cm": "ConfigMap", "pvc": "PersistentVolumeClaim", "svc": "Service",
 }
 
@@ -34,6 +35,7 @@ var kinds = map[string]string{
 var words = strings.Fields(`image replicas surge unavail strategy deadline min-ready suspend paused config secret env
 	completions parallel indexed backoff per-index max-failed ttl active-deadline halt
 	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain at silence capacity init wave needs hook hook-delete claim mode
+	steps active preview preview-count manual delay restart-at apart new stable
 	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr`)
 
 // say reads words on top of what the object says already.
@@ -221,6 +223,9 @@ func (o object) workload() m {
 		version, spec["selector"] = "v1", app
 	case "Deployment":
 		o.rollout(spec)
+	case "Rollout":
+		version = "argoproj.io/v1alpha1"
+		o.argo(spec)
 	}
 	return m{"apiVersion": version, "kind": o.kind, "metadata": o.meta(), "spec": spec}
 }
@@ -239,6 +244,59 @@ func (o object) rollout(spec m) {
 	if o.words["strategy"] == "recreate" {
 		spec["strategy"] = m{"type": "Recreate"}
 	}
+}
+
+// argo has the fields of a Rollout: a canary by steps, of which a number is a weight, pause waits for a person and a duration so long, or blue-green
+// where a Service is active.
+func (o object) argo(spec m) {
+	number(spec, "progressDeadlineSeconds", o.words["deadline"])
+	if o.words["paused"] != "" {
+		spec["paused"] = true
+	}
+	if after, err := time.ParseDuration(o.words["restart-at"]); err == nil {
+		spec["restartAt"] = epoch.Add(after).Format(time.RFC3339)
+	}
+	how, kind, fresh, stable := m{}, "canary", "canaryMetadata", "stableMetadata"
+	if o.words["active"] != "" {
+		kind, fresh, stable = "blueGreen", "previewMetadata", "activeMetadata"
+		how["activeService"] = o.words["active"]
+		number(how, "previewReplicaCount", o.words["preview-count"])
+		number(how, "scaleDownDelaySeconds", o.words["delay"])
+		how["autoPromotionEnabled"] = o.words["manual"] == ""
+		if preview := o.words["preview"]; preview != "" {
+			how["previewService"] = preview
+		}
+	} else {
+		number(how, "maxSurge", o.words["surge"])
+	}
+	number(how, "maxUnavailable", o.words["unavail"])
+	switch o.words["apart"] {
+	case "required":
+		how["antiAffinity"] = m{"requiredDuringSchedulingIgnoredDuringExecution": m{}}
+	case "preferred":
+		how["antiAffinity"] = m{"preferredDuringSchedulingIgnoredDuringExecution": m{"weight": 1}}
+	}
+	for word, field := range map[string]string{"new": fresh, "stable": stable} {
+		if labels := pairs(o.words[word]); len(labels) > 0 {
+			how[field] = m{"labels": labels}
+		}
+	}
+	var steps []m
+	for _, s := range strings.FieldsFunc(o.words["steps"], func(r rune) bool { return r == ',' }) {
+		weight, err := strconv.Atoi(s)
+		switch {
+		case err == nil:
+			steps = append(steps, m{"setWeight": weight})
+		case s == "pause":
+			steps = append(steps, m{"pause": m{}})
+		default:
+			steps = append(steps, m{"pause": m{"duration": s}})
+		}
+	}
+	if len(steps) > 0 {
+		how["steps"] = steps
+	}
+	spec["strategy"] = m{kind: how}
 }
 
 func (o object) pod() m {
