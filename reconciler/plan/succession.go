@@ -112,8 +112,14 @@ func (w *world) predecessors(heir manifest.ID) (all []manifest.ID) {
 	return all
 }
 
-// disputed says why it is not certain that a workload whose place this one is to take left Git.
+// disputed says why it is not certain that the workload left Git whose place this one is to take.
 func (w *world) disputed(heir manifest.ID) string {
+	for _, kind := range kindred {
+		app := manifest.ID{Kind: kind, Namespace: heir.Namespace, Name: heir.Name}
+		if wl := find(w.want, app); wl != nil && app != heir && wl.Held != "" {
+			return app.String() + " may still be in Git: " + wl.Held
+		}
+	}
 	for _, app := range w.predecessors(heir) {
 		for _, why := range []string{w.mayPrune(), w.keepsPods(app)} {
 			if why != "" {

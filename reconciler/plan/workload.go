@@ -28,9 +28,10 @@ type work struct {
 	turns    turns // who goes first, where old pods go before new ones come
 	intent
 	limits
-	blocked *claim // whose data cannot be had, so that a pod does not start
-	peril   peril  // why a pod does not start
-	refusal string // why a pod has no place
+	blocked *claim            // whose data cannot be had, so that a pod does not start
+	peril   peril             // why a pod does not start
+	refusal string            // why a pod has no place
+	serve   map[string]string // Services that lead to one revision of it alone
 	app     App
 }
 
@@ -59,6 +60,9 @@ func (w *world) think(wl *manifest.Workload, refused string) *work {
 		k.leave()
 		k.mend()
 		k.grow()
+	}
+	if wl.Strategy.Rollout != nil {
+		k.setApart()
 	}
 	return k
 }

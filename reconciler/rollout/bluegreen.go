@@ -11,9 +11,9 @@ import (
 
 // How far a blue-green rollout is, as its steps count.
 const (
-	upBeside = iota // new pods come beside what serves
-	undecided       // they are available, and may not serve yet
-	decided         // they are to serve once all of them are available
+	upBeside  = iota // new pods come beside what serves
+	undecided        // they are available, and may not serve yet
+	decided          // they are to serve once all of them are available
 )
 
 // Active is the revision that serves in blue-green: the one that was switched to, else the stable one. It is empty for all other strategies, and while
@@ -159,9 +159,9 @@ func (s state) keeps() map[string]time.Time {
 	return all
 }
 
-// serve are the Services that lead to one revision alone.
-func (s state) serve() map[string]string {
-	r := s.w.Strategy.Rollout
+// Serve are the Services that lead to the pods of one revision alone, by name, with that revision: those that a Rollout names.
+func Serve(w manifest.Workload, pods []Pod, l Ledger, now time.Time) map[string]string {
+	s, r := read(w, pods, l, now), w.Strategy.Rollout
 	if r == nil || !s.promoted {
 		return nil
 	}

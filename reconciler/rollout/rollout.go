@@ -70,10 +70,6 @@ type Step struct {
 	Failure  string   // why HEAD's revision is rejected, if it is
 	Most     int      // pods that there may be in all, those stopping not counted
 	Progress Progress // for people, and of a Rollout alone but for what is said of Decide
-	// Serve are the Services that lead to the pods of one revision alone, by name: those that a Rollout names.
-	Serve map[string]string
-	// Active is the revision that the floor is about where others give it no availability: what serves in blue-green. Empty: all.
-	Active string
 }
 
 // Progress is how far a rollout is.
@@ -102,7 +98,7 @@ const (
 func Next(w manifest.Workload, pods []Pod, l Ledger, now time.Time) Step {
 	s := read(w, pods, l, now)
 	step := s.next()
-	step.Stable, step.Active, step.Serve, step.Most = s.stable, Active(w, l.Receipts), s.serve(), s.most(step)
+	step.Stable, step.Most = s.stable, s.most(step)
 	if f := l.Receipts.Failed(); f != nil {
 		step.Failure = f.Why
 	}

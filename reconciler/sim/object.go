@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -27,16 +26,16 @@ func (o object) equal(p object) bool {
 
 // kinds are the short forms before a name: pod/x, node/n1. None is a Deployment.
 var kinds = map[string]string{
-	"": "Deployment", "ro": "Rollout", "pod": "Pod", "rs": "ReplicaSet", "rc": "ReplicationController",
-	"job": "Job", "node": "Node", "ns": "Namespace", "cm": "ConfigMap", "pvc": "PersistentVolumeClaim", "svc": "Service",
+	"": "Deployment", "pod": "Pod", "rs": "ReplicaSet", "rc": "ReplicationController",
+	"job": "Job", "node": "Node", "ns": "Namespace", "cm": "ConfigMap", "pvc": "PersistentVolumeClaim", "svc": "Service", "ro": "Rollout",
 }
 
 // words are all that can be said of an object. A flag alone means "true"; "=" with nothing after takes it back.
 var words = strings.Fields(`image replicas surge unavail strategy deadline min-ready suspend paused config secret env
 	completions parallel indexed backoff per-index max-failed ttl active-deadline halt
 	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain at silence capacity init wave needs hook hook-delete claim mode
-	steps active preview preview-count manual delay restart-at apart new stable
-	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr`)
+	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr
+	steps active preview canary stable hand auto delay abort-delay some window restart-at abort-late`)
 
 // say reads words on top of what the object says already.
 func (o object) say(tokens []string) (object, error) {
@@ -222,15 +221,74 @@ func (o object) workload() m {
 	case "ReplicationController":
 		version, spec["selector"] = "v1", app
 	case "Deployment":
-		o.rollout(spec)
+		o.rolling(spec)
 	case "Rollout":
 		version = "argoproj.io/v1alpha1"
-		o.argo(spec)
+		o.rolling(spec)
+		o.staged(spec)
 	}
 	return m{"apiVersion": version, "kind": o.kind, "metadata": o.meta(), "spec": spec}
 }
 
-func (o object) rollout(spec m) {
+// staged is the strategy of a Rollout: steps=20,pause,50,pause:30s are a canary's; with active=SERVICE it is blue-green.
+func (o object) staged(spec m) {
+	rolling, _ := spec["strategy"].(m)
+	fields, _ := rolling["rollingUpdate"].(m)
+	if fields == nil {
+		fields = m{}
+	}
+	kind := "canary"
+	if o.words["active"] != "" {
+		kind = "blueGreen"
+		delete(fields, "maxSurge")
+	}
+	for word, field := range map[string]string{
+		"active": "activeService", "preview": "previewService", "canary": "canaryService", "stable": "stableService",
+	} {
+		if v := o.words[word]; v != "" {
+			fields[field] = v
+		}
+	}
+	for word, field := range map[string]string{
+		"auto": "autoPromotionSeconds", "delay": "scaleDownDelaySeconds", "abort-delay": "abortScaleDownDelaySeconds", "some": "previewReplicaCount",
+	} {
+		number(fields, field, o.words[word])
+	}
+	if o.words["hand"] != "" {
+		fields["autoPromotionEnabled"] = false
+	}
+	var steps []m
+	for _, step := range strings.Split(o.words["steps"], ",") {
+		switch verb, long, _ := strings.Cut(step, ":"); {
+		case verb == "":
+		case verb == "pause" && long == "":
+			steps = append(steps, m{"pause": m{}})
+		case verb == "pause":
+			steps = append(steps, m{"pause": m{"duration": long}})
+		default:
+			weight := m{}
+			number(weight, "setWeight", verb)
+			steps = append(steps, weight)
+		}
+	}
+	if len(steps) > 0 {
+		fields["steps"] = steps
+	}
+	spec["strategy"] = m{kind: fields}
+	if w := o.words["window"]; w != "" {
+		window := m{}
+		number(window, "revisions", w)
+		spec["rollbackWindow"] = window
+	}
+	if at := o.words["restart-at"]; at != "" {
+		spec["restartAt"] = at
+	}
+	if o.words["abort-late"] != "" {
+		spec["progressDeadlineAbort"] = true
+	}
+}
+
+func (o object) rolling(spec m) {
 	number(spec, "progressDeadlineSeconds", o.words["deadline"])
 	if o.words["paused"] != "" {
 		spec["paused"] = true
@@ -244,59 +302,6 @@ func (o object) rollout(spec m) {
 	if o.words["strategy"] == "recreate" {
 		spec["strategy"] = m{"type": "Recreate"}
 	}
-}
-
-// argo has the fields of a Rollout: a canary by steps, of which a number is a weight, pause waits for a person and a duration so long, or blue-green
-// where a Service is active.
-func (o object) argo(spec m) {
-	number(spec, "progressDeadlineSeconds", o.words["deadline"])
-	if o.words["paused"] != "" {
-		spec["paused"] = true
-	}
-	if after, err := time.ParseDuration(o.words["restart-at"]); err == nil {
-		spec["restartAt"] = epoch.Add(after).Format(time.RFC3339)
-	}
-	how, kind, fresh, stable := m{}, "canary", "canaryMetadata", "stableMetadata"
-	if o.words["active"] != "" {
-		kind, fresh, stable = "blueGreen", "previewMetadata", "activeMetadata"
-		how["activeService"] = o.words["active"]
-		number(how, "previewReplicaCount", o.words["preview-count"])
-		number(how, "scaleDownDelaySeconds", o.words["delay"])
-		how["autoPromotionEnabled"] = o.words["manual"] == ""
-		if preview := o.words["preview"]; preview != "" {
-			how["previewService"] = preview
-		}
-	} else {
-		number(how, "maxSurge", o.words["surge"])
-	}
-	number(how, "maxUnavailable", o.words["unavail"])
-	switch o.words["apart"] {
-	case "required":
-		how["antiAffinity"] = m{"requiredDuringSchedulingIgnoredDuringExecution": m{}}
-	case "preferred":
-		how["antiAffinity"] = m{"preferredDuringSchedulingIgnoredDuringExecution": m{"weight": 1}}
-	}
-	for word, field := range map[string]string{"new": fresh, "stable": stable} {
-		if labels := pairs(o.words[word]); len(labels) > 0 {
-			how[field] = m{"labels": labels}
-		}
-	}
-	var steps []m
-	for _, s := range strings.FieldsFunc(o.words["steps"], func(r rune) bool { return r == ',' }) {
-		weight, err := strconv.Atoi(s)
-		switch {
-		case err == nil:
-			steps = append(steps, m{"setWeight": weight})
-		case s == "pause":
-			steps = append(steps, m{"pause": m{}})
-		default:
-			steps = append(steps, m{"pause": m{"duration": s}})
-		}
-	}
-	if len(steps) > 0 {
-		how["steps"] = steps
-	}
-	spec["strategy"] = m{kind: how}
 }
 
 func (o object) pod() m {

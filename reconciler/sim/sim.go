@@ -4,8 +4,8 @@
 //
 //	fleet n1 n2 [WORD=..]        hosts, and Nodes in the first commit (in a later line: hosts alone)
 //	commit ID ITEM; ITEM ..      a commit on the branch's head. An item is
-//	    [KIND/]NAME WORD ..        the object, with these words on top of what it said before. Kinds: ro (a Rollout)
-//	                               pod rs rc job node ns cm pvc, none is a Deployment. Words: see object.go: image=v1 replicas=4 paused ..
+//	    [KIND/]NAME WORD ..        the object, with these words on top of what it said before. Kinds: pod rs rc ro job
+//	                               node ns cm pvc, none is a Deployment. Words: see object.go: image=v1 replicas=4 paused ..
 //	    signers KEY ..             keys that Git trusts, by their names in the story
 //	    remove [KIND/]NAME · break FILE · blank FILE · damage FILE "TEXT" · mend FILE · revert ID · allow-prune
 //	force-push ID                the branch goes back to ID, later commits are gone
@@ -13,7 +13,7 @@
 //	checkout ID                  the branch goes to ID; what is not behind it stays, for pin
 //	stale|fresh                  the controller does not fetch for now, or does again (and follows the branch)
 //	pin ID                       the controller's branch is another one, at ID
-//	decide VERB[@STEP] NAME [DURATION]   a person's decision in Git notes, whose clock is ahead by so much
+//	decide VERB NAME [DURATION]  a person's decision in Git notes, whose clock is ahead by so much
 //	pass                         one pass of the controller
 //	settle [DURATION]            passes, with the clock going to each Wake and event, until nothing is waited for (or so
 //	                             long)
