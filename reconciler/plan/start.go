@@ -64,8 +64,16 @@ func (k *work) request(f form, c cell) schedule.Request {
 	}
 	return schedule.Request{
 		App: k.wl.ID, Name: name, Room: requests(f.Spec),
-		Ports: hostPorts(f), Spec: &f.Spec, Rev: f.Rev, Files: f.lacking(), Ties: k.ties(f),
+		Ports: hostPorts(f), Spec: &f.Spec, Rev: f.Rev, Files: f.lacking(), Ties: k.ties(f), Apart: k.apart(),
 	}
+}
+
+// apart is what keeps pods of two revisions on different nodes, as long as a rollout is under way.
+func (k *work) apart() *manifest.Apart {
+	if r := k.wl.Strategy.Rollout; r != nil && !k.receipts.Of(k.wl.ID).Over() {
+		return r.AntiAffinity
+	}
+	return nil
 }
 
 // hostPorts are the ports that a pod takes on its node, in the form that label podkeep.io/ports has.
