@@ -53,8 +53,20 @@ func (k *work) birth(f form, gen int, c cell, r schedule.Request) live.Pod {
 	if k.wl.Job != nil {
 		own = live.JobForm(own, p, k.wl.Job.Indexed())
 	}
-	p.Birth = live.BirthOf(own)
+	p.Birth = live.BirthIn(k.role(f.Rev), own)
 	return p
+}
+
+// role is what a pod of a revision is given beside what its template says: one of HEAD's while another is stable has a role of its own.
+func (k *work) role(rev string) manifest.RoleMeta {
+	r := k.wl.Strategy.Rollout
+	switch {
+	case r == nil:
+		return manifest.RoleMeta{}
+	case rev == k.wl.Revision.Rev && k.step.Stable != "" && k.step.Stable != rev:
+		return r.New
+	}
+	return r.Stable
 }
 
 func (k *work) request(f form, c cell) schedule.Request {
