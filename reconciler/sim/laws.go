@@ -429,7 +429,9 @@ func (j judge) of(app manifest.Workload, p live.Pod) bool {
 
 // replaced says whether a pod is of what had the workload's name before, under another kind.
 func (j judge) replaced(app manifest.Workload, p live.Pod) bool {
-	under := func(kind string) manifest.ID { return manifest.ID{Kind: kind, Namespace: p.App.Namespace, Name: p.App.Name} }
+	under := func(kind string) manifest.ID {
+		return manifest.ID{Kind: kind, Namespace: p.App.Namespace, Name: p.App.Name}
+	}
 	kinds := []string{"Deployment", "ReplicaSet", "ReplicationController", "Rollout"}
 	return slices.Contains(kinds, p.App.Kind) && under(app.Kind) == app.ID && slices.Contains(kinds, app.Kind) && !p.Keep &&
 		!slices.ContainsFunc(j.want.Workloads, func(wl manifest.Workload) bool { return wl.ID == p.App })
