@@ -97,9 +97,9 @@ func (b Birth) write(labels map[string]string) {
 	set(LabelHostname, b.Hostname)
 	set(LabelSubdomain, b.Subdomain)
 	set(LabelIP, b.IP)
-	if !b.Role.IsZero() {
-		role, _ := json.Marshal(b.Role) // maps of strings always encode
-		set(LabelRole, string(role))
+	if len(b.Role.Labels)+len(b.Role.Annotations) > 0 {
+		text, _ := json.Marshal(role(b.Role)) // maps of strings always encode
+		set(LabelRole, string(text))
 	}
 	number(LabelPriority, int(b.Priority))
 	number(LabelNetwork, b.Network)
@@ -108,15 +108,25 @@ func (b Birth) write(labels map[string]string) {
 func parseBirth(labels map[string]string) Birth {
 	priority, _ := strconv.ParseInt(labels[LabelPriority], 10, 32)
 	network, _ := strconv.Atoi(labels[LabelNetwork])
-	var role manifest.RoleMeta
-	if text := labels[LabelRole]; text != "" && json.Unmarshal([]byte(text), &role) != nil {
-		role = manifest.RoleMeta{}
-	}
 	return Birth{
-		Role: role, Labels: parseMap(labels[LabelLabels]), Ports: parseMap(labels[LabelPortNames]), Probes: parseMap(labels[LabelProbes]),
+		Role: parseRole(labels[LabelRole]), Labels: parseMap(labels[LabelLabels]), Ports: parseMap(labels[LabelPortNames]), Probes: parseMap(labels[LabelProbes]),
 		Hostname: labels[LabelHostname], Subdomain: labels[LabelSubdomain], IP: labels[LabelIP],
 		Priority: int32(priority), Network: network,
 	}
+}
+
+// role is how a role is written in a label.
+type role struct {
+	Labels      map[string]string `json:"labels,omitempty"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+func parseRole(label string) manifest.RoleMeta {
+	var r role
+	if json.Unmarshal([]byte(label), &r) != nil {
+		return manifest.RoleMeta{}
+	}
+	return manifest.RoleMeta(r)
 }
 
 // joinMap is "key=value,key=value", sorted: neither has a = or a comma in it.

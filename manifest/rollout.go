@@ -94,13 +94,7 @@ type Apart struct {
 }
 
 // RoleMeta are labels and annotations.
-type RoleMeta struct {
-	Labels      map[string]string `json:"labels,omitempty"`
-	Annotations map[string]string `json:"annotations,omitempty"`
-}
-
-// IsZero says whether there are none.
-func (m RoleMeta) IsZero() bool { return len(m.Labels)+len(m.Annotations) == 0 }
+type RoleMeta struct{ Labels, Annotations map[string]string }
 
 // By is a Rollout that has its pods made by a Deployment.
 type By struct {

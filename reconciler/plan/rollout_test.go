@@ -210,3 +210,47 @@ func hasBegunAs(set manifest.Set) []live.Receipt {
 	wl := find(set, rolloutID("web"))
 	return []live.Receipt{{App: wl.ID, Verb: live.Began, Rev: wl.Revision.Rev, Gen: 1, Commit: set.Commit, Time: noon}}
 }
+
+func TestARolloutWhosePodsCannotStandSideBySideIsNotBegun(t *testing.T) {
+	port := func(text string) string {
+		return strings.ReplaceAll(text, `"}]}`, `", ports: [{containerPort: 80, hostPort: 80}]}]}`)
+	}
+	claimed := func(text string) string {
+		return strings.ReplaceAll(text, `"}]}`, `", volumeMounts: [{name: d, mountPath: /d}]}], volumes: [{name: d, persistentVolumeClaim: {claimName: d}}]}`) +
+			"---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: d}\nspec: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}}\n"
+	}
+	for _, c := range []struct {
+		name     string
+		with     func(string) string
+		replicas int
+		kind     string
+		away     int
+		why      string
+	}{
+		{"a host port on every node, and no pod may be away", port, 3, manifest.Canary, 0,
+			"host port 80/tcp leaves room on 3 nodes for 3 pods, and a Rollout stops no pod first: it needs room for 4; do without the host port, or make it a Deployment"},
+		{"one may be", port, 3, manifest.Canary, 1, ""},
+		{"a node is free", port, 2, manifest.Canary, 0, ""},
+		{"two sets need twice the room", port, 2, manifest.BlueGreen, 0,
+			"host port 80/tcp leaves room on 3 nodes for 2 pods, and a Rollout stops no pod first: it needs room for 4; do without the host port, or make it a Deployment"},
+		{"or have it", port, 1, manifest.BlueGreen, 0, ""},
+		{"a claim for one pod at a time", claimed, 1, manifest.Canary, 1,
+			"claim d is for one pod at a time, and a Rollout stops no pod first: make it a Deployment, or the claim ReadWriteMany"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			say := func(s *manifest.Strategy) { s.Type, s.MaxUnavailable = c.kind, c.away }
+			old := asking(commit(t, "a1", nodes("n1", "n2", "n3"), c.with(staged("web", "1", c.replicas, ""))), say)
+			head := asking(commit(t, "b2", nodes("n1", "n2", "n3"), c.with(staged("web", "2", c.replicas, ""))), say)
+			old.Claims, head.Claims = nil, nil // of a claim that nobody knows one pod at a time is sure to be right
+			h, have := paused(old, head, c.replicas, 0)
+			for i := range have.Nodes {
+				have.Nodes[i].Receipts, have.Nodes[i].Volumes = have.Nodes[i].Receipts[:2], []string{"default/d"}
+			}
+			p := Make(h, have, noon)
+			_, why, held := strings.Cut(app(p, "web").Why, "is not begun: ")
+			if held != (c.why != "") || why != c.why || held && len(born(p)) > 0 {
+				t.Errorf("%s: %q, want %q", app(p, "web").State, why, c.why)
+			}
+		})
+	}
+}
