@@ -254,3 +254,44 @@ func TestARolloutWhosePodsCannotStandSideBySideIsNotBegun(t *testing.T) {
 		})
 	}
 }
+
+func TestAntiAffinityKeepsRevisionsApartWhileARolloutIsUnderWay(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		required bool
+		stable   int
+		over     bool
+		on, why  string
+	}{
+		{"a node without the other revision", true, 2, false, "n3", ""},
+		{"or none", true, 3, false, "", "3 with a pod of another revision, which antiAffinity keeps apart"},
+		{"any, where it is preferred", false, 3, false, "n1", ""},
+		{"and where the rollout is over", true, 3, true, "n1", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			say := func(s *manifest.Strategy) {
+				s.MaxSurge, s.Rollout.AntiAffinity = 1, &manifest.Apart{Required: c.required, Weight: 1}
+			}
+			text := func(tag string) string { return staged("web", tag, 3, "{setWeight: 34}, {setWeight: 34}") }
+			old := asking(commit(t, "a1", nodes("n1", "n2", "n3"), text("1")), say)
+			head := asking(commit(t, "b2", nodes("n1", "n2", "n3"), text("2")), say)
+			h, have := paused(old, head, c.stable, 0)
+			if c.over {
+				wl := find(head, rolloutID("web"))
+				done := live.Receipt{App: wl.ID, Verb: live.Promoted, Rev: wl.Revision.Rev, Gen: 2, Commit: "b2", Time: noon, Source: source, Signer: key}
+				for i := range have.Nodes {
+					have.Nodes[i].Receipts = append(slices.Clone(have.Nodes[i].Receipts), done)
+				}
+			}
+			p, on := Make(h, have, noon), ""
+			for _, pod := range born(p) {
+				if pod.Gen == 2 && on == "" {
+					on = pod.IP
+				}
+			}
+			if on != c.on || !strings.Contains(strings.Join(app(p, "web").Waits, "\n"), c.why) {
+				t.Errorf("on %q, want %q, %q\n%s", on, c.on, c.why, p)
+			}
+		})
+	}
+}

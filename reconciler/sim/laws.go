@@ -624,5 +624,8 @@ func calm(p reconciler.Pass) bool {
 			return false
 		}
 	}
-	return p.Err == nil && len(p.History.Err) == 0
+	restart := func(wl manifest.Workload) bool {
+		return wl.Strategy.Rollout != nil && wl.Strategy.Rollout.RestartAt.Equal(p.Plan.Wake)
+	}
+	return p.Err == nil && len(p.History.Err) == 0 && !slices.ContainsFunc(p.History.Want().Workloads, restart)
 }
