@@ -181,6 +181,7 @@ func (s state) begin() Step {
 	}
 	step := s.hold(Starting, "begins: "+why)
 	began := s.receipt(live.Began, s.gens+1, why)
+	began.Answers = ledger.Answers(s.ledger.Decisions) // those of steps to come are an earlier rollout's
 	if why := s.returns(); why != "" {
 		began.Steps = fast + why
 		began.Why += "; fast: " + why
@@ -325,7 +326,24 @@ func (s state) pause() Step {
 		step.Want[s.stable] = n - share
 	}
 	s.keepFloor(step.Want)
+	if s.w.Strategy.Type != manifest.BlueGreen {
+		s.cut(step.Want)
+	}
 	return step
+}
+
+// cut takes from want what there is no room for, HEAD's first.
+func (s state) cut(want map[string]int) {
+	surge, _ := s.limits()
+	over := -s.w.Replicas - surge
+	for _, count := range want {
+		over += count
+	}
+	for _, rev := range []string{s.w.Revision.Rev, s.stable} {
+		less := max(0, min(over, want[rev]-s.count(rev)))
+		want[rev] -= less
+		over -= less
+	}
 }
 
 // completed leaves a run-to-completion pod as it ended: it is never run again, and pods of older revisions go.
