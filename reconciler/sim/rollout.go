@@ -55,11 +55,11 @@ func (j judge) stages(w manifest.Workload, r live.Receipt) error {
 	case r.Verb == live.Stepped:
 		return j.steps(w, book, r)
 	case r.Verb == live.Began && strings.HasPrefix(r.Steps, "fast"):
-		if book.Rejected(r.Rev) && !j.says(w, book, "promote-full", -1) {
+		if book.Rejected(r.Rev) && !j.says(w, book, "promote-full") {
 			return fmt.Errorf("it goes fast, and was rejected before")
 		}
 	case r.Verb == live.Failed && r.Steps == "aborted":
-		if !j.says(w, book, "abort", -1) {
+		if !j.says(w, book, "abort") {
 			return fmt.Errorf("nobody said so")
 		}
 	}
@@ -93,10 +93,10 @@ func (j judge) podsOf(w view, app manifest.Workload, rev string) (all []live.Pod
 	return all
 }
 
-// says whether a person decided so of HEAD's revision, and nothing that is written of its newest rollout names that. A step of -1 is any.
-func (j judge) says(w manifest.Workload, book ledger.Ledger, verb string, step int) bool {
+// says whether a person decided so of HEAD's revision, and nothing that is written of its newest rollout names that.
+func (j judge) says(w manifest.Workload, book ledger.Ledger, verb string) bool {
 	return slices.ContainsFunc(book.Open(j.p.History.Decisions), func(d manifest.Decision) bool {
-		return d.Verb == verb && d.App == w.ID && d.Rev == w.Revision.Rev && (step < 0 || d.Step == step)
+		return d.Verb == verb && d.App == w.ID && d.Rev == w.Revision.Rev
 	})
 }
 
@@ -116,23 +116,45 @@ func (j judge) steps(w manifest.Workload, book ledger.Ledger, r live.Receipt) er
 		return j.pausesBeside(w, book, was, is, r.Time.Sub(since))
 	}
 	all := w.Strategy.Rollout.Steps
-	switch full := j.says(w, book, "promote-full", -1); {
+	switch full := j.says(w, book, "promote-full"); {
 	case full && is == len(all):
 		return nil
 	case is != was+1 || is > len(all):
 		return fmt.Errorf("%d steps of %d are done, and were %d", is, len(all), was)
-	case j.says(w, book, "promote", was) || j.says(w, book, "skip", was):
+	}
+	due := j.due(w, all[was], r.Time.Sub(since))
+	if due == nil || j.acts(w, r, was, said) {
 		return nil
 	}
-	switch step := all[was]; {
+	return fmt.Errorf("step %d of %d, %s, and nobody ended it: %w", is, len(all), all[was], due)
+}
+
+// due says whether a step ends by itself now, that has taken so long.
+func (j judge) due(w manifest.Workload, step manifest.Step, took time.Duration) error {
+	switch {
 	case step.Pause != nil && !step.Pause.Ends:
-		return fmt.Errorf("a person ends step %d, and nobody did", is)
-	case step.Pause != nil && r.Time.Sub(since) < step.Pause.Duration:
-		return fmt.Errorf("step %d is a pause of %s and has taken %s", is, step.Pause.Duration, r.Time.Sub(since))
+		return fmt.Errorf("a person ends it")
+	case step.Pause != nil && took < step.Pause.Duration:
+		return fmt.Errorf("it has taken %s", took)
 	case step.Weight != nil && *step.Weight > 0 && w.Replicas > 0:
 		return j.weighs(w)
 	}
 	return nil
+}
+
+// acts says whether a person ends a step, by a decision that has not ended one in this rollout.
+func (j judge) acts(w manifest.Workload, r live.Receipt, step int, said *live.Receipt) bool {
+	for _, d := range j.p.History.Decisions {
+		if d.App != w.ID || d.Rev != w.Revision.Rev || d.Step != step || d.Verb != "promote" && d.Verb != "skip" {
+			continue
+		}
+		key := fmt.Sprint(w.ID, r.Gen, d.ID())
+		if former := j.s.acted[key]; former == 0 || former == r.Step || said == nil || said.Step < former {
+			j.s.acted[key] = r.Step
+			return true
+		}
+	}
+	return false
 }
 
 // weighs: there are pods of HEAD's revision, and each of them is available.
@@ -147,7 +169,7 @@ func (j judge) weighs(w manifest.Workload) error {
 func (j judge) pausesBeside(w manifest.Workload, book ledger.Ledger, was, is int, took time.Duration) error {
 	ro := w.Strategy.Rollout
 	for _, verb := range []string{"promote", "skip", "promote-full"} {
-		if j.says(w, book, verb, -1) {
+		if j.says(w, book, verb) {
 			return nil
 		}
 	}

@@ -98,6 +98,7 @@ type Sim struct {
 	care        care
 	passes      int
 	began       map[live.Transition]bool // rollouts
+	acted       map[string]int           // which decision ended a step of which rollout, with the number of the receipt that says so
 	offer       manifest.SideOffer       // of every controller
 	net         manifest.Net
 	sided       bool // there may be node sides
@@ -127,7 +128,7 @@ func New() *Sim {
 	s.keys = map[string]ed25519.PrivateKey{}
 	clock := func() time.Time { return s.now }
 	s.world, s.repo, s.fuse = fake.New(clock), newRepo("sim", clock), &fake.Fuse{Left: never}
-	s.others, s.began = map[string]*repo{}, map[live.Transition]bool{}
+	s.others, s.began, s.acted = map[string]*repo{}, map[live.Transition]bool{}, map[string]int{}
 	return s
 }
 
