@@ -49,9 +49,12 @@ func (s state) decided(verbs ...string) *manifest.Decision {
 	return nil
 }
 
-// answered are the decisions that a receipt answers: all that have been read, but for those of steps to come.
+// answered are the decisions that a receipt answers: all that have been read, but for those of steps to come that are open still.
 func (s state) answered() []string {
-	return ledger.Answers(slices.DeleteFunc(slices.Clone(s.ledger.Decisions), func(d manifest.Decision) bool { return s.ofStep(d) && d.Step > s.step }))
+	open := ledger.Answers(s.ledger.Receipts.Open(s.ledger.Decisions))
+	return ledger.Answers(slices.DeleteFunc(slices.Clone(s.ledger.Decisions), func(d manifest.Decision) bool {
+		return s.ofStep(d) && d.Step > s.step && slices.Contains(open, d.ID())
+	}))
 }
 
 // because is a decision as a reason names it.
