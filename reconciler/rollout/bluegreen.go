@@ -76,7 +76,7 @@ func (s state) mayServe() bool {
 // goesOn takes a person's word for that it serves, once it is available.
 func (s state) goesOn(step Step) Step {
 	if d := s.decided(promote, skip, full); d != nil && len(step.Receipts) == 0 {
-		return s.goOn(decided, because(d, "promoted"), step)
+		return s.done(decided, because(d, "promoted"), step)
 	}
 	return step
 }

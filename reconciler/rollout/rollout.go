@@ -45,6 +45,7 @@ type Pod struct {
 type Ledger struct {
 	Receipts  ledger.Ledger
 	Decisions []manifest.Decision // those for HEAD's revision, the oldest first, answered ones too
+	Deaf      string              // why decisions cannot be read now: until they can, nothing that somebody may have stopped goes on by itself
 	Moved     bool                // since the newest failed receipt, a commit asked for another revision
 	Pending   string              // which receipt was not seen on enough nodes yet; until it is, nothing changes
 	Guard     string              // why no rollout may begin now; empty when it may
@@ -105,6 +106,9 @@ func Next(w manifest.Workload, pods []Pod, l Ledger, now time.Time) Step {
 	p := &step.Progress
 	p.Fast, p.Step, p.Aborted, p.Keeps = s.fast(), s.step, s.aborted(), s.keeps()
 	p.Decide = s.decide(step)
+	if w.Strategy.Type == manifest.Canary && s.step == s.steps() {
+		p.Weight = 100
+	}
 	for _, until := range p.Keeps {
 		if !until.IsZero() {
 			step.Wake = earliest(step.Wake, until)
