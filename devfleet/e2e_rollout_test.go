@@ -14,6 +14,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/podkeep/podkeep/devfleet"
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/status"
 )
@@ -68,6 +69,7 @@ type rolling struct {
 	*stage
 	over   context.Context   // of the test
 	of     map[string]string // whose Service a URL is
+	doors  []string          // the nodes from which, and at which, they are asked; all without one
 	askers []*asker
 }
 
@@ -134,8 +136,8 @@ func (s *rolling) waits() {
 }
 
 func (s *rolling) promoted() {
-	s.decides("promote", "sides", "it looks well")
 	s.notes("promote", "canary", 1, "by hand")
+	s.decides("promote", "sides", "it looks well")
 	s.stands(s.head(), "Converged", "canary", "sides")
 	for _, name := range []string{"canary", "canary-new", "canary-stable", "sides"} {
 		s.says(name, "2")
@@ -215,13 +217,13 @@ func (s *rolling) asksFor(services ...string) (askers []*asker) {
 		virtual = append(virtual, "http://"+svc.Spec.ClusterIP+"/")
 		s.of[virtual[len(virtual)-1]] = name
 		if port := svc.Spec.Ports[0].NodePort; port != 0 {
-			for _, n := range s.fleet.Nodes {
+			for _, n := range s.asked() {
 				outside = append(outside, fmt.Sprintf("http://%s:%d/", n.Address, port))
 				s.of[outside[len(outside)-1]] = name
 			}
 		}
 	}
-	for _, n := range s.fleet.Nodes {
+	for _, n := range s.asked() {
 		askers = append(askers, s.asks(s.over, n.Name, virtual...))
 	}
 	if len(outside) > 1 {
@@ -231,6 +233,11 @@ func (s *rolling) asksFor(services ...string) (askers []*asker) {
 		a.atLeast(s.stage, 20)
 	}
 	return askers
+}
+
+// asked are the nodes at which requests are made.
+func (s *rolling) asked() []devfleet.Node {
+	return slices.DeleteFunc(slices.Clone(s.fleet.Nodes), func(n devfleet.Node) bool { return len(s.doors) > 0 && !slices.Contains(s.doors, n.Name) })
 }
 
 // unfailed ends askers, none of whose requests may have failed.
@@ -307,7 +314,7 @@ func (s *rolling) version(version string, names ...string) (commit string) {
 	return s.push("version " + version)
 }
 
-// stands waits until these Rollouts are in a state, at a commit.
+// stands waits until these workloads are in a state, or in any where none is named, at a commit.
 func (s *rolling) stands(commit, state string, names ...string) {
 	s.Helper()
 	s.await(func() error {
@@ -316,7 +323,7 @@ func (s *rolling) stands(commit, state string, names ...string) {
 			if err != nil {
 				return err
 			}
-			if is[live.LabelCommit] != commit || is[status.AnnotationState] != state {
+			if is[live.LabelCommit] != commit || state != "" && is[status.AnnotationState] != state {
 				return fmt.Errorf("%s is %s at %s, want %s at %s: %s", name, is[status.AnnotationState], is[live.LabelCommit], state, commit, is[status.AnnotationWhy])
 			}
 		}
@@ -324,7 +331,7 @@ func (s *rolling) stands(commit, state string, names ...string) {
 	})
 }
 
-// annotated is what the controller's status says of a Rollout in annotations.
+// annotated is what the controller's status says of a Rollout or a Deployment in annotations.
 func (s *rolling) annotated(name string) (map[string]string, error) {
 	var list struct{ Items []json.RawMessage }
 	if err := ask(http.DefaultClient, "http://"+s.listen+"/status", &list); err != nil {
@@ -332,17 +339,22 @@ func (s *rolling) annotated(name string) (map[string]string, error) {
 	}
 	for _, item := range list.Items {
 		var o metav1.PartialObjectMetadata
-		if err := json.Unmarshal(item, &o); err == nil && o.Kind == "Rollout" && o.Name == name {
+		if err := json.Unmarshal(item, &o); err == nil && (o.Kind == "Rollout" || o.Kind == "Deployment") && o.Name == name {
 			return o.Annotations, nil
 		}
 	}
-	return nil, fmt.Errorf("no Rollout %s in the status", name)
+	return nil, fmt.Errorf("no %s in the status", name)
 }
 
 // decides has the command write a person's decision.
 func (s *rolling) decides(verb, name, why string) {
 	s.Helper()
-	s.notes(verb, name, 0, why)
+	cmd := s.podkeep(verb, "rollout/"+name, "-m", why)
+	cmd.Env = append(cmd.Env, "GIT_AUTHOR_NAME=e2e", "GIT_AUTHOR_EMAIL=e2e@example.com", "GIT_COMMITTER_NAME=e2e", "GIT_COMMITTER_EMAIL=e2e@example.com")
+	cmd.Stdout, cmd.Stderr = nil, nil
+	if said, err := cmd.CombinedOutput(); err != nil {
+		s.Fatalf("%s %s: %v: %s", verb, name, err, said)
+	}
 }
 
 // notes writes a person's decision with git alone, at HEAD's revision, with so many steps done.
