@@ -78,8 +78,9 @@ e2e: ## the tests that drive real Podman nodes (root)
 	go test -count=1 -p 1 -parallel 3 -timeout 30m $(REAL)
 
 .PHONY: soak
-soak: deps ## an hour of pushes and 500 kills; nobody waits for it (root)
+soak: deps ## an hour of pushes and 500 kills, 20 rollouts under load; nobody waits for it (root)
 	$(call say,soak)
+	go test -count=1 -v -timeout 30m -run TestManyRollouts ./devfleet -rollouts 20
 	go test -count=1 -v -timeout 90m -run TestABusyHour ./devfleet -kills 500 -busy 1h
 
 .PHONY: sim
