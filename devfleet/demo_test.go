@@ -27,14 +27,15 @@ func TestTheDemoRunsToItsEnd(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, said := range []string{
-		"hello from fl-demo-hello-", "good morning from fl-demo-hello-", "localhost/hello:v9", "was rejected", "That is it.",
+		"hello from fl-demo-hello-", "good morning from fl-demo-hello-", "localhost/hello:v9", "was rejected", "good day from fl-demo-hello-",
+		"aborted by you@example.com: nobody laughed", "good evening from fl-demo-hello-", "That is it.",
 	} {
 		if !strings.Contains(string(out), said) {
 			t.Errorf("the demo does not say %q:\n%s", said, out)
 		}
 	}
-	if n := strings.Count(string(out), "None failed."); n != 3 {
-		t.Errorf("of three scenes in which the Service is asked %d say that no request failed:\n%s", n, out)
+	if n := strings.Count(string(out), "None failed."); n != 7 {
+		t.Errorf("of seven scenes in which the Service is asked %d say that no request failed:\n%s", n, out)
 	}
 	if out, err := exec.Command(podkeep, "dev", "down", "--name", fleet).CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)

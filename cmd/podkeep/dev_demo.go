@@ -24,10 +24,11 @@ func devDemo(o *devOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "demo",
 		ValidArgsFunction: free(nothing),
-		Short:             "Show what podkeep does, on three real nodes, in a minute or two",
+		Short:             "Show what podkeep does, on three real nodes, in two or three minutes",
 		Long: paragraphs(`
 Makes a fleet of three nodes, one of them over SSH, a Git repository from the example, and a controller that keeps the one as the other says. Then it pushes: a first version, a changed
-configuration, a mistake, and the mistake's revert; and shows each time what became of it. All the while it asks the example's Service, and fails if one request does.
+configuration, a mistake, and the mistake's revert; then a canary, one that is aborted, a blue-green switch, and its revert; and shows each time what
+became of it. All the while it asks the example's Service, and fails if one request does.
 
 It runs from podkeep's own source tree and needs Go, which builds the example's image. It leaves the
 fleet and the controller running for you to try; podkeep dev down --name demo removes all of it.`),
@@ -78,6 +79,10 @@ func (d *demo) run(ctx context.Context) error {
 		{"A changed ConfigMap rolls out", "Configuration is part of the revision. On a branch first: `plan` says what it would do, and does nothing. From here on the Service is asked all the while, on each node.", d.asked(d.configChange)},
 		{"A mistake is held", "The next commit asks for an image that does not exist, and is not patient. The old pods go on serving; after 10 s without progress the revision is rejected, and not tried again.", d.asked(d.mistake)},
 		{"git revert undoes it", "", d.asked(d.revert)},
+		{"A canary waits for a person", "A Rollout puts steps over the Deployment: one pod of the new version, and no more until somebody promotes it. That is a line in Git notes.", d.asked(d.canary)},
+		{"One is aborted", "The old pods are back at once. Git still asks for the new ones, until it is told.", d.asked(d.aborted)},
+		{"Blue-green is switched", "All new pods come beside the old ones. Promoted, the Service leads to them on every node in one change of its table.", d.asked(d.sides)},
+		{"git revert switches it back", "The old pods were still there: nothing is started, and nobody is asked.", d.asked(d.switchedBack)},
 	}
 	for i, s := range scenes {
 		d.say("\n%s  %s\n", d.bold(fmt.Sprintf("%d/%d  %s", i+1, len(scenes), s.title)), d.dim(d.elapsed()))
@@ -271,10 +276,7 @@ func (d *demo) mistake(ctx context.Context) error {
 
 func (d *demo) revert(ctx context.Context) error {
 	d.shown("git revert --no-edit HEAD && git push")
-	if err := d.git(ctx, d.file("work"), "revert", "--no-edit", "HEAD"); err != nil {
-		return err
-	}
-	commit, err := d.pushed(ctx)
+	commit, err := d.reverts(ctx)
 	if err != nil {
 		return err
 	}
@@ -365,6 +367,7 @@ func (d *demo) podkeep(ctx context.Context, args ...string) error {
 	d.shown("podkeep " + strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, d.self, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = d.fleet.Dir, d.out, d.out
+	cmd.Env = append(os.Environ(), "GIT_AUTHOR_NAME=You", "GIT_AUTHOR_EMAIL=you@example.com", "GIT_COMMITTER_NAME=You", "GIT_COMMITTER_EMAIL=you@example.com")
 	err := cmd.Run()
 	var ended *exec.ExitError
 	if changes := errors.As(err, &ended) && ended.ExitCode() == 2 && args[0] == "plan"; changes {
