@@ -59,7 +59,7 @@ func (s *Sim) judge(c *controller, before *fake.World, p reconciler.Pass) error 
 	}
 	j := judge{s: s, c: c, before: see(before), p: p, want: p.History.Want(), trusted: p.History.Trusted()}
 	j.frozen = j.freeze()
-	errs := []error{j.reasoned(), j.silence(), j.absence(), j.once(), j.owned(), j.routes(), j.effects(c.world, "after the pass")}
+	errs := []error{j.reasoned(), j.silence(), j.absence(), j.once(), j.owned(), j.staged(), j.routes(), j.roles(), j.effects(c.world, "after the pass")}
 	if s.care == full {
 		errs = append(errs, j.deterministic())
 	}
@@ -290,7 +290,7 @@ func (j judge) effects(world *fake.World, when string) error {
 			errs = append(errs, j.jobBounds(w, after, when))
 			continue
 		}
-		errs = append(errs, j.bounds(w, after, when))
+		errs = append(errs, j.bounds(w, after, when), j.aborts(w, after, when))
 	}
 	was := j.before.Missing(cluster)
 	for _, f := range after.Missing(cluster) {
