@@ -250,7 +250,7 @@ func (s state) roll() Step {
 	head, n := s.w.Revision.Rev, s.w.Replicas
 	step := s.toward(Rolling, head, "")
 	have, others := s.count(head), len(s.pods)-s.count(head)
-	if s.available(head) >= n && have >= n && others == 0 {
+	if s.available(head) >= s.enough(n) && have >= n && others == 0 {
 		return s.note(live.Promoted, fmt.Sprintf("%d of %d available", s.available(head), n), step)
 	}
 	return s.deadline(step, s.progress())
