@@ -347,6 +347,11 @@ func TestNext(t *testing.T) {
 			phase: Waiting, want: map[string]int{"a": 3, "b": 0},
 		},
 		{
+			claim: "nor is it gone toward once HEAD is what is beside it, and waits",
+			w:     workload("a", 4, 1, 1), pods: pods("a", "a", "a"), ledger: Ledger{Receipts: append(begun[:2:2], receipt(live.Failed, "b", 2, noon)), Guard: "wave 1 waits"},
+			phase: Waiting, want: map[string]int{"a": 3},
+		},
+		{
 			claim: "one that somebody wants held after a rejection stays as it is",
 			w:     held, pods: pods("a", "a", "b"), ledger: Ledger{Receipts: failedB, Guard: "wave 1 waits"},
 			phase: Waiting, want: map[string]int{"a": 2, "b": 1},
