@@ -71,6 +71,17 @@ var (
 	failedB   = append(begunB[:3:3], receipt(live.Failed, "b", 2, noon.Add(10*time.Minute)))
 )
 
+func TestBlueGreenHasRoomForTwoSetsOnceOneIsPromoted(t *testing.T) {
+	w := workload("b", 3, 1, 0)
+	w.Strategy.Type, w.Strategy.Rollout = manifest.BlueGreen, &manifest.Rollout{ActiveService: "web"}
+	if most := Next(w, pods("a", "a", "a"), Ledger{Receipts: begunB}, noon).Most; most != 7 {
+		t.Errorf("%d, want all of both, and one to move", most)
+	}
+	if most := Next(w, pods("a", "a", "a"), Ledger{Receipts: []live.Receipt{begunB[0], begunB[2]}}, noon).Most; most != 4 {
+		t.Errorf("%d though nothing was promoted, want one more than all", most)
+	}
+}
+
 func TestServicesOfACanaryLeadToPodsThatAnswer(t *testing.T) {
 	w := workload("b", 2, 1, 0)
 	w.Strategy.Type, w.Strategy.Rollout = manifest.Canary, &manifest.Rollout{CanaryService: "new", StableService: "old"}
