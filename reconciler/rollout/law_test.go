@@ -44,7 +44,7 @@ func (s *tale) lawful(view []Pod, step Step) {
 	if kept := s.delayed(); step.Want[kept] < min(n, count(view, kept)) {
 		s.breach("pods of %s go before its delay is over", kept)
 	}
-	if !slices.Contains(step.Progress.Decide, abort) && len(step.Receipts)+len(s.fresh) == 0 && n > 0 && s.underWay() && stable != nil && stable.Rev != head {
+	if !slices.Contains(step.Progress.Decide, abort) && len(step.Receipts)+len(s.fresh) == 0 && n > 0 && !s.suspended && s.underWay() && stable != nil && stable.Rev != head {
 		s.breach("it is under way, and abort is not said to do anything")
 	}
 	for _, r := range step.Receipts {
@@ -178,6 +178,16 @@ func (s *tale) counts(at int) (canary, stable int) {
 	return ruled(s.w.Replicas, weight, s.w.Strategy.MaxSurge)
 }
 
+// enough is how many of so many new pods have to be available.
+func (s *tale) enough(pods int) (few int) {
+	if s.w.Strategy.Type != manifest.Canary || s.w.Strategy.Rollout.Threshold == nil {
+		return pods
+	}
+	for t := s.w.Strategy.Rollout.Threshold; few < pods && (t.Percent > 0 && 100*few < t.Percent*pods || t.Percent == 0 && few < t.Pods); few++ {
+	}
+	return few
+}
+
 func hurries(began live.Receipt) bool { return strings.HasPrefix(began.Steps, "fast") }
 
 // returns says whether a rollout to HEAD's revision is to go fast: a person says so, or the fleet was there not too many promotions ago.
@@ -221,7 +231,7 @@ func (s *tale) writes(view []Pod, r live.Receipt) {
 		}
 	case live.Promoted:
 		switch {
-		case able(view, head) < n || n == 0:
+		case able(view, head) < s.enough(n) || n == 0:
 			s.breach("it is promoted with %d of %d available", able(view, head), n)
 		case !alone && !hurries(*top) && st.Type == manifest.Canary && done < len(st.Rollout.Steps):
 			s.breach("it is promoted after %d of %d steps", done, len(st.Rollout.Steps))
@@ -243,8 +253,11 @@ func (s *tale) writes(view []Pod, r live.Receipt) {
 			s.breach("it is rejected, and neither overdue nor aborted")
 		}
 	case live.Halted:
-		if !st.Paused && !s.suspended && n > 0 && !s.decided(r, pause) {
+		switch by := s.decided(r, pause); {
+		case !st.Paused && !s.suspended && n > 0 && !by:
 			s.breach("it is halted, and nobody asked for it")
+		case !by && s.decided(r, promote, skip, full, abort, retry, resume):
+			s.breach("it is halted, and that answers a decision")
 		}
 	case live.Resumed:
 		if halt := s.book.Halt(top.Gen, top.Rev); halt != nil && halt.Verb == live.Halted && strings.Contains(halt.Steps, "decided") && !s.decided(r, resume, promote, full, skip) {
@@ -306,7 +319,7 @@ func (s *tale) advances(view []Pod, r live.Receipt, done int, said *live.Receipt
 			s.breach("a pause ends, and nobody decided")
 		case pause != nil && s.now.Before(entered.Add(pause.Duration)):
 			s.breach("a pause of %s ends after %s", pause.Duration, s.now.Sub(entered))
-		case able(view, head) < canary || count(view, head) != canary || stable != nil && count(view, stable.Rev) != beside:
+		case able(view, head) < s.enough(canary) || count(view, head) != canary || stable != nil && count(view, stable.Rev) != beside:
 			s.breach("step %d is done without %d and %d pods", next, canary, beside)
 		}
 	}

@@ -151,7 +151,10 @@ func (s *tale) strategy() {
 	st.OnFailure = pick(s.dice, manifest.OnFailureRollback, manifest.OnFailureHold, manifest.OnFailureReport)
 	switch st.Type {
 	case manifest.Canary:
-		st.Rollout = &manifest.Rollout{CanaryService: "canary", StableService: "stable", Steps: s.steps()}
+		st.Rollout = &manifest.Rollout{
+			CanaryService: "canary", StableService: "stable", Steps: s.steps(),
+			Threshold: pick(s.dice, nil, nil, &manifest.Threshold{Percent: 60}, &manifest.Threshold{Pods: 2}),
+		}
 	case manifest.BlueGreen:
 		st.MaxSurge = 1
 		st.Rollout = &manifest.Rollout{
@@ -167,7 +170,7 @@ func (s *tale) strategy() {
 	s.say("  strategy: %s, surge %d, unavailable %d, min ready %s, deadline %s, on failure %s", st.Type, st.MaxSurge, st.MaxUnavailable, st.MinReady, st.Deadline, st.OnFailure)
 	if st.Rollout != nil {
 		r := *st.Rollout
-		s.say("  steps %v, %d preview, auto %v after %s, delay %s, abort delay %s", r.Steps, r.PreviewReplicas, r.AutoPromotion, r.AutoAfter, r.Delay, r.AbortDelay)
+		s.say("  steps %v, %d of 10 are enough, %d preview, auto %v after %s, delay %s, abort delay %s", r.Steps, s.enough(10), r.PreviewReplicas, r.AutoPromotion, r.AutoAfter, r.Delay, r.AbortDelay)
 	}
 }
 
