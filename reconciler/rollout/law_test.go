@@ -47,6 +47,9 @@ func (s *tale) lawful(view []Pod, step Step) {
 	if !slices.Contains(step.Progress.Decide, abort) && len(step.Receipts)+len(s.fresh) == 0 && n > 0 && !s.suspended && s.underWay() && stable != nil && stable.Rev != head {
 		s.breach("it is under way, and abort is not said to do anything")
 	}
+	if until := step.Progress.Until; !until.IsZero() && len(step.Receipts) == 0 && (step.Wake.IsZero() || step.Wake.After(until)) {
+		s.breach("it waits until %s, and is not to be woken then", until.Sub(noon))
+	}
 	for _, r := range step.Receipts {
 		s.writes(view, r)
 	}
