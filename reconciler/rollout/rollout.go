@@ -119,7 +119,7 @@ func Next(w manifest.Workload, pods []Pod, l Ledger, now time.Time) Step {
 
 // most is how many pods there may be in all: in blue-green one more than there are to be, for those that have to move.
 func (s state) most(step Step) int {
-	if s.w.Strategy.Type != manifest.BlueGreen {
+	if s.w.Strategy.Type != manifest.BlueGreen || !s.promoted {
 		return s.w.Replicas + s.w.Strategy.MaxSurge
 	}
 	most := s.w.Strategy.MaxSurge
