@@ -71,6 +71,17 @@ func (w Workload) steps() []manifest.Step {
 	return w.strategy().Rollout.Steps
 }
 
+// weight is what the revision asked for is to have of 100 now: all once it is stable, nothing once it was rejected.
+func (w Workload) weight() int {
+	switch {
+	case w.promoted():
+		return 100
+	case w.aborted():
+		return 0
+	}
+	return w.way().Weight
+}
+
 // of are the pods of a revision.
 func (w Workload) of(rev string) plan.RolloutPods {
 	for _, p := range w.way().Pods {
