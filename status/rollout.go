@@ -23,6 +23,9 @@ func (w Workload) Choices() (all []Choice) {
 		"promote": "goes on", "promote-full": "goes on without steps and pauses", "skip": "passes over this step", "resume": "goes on",
 		"pause": "stops here until it is resumed", "abort": "goes back to " + stable, "retry": "tries " + live.ShortRev(w.Rev) + " again",
 	}
+	if w.strategy().Paused && w.way().Pause == rollout.PausedByPerson {
+		all = append(all, Choice{"take spec.paused out of " + w.origin().String() + ", commit and push it", "goes on"})
+	}
 	for _, verb := range w.way().Decide {
 		command := "podkeep " + strings.Replace(verb, "promote-full", "promote --full", 1) + " " + words(w.called())
 		if ns := w.ID.Namespace; ns != "default" {
@@ -31,6 +34,14 @@ func (w Workload) Choices() (all []Choice) {
 		all = append(all, Choice{command, effects[verb]})
 	}
 	return all
+}
+
+// origin is where the object stands that says how it is rolled out.
+func (w Workload) origin() manifest.Origin {
+	if w.want.By != nil {
+		return w.want.By.Origin
+	}
+	return w.want.Origin
 }
 
 // words are how one writes an object on a command line, without its namespace.
@@ -46,8 +57,11 @@ func (w Workload) deciding() string {
 	}
 	var said []string
 	for i, c := range w.Choices() {
-		if i == 0 || strings.HasPrefix(c.Command, "podkeep abort ") {
+		switch command := strings.HasPrefix(c.Command, "podkeep "); {
+		case command && (i == 0 || strings.HasPrefix(c.Command, "podkeep abort ")):
 			said = append(said, "`"+c.Command+"` "+c.Effect)
+		case !command:
+			said = append(said, c.Command+": "+c.Effect)
 		}
 	}
 	return strings.Join(said, ", ")
@@ -69,7 +83,7 @@ func (w Workload) lines(now time.Time) []string {
 	return notEmpty(append(all, w.keeping(now), w.deciding())...)
 }
 
-// standing is where on its way a Rollout is: step 2 of 4 (pause 10m), weight 20, goes on in 6m (12:10:00 UTC).
+// standing is where on its way a Rollout is: weight 20, goes on in 6m (12:10:00 UTC).
 func (w Workload) standing(now time.Time) string {
 	way := w.way()
 	var parts []string
@@ -80,10 +94,15 @@ func (w Workload) standing(now time.Time) string {
 	case w.aborted() || w.promoted():
 	case way.Fast != "":
 		parts = append(parts, "takes no steps: "+way.Fast)
-	case len(steps) > 0 && w.done() < len(steps):
-		parts = append(parts, fmt.Sprintf("step %d of %d (%s), weight %d", w.done()+1, len(steps), stepText(steps[w.done()]), way.Weight))
+	case len(steps) > 0 && w.first:
+		parts = append(parts, "the first one takes no steps")
+	case len(steps) > 0 && w.done() == len(steps):
+		parts = append(parts, fmt.Sprintf("all %d steps done", len(steps)))
 	case len(steps) > 0:
-		parts = append(parts, fmt.Sprintf("all %d steps done, weight %d", len(steps), way.Weight))
+		if !strings.HasPrefix(w.Why, "step ") {
+			parts = append(parts, fmt.Sprintf("step %d of %d, %s", w.done()+1, len(steps), steps[w.done()]))
+		}
+		parts = append(parts, fmt.Sprintf("weight %d", way.Weight))
 	}
 	return strings.Join(notEmpty(append(parts, w.waiting(now))...), ", ")
 }
@@ -101,7 +120,10 @@ func (w Workload) waiting(now time.Time) string {
 		who = "ready to serve"
 	}
 	until := "goes on " + until(way.Until, now)
-	if way.Until.IsZero() {
+	switch {
+	case way.Until.IsZero() && way.Phase != rollout.Paused:
+		until = "the pause counts once its pods are available"
+	case way.Until.IsZero():
 		until = "waits for a decision"
 		if !way.Since.IsZero() {
 			until += " (" + Age(now.Sub(way.Since)) + " so far)"
@@ -139,19 +161,6 @@ func (w Workload) keeping(now time.Time) string {
 		all = append(all, line)
 	}
 	return strings.Join(all, "; ")
-}
-
-// stepText is a step as its manifest has it.
-func stepText(s manifest.Step) string {
-	switch {
-	case s.Weight != nil:
-		return fmt.Sprintf("setWeight %d", *s.Weight)
-	case s.Pause != nil && s.Pause.Ends:
-		return "pause " + Age(s.Pause.Duration)
-	case s.Pause != nil:
-		return "pause"
-	}
-	return "step"
 }
 
 // role is what a revision is to the workload: stable, or on its way there, or an older one.

@@ -90,12 +90,12 @@ func (w Workload) choiceRows() (rows [][]cell) {
 
 // stepRows are a canary's steps, or the stages of blue-green: done, now, or to come.
 func (w Workload) stepRows(now time.Time, written func(digest string) (int, *live.Receipt)) (rows [][]cell) {
-	if w.aborted() {
+	if w.aborted() || w.first {
 		return nil
 	}
 	steps, done := []string{}, w.done()
 	for _, s := range w.steps() {
-		steps = append(steps, stepText(s))
+		steps = append(steps, s.String())
 	}
 	if w.blueGreen() {
 		done, _ = written(w.strategy().StepsDigest())

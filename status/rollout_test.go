@@ -94,7 +94,7 @@ func under(w manifest.Workload, app plan.App, pods []live.Pod, receipts ...live.
 func waitsForAPerson() World {
 	w := canaryOf("web")
 	world := under(w, plan.App{
-		State: plan.Paused, Why: "step 2 of 4 is a pause without an end", Rev: revNew, Stable: revOld, Updated: 1, Ready: 5, Available: 5, Total: 5,
+		State: plan.Paused, Why: "step 2 of 4, pause: 1 of 1 at 4c1f09, 1 available; a person decides", Rev: revNew, Stable: revOld, Updated: 1, Ready: 5, Available: 5, Total: 5,
 		Rollout: &plan.Rollout{
 			Phase: rollout.Paused, Gen: 2,
 			Progress: rollout.Progress{Step: 1, Weight: 20, Pause: rollout.PauseCanaryStep, Since: noon.Add(-90 * time.Second), Decide: []string{"promote", "promote-full", "abort", "pause"}},
@@ -119,7 +119,7 @@ func waitsForAPerson() World {
 func waitsForTheClock() World {
 	world := waitsForAPerson()
 	app := &world.Plan.Apps[0]
-	app.State, app.Why = plan.Progressing, "step 4 of 4 is a pause of 10m"
+	app.State, app.Why = plan.Progressing, "step 4 of 4, pause 10m0s: 2 of 2 at 4c1f09, 2 available"
 	app.Rollout.Phase, app.Rollout.Step, app.Rollout.Weight, app.Rollout.Until = rollout.Rolling, 3, 50, noon.Add(510*time.Second)
 	world.History.Decisions = nil
 	return world
@@ -130,7 +130,7 @@ func wasAborted() World {
 	world := waitsForAPerson()
 	id, app := world.Plan.Apps[0].ID, &world.Plan.Apps[0]
 	why := "aborted by Bob: errors rise"
-	app.State, app.Why, app.Updated, app.Total = plan.Failed, "4c1f09 was rejected: "+why, 0, 4
+	app.State, app.Why, app.Updated, app.Total = plan.Failed, "4c1f09 was "+why+"; held until a commit changes it, or a retry decision", 0, 4
 	app.Ready, app.Available = 4, 4
 	app.Rollout.Phase, app.Rollout.Failed = rollout.Back, why
 	app.Rollout.Progress = rollout.Progress{Aborted: true, Decide: []string{"retry", "promote-full"}}
@@ -150,7 +150,7 @@ func isPreviewed() World {
 	stepped := said(w.ID, live.Stepped, revNew, 2, time.Minute, "the preview is available")
 	stepped.Steps = "1@" + w.Strategy.StepsDigest()
 	return under(w, plan.App{
-		State: plan.Paused, Why: "4c1f09 is available beside 9a8b7c", Rev: revNew, Stable: revOld, Updated: 1, Ready: 3, Available: 3, Total: 3,
+		State: plan.Paused, Why: "1 of 1 at 4c1f09, 1 available; a person decides when it serves", Rev: revNew, Stable: revOld, Updated: 1, Ready: 3, Available: 3, Total: 3,
 		Rollout: &plan.Rollout{
 			Phase: rollout.Paused, Gen: 2,
 			Progress: rollout.Progress{Step: 1, Pause: rollout.PauseBlueGreen, Since: noon.Add(-time.Minute), Decide: []string{"promote", "promote-full", "abort"}},

@@ -59,6 +59,7 @@ type Workload struct {
 	Pods  []Pod
 
 	want    *manifest.Workload // as Git asks for it; nil once it left HEAD
+	first   bool               // no revision of it was ever promoted
 	partial bool               // only these of its pods are asked for, and not the workload
 }
 
@@ -114,7 +115,7 @@ func Of(w World) Report {
 	r.Services = services(w, pods)
 	for _, app := range w.Plan.Apps {
 		mine := pods[app.ID]
-		r.Workloads = append(r.Workloads, Workload{App: app, Since: since(app, mine), Pods: mine, want: wants[app.ID]})
+		r.Workloads = append(r.Workloads, Workload{App: app, Since: since(app, mine), Pods: mine, want: wants[app.ID], first: r.ledgers[app.ID].Stable() == nil})
 	}
 	r.led()
 	return r

@@ -146,6 +146,9 @@ func moves(app plan.App, w status.World) bool {
 	case plan.Progressing, plan.Pruning:
 		return true
 	case plan.Failed:
+		if app.Rollout != nil && app.Rollout.Late != "" { // which is only said
+			return false
+		}
 		return app.Stable != "" && app.Stable != app.Rev && (there(app, w.Snapshot) || acted(app, w.Plan))
 	case plan.Paused:
 		return acted(app, w.Plan)

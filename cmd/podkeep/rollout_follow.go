@@ -105,7 +105,8 @@ func ofRollout(w status.World, id manifest.ID, waits bool) outcome {
 	case moves(app, w):
 		return outcome{why: why}
 	case app.State == plan.Failed:
-		return outcome{true, failed, "failed: " + why + choices(w, app.ID)}
+		late := app.Rollout != nil && app.Rollout.Late != "" // it may get there yet
+		return outcome{!late || !waits, failed, "failed: " + why + choices(w, app.ID)}
 	}
 	return outcome{!waits, decision, "a decision is awaited: " + why + choices(w, app.ID)}
 }
