@@ -27,6 +27,9 @@ func (w Workload) Choices() (all []Choice) {
 		all = append(all, Choice{"take spec.paused out of " + w.origin().String() + ", commit and push it", "goes on"})
 	}
 	for _, verb := range w.way().Decide {
+		if verb == "pause" && w.AwaitsPerson() { // nothing goes on as it is
+			continue
+		}
 		command := "podkeep " + strings.Replace(verb, "promote-full", "promote --full", 1) + " " + words(w.called())
 		if ns := w.ID.Namespace; ns != "default" {
 			command += " -n " + ns

@@ -51,6 +51,56 @@ func TestARolloutIsFollowedUntilItIsOver(t *testing.T) {
 	}
 }
 
+const aCanary = `
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  strategy: {canary: {maxSurge: 1, maxUnavailable: 0, steps: [{setWeight: 50}, {pause: {}}, {setWeight: 80}]}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: app, image: "registry.example.com/web:v1"}]}
+`
+
+func TestACanaryThatWaitsForAPersonIsToldOfEverywhere(t *testing.T) {
+	onFakes(t)
+	dir := fleetOf(t, map[string]string{"node.yaml": aNode, "web.yaml": aCanary})
+	if code := execute([]string{"sync", "--source", dir}, io.Discard, os.Stderr); code != 0 {
+		t.Fatal(code)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "web.yaml"), []byte(strings.Replace(aCanary, "web:v1", "web:v2", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		says []string
+	}{
+		{"sync", decision, []string{"a decision is awaited: rollout/web: step 2 of 3, pause", "\n  podkeep promote rollout/web         goes on\n", "\n  podkeep abort rollout/web           goes back to "}},
+		{"rollout web", decision, []string{"rollout/web: Paused; step 2 of 3, pause", "weight 50, waits for a decision", "a decision is awaited: "}},
+		{"rollout web --once", 0, []string{"\n  1     setWeight 50  done\n> 2     pause         now      waits for a decision", "\n  3     setWeight 80  to come\n", "\npodkeep promote rollout/web "}},
+		{"status", 0, []string{"`podkeep promote rollout/web` goes on, `podkeep abort rollout/web` goes back to "}},
+		{"status rollout/web -o yaml", 0, []string{"phase: Paused", "message: CanaryPauseStep", "controllerPause: true", "currentStepIndex: 1", "- reason: CanaryPauseStep"}},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			var out bytes.Buffer
+			if code := execute(append(strings.Fields(c.args), "--source", dir), &out, &out); code != c.code {
+				t.Error("exit code", code)
+			}
+			for _, s := range c.says {
+				if !strings.Contains(out.String(), s) {
+					t.Errorf("says nothing of %q", s)
+				}
+			}
+			if t.Failed() {
+				t.Log(out.String())
+			}
+		})
+	}
+}
+
 // stands is a world of one Rollout.
 func stands(app plan.App) status.World {
 	app.ID = manifest.ID{Kind: "Rollout", Namespace: "default", Name: "web"}
