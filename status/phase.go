@@ -57,7 +57,7 @@ func (w Workload) done() int {
 	switch {
 	case w.promoted() || w.way().Fast != "":
 		return steps
-	case w.aborted():
+	case w.aborted() || !w.begun:
 		return 0
 	}
 	return min(w.way().Step, steps)

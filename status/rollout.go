@@ -94,7 +94,7 @@ func (w Workload) standing(now time.Time) string {
 		parts = append(parts, "by "+words(by))
 	}
 	switch steps := w.steps(); {
-	case w.aborted() || w.promoted():
+	case w.aborted() || w.promoted() || !w.begun || w.Rollout == nil:
 	case way.Fast != "":
 		parts = append(parts, "takes no steps: "+way.Fast)
 	case len(steps) > 0 && w.first:
@@ -124,8 +124,10 @@ func (w Workload) waiting(now time.Time) string {
 	}
 	until := "goes on " + until(way.Until, now)
 	switch {
-	case way.Until.IsZero() && way.Phase != rollout.Paused:
+	case way.Until.IsZero() && way.Phase != rollout.Paused && w.of(w.Rev).Avail < w.of(w.Rev).Want:
 		until = "the pause counts once its pods are available"
+	case way.Until.IsZero() && way.Phase != rollout.Paused:
+		until = "the pause is over"
 	case way.Until.IsZero():
 		until = "waits for a decision"
 		if !way.Since.IsZero() {

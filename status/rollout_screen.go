@@ -22,7 +22,7 @@ func (r Report) Rollout(w io.Writer, look Look) {
 		}
 		look.lines(w, "", r.title(x), Bold)
 		for _, line := range x.reasons(r.Now) {
-			look.lines(w, "", line, paintOf(x.State))
+			look.lines(w, "", line, map[bool]Paint{true: paintOf(x.State)}[x.AwaitsPerson()])
 		}
 		for _, e := range r.Errors {
 			look.lines(w, "", "error: "+e, Red)
@@ -74,11 +74,19 @@ func (r Report) title(x Workload) string {
 	return strings.Join(parts, ", ")
 }
 
-// reasons are why it stands as it does and all that it waits for, but not what decides.
+// reasons are why it stands as it does and what it waits for, but not what decides, nor what is said of a pod that is there.
 func (w Workload) reasons(now time.Time) []string {
 	decides := w.deciding()
-	lines := strings.Split(w.whys(now, true), "\n")
-	return slices.DeleteFunc(lines, func(s string) bool { return s == "" || s == decides })
+	lines := slices.DeleteFunc(w.lines(now), func(s string) bool { return s == decides })
+	for _, wait := range w.Waits {
+		if !slices.ContainsFunc(w.Pods, func(p Pod) bool { return strings.HasPrefix(wait, p.Name+" on ") }) {
+			lines = append(lines, wait)
+		}
+	}
+	for _, a := range w.Suspended {
+		lines = append(lines, "held: "+Line(a))
+	}
+	return append(notEmpty(w.Why), lines...)
 }
 
 func (w Workload) choiceRows() (rows [][]cell) {
@@ -106,7 +114,7 @@ func (w Workload) stepRows(now time.Time, written func(digest string) (int, *liv
 		switch {
 		case i < done:
 			row[2].text, row[2].paint = "done", Green
-		case i == done:
+		case i == done && w.begun:
 			row[0].text, row[2].text, row[2].paint, row[3].text = "> "+strconv.Itoa(i+1), "now", Blue, w.waiting(now)
 		default:
 			row[2].paint = Dim

@@ -60,6 +60,7 @@ type Workload struct {
 
 	want    *manifest.Workload // as Git asks for it; nil once it left HEAD
 	first   bool               // no revision of it was ever promoted
+	begun   bool               // the newest rollout is to the revision asked for
 	partial bool               // only these of its pods are asked for, and not the workload
 }
 
@@ -115,7 +116,11 @@ func Of(w World) Report {
 	r.Services = services(w, pods)
 	for _, app := range w.Plan.Apps {
 		mine := pods[app.ID]
-		r.Workloads = append(r.Workloads, Workload{App: app, Since: since(app, mine), Pods: mine, want: wants[app.ID], first: r.ledgers[app.ID].Stable() == nil})
+		book := r.ledgers[app.ID]
+		top := book.Top()
+		r.Workloads = append(r.Workloads, Workload{
+			App: app, Since: since(app, mine), Pods: mine, want: wants[app.ID], first: book.Stable() == nil, begun: top != nil && top.Rev == app.Rev,
+		})
 	}
 	r.led()
 	return r
