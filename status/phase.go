@@ -71,10 +71,10 @@ func (w Workload) steps() []manifest.Step {
 	return w.strategy().Rollout.Steps
 }
 
-// weight is what the revision asked for is to have of 100 now: all once it is stable, nothing once it was rejected.
+// weight is what the revision asked for is to have of 100 now: all once it is stable, or where it is the first, nothing once it was rejected.
 func (w Workload) weight() int {
 	switch {
-	case w.promoted():
+	case w.promoted() || w.first:
 		return 100
 	case w.aborted():
 		return 0
