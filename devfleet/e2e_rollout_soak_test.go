@@ -119,6 +119,7 @@ func (s *soak) kills() {
 	s.decides("promote", "sides", "whatever happened")
 	s.stands(commit, "Converged", "hello", "canary", "sides")
 	var last time.Time
+	var why []string
 	now := time.Now()
 	for _, a := range s.askers {
 		s.await(func() error {
@@ -128,14 +129,14 @@ func (s *soak) kills() {
 			return nil
 		})
 		said := a.said(s.stage)
-		s.excused += said.Failures
+		s.excused, why = s.excused+said.Failures, append(why, said.Why...)
 		if said.Failed.After(last) {
 			last = said.Failed
 		}
 	}
 	s.Logf("%d requests failed when n2 was killed; the last began %s after", s.excused, last.Sub(at))
 	if last.After(at.Add(excused)) {
-		s.Errorf("a request failed that began %s after n2 was killed", last.Sub(at))
+		s.Errorf("a request failed that began %s after n2 was killed, at %s: %s", last.Sub(at), at.Format("15:04:05.000"), s.names(strings.Join(why, "\n")))
 	}
 	s.ok(s.fleet.Heal(s.Context(), "n2"))
 	s.stands(commit, "Converged", "hello", "canary", "sides")

@@ -180,8 +180,8 @@ func Serve(w manifest.Workload, pods []Pod, l Ledger, now time.Time) map[string]
 	canary, stable := fresh, s.stable
 	if s.available(fresh) == 0 {
 		canary = s.stable // until one of the new pods answers
-	} else if s.count(s.stable) == 0 {
-		stable = fresh // the last of the old pods was told to stop
+	} else if s.count(s.stable) == 0 || s.available(s.stable) == 0 && s.available(fresh) >= s.w.Replicas {
+		stable = fresh // the last of the old pods was told to stop, or those that are left cannot be
 	}
 	all := map[string]string{r.CanaryService: canary, r.PreviewService: fresh, r.StableService: stable, r.ActiveService: active}
 	delete(all, "")
