@@ -35,7 +35,11 @@ func (l *link) readSets(s *state) error {
 	if err != nil {
 		return err
 	}
-	s.laid = true
+	objects, err := l.GetNamedObjects(l.table)
+	if err != nil {
+		return err
+	}
+	s.laid = len(objects) > 0
 	for _, name := range setNames {
 		if !slices.ContainsFunc(found, func(f *nftables.Set) bool { return f.Name == name }) {
 			s.laid = false

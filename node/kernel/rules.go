@@ -85,6 +85,7 @@ func choose(address expr.Any, modulus int) []rule {
 	}
 	number := &expr.Numgen{Register: reg + 3, Modulus: uint32(modulus), Type: unix.NFT_NG_RANDOM}
 	return []rule{
+		{&expr.Objref{Type: unix.NFT_OBJECT_CT_TIMEOUT, Name: timeouts}},
 		join(key(address), rule{number}, found),
 		join(key(address), rule{&expr.Immediate{Register: reg + 3, Data: make([]byte, 4)}}, found),
 		{&expr.Verdict{Kind: expr.VerdictDrop}},

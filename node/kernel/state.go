@@ -13,7 +13,7 @@ import (
 // state is what a table in the kernel holds: what is wanted there, or what was found.
 type state struct {
 	facts                      // that rules are made of, as wanted
-	laid   bool                // the table and all of its sets are there
+	laid   bool                // the table, its timeouts and all of its sets are there
 	chains map[string][]string // their rules' marks, in order
 	fronts map[front]picks
 	sets   map[string][]string // elements of those that are no maps, sorted

@@ -18,6 +18,7 @@ func (l *link) write(c change, f facts) error {
 	}
 	if c.lay {
 		l.AddTable(l.table)
+		l.AddObj(&nftables.NamedObj{Table: l.table, Name: timeouts, Type: nftables.ObjTypeCtTimeout, Obj: keeps()})
 		for _, name := range setNames {
 			if err := l.AddSet(l.sets[name], nil); err != nil {
 				return err

@@ -1,0 +1,35 @@
+package kernel
+
+import (
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// timeouts is the name of what our table says of how long conntrack keeps a connection that we send to a pod.
+const timeouts = "timeouts"
+
+// mostClosing is for how many seconds that is when nothing but the last acknowledgement is missing, which a pod that is there sends within a round trip. By
+// default it is 30: when a pod is gone before its client closes, the acknowledgement never comes. The client gives up within seconds, and whoever connects
+// from its port after that would be taken for the old connection, and be sent to the pod that is gone.
+const mostClosing = 2
+
+// keeps is for how long: otherwise what the host says when the table is made.
+func keeps() *expr.CtTimeout {
+	all := expr.CtStatePolicyTimeout{expr.CtStateTCPLASTACK: mostClosing}
+	for state, name := range map[uint16]string{
+		expr.CtStateTCPSYNSENT: "syn_sent", expr.CtStateTCPSYNRECV: "syn_recv", expr.CtStateTCPESTABLISHED: "established",
+		expr.CtStateTCPFINWAIT: "fin_wait", expr.CtStateTCPCLOSEWAIT: "close_wait", expr.CtStateTCPTIMEWAIT: "time_wait", expr.CtStateTCPCLOSE: "close",
+		expr.CtStateTCPSYNSENT2: "syn_sent", expr.CtStateTCPRETRANS: "max_retrans", expr.CtStateTCPUNACK: "unacknowledged",
+	} {
+		text, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_" + name)
+		seconds, odd := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
+		if err == nil && odd == nil {
+			all[state] = uint32(seconds)
+		}
+	}
+	return &expr.CtTimeout{L3Proto: unix.NFPROTO_IPV4, L4Proto: unix.IPPROTO_TCP, Policy: all}
+}

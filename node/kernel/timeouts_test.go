@@ -1,0 +1,137 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+const closeWait = 5 // as conntrack has it
+
+// A pod that ends closes its connections first, and is gone when its clients do. Who comes from their ports after them is sent to pods that are there.
+func TestAPortIsUsedAgainAfterItsPodIsGone(t *testing.T) {
+	l := newLab(t, 2)
+	const port = 23456
+	do(t, l.host, func() error {
+		return os.WriteFile("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_last_ack", []byte("600"), 0)
+	})
+	k := New("one", quiet())
+	gone, stays := service(1, 0), service(1, farPod)
+	gone.Ports[0].NodePort, stays.Ports[0].NodePort = 30080, 30080
+	gone.Endpoints[0].Ports[0] = 8081
+	l.put(k, tableOf(gone))
+	calls := l.accept(l.pods[0], 8081)
+	ways := []struct {
+		from netns.NsHandle
+		to   string
+	}{{l.host, "10.43.0.1:80"}, {l.pods[1], "10.43.0.1:80"}, {l.outside, hostIP + ":30080"}}
+	var ends [][2]*net.TCPConn
+	for _, w := range ways {
+		client := l.dial(w.from, w.to, port)
+		ends = append(ends, [2]*net.TCPConn{client, <-calls})
+	}
+	for _, e := range ends {
+		e[1].Close()
+		if _, err := e[0].Read(make([]byte, 1)); err == nil {
+			t.Fatal("the pod has not closed")
+		}
+	}
+	l.await("all wait for their clients", func(states []uint8) bool { return slices.Equal(states, []uint8{closeWait, closeWait, closeWait}) })
+	do(t, l.host, func() error {
+		link, err := netlink.LinkByName("pod0")
+		return errors.Join(err, netlink.LinkDel(link))
+	})
+	for _, e := range ends {
+		abandon(t, e[0])
+	}
+	l.await("all have closed", func(states []uint8) bool { return !slices.Contains(states, closeWait) })
+	l.put(k, tableOf(stays))
+	l.await("none is left", func(states []uint8) bool { return len(states) == 0 })
+	for _, w := range ways {
+		c := l.dial(w.from, w.to, port)
+		if a, err := say(c); err != nil || a.pod != farPod {
+			t.Error(a, err)
+		}
+	}
+}
+
+// accept takes calls of a pod.
+func (l *lab) accept(pod netns.NsHandle, port int) <-chan *net.TCPConn {
+	var hears net.Listener
+	do(l.t, pod, func() (err error) { hears, err = net.Listen("tcp4", fmt.Sprint(":", port)); return err })
+	calls := make(chan *net.TCPConn)
+	go func() {
+		defer close(calls)
+		for c, err := hears.Accept(); err == nil; c, err = hears.Accept() {
+			calls <- c.(*net.TCPConn)
+		}
+	}()
+	l.t.Cleanup(func() {
+		hears.Close()
+		for range calls {
+		}
+	})
+	return calls
+}
+
+// dial connects from a port, or from any, once nobody has it.
+func (l *lab) dial(from netns.NsHandle, to string, port int) (c *net.TCPConn) {
+	l.t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{Port: port}, Timeout: soon}
+	do(l.t, from, func() error {
+		for end := time.Now().Add(soon); ; time.Sleep(10 * time.Millisecond) {
+			one, err := d.Dial("tcp4", to)
+			if err == nil {
+				c = one.(*net.TCPConn)
+				return nil
+			}
+			if time.Now().After(end) || !errors.Is(err, unix.EADDRINUSE) && !errors.Is(err, unix.EADDRNOTAVAIL) {
+				return err
+			}
+		}
+	})
+	l.t.Cleanup(func() { hangUp(c) })
+	return c
+}
+
+// abandon closes a connection so that the kernel soon gives up to tell the other side.
+func abandon(t *testing.T, c *net.TCPConn) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 1) })
+	}
+	if err := errors.Join(err, c.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// await waits until conntrack has connections to port 8081 of pods in such states.
+func (l *lab) await(what string, is func(states []uint8) bool) {
+	l.t.Helper()
+	do(l.t, l.host, func() error {
+		for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			var states []uint8
+			flows, err := netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
+			for _, f := range flows {
+				if tcp, ok := f.ProtoInfo.(*netlink.ProtoInfoTCP); ok && f.Reverse.SrcPort == 8081 {
+					states = append(states, tcp.State)
+				}
+			}
+			if err != nil || is(states) {
+				return err
+			}
+			if time.Now().After(end) {
+				return fmt.Errorf("never so: %s: %d", what, states)
+			}
+		}
+	})
+}
