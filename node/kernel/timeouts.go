@@ -1,10 +1,13 @@
 package kernel
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
+	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 )
@@ -21,8 +24,8 @@ const mostClosing = 2
 func keeps() *expr.CtTimeout {
 	all := expr.CtStatePolicyTimeout{expr.CtStateTCPLASTACK: mostClosing}
 	for state, name := range map[uint16]string{
-		expr.CtStateTCPSYNSENT: "syn_sent", expr.CtStateTCPSYNRECV: "syn_recv", expr.CtStateTCPESTABLISHED: "established",
-		expr.CtStateTCPFINWAIT: "fin_wait", expr.CtStateTCPCLOSEWAIT: "close_wait", expr.CtStateTCPTIMEWAIT: "time_wait", expr.CtStateTCPCLOSE: "close",
+		expr.CtStateTCPSYNSENT: "syn_sent", expr.CtStateTCPSYNRECV: "syn_recv", expr.CtStateTCPESTABLISHED: "established", expr.CtStateTCPFINWAIT: "fin_wait",
+		expr.CtStateTCPCLOSEWAIT: "close_wait", expr.CtStateTCPTIMEWAIT: "time_wait", expr.CtStateTCPCLOSE: "close",
 		expr.CtStateTCPSYNSENT2: "syn_sent", expr.CtStateTCPRETRANS: "max_retrans", expr.CtStateTCPUNACK: "unacknowledged",
 	} {
 		text, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_" + name)
@@ -32,4 +35,38 @@ func keeps() *expr.CtTimeout {
 		}
 	}
 	return &expr.CtTimeout{L3Proto: unix.NFPROTO_IPV4, L4Proto: unix.IPPROTO_TCP, Policy: all}
+}
+
+// shared is held while timeouts are put into a message or taken out of one, and while sets are made: package nftables does that by variables of the whole process.
+var shared sync.Mutex
+
+// addTimeouts is for who holds shared.
+func (l *link) addTimeouts(into *nftables.Table) {
+	l.AddObj(&nftables.NamedObj{Table: into, Name: timeouts, Type: nftables.ObjTypeCtTimeout, Obj: keeps()})
+}
+
+// objects are what our table has beside chains and sets.
+func (l *link) objects() ([]nftables.Obj, error) {
+	shared.Lock()
+	defer shared.Unlock()
+	return l.GetNamedObjects(l.table)
+}
+
+var errUntimed = errors.New("the kernel is without CONFIG_NF_CONNTRACK_TIMEOUT:" +
+	" some connections to a Service fail that are sent to a pod that was just taken away")
+
+// offers makes timeouts, and a rule that goes by them, in a table that is gone again in the same transaction.
+func (l *link) offers() error {
+	scratch := &nftables.Table{Name: l.table.Name + ".try", Family: l.table.Family}
+	chain := &nftables.Chain{Table: scratch, Name: chainTimed}
+	l.AddTable(scratch)
+	shared.Lock()
+	l.addTimeouts(scratch)
+	shared.Unlock()
+	l.AddChain(chain)
+	for _, r := range rulesOf(chainTimed, facts{}) {
+		l.AddRule(&nftables.Rule{Table: scratch, Chain: chain, Exprs: r})
+	}
+	l.DelTable(scratch)
+	return l.Flush()
 }

@@ -9,12 +9,107 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus/hooks/test"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
 const closeWait = 5 // as conntrack has it
+
+// way is how a client comes to the Service at 10.43.0.1, with the NodePort 30080.
+type way struct {
+	from netns.NsHandle
+	to   string
+}
+
+func (l *lab) ways() []way {
+	return []way{{l.host, "10.43.0.1:80"}, {l.pods[1], "10.43.0.1:80"}, {l.outside, hostIP + ":30080"}}
+}
+
+func TestAKernelWithoutTimeoutsDoesWhatElseTheTableAsks(t *testing.T) {
+	for _, missing := range []error{unix.EOPNOTSUPP, unix.ENOENT} {
+		t.Run(missing.Error(), func(t *testing.T) {
+			l := newLab(t, 2)
+			log, said := test.NewNullLogger()
+			k := New("one", log)
+			k.offers = func(*link) error { return missing }
+			for _, to := range []int{0, 1, farPod} {
+				l.put(k, tableOf(service(1, to)))
+				for _, from := range []netns.NsHandle{l.host, l.pods[1]} {
+					if a := l.ask(from, "tcp", "10.43.0.1:80"); a.pod != to {
+						t.Error(a)
+					}
+				}
+			}
+			if k.Lacks() == nil || len(said.AllEntries()) != 1 {
+				t.Errorf("lacks %v, and said %d lines", k.Lacks(), len(said.AllEntries()))
+			}
+			do(t, l.host, func() error {
+				is, err := found()
+				if err == nil && !is.untimed {
+					t.Error("there are timeouts")
+				}
+				return err
+			})
+		})
+	}
+}
+
+func TestWhetherThereAreTimeoutsIsAskedUntilThatIsKnown(t *testing.T) {
+	l := newLab(t, 1)
+	k := New("one", quiet())
+	k.offers = func(*link) error { return unix.ENOMEM }
+	do(t, l.host, func() error {
+		if err := k.Put(tableOf(service(1, 0)), "n1"); !errors.Is(err, unix.ENOMEM) {
+			t.Error(err)
+		}
+		return nil
+	})
+	k.offers = (*link).offers
+	l.put(k, tableOf(service(1, 0)))
+	if got := l.tables(); k.Lacks() != nil || !slices.Equal(got, []string{"podkeep-one"}) {
+		t.Error(k.Lacks(), got)
+	}
+}
+
+// A kernel that learns it, and a process that then begins, find a table without.
+func TestATableGetsTimeoutsLater(t *testing.T) {
+	l := newLab(t, 1)
+	k := New("one", quiet())
+	k.offers = func(*link) error { return unix.ENOENT }
+	table := tableOf(service(1, 0))
+	l.put(k, table)
+	for range 2 {
+		l.put(New("one", quiet()), table)
+	}
+	do(t, l.host, func() error {
+		is, err := found()
+		if left := diff(is, wantOf(table, "n1", k.named.VNI, false)); err == nil && len(left) > 0 {
+			t.Errorf("left to do: %v", left)
+		}
+		return err
+	})
+}
+
+func TestTwoClustersHaveTimeoutsAtOnce(t *testing.T) {
+	host := newSpace(t)
+	var both errgroup.Group
+	for _, name := range []string{"one", "two"} {
+		both.Go(func() error {
+			return inside(host, func() (err error) {
+				for range 5 {
+					err = errors.Join(err, New(name, quiet()).Put(tableOf(), "n1"))
+				}
+				return err
+			})
+		})
+	}
+	if err := both.Wait(); err != nil {
+		t.Error(err)
+	}
+}
 
 // A pod that ends closes its connections first, and is gone when its clients do. Who comes from their ports after them is sent to pods that are there.
 func TestAPortIsUsedAgainAfterItsPodIsGone(t *testing.T) {
@@ -29,10 +124,7 @@ func TestAPortIsUsedAgainAfterItsPodIsGone(t *testing.T) {
 	gone.Endpoints[0].Ports[0] = 8081
 	l.put(k, tableOf(gone))
 	calls := l.accept(l.pods[0], 8081)
-	ways := []struct {
-		from netns.NsHandle
-		to   string
-	}{{l.host, "10.43.0.1:80"}, {l.pods[1], "10.43.0.1:80"}, {l.outside, hostIP + ":30080"}}
+	ways := l.ways()
 	var ends [][2]*net.TCPConn
 	for _, w := range ways {
 		client := l.dial(w.from, w.to, port)
