@@ -15,16 +15,21 @@ import (
 // timeouts is the name of what our table says of how long conntrack keeps a connection that we send to a pod.
 const timeouts = "timeouts"
 
-// mostClosing is for how many seconds that is when nothing but the last acknowledgement is missing, which a pod that is there sends within a round trip. By
-// default it is 30: when a pod is gone before its client closes, the acknowledgement never comes. The client gives up within seconds, and whoever connects
-// from its port after that would be taken for the old connection, and be sent to the pod that is gone.
-const mostClosing = 2
+const (
+	// mostOpening is for how many seconds that is when nobody has answered yet. By default it is 120, and a client's second attempt, a second later, would be
+	// taken for the first, and be sent where that was, though the pod may have been taken away since; after this it is sent by what the table says then.
+	mostOpening = 1
+	// mostClosing is for how many when nothing but the last acknowledgement is missing, which a pod that is there sends within a round trip. By default it is
+	// 30: when a pod is gone before its client closes, the acknowledgement never comes. The client gives up within seconds, and whoever connects from its
+	// port after that would be taken for the old connection, and be sent to the pod that is gone.
+	mostClosing = 2
+)
 
 // keeps is for how long: otherwise what the host says when the table is made.
 func keeps() *expr.CtTimeout {
-	all := expr.CtStatePolicyTimeout{expr.CtStateTCPLASTACK: mostClosing}
+	all := expr.CtStatePolicyTimeout{expr.CtStateTCPSYNSENT: mostOpening, expr.CtStateTCPLASTACK: mostClosing}
 	for state, name := range map[uint16]string{
-		expr.CtStateTCPSYNSENT: "syn_sent", expr.CtStateTCPSYNRECV: "syn_recv", expr.CtStateTCPESTABLISHED: "established", expr.CtStateTCPFINWAIT: "fin_wait",
+		expr.CtStateTCPSYNRECV: "syn_recv", expr.CtStateTCPESTABLISHED: "established", expr.CtStateTCPFINWAIT: "fin_wait",
 		expr.CtStateTCPCLOSEWAIT: "close_wait", expr.CtStateTCPTIMEWAIT: "time_wait", expr.CtStateTCPCLOSE: "close",
 		expr.CtStateTCPSYNSENT2: "syn_sent", expr.CtStateTCPRETRANS: "max_retrans", expr.CtStateTCPUNACK: "unacknowledged",
 	} {

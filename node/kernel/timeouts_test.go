@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
 	"github.com/sirupsen/logrus/hooks/test"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -16,7 +19,69 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const closeWait = 5 // as conntrack has it
+const synSent, closeWait = 1, 5 // as conntrack has them
+
+// A packet may be lost, and its pod be taken away before the client tries again.
+func TestAConnectionThatNobodyAnsweredIsSentByTheTableOfNow(t *testing.T) {
+	l := newLab(t, 2)
+	k := New("one", quiet())
+	goes, stays := service(1, 0), service(1, farPod)
+	goes.Ports[0].NodePort, stays.Ports[0].NodePort = 30080, 30080
+	goes.Endpoints[0].Ports[0] = 8081
+	l.put(k, tableOf(goes))
+	hears := l.deafen(l.pods[0], 8081)
+	ways := l.ways()
+	var clients errgroup.Group
+	for _, w := range ways {
+		clients.Go(func() error {
+			return inside(w.from, func() error {
+				a, err := ask("tcp", w.to)
+				if err == nil && a.pod != farPod {
+					err = fmt.Errorf("pod %d answered", a.pod)
+				}
+				return err
+			})
+		})
+	}
+	l.await("all have asked", func(states []uint8) bool { return slices.Equal(states, []uint8{synSent, synSent, synSent}) })
+	l.put(k, tableOf(stays))
+	hears()
+	if err := clients.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// deafen has a pod hear nothing on a port until that is told.
+func (l *lab) deafen(pod netns.NsHandle, port uint16) (hears func()) {
+	table := &nftables.Table{Name: "deaf", Family: nftables.TableFamilyIPv4}
+	in := func(do func(*nftables.Conn)) error {
+		return inside(pod, func() error {
+			conn, err := nftables.New()
+			if err != nil {
+				return err
+			}
+			do(conn)
+			return conn.Flush()
+		})
+	}
+	err := in(func(conn *nftables.Conn) {
+		conn.AddTable(table)
+		chain := conn.AddChain(&nftables.Chain{
+			Name: "input", Table: table, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter,
+		})
+		conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: rule{
+			loadPort(reg), is(binary.BigEndian.AppendUint16(nil, port)), &expr.Verdict{Kind: expr.VerdictDrop},
+		}})
+	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return func() {
+		if err := in(func(conn *nftables.Conn) { conn.DelTable(table) }); err != nil {
+			l.t.Error(err)
+		}
+	}
+}
 
 // way is how a client comes to the Service at 10.43.0.1, with the NodePort 30080.
 type way struct {
