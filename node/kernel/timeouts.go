@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// timeouts is the name of what our table says of how long conntrack keeps a connection that we send to a pod.
+// timeouts is the name of what our table says of how long conntrack keeps a connection that we send to a pod. Other times need another name, for what is
+// there is never made anew.
 const timeouts = "timeouts"
 
 const (
@@ -42,7 +43,8 @@ func keeps() *expr.CtTimeout {
 	return &expr.CtTimeout{L3Proto: unix.NFPROTO_IPV4, L4Proto: unix.IPPROTO_TCP, Policy: all}
 }
 
-// shared is held while timeouts are put into a message or taken out of one, and while sets are made: package nftables does that by variables of the whole process.
+// shared is held while timeouts are put into a message or taken out of one, and while sets are made: package nftables does that by variables that all
+// links share.
 var shared sync.Mutex
 
 // addTimeouts is for who holds shared.
