@@ -35,6 +35,13 @@ func rolloutStrategy(r *argo.Rollout, n int) Strategy {
 			s.Rollout.Steps = append(s.Rollout.Steps, stepOf(step))
 		}
 	}
+	if b := r.Spec.Strategy.BlueGreen; b != nil {
+		s.Type, s.MaxSurge = BlueGreen, 1
+		s.Rollout.ActiveService, s.Rollout.PreviewService = b.ActiveService, b.PreviewService
+		s.Rollout.AutoPromotion = b.AutoPromotionEnabled == nil || *b.AutoPromotionEnabled
+		s.Rollout.AutoAfter = time.Duration(b.AutoPromotionSeconds) * time.Second
+		s.Rollout.Delay, s.Rollout.AbortDelay = 30*time.Second, 30*time.Second
+	}
 	return s
 }
 

@@ -19,10 +19,18 @@ type Want struct {
 	Nodes    []Node             // sorted by name
 	Services []manifest.Service // sorted by namespace and name
 	Pods     []Pod
+	// Alone are Services that lead to pods of one revision alone, by namespace and name with a "/" between.
+	Alone map[string]Alone
 	// Carried are endpoints on nodes that nobody has looked at yet, as the table before has them.
 	Carried []Carried
 	Before  *Table   // the newest that is in force; nil when there is none
 	Served  []*Table // all that are in force somewhere: addresses that they name are not given to others yet
+}
+
+// Alone is a revision of a workload.
+type Alone struct {
+	App manifest.ID
+	Rev string
 }
 
 // State says whether requests may be sent to a pod.
@@ -43,6 +51,7 @@ type Pod struct {
 	Labels                map[string]string
 	Ports                 map[string]string // named ports: "8080/tcp" by name
 	Hostname, Subdomain   string
+	Of                    Alone
 	State                 State
 }
 
@@ -82,6 +91,9 @@ func Build(w Want) (Table, []Built) {
 			})
 		}
 		chosen := index.chosen(s)
+		if alone, is := w.Alone[key]; is {
+			chosen = slices.DeleteFunc(chosen, func(p *Pod) bool { return p.Of != alone })
+		}
 		made.Endpoints = w.endpoints(s, chosen)
 		b.Selected, b.Sent = len(chosen), len(made.Endpoints)
 		b.Why = cmp.Or(b.Why, unanswered(s, chosen, made))

@@ -87,6 +87,23 @@ func (l Ledger) Stable() *live.Receipt {
 	return last
 }
 
+// Promotions are all that are written of, the newest first.
+func (l Ledger) Promotions() (all []live.Receipt) {
+	for _, r := range l {
+		if r.Verb == live.Promoted {
+			all = append(all, r)
+		}
+	}
+	slices.SortFunc(all, func(a, b live.Receipt) int { return -compare(&a, &b) })
+	return all
+}
+
+// Rejected says whether the newest end of a rollout to the revision that is written of was its rejection.
+func (l Ledger) Rejected(rev string) bool {
+	end := l.newest(func(r *live.Receipt) bool { return r.Rev == rev && (r.Verb == live.Failed || r.Verb == live.Promoted) })
+	return end != nil && end.Verb == live.Failed
+}
+
 // Failed is the rejection of the newest rollout, or nil when there is none, or a promotion that came after it overruled it.
 func (l Ledger) Failed() *live.Receipt {
 	failed, promoted := l.InTop(live.Failed), l.InTop(live.Promoted)

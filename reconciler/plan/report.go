@@ -48,7 +48,7 @@ func (k *work) tell() {
 
 func (k *work) report() {
 	k.count()
-	k.app.Stable, k.app.Why = k.step.Stable, k.step.Why
+	k.app.Stable, k.app.Why, k.app.Rollout = k.step.Stable, k.step.Why, k.rollout()
 	k.app.State = k.state()
 	if k.blocked != nil && k.blocked.stuck && k.app.State == Progressing {
 		k.app.State, k.app.Why = Held, k.blocked.why
@@ -58,6 +58,9 @@ func (k *work) report() {
 	}
 	if k.app.State == Progressing {
 		k.app.State, k.app.Why = k.failing()
+	}
+	if late := k.step.Progress.Late; late != "" {
+		k.app.Why = late + "; goes on all the same"
 	}
 	if k.turns.stuck != "" && k.step.Phase == rollout.Rolling {
 		k.app.State, k.app.Why = Held, k.turns.stuck
@@ -82,6 +85,44 @@ func (k *work) report() {
 	if k.wl.Held != "" {
 		k.app.Why = k.wl.Held + "; " + k.app.Why
 	}
+}
+
+// rollout is how far the newest rollout is.
+func (k *work) rollout() *Rollout {
+	r := &Rollout{Progress: k.step.Progress, Phase: k.step.Phase, Failed: k.step.Failure, Serve: k.serve}
+	l := k.receipts.Of(k.wl.ID)
+	if top := l.Top(); top != nil {
+		r.Gen = top.Gen
+	}
+	byRev := map[string]*RolloutPods{}
+	for _, p := range k.kept {
+		if p.Stopping {
+			continue
+		}
+		if byRev[p.Rev] == nil {
+			byRev[p.Rev] = &RolloutPods{Rev: p.Rev, Commit: p.Commit}
+		}
+		of := byRev[p.Rev]
+		of.Have++
+		of.Gen = max(of.Gen, p.Gen)
+		if p.seen() && p.verdict.Ready() {
+			of.Ready++
+		}
+		if p.available {
+			of.Avail++
+		}
+	}
+	for rev, want := range k.step.Want {
+		if byRev[rev] == nil && want > 0 {
+			byRev[rev] = &RolloutPods{Rev: rev, Gen: l.GenOf(rev)}
+		}
+	}
+	for _, rev := range sorted(byRev) {
+		byRev[rev].Want = k.step.Want[rev]
+		r.Pods = append(r.Pods, *byRev[rev])
+	}
+	slices.SortStableFunc(r.Pods, func(a, b RolloutPods) int { return cmp.Compare(a.Gen, b.Gen) })
+	return r
 }
 
 // suspended says that it is, how many actions that holds, and how else it stands.
@@ -115,8 +156,11 @@ func (k *work) state() State {
 			return Converged
 		}
 	}
-	if k.wl.Suspended {
+	switch {
+	case k.wl.Suspended:
 		return Suspended
+	case k.step.Progress.Late != "":
+		return Failed
 	}
 	return Progressing
 }
@@ -143,6 +187,9 @@ func (k *work) unplaced() string {
 func (k *work) settled() bool {
 	well := 0
 	for _, p := range k.kept {
+		if _, stays := k.step.Progress.Keeps[p.Rev]; stays && p.Rev != k.wl.Revision.Rev {
+			continue
+		}
 		if p.Stopping || p.Rev != k.wl.Revision.Rev || p.moving {
 			return false
 		}

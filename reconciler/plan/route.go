@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/node/route"
 	"github.com/podkeep/podkeep/reconciler/health"
+	"github.com/podkeep/podkeep/reconciler/rollout"
 )
 
 // Traffic. The table says where requests go: to what is ready, and to nothing that is to stop. A pod stops once each node side that has ever served
@@ -58,7 +60,7 @@ func (w *world) makeTable() {
 			stops[endpoint{a.Node, a.Name}] = true
 		}
 	}
-	want := route.Want{Net: w.h.Net, Nodes: w.routeNodes(), Services: w.want.Services, Before: w.net.before, Served: w.net.served, Carried: w.carried()}
+	want := route.Want{Net: w.h.Net, Nodes: w.routeNodes(), Services: w.want.Services, Before: w.net.before, Served: w.net.served, Carried: w.carried(), Alone: w.alone}
 	among := map[string]bool{} // namespaces: pods of others are nobody's
 	for _, s := range w.want.Services {
 		among[s.Namespace] = true
@@ -70,7 +72,7 @@ func (w *world) makeTable() {
 			}
 			made := route.Pod{
 				Namespace: p.App.Namespace, Name: p.Name, Node: n.Name, IP: w.endpoint(n, p), Labels: p.Birth.Labels, Ports: p.Birth.Ports,
-				Hostname: p.Birth.Hostname, Subdomain: p.Birth.Subdomain,
+				Hostname: p.Birth.Hostname, Subdomain: p.Birth.Subdomain, Of: route.Alone{App: p.App, Rev: p.Rev},
 			}
 			if made.IP.IsValid() {
 				made.State = w.routed(n, p)
@@ -145,13 +147,27 @@ func (w *world) carried() (all []route.Carried) {
 		state := w.untilQuick(n.Silent)
 		for _, s := range w.net.before.Services {
 			for _, e := range s.Endpoints {
-				if e.Node == n.Name {
+				if e.Node == n.Name && w.mayLead(s, e.Pod) {
 					all = append(all, route.Carried{Namespace: s.Namespace, Service: s.Name, Endpoint: e, State: state})
 				}
 			}
 		}
 	}
 	return all
+}
+
+// mayLead says whether a Service may lead to a pod of which the name alone is known.
+func (w *world) mayLead(s route.Service, pod string) bool {
+	alone, is := w.alone[s.Namespace+"/"+s.Name]
+	return !is || strings.Contains(pod, "-"+live.ShortRev(alone.Rev)+"-")
+}
+
+// setApart notes which Services lead to one revision of a workload alone.
+func (k *work) setApart() {
+	k.serve = rollout.Serve(*k.wl, k.view(), rollout.Ledger{Receipts: k.receipts.Of(k.wl.ID)}, k.now)
+	for name, rev := range k.serve {
+		k.alone[k.wl.Namespace+"/"+name] = route.Alone{App: k.wl.ID, Rev: rev}
+	}
 }
 
 // names says whether a table sends anything to the pod.

@@ -28,9 +28,10 @@ type work struct {
 	turns    turns // who goes first, where old pods go before new ones come
 	intent
 	limits
-	blocked *claim // whose data cannot be had, so that a pod does not start
-	peril   peril  // why a pod does not start
-	refusal string // why a pod has no place
+	blocked *claim            // whose data cannot be had, so that a pod does not start
+	peril   peril             // why a pod does not start
+	refusal string            // why a pod has no place
+	serve   map[string]string // Services that lead to one revision of it alone
 	app     App
 }
 
@@ -53,11 +54,15 @@ func (w *world) think(wl *manifest.Workload, refused string) *work {
 		k.hidden = k.hiding()
 		k.takeTurns(refused)
 		k.step = rollout.Next(*wl, k.view(), k.ledger(refused), w.now)
+		k.room += k.step.Most - wl.Replicas - wl.Strategy.MaxSurge
 		k.fetch()
 		k.shrink()
 		k.leave()
 		k.mend()
 		k.grow()
+	}
+	if wl.Strategy.Rollout != nil {
+		k.setApart()
 	}
 	return k
 }
@@ -129,12 +134,20 @@ func (k *work) tally(pods []*pod) (spare int) {
 	return spare
 }
 
-// floor is how many pods must stay available.
+// floor is how many pods must stay available, of all that are: those beside the revision that serves alone do not count.
 func (k *work) floor() int {
 	if k.wl.Strategy.Type == manifest.Recreate {
 		return 0
 	}
-	return k.wl.Replicas - k.wl.Strategy.MaxUnavailable
+	floor := k.wl.Replicas - k.wl.Strategy.MaxUnavailable
+	if active := rollout.Active(*k.wl, k.receipts.Of(k.wl.ID)); active != "" {
+		for _, p := range k.pods[k.wl.ID] {
+			if p.Rev != active && p.available && !p.Stopping {
+				floor++
+			}
+		}
+	}
+	return floor
 }
 
 func before(a, b *pod) bool {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
 	"github.com/podkeep/podkeep/reconciler/health"
 	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/schedule"
@@ -95,6 +96,7 @@ type world struct {
 	packer    manifest.Packer          // of forms
 	trust
 	net      network
+	alone    map[string]route.Alone   // Services that lead to one revision alone, by namespace/name
 	withheld map[manifest.ID][]string // stops that wait for nodes to send nothing more, by workload
 	rolling  []int                    // the waves of the workloads between two revisions
 	renewing int                      // workloads of which an unfit pod is being replaced
@@ -117,7 +119,7 @@ func facts(h manifest.History, have live.Snapshot, now time.Time) *world {
 		h: h, want: h.Want(), now: now, watched: have.Watched, pods: map[manifest.ID][]*pod{},
 		alien: map[manifest.ID]string{}, claims: map[manifest.ID]*claim{}, decisions: map[manifest.ID][]manifest.Decision{},
 		called: map[string]string{}, doubts: map[manifest.ID][]*pod{}, lost: map[manifest.ID][]*pod{}, hearsay: map[manifest.ID]string{},
-		forms: map[string]manifest.File{}, gates: map[manifest.ID]barrier{}, resting: map[manifest.ID]string{},
+		forms: map[string]manifest.File{}, gates: map[manifest.ID]barrier{}, alone: map[string]route.Alone{}, resting: map[manifest.ID]string{},
 	}
 	w.addNodes(have)
 	w.addTrust()

@@ -2,7 +2,9 @@ package rollout
 
 import (
 	"slices"
+	"strings"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/ledger"
 )
@@ -18,19 +20,22 @@ const (
 	skip    = "skip" // ends the running step
 )
 
+// aborted is what a rejection says of its steps where a person rejected it.
+const aborted = "aborted"
+
 // open are the decisions that nobody has acted upon: no receipt of the newest rollout names them. One that names a step holds at that step alone.
 func (s state) open() (all []manifest.Decision) {
 	for _, d := range s.ledger.Receipts.Open(s.ledger.Decisions) {
-		if !s.steps(d) || d.Step == s.step {
+		if !s.ofStep(d) || d.Step == s.step {
 			all = append(all, d)
 		}
 	}
 	return all
 }
 
-// steps says whether a decision is about one step of a canary.
-func (s state) steps(d manifest.Decision) bool {
-	return (d.Verb == promote || d.Verb == skip) && s.w.Strategy.Rollout != nil
+// ofStep says whether a decision is about one step of a canary.
+func (s state) ofStep(d manifest.Decision) bool {
+	return (d.Verb == promote || d.Verb == skip) && s.w.Strategy.Type == manifest.Canary
 }
 
 // decided is the newest open decision of these verbs, or nil.
@@ -46,7 +51,7 @@ func (s state) decided(verbs ...string) *manifest.Decision {
 
 // answered are the decisions that a receipt answers: all that have been read, but for those of steps to come.
 func (s state) answered() []string {
-	return ledger.Answers(slices.DeleteFunc(slices.Clone(s.ledger.Decisions), func(d manifest.Decision) bool { return s.steps(d) && d.Step > s.step }))
+	return ledger.Answers(slices.DeleteFunc(slices.Clone(s.ledger.Decisions), func(d manifest.Decision) bool { return s.ofStep(d) && d.Step > s.step }))
 }
 
 // because is a decision as a reason names it.
@@ -56,4 +61,54 @@ func because(d *manifest.Decision, done string) string {
 		done += ": " + d.Why
 	}
 	return done
+}
+
+// pausedBy is why the rollout stands still, or "": spec.paused, or a person's decision until another ends it.
+func (s state) pausedBy() string {
+	if s.w.Strategy.Paused {
+		return "spec.paused is set"
+	}
+	switch d := s.decided(pause, resume); {
+	case d != nil && d.Verb == pause:
+		return because(d, "paused")
+	case d != nil || s.decided(promote, full) != nil:
+		return ""
+	}
+	if h := s.halt(); h != nil && h.Verb == live.Halted && strings.HasSuffix(h.Steps, byDecision) {
+		return h.Why
+	}
+	return ""
+}
+
+// byDecision ends what a halt says of its steps where a person's decision halted it.
+const byDecision = " decided"
+
+// decide are the decisions that would do something now, the one that goes on first.
+func (s state) decide(step Step) (all []string) {
+	if s.w.Job != nil || s.runsOnce() || s.unbegun() || s.in(live.Promoted) != nil && !s.failed() {
+		return nil
+	}
+	if s.failed() {
+		if s.steps() > 0 {
+			return []string{retry, full}
+		}
+		return []string{retry}
+	}
+	halted := step.Progress.Pause == PausedByPerson
+	switch staged := s.stepped() || s.stage() < decided && s.w.Strategy.Type == manifest.BlueGreen; {
+	case halted && s.w.Strategy.Paused:
+	case halted:
+		all = append(all, resume)
+	case staged && s.w.Strategy.Type == manifest.Canary:
+		all = append(all, promote, full, skip)
+	case staged:
+		all = append(all, promote)
+	}
+	if s.promoted && s.stable != s.w.Revision.Rev {
+		all = append(all, abort)
+	}
+	if !halted {
+		all = append(all, pause)
+	}
+	return all
 }

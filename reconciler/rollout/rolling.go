@@ -13,6 +13,8 @@ func (s state) toward(phase Phase, target, why string) Step {
 	switch {
 	case s.w.Strategy.Type == manifest.Recreate:
 		step.Want = s.recreate(target)
+	case s.w.Strategy.Type == manifest.BlueGreen:
+		step.Want = s.beside(target)
 	default:
 		step.Want = s.rolling(target)
 	}
@@ -102,8 +104,7 @@ func (s state) shrink(want map[string]int, target string, floor int) {
 		}
 	}
 	if s.promoted && s.stable != target {
-		broken := max(0, min(s.idle(s.stable), s.well()+s.idle(s.stable)-floor))
-		want[s.stable] -= s.give(s.stable, want[s.stable], broken, s.free(s.stable, want), &budget)
+		want[s.stable] -= s.give(s.stable, want[s.stable], s.broken(floor), s.free(s.stable, want), &budget)
 	}
 	if surplus := want[target] - s.w.Replicas; surplus > 0 {
 		want[target] -= s.give(target, surplus, surplus, s.available(target), &budget)

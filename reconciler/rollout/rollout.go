@@ -70,10 +70,6 @@ type Step struct {
 	Failure  string   // why HEAD's revision is rejected, if it is
 	Most     int      // pods that there may be in all, those stopping not counted
 	Progress Progress // for people, and of a Rollout alone but for what is said of Decide
-	// Serve are the Services that lead to the pods of one revision alone, by name: those that a Rollout names.
-	Serve map[string]string
-	// Active is the revision that the floor is about where others give it no availability: what serves in blue-green. Empty: all.
-	Active string
 }
 
 // Progress is how far a rollout is.
@@ -102,18 +98,38 @@ const (
 func Next(w manifest.Workload, pods []Pod, l Ledger, now time.Time) Step {
 	s := read(w, pods, l, now)
 	step := s.next()
-	step.Stable = s.stable
+	step.Stable, step.Most = s.stable, s.most(step)
 	if f := l.Receipts.Failed(); f != nil {
 		step.Failure = f.Why
 	}
+	p := &step.Progress
+	p.Fast, p.Step, p.Aborted, p.Keeps = s.fast(), s.step, s.aborted(), s.keeps()
+	p.Decide = s.decide(step)
+	for _, until := range p.Keeps {
+		if !until.IsZero() {
+			step.Wake = earliest(step.Wake, until)
+		}
+	}
 	return step
+}
+
+// most is how many pods there may be in all: in blue-green one more than there are to be, for those that have to move.
+func (s state) most(step Step) int {
+	if s.w.Strategy.Type != manifest.BlueGreen {
+		return s.w.Replicas + s.w.Strategy.MaxSurge
+	}
+	most := s.w.Strategy.MaxSurge
+	for _, count := range step.Want {
+		most += count
+	}
+	return max(most, s.w.Replicas+s.w.Strategy.MaxSurge)
 }
 
 // Goal is the revision that the pods are to have next: HEAD's, or the one in force where HEAD's was rejected or may not begin.
 func Goal(w manifest.Workload, pods []Pod, l Ledger) string {
 	s := read(w, pods, l, time.Time{})
 	switch force := s.inForce(); {
-	case force == "" || s.w.Strategy.OnFailure == manifest.OnFailureHold && s.failed():
+	case force == "" || s.stays():
 	case s.unbegun() && l.Guard != "", !s.unbegun() && s.failed():
 		return force
 	}
@@ -139,9 +155,11 @@ func (s state) next() Step {
 		return s.note(live.Halted, "podkeep.io/suspend is set", s.hold(Paused, "podkeep.io/suspend is set"))
 	case s.ledger.Suspended:
 		return s.hold(Paused, "podkeep.io/suspend is set")
+	case s.rejectable() && s.decided(abort) != nil:
+		return s.abort()
 	case s.w.Replicas == 0:
 		return s.empty()
-	case s.w.Strategy.Paused:
+	case s.pausedBy() != "":
 		return s.pause()
 	case s.halted():
 		return s.note(live.Resumed, "the rollout goes on", s.hold(Starting, "goes on"))
@@ -163,6 +181,10 @@ func (s state) begin() Step {
 	}
 	step := s.hold(Starting, "begins: "+why)
 	began := s.receipt(live.Began, s.gens+1, why)
+	if why := s.returns(); why != "" {
+		began.Steps = fast + why
+		began.Why += "; fast: " + why
+	}
 	began.Step = s.ledger.Receipts.Rollouts(began.Commit)
 	if began.Step == 0 || !s.rejects(began.Rev) || !s.retried() {
 		began.Step++
@@ -174,7 +196,7 @@ func (s state) begin() Step {
 // wait goes toward the revision in force: only to begin HEAD's is withheld.
 func (s state) wait(why string) Step {
 	target := s.inForce()
-	if target == "" || s.spent(target) || s.failed() && s.w.Strategy.OnFailure == manifest.OnFailureHold {
+	if target == "" || s.spent(target) || s.stays() {
 		return s.hold(Waiting, why)
 	}
 	return s.toward(Waiting, target, why)
@@ -185,13 +207,16 @@ func (s state) rejected() Step {
 	f := s.in(live.Failed)
 	head := s.w.Revision.Rev
 	held := fmt.Sprintf("%s was rejected: %s; held until a commit changes it", live.ShortRev(head), f.Why)
+	if s.aborted() {
+		held = fmt.Sprintf("%s was %s; held until a commit changes it, or a retry decision", live.ShortRev(head), f.Why)
+	}
 	switch {
 	case s.stable == "" || s.stable == head:
 		if s.available(head) >= s.w.Replicas && s.w.Replicas > 0 && !s.runsOnce() {
 			return s.note(live.Promoted, "all pods are available after all", s.toward(Rejected, head, held))
 		}
 		return s.toward(Rejected, head, held+"; there is no older revision to go back to")
-	case s.w.Strategy.OnFailure == manifest.OnFailureHold:
+	case s.stays():
 		return s.hold(Rejected, held+" (on-failure: hold)")
 	}
 	return s.toward(Back, s.stable, held)
@@ -202,13 +227,30 @@ func (s state) roll() Step {
 	if slices.ContainsFunc(s.pods, s.outlived) {
 		return s.again()
 	}
+	switch {
+	case s.stepped():
+		return s.canary()
+	case s.w.Strategy.Type == manifest.BlueGreen:
+		return s.blueGreen()
+	}
 	head, n := s.w.Revision.Rev, s.w.Replicas
 	step := s.toward(Rolling, head, "")
 	have, others := s.count(head), len(s.pods)-s.count(head)
 	if s.available(head) >= n && have >= n && others == 0 {
 		return s.note(live.Promoted, fmt.Sprintf("%d of %d available", s.available(head), n), step)
 	}
-	return s.deadline(step)
+	return s.deadline(step, s.progress())
+}
+
+// rejectable says whether there is a revision to go back to.
+func (s state) rejectable() bool { return s.promoted && s.stable != s.w.Revision.Rev && !s.runsOnce() }
+
+// abort writes down that a person rejects HEAD's revision.
+func (s state) abort() Step {
+	why := because(s.decided(abort), "aborted")
+	step := s.note(live.Failed, why, s.hold(Starting, why))
+	step.Receipts[0].Steps = aborted
+	return step
 }
 
 // empty leaves HEAD's revision begun: at no replicas there is nothing to try it with, and no deadline counts that.
@@ -224,13 +266,13 @@ func (s state) empty() Step {
 const chance = 10 * time.Second
 
 // deadline rejects a revision that made no progress for progressDeadlineSeconds. Progress is a pod that became available. Time
-// that podkeep itself imposed is given back.
-func (s state) deadline(step Step) Step {
+// that podkeep itself imposed is given back. Where it is only to be reported, it is.
+func (s state) deadline(step Step, progress time.Time) Step {
 	limit := s.w.Strategy.Deadline
 	if limit <= 0 || s.runsOnce() {
 		return step
 	}
-	due := s.progress().Add(limit)
+	due := progress.Add(limit)
 	if s.now.Before(due) {
 		step.Wake = earliest(step.Wake, due)
 		return step
@@ -246,24 +288,40 @@ func (s state) deadline(step Step) Step {
 	if s.ledger.Trouble != "" {
 		why += "; " + s.ledger.Trouble
 	}
+	if s.w.Strategy.OnFailure == manifest.OnFailureReport {
+		step.Progress.Late = "missed its deadline: " + why
+		return step
+	}
 	return s.note(live.Failed, why, s.hold(Starting, "missed its deadline: "+why))
 }
 
-// pause stands still because spec.paused is set: the shares of old and new stay, the sum follows replicas.
+// pause stands still because somebody said so: the shares of old and new stay, the sum follows replicas.
 func (s state) pause() Step {
+	why := s.pausedBy()
+	step := s.hold(Paused, why)
+	step.Progress.Pause = PausedByPerson
 	if !s.halted() {
-		return s.note(live.Halted, "spec.paused is set", s.hold(Paused, "spec.paused is set"))
+		step = s.note(live.Halted, why, step)
+		if !s.w.Strategy.Paused {
+			step.Receipts[0].Steps += byDecision
+		}
+		return step
 	}
 	was := s.halt()
+	step.Progress.Since = was.Time
 	var fresh, of int
 	if _, err := fmt.Sscanf(was.Steps, "%d/%d", &fresh, &of); err != nil || of == 0 {
-		return s.hold(Paused, "spec.paused is set")
+		return step
 	}
 	head, n := s.w.Revision.Rev, s.w.Replicas
 	share := min(n, (fresh*n+of-1)/of)
-	step := s.hold(Paused, fmt.Sprintf("spec.paused is set: %d of %d stay at %s", share, n, live.ShortRev(head)))
+	step.Why = fmt.Sprintf("%s: %d of %d stay at %s", why, share, n, live.ShortRev(head))
 	step.Want = map[string]int{head: share}
-	if s.stable != "" {
+	switch {
+	case s.w.Strategy.Type == manifest.BlueGreen:
+		step.Want = s.beside(head)
+		step.Want[head] = min(step.Want[head], share)
+	case s.stable != "":
 		step.Want[s.stable] = n - share
 	}
 	s.keepFloor(step.Want)
@@ -305,6 +363,9 @@ func (s state) hold(phase Phase, why string) Step {
 
 // lostStable is how many pods of the stable revision the floor lacks, as far as there is room.
 func (s state) lostStable() int {
+	if s.w.Strategy.Type == manifest.BlueGreen { // others give it no availability, and take no room from it
+		return max(0, s.w.Replicas-s.count(s.stable))
+	}
 	surge, unavailable := s.limits()
 	_, total := s.have()
 	lack := s.w.Replicas - unavailable - s.count(s.stable)

@@ -2,7 +2,9 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/podkeep/podkeep/live"
@@ -21,8 +23,8 @@ type state struct {
 	promoted bool // stable rests on a promoted receipt
 	gens     int  // the highest generation seen
 
-	step    int           // how many steps of the newest rollout are done
-	stepped *live.Receipt // that says so
+	step int           // how many steps of the newest rollout are done
+	said *live.Receipt // that says so, of this list of steps or of one from before
 }
 
 func read(w manifest.Workload, pods []Pod, l Ledger, now time.Time) state {
@@ -39,7 +41,58 @@ func read(w manifest.Workload, pods []Pod, l Ledger, now time.Time) state {
 	if last != nil {
 		s.stable, s.promoted = last.Rev, true
 	}
+	s.step, s.said = book.Steps(w.Strategy.StepsDigest())
+	if s.fast() != "" && s.top.Rev == w.Revision.Rev {
+		s.step = s.steps()
+	}
 	return s
+}
+
+// steps is how many steps a rollout has.
+func (s state) steps() int {
+	switch s.w.Strategy.Type {
+	case manifest.Canary:
+		return len(s.w.Strategy.Rollout.Steps)
+	case manifest.BlueGreen:
+		return decided
+	}
+	return 0
+}
+
+// fast is why the newest rollout takes no notice of steps and pauses, or "".
+func (s state) fast() string {
+	if s.top == nil {
+		return ""
+	}
+	why, _ := strings.CutPrefix(s.top.Steps, fast)
+	return why
+}
+
+// fast marks the beginning of such a rollout, before the reason.
+const fast = "fast: "
+
+// returns is why a rollout to HEAD's revision that is about to begin is such a one: a person says so, or the fleet was there before.
+func (s state) returns() string {
+	head, r := s.w.Revision.Rev, s.w.Strategy.Rollout
+	if d := s.decided(full); d != nil && s.failed() {
+		return because(d, "promoted in full")
+	}
+	if r == nil || !s.promoted {
+		return ""
+	}
+	if head == s.stable {
+		return live.ShortRev(head) + " is the stable one still"
+	}
+	book := s.ledger.Receipts
+	back := 1 + slices.Index(book.Stable().Before, head)
+	if back == 0 || r.Window != nil && back > *r.Window || book.Rejected(head) {
+		return ""
+	}
+	why := live.ShortRev(head) + " was promoted before"
+	if p := book.In(book.GenOf(head), head, live.Promoted); p != nil {
+		why += " at " + short(p.Commit)
+	}
+	return why
 }
 
 // unbegun says whether a rollout to HEAD's revision is yet to begin, or to begin again.
@@ -75,8 +128,17 @@ func (s state) restarts() bool {
 func (s state) rejects(rev string) bool { return s.failed() && s.top.Rev == rev }
 
 // retried says whether somebody decided to try the newest rollout again since it was rejected.
-func (s state) retried() bool {
-	return s.decided("retry") != nil
+func (s state) retried() bool { return s.decided(retry, full) != nil }
+
+// aborted says whether a person rejected the newest rollout.
+func (s state) aborted() bool {
+	f := s.ledger.Receipts.Failed()
+	return f != nil && f.Steps == aborted
+}
+
+// stays says whether a rejected revision stays as it is.
+func (s state) stays() bool {
+	return s.w.Strategy.OnFailure == manifest.OnFailureHold && s.failed() && !s.aborted()
 }
 
 // in is the newest receipt of a verb in the newest rollout, or nil.
@@ -109,8 +171,10 @@ func (s state) halted() bool {
 // progress is when a pod of HEAD's revision became available last: minReadySeconds after it was ready.
 func (s state) progress() time.Time {
 	last := s.top.Time
-	if r := s.in(live.Resumed); r != nil && r.Time.After(last) {
-		last = r.Time
+	for _, verb := range []string{live.Resumed, live.Stepped, live.Switched} {
+		if r := s.in(verb); r != nil {
+			last = later(last, r.Time)
+		}
 	}
 	for _, p := range s.pods {
 		if at := p.Since.Add(s.w.Strategy.MinReady); p.Rev == s.w.Revision.Rev && p.Available && at.After(last) {

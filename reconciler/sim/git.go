@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -163,8 +165,24 @@ func (s *Sim) decide(args []string) error {
 		return fmt.Errorf("%w: no workload %s", errNothing, args[1])
 	}
 	w := set.Workloads[i]
-	s.repo.decisions = append(s.repo.decisions, manifest.Decision{
-		Time: at, Verb: args[0], App: w.ID, Rev: w.Revision.Rev, Who: "sim", Note: s.repo.head,
-	})
+	d := manifest.Decision{Time: at, Verb: args[0], App: w.ID, Rev: w.Revision.Rev, Who: "sim", Note: s.repo.head}
+	if d.Verb == "promote" || d.Verb == "skip" {
+		d.Step = s.stepOf(w.ID)
+	}
+	s.repo.decisions = append(s.repo.decisions, d)
 	return nil
+}
+
+// stepOf is how many steps of a workload's rollout are done, as a controller sees it that begins now.
+func (s *Sim) stepOf(id manifest.ID) int {
+	for _, name := range slices.Sorted(maps.Keys(s.controllers)) {
+		d := s.dry(s.controllers[name])
+		defer d.rec.Close()
+		for _, a := range d.rec.Pass(context.Background()).Plan.Apps {
+			if a.ID == id && a.Rollout != nil {
+				return a.Rollout.Step
+			}
+		}
+	}
+	return 0
 }

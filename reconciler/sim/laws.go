@@ -19,6 +19,7 @@ import (
 	"github.com/podkeep/podkeep/reconciler"
 	"github.com/podkeep/podkeep/reconciler/health"
 	"github.com/podkeep/podkeep/reconciler/plan"
+	"github.com/podkeep/podkeep/reconciler/rollout"
 )
 
 type moment = time.Time
@@ -343,8 +344,11 @@ func (j judge) bounds(w manifest.Workload, after view, when string) error {
 		return fmt.Errorf("law 3, safe in part: %s %s has %d available, had %d, floor %d",
 			when, w.ID.Short(), is.available, was.available, least)
 	}
-	hidden := j.hidden(w)
-	if ceiling := max(w.Replicas+w.Strategy.MaxSurge, was.total+hidden); is.total+hidden > ceiling {
+	hidden, most := j.hidden(w), w.Replicas+w.Strategy.MaxSurge
+	if w.Strategy.Type == manifest.BlueGreen {
+		most += w.Replicas + was.older
+	}
+	if ceiling := max(most, was.total+hidden); is.total+hidden > ceiling {
 		return fmt.Errorf("law 3, ceiling: %s %s has %d pods and %d where nobody can look, had %d, ceiling %d",
 			when, w.ID.Short(), is.total, hidden, was.total, ceiling)
 	}
@@ -386,11 +390,13 @@ func hasHostPort(spec corev1.PodSpec) bool {
 	return spec.HostNetwork
 }
 
-type tally struct{ total, available int }
+// tally are counts of pods: all, those available where that matters, and those of revisions that neither serve nor are asked for.
+type tally struct{ total, available, older int }
 
 // tally counts a workload's pods on nodes that answer and are not another's copy. One that is told to stop makes way already; of an older revision
 // with Recreate it does when it is gone.
 func (j judge) tally(w view, app manifest.Workload) (t tally) {
+	active := rollout.Active(app, j.p.Plan.Ledgers[app.ID])
 	for _, n := range w.hosts {
 		if seen := j.seen(n.Name); !w.Answers(n.Name) || silent(seen) || j.p.Plan.Held[seen.Name] != "" {
 			continue
@@ -401,6 +407,12 @@ func (j judge) tally(w view, app manifest.Workload) (t tally) {
 			}
 			if j.trusted[p.Signer] {
 				t.total++
+			}
+			if active != "" && p.Rev != active {
+				if p.Rev != app.Revision.Rev {
+					t.older++
+				}
+				continue
 			}
 			unprobed := len(p.Birth.Probes) > 0 && (j.p.History.Side.Version == "" || j.before.host(n.Name).SidePod() == nil) // nobody can know whether it is ready
 			if !unprobed && available(p, app.Strategy.MinReady, j.s.now) {

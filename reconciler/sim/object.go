@@ -27,14 +27,15 @@ func (o object) equal(p object) bool {
 // kinds are the short forms before a name: pod/x, node/n1. None is a Deployment.
 var kinds = map[string]string{
 	"": "Deployment", "pod": "Pod", "rs": "ReplicaSet", "rc": "ReplicationController",
-	"job": "Job", "node": "Node", "ns": "Namespace", "cm": "ConfigMap", "pvc": "PersistentVolumeClaim", "svc": "Service",
+	"job": "Job", "node": "Node", "ns": "Namespace", "cm": "ConfigMap", "pvc": "PersistentVolumeClaim", "svc": "Service", "ro": "Rollout",
 }
 
 // words are all that can be said of an object. A flag alone means "true"; "=" with nothing after takes it back.
 var words = strings.Fields(`image replicas surge unavail strategy deadline min-ready suspend paused config secret env
 	completions parallel indexed backoff per-index max-failed ttl active-deadline halt
 	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain at silence capacity init wave needs hook hook-delete claim mode
-	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr`)
+	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr
+	steps active preview canary stable hand auto delay abort-delay some window restart-at abort-late`)
 
 // say reads words on top of what the object says already.
 func (o object) say(tokens []string) (object, error) {
@@ -220,12 +221,74 @@ func (o object) workload() m {
 	case "ReplicationController":
 		version, spec["selector"] = "v1", app
 	case "Deployment":
-		o.rollout(spec)
+		o.rolling(spec)
+	case "Rollout":
+		version = "argoproj.io/v1alpha1"
+		o.rolling(spec)
+		o.staged(spec)
 	}
 	return m{"apiVersion": version, "kind": o.kind, "metadata": o.meta(), "spec": spec}
 }
 
-func (o object) rollout(spec m) {
+// staged is the strategy of a Rollout: steps=20,pause,50,pause:30s are a canary's; with active=SERVICE it is blue-green.
+func (o object) staged(spec m) {
+	rolling, _ := spec["strategy"].(m)
+	fields, _ := rolling["rollingUpdate"].(m)
+	if fields == nil {
+		fields = m{}
+	}
+	kind := "canary"
+	if o.words["active"] != "" {
+		kind = "blueGreen"
+		delete(fields, "maxSurge")
+	}
+	for word, field := range map[string]string{
+		"active": "activeService", "preview": "previewService", "canary": "canaryService", "stable": "stableService",
+	} {
+		if v := o.words[word]; v != "" {
+			fields[field] = v
+		}
+	}
+	for word, field := range map[string]string{
+		"auto": "autoPromotionSeconds", "delay": "scaleDownDelaySeconds", "abort-delay": "abortScaleDownDelaySeconds", "some": "previewReplicaCount",
+	} {
+		number(fields, field, o.words[word])
+	}
+	if o.words["hand"] != "" {
+		fields["autoPromotionEnabled"] = false
+	}
+	var steps []m
+	for _, step := range strings.Split(o.words["steps"], ",") {
+		switch verb, long, _ := strings.Cut(step, ":"); {
+		case verb == "":
+		case verb == "pause" && long == "":
+			steps = append(steps, m{"pause": m{}})
+		case verb == "pause":
+			steps = append(steps, m{"pause": m{"duration": long}})
+		default:
+			weight := m{}
+			number(weight, "setWeight", verb)
+			steps = append(steps, weight)
+		}
+	}
+	if len(steps) > 0 {
+		fields["steps"] = steps
+	}
+	spec["strategy"] = m{kind: fields}
+	if w := o.words["window"]; w != "" {
+		window := m{}
+		number(window, "revisions", w)
+		spec["rollbackWindow"] = window
+	}
+	if at := o.words["restart-at"]; at != "" {
+		spec["restartAt"] = at
+	}
+	if o.words["abort-late"] != "" {
+		spec["progressDeadlineAbort"] = true
+	}
+}
+
+func (o object) rolling(spec m) {
 	number(spec, "progressDeadlineSeconds", o.words["deadline"])
 	if o.words["paused"] != "" {
 		spec["paused"] = true
