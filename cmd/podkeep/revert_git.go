@@ -91,7 +91,7 @@ func (c clone) place(ctx context.Context, branch string) (p place, err error) {
 func (c clone) follows(ctx context.Context, branch string) (remote, theirs string) {
 	remote, _ = c.git(ctx, "config", "--get", "branch."+branch+".remote")
 	theirs, _ = c.git(ctx, "config", "--get", "branch."+branch+".merge")
-	if remote == "" && c.has(ctx, "rev-parse", "--verify", "--quiet", "refs/remotes/origin/"+branch) {
+	if remote == "" && c.has(ctx, "show-ref", "--verify", "--quiet", "refs/remotes/origin/"+branch) {
 		return "origin", "refs/heads/" + branch
 	}
 	if remote == "" || remote == "." || theirs == "" {
