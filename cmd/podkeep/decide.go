@@ -21,7 +21,7 @@ import (
 
 // decideOptions are a command's that writes a person's decision into Git notes.
 type decideOptions struct {
-	settings
+	*settings
 	verb           string
 	full           bool
 	namespace, why string
@@ -29,7 +29,7 @@ type decideOptions struct {
 }
 
 func promoteCommand() *cobra.Command {
-	o := &decideOptions{verb: "promote"}
+	o := &decideOptions{settings: &settings{}, verb: "promote"}
 	cmd := o.command("Let a rollout go on: end its pause, else the running step", `
 Writes the decision that a rollout goes on: it ends the pause that the rollout is in, whoever asked for that, or else the running step of a
 canary. --full ends all steps and pauses: what is left is to wait until all pods are available. Over an abort it begins anew.`, `
@@ -41,7 +41,7 @@ podkeep promote web -n shop --full -m "it mends the outage"`)
 }
 
 func abortCommand() *cobra.Command {
-	o := &decideOptions{verb: "abort"}
+	o := &decideOptions{settings: &settings{}, verb: "abort"}
 	return o.command("Reject the revision that is rolling out, and go back at once", `
 Writes the decision that the revision which is rolling out is rejected: the fleet goes back to the stable one at once, and stays there until a commit
 changes the workload, or retry is decided. Git still asks for the rejected one: podkeep revert takes the commit back.`, `
@@ -51,7 +51,7 @@ podkeep revert`)
 }
 
 func retryCommand() *cobra.Command {
-	o := &decideOptions{verb: "retry"}
+	o := &decideOptions{settings: &settings{}, verb: "retry"}
 	return o.command("Try a rejected revision again, from its first step", `
 Writes the decision that a revision which failed or was aborted is tried once more, from the first step; that a Job which failed runs again; or
 that a claim whose data is lost goes on without it.`, `
@@ -62,7 +62,7 @@ podkeep retry pvc/data -m "the backup is restored from n3"`)
 }
 
 func pauseCommand() *cobra.Command {
-	o := &decideOptions{verb: "pause"}
+	o := &decideOptions{settings: &settings{}, verb: "pause"}
 	return o.command("Hold a rollout where it is", `
 Writes the decision that the rollout stands still: pods stay as they are, old and new, lost ones come back, and its deadline does not count. One that
 begins later waits too. podkeep resume ends it, and so does promote.`, `
@@ -71,13 +71,13 @@ podkeep resume web`)
 }
 
 func skipCommand() *cobra.Command {
-	o := &decideOptions{verb: "skip"}
+	o := &decideOptions{settings: &settings{}, verb: "skip"}
 	return o.command("End the running step of a canary", `
 Writes the decision that the step which a canary is at is over: a pause ends, a weight is not waited for. The next step begins.`, `
 podkeep skip web -m "seen enough"`)
 }
 
-// written is what the help of these commands has in common.
+// noted is what the help of these commands has in common.
 const noted = `
 
 The decision is a line in Git notes, refs/notes/podkeep, on the commit that is followed. It is made and pushed with your own git: your identity,
@@ -97,7 +97,7 @@ func (o *decideOptions) command(short, long, example string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, joined(args)) },
 	}
 	o.bind(cmd)
-	o.flags(cmd)
+	decisionFlags(cmd, &o.why, &o.controller)
 	o.namespaceFlag(cmd, &o.namespace)
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 		return o.targets(&o.namespace, len(args)+1, nothing)(cmd, args, begun)
@@ -105,9 +105,9 @@ func (o *decideOptions) command(short, long, example string) *cobra.Command {
 	return cmd
 }
 
-func (o *decideOptions) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&o.why, "message", "m", "", "why, for those who read it later")
-	cmd.Flags().StringVar(&o.controller, "controller", "http://127.0.0.1:7077", "address of the controller, asked where no host can be")
+func decisionFlags(cmd *cobra.Command, why, controller *string) {
+	cmd.Flags().StringVarP(why, "message", "m", "", "why, for those who read it later")
+	cmd.Flags().StringVar(controller, "controller", "http://127.0.0.1:7077", "address of the controller, asked where no host can be")
 	completed(cmd, free(nothing), "message", "controller")
 }
 

@@ -2,6 +2,7 @@ package git
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,13 +99,15 @@ func (s *Source) mirrored(ctx context.Context, cluster string, head plumbing.Has
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b live.Receipt) int {
-		if c := a.Time.Compare(b.Time); c != 0 {
-			return c
-		}
-		return strings.Compare(FormatReceipt("", a), FormatReceipt("", b))
-	})
-	return all, nil
+	slices.SortFunc(all, compareReceipts)
+	return slices.CompactFunc(all, func(a, b live.Receipt) bool { return compareReceipts(a, b) == 0 }), nil
+}
+
+// compareReceipts orders them by time; in one second as a rollout goes.
+func compareReceipts(a, b live.Receipt) int {
+	course := []string{live.Began, live.Stepped, live.Halted, live.Resumed, live.Switched, live.Failed, live.Promoted, live.Done}
+	return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Gen, b.Gen), cmp.Compare(slices.Index(course, a.Verb), slices.Index(course, b.Verb)),
+		cmp.Compare(a.Step, b.Step), strings.Compare(FormatReceipt("", a), FormatReceipt("", b)), strings.Compare(a.Commit, b.Commit))
 }
 
 // mirrorTries is how often receipts are put on what another controller has pushed meanwhile.
