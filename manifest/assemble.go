@@ -3,10 +3,12 @@ package manifest
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 
+	argo "github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -20,7 +22,8 @@ func Assemble(info Info, files []Parsed) Set {
 		},
 		origins: map[ID]Origin{}, configs: map[ID]config{}, suspended: map[string]bool{}, stems: map[string]Meta{},
 		bound: map[ID]string{}, claimants: map[string][]ID{}, disks: map[string]*corev1.PersistentVolume{},
-		exclusive: map[ID]bool{}, users: map[ID]ID{}, mounted: map[ID]mounted{}, ways: map[string][]Meta{}, room: maxVariables,
+		exclusive: map[ID]bool{}, users: map[ID]ID{}, mounted: map[ID]mounted{}, ways: map[string][]Meta{}, unled: map[ID]Meta{}, once: map[ID]bool{},
+		room: maxVariables,
 	}
 	a.set.Subject, _, _ = strings.Cut(strings.TrimSpace(info.Message), "\n")
 	a.set.AllowPrune = allowsPrune(info.Message)
@@ -53,8 +56,11 @@ type assembly struct {
 	claimants  map[string][]ID // and the claims that name one
 	disks      map[string]*corev1.PersistentVolume
 	exclusive  map[ID]bool    // claims for one pod at a time
+	once       map[ID]bool    // those and others that are not made to be shared
 	users      map[ID]ID      // the workload that has such a claim
 	mounted    map[ID]mounted // what others may mount too
+	leads      []lead
+	unled      map[ID]Meta // Deployments over which a Rollout stands that does not load
 	ways       map[string][]Meta
 	unreadable string // a file that may hold anything
 	room       int    // bytes that further variables and files of volumes may take, see maxVariables
@@ -76,6 +82,7 @@ func (a *assembly) collect(files []Parsed) []*object {
 		for _, id := range f.failed {
 			a.set.failed[id] = f.Path
 		}
+		maps.Copy(a.unled, f.unled)
 		if a.unreadable == "" && slices.ContainsFunc(f.Problems, func(p Problem) bool { return p.Object == "" && p.breaks() }) {
 			a.unreadable = f.Path
 		}
@@ -121,7 +128,7 @@ func (a *assembly) register(o *object) {
 	}
 	switch t := o.typed.(type) {
 	case *corev1.PersistentVolumeClaim:
-		a.exclusive[o.ID] = Claim{Object: t}.Exclusive()
+		a.exclusive[o.ID], a.once[o.ID] = Claim{Object: t}.Exclusive(), Claim{Object: t}.Once()
 		if name := t.Spec.VolumeName; name != "" {
 			a.bound[o.ID], a.claimants[name] = name, append(a.claimants[name], o.ID)
 		}
@@ -133,6 +140,9 @@ func (a *assembly) register(o *object) {
 // fail leaves the object out.
 func (a *assembly) fail(o *object, c *check) {
 	a.set.failed[o.ID] = o.File
+	if r, is := o.typed.(*argo.Rollout); is && r.Spec.WorkloadRef != nil {
+		a.unled[deploymentOf(o.Meta, r.Spec.WorkloadRef.Name)] = o.Meta
+	}
 	a.set.Problems = append(a.set.Problems, o.kind.losing(c)...)
 }
 
@@ -140,7 +150,7 @@ func (a *assembly) fail(o *object, c *check) {
 func (a *assembly) workload(m Meta, o *object, p pods, replicas int, strategy Strategy) {
 	c := o.check()
 	a.distinct(c, m)
-	a.claims(c, m, p, replicas)
+	a.claims(c, m, p, replicas, strategy)
 	p.meta.Annotations = without(p.meta.Annotations, lastApplied)
 	r := Revision{App: m.ID, Commit: m.Commit, Labels: p.meta.Labels, Annotations: p.meta.Annotations, Probes: probesOf(p.spec)}
 	s := &sources{check: c, assembly: a, namespace: m.Namespace, pod: r, used: map[string]string{}, files: map[string]File{}, auths: map[string]File{}}
@@ -187,6 +197,9 @@ func (a *assembly) together(objects []*object) {
 	refused := map[ID]bool{}
 	writers := a.writers()
 	a.services(byID)
+	a.lead()
+	a.rollouts(byID)
+	a.holdUnled()
 	a.set.Nodes = slices.DeleteFunc(a.set.Nodes, func(n Node) bool {
 		c := byID[n.ID].check()
 		a.ownWay(c, n)

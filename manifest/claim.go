@@ -113,7 +113,7 @@ func ClaimsOf(spec corev1.PodSpec) (names []string) {
 }
 
 // claims checks that what a workload's pods claim is there, and is theirs to have. It is asked when all claims are known.
-func (a *assembly) claims(c *check, m Meta, p pods, replicas int) {
+func (a *assembly) claims(c *check, m Meta, p pods, replicas int, strategy Strategy) {
 	at := under(under(p.at, "spec"), "volumes")
 	for i, v := range p.spec.Volumes {
 		if v.PersistentVolumeClaim == nil {
@@ -122,6 +122,8 @@ func (a *assembly) claims(c *check, m Meta, p pods, replicas int) {
 		field := under(under(item(at, i), "persistentVolumeClaim"), "claimName")
 		id := ClaimID(m.Namespace, v.PersistentVolumeClaim.ClaimName)
 		if why := a.lacks(id); why != "" {
+			c.refuse(field, "%s", why)
+		} else if why := a.jams(id, replicas); why != "" && strategy.Rollout != nil {
 			c.refuse(field, "%s", why)
 		} else if a.exclusive[id] {
 			a.shared(c, field, m, id, replicas)
@@ -149,6 +151,15 @@ func (a *assembly) lacks(id ID) string {
 	}
 	slices.Sort(names)
 	return fmt.Sprintf("%s is not in the repository; add it%s", id.said(), didYouMean(id.Name, names))
+}
+
+// jams says why pods of two revisions of a Rollout cannot have the claim beside each other, or "".
+func (a *assembly) jams(id ID, replicas int) string {
+	if !a.exclusive[id] && (!a.once[id] || replicas != 1) {
+		return ""
+	}
+	return fmt.Sprintf("%s is for one pod at a time, and a Rollout starts new pods beside the old; write ReadWriteMany in the claim if both may write, "+
+		"or a Deployment, which stops the old pod first", id)
 }
 
 // shared refuses a second pod for a claim that is for one.

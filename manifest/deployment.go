@@ -1,14 +1,12 @@
 package manifest
 
-import (
-	"math"
-	"time"
+import appsv1 "k8s.io/api/apps/v1"
 
-	appsv1 "k8s.io/api/apps/v1"
-)
+// aDeployment is the kind's name.
+const aDeployment = "Deployment"
 
 var deploymentKind = kind{
-	version: "apps/v1", name: "Deployment",
+	version: "apps/v1", name: aDeployment,
 	empty: func() typed { return &appsv1.Deployment{} },
 	check: func(c *check, t typed) { c.deployment(t.(*appsv1.Deployment)) },
 	add: func(a *assembly, m Meta, o *object) {
@@ -22,21 +20,11 @@ func (c *check) deployment(d *appsv1.Deployment) {
 	c.notNegative("spec.replicas", d.Spec.Replicas)
 	c.notNegative("spec.minReadySeconds", &d.Spec.MinReadySeconds)
 	c.notNegative("spec.revisionHistoryLimit", d.Spec.RevisionHistoryLimit)
-	c.notNegative("spec.progressDeadlineSeconds", d.Spec.ProgressDeadlineSeconds)
-	if p := d.Spec.ProgressDeadlineSeconds; p != nil && *p >= 0 && *p <= d.Spec.MinReadySeconds {
-		c.refuse("spec.progressDeadlineSeconds", "%d is not more than minReadySeconds, which is %d", *p, d.Spec.MinReadySeconds)
-	}
-	if d.Spec.ProgressDeadlineSeconds == nil && d.Spec.MinReadySeconds >= defaultDeadline {
-		c.refuse("spec.minReadySeconds", "%d is not less than progressDeadlineSeconds, which is %d unless you write it",
-			d.Spec.MinReadySeconds, defaultDeadline)
-	}
+	c.deadline(d.Spec.ProgressDeadlineSeconds, d.Spec.MinReadySeconds)
 	c.selector(d.Spec.Selector, d.Spec.Template.Labels)
 	c.strategy(d.Spec.Strategy)
 	c.template(d.Spec.Template)
 }
-
-// defaultDeadline is progressDeadlineSeconds when it is not written.
-const defaultDeadline = 600
 
 func deploymentStrategy(d *appsv1.Deployment, n int) Strategy {
 	s := rolling(n, nil, nil, d.Spec.MinReadySeconds)
@@ -48,11 +36,6 @@ func deploymentStrategy(d *appsv1.Deployment, n int) Strategy {
 	}
 	s.Paused = d.Spec.Paused
 	s.OnFailure = or(d.Annotations[AnnotationOnFailure], OnFailureRollback)
-	if p := d.Spec.ProgressDeadlineSeconds; p != nil {
-		s.Deadline = time.Duration(*p) * time.Second
-		if *p == math.MaxInt32 { // Kubernetes' word for none
-			s.Deadline = 0
-		}
-	}
+	s.Deadline = deadlineOf(d.Spec.ProgressDeadlineSeconds)
 	return s
 }

@@ -24,6 +24,8 @@ func FuzzParse(f *testing.F) {
 	f.Add(rich)
 	f.Add(service("web", "type: NodePort\nclusterIP: 10.43.0.9\nselector: {app: web}\nports: [{name: a, port: 80, targetPort: web, nodePort: 30080}, {name: b, port: 81}]"))
 	f.Add(service("web", "clusterIP: None\nipFamilyPolicy: PreferDualStack\nipFamilies: [IPv4]\nselector: {app: web}") + "---\n" + service("web", "type: LoadBalancer"))
+	f.Add(over("front", "{canary: {steps: [{setWeight: 20}, {pause: {duration: 10m}}], canaryService: live, canaryMetadata: {labels: {a: b}}}}") + "---\n" + none("b") + named("live"))
+	f.Add(rolls("{blueGreen: {activeService: live, previewReplicaCount: 1, antiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {}}}}") + named("live"))
 	f.Fuzz(func(t *testing.T, text string) {
 		s := set("c", "x.yaml", text, "y.yaml", rich)
 		if again := set("c", "x.yaml", text, "y.yaml", rich); wrongs(again) != wrongs(s) || shown(again) != shown(s) {

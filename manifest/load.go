@@ -7,7 +7,8 @@ import "time"
 type Parsed struct {
 	Path          string
 	objects       []object
-	failed        []ID // objects that did not load, as far as their names could be read
+	failed        []ID        // objects that did not load, as far as their names could be read
+	unled         map[ID]Meta // Deployments over which a Rollout stands that is among them, and that Rollout
 	foreign       *foreign
 	signers       []string
 	template      int // the first line that has {{, or 0

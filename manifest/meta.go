@@ -21,6 +21,7 @@ const (
 	AnnotationSilenceGrace = "podkeep.io/silence-grace" // how long a Node may be silent
 	AnnotationCapacity     = "podkeep.io/capacity"      // a Node's room, "cpu=2,memory=4Gi"
 	AnnotationAddress      = "podkeep.io/address"       // a Node's address for other nodes
+	AnnotationSplit        = "podkeep.io/split"         // on a Rollout: exact weights; not built yet
 )
 
 const ownPrefix = "podkeep.io/"
@@ -111,6 +112,8 @@ func (c *check) ownAnnotations(kind string, annotations map[string]string) {
 		path := keyed("metadata.annotations", key)
 		switch {
 		case !strings.HasPrefix(key, ownPrefix):
+		case kind == "Rollout" && key == AnnotationSplit:
+			c.refuse(path, "is not supported yet; remove it: %s", weightsAreCounts)
 		case !slices.Contains(obeyed(kind), key):
 			c.refuse(path, "means nothing on a %s%s", kind, didYouMean(key, obeyed(kind)))
 		default:

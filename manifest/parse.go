@@ -203,6 +203,7 @@ func (f *file) object(doc document, version, name string) {
 	}
 	if c.broken() {
 		f.failed = append(f.failed, k.id(id, name))
+		f.noteUnled(doc, Meta{ID: k.id(id, name), Origin: Origin{c.file, c.line}})
 		c.found = k.losing(c)
 	}
 	f.Problems = append(f.Problems, c.found...)

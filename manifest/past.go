@@ -111,7 +111,7 @@ func (s Set) standIn(file string, head Set) Set {
 	part.Files = s.Files
 	part.Namespaces = pick(s.Namespaces, func(x *Namespace) bool { return k.keeps(&x.Meta) })
 	part.Nodes = pick(s.Nodes, func(x *Node) bool { return k.keeps(&x.Meta) })
-	part.Workloads = pick(s.Workloads, func(x *Workload) bool { return k.keeps(&x.Meta) || k.mayComplete(x.ID) })
+	part.Workloads = pick(s.Workloads, func(x *Workload) bool { return k.keeps(&x.Meta) || k.mayComplete(x.ID) || k.leads(x) })
 	part.ConfigMaps = pick(s.ConfigMaps, func(x *ConfigMap) bool { return k.keeps(&x.Meta) })
 	part.Claims = pick(s.Claims, func(x *Claim) bool { return k.keeps(&x.Meta) })
 	part.Secrets = pick(s.Secrets, func(x *Secret) bool { return k.keeps(&x.Meta) })

@@ -10,51 +10,24 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
+// A Rollout rolls as a Deployment cannot: in steps, or beside what serves. Its pods are made of its own template, or of a Deployment's.
 var rolloutKind = kind{
-	version: "argoproj.io/v1alpha1", name: "Rollout",
+	version: "argoproj.io/v1alpha1", name: aRollout,
 	empty: func() typed { return &argo.Rollout{} },
 	check: func(c *check, t typed) { c.rollout(t.(*argo.Rollout)) },
 	add: func(a *assembly, m Meta, o *object) {
 		r := o.typed.(*argo.Rollout)
+		if r.Spec.WorkloadRef != nil {
+			a.leads = append(a.leads, lead{m, o, r})
+			return
+		}
 		n := replicasOf(r.Spec.Replicas)
 		a.workload(m, o, pods{"spec.template", r.Spec.Template.ObjectMeta, r.Spec.Template.Spec}, n, rolloutStrategy(r, n))
 	},
 }
 
-func (c *check) rollout(r *argo.Rollout) {
-	c.selector(r.Spec.Selector, r.Spec.Template.Labels)
-	c.template(r.Spec.Template)
-}
-
-func rolloutStrategy(r *argo.Rollout, n int) Strategy {
-	s := rolling(n, nil, nil, r.Spec.MinReadySeconds)
-	s.Paused, s.OnFailure, s.Rollout = r.Spec.Paused, or(r.Annotations[AnnotationOnFailure], OnFailureReport), &Rollout{}
-	if canary := r.Spec.Strategy.Canary; canary != nil {
-		s.Type = Canary
-		for _, step := range canary.Steps {
-			s.Rollout.Steps = append(s.Rollout.Steps, stepOf(step))
-		}
-	}
-	if b := r.Spec.Strategy.BlueGreen; b != nil {
-		s.Type, s.MaxSurge = BlueGreen, 1
-		s.Rollout.ActiveService, s.Rollout.PreviewService = b.ActiveService, b.PreviewService
-		s.Rollout.AutoPromotion = b.AutoPromotionEnabled == nil || *b.AutoPromotionEnabled
-		s.Rollout.AutoAfter = time.Duration(b.AutoPromotionSeconds) * time.Second
-		s.Rollout.Delay, s.Rollout.AbortDelay = 30*time.Second, 30*time.Second
-	}
-	return s
-}
-
-func stepOf(step argo.CanaryStep) (made Step) {
-	if w := step.SetWeight; w != nil {
-		weight := int(*w)
-		made.Weight = &weight
-	}
-	if p := step.Pause; p != nil {
-		made.Pause = &Pause{Ends: p.Duration != nil, Duration: time.Duration(p.DurationSeconds()) * time.Second}
-	}
-	return made
-}
+// aRollout is the kind's name.
+const aRollout = "Rollout"
 
 // Strategy types.
 const (
@@ -79,10 +52,11 @@ type Rollout struct {
 	DelayRevisions  *int          // blue-green: of how many revisions at once; nil is any number
 	AbortDelay      time.Duration // blue-green: how long the new pods stay after they were rejected; 0 is for ever
 
-	Window       *int      // rollbackWindow: how many promotions back a revision comes again fast; 0 is none, nil any
-	RestartAt    time.Time // pods that are older are replaced once that time has come; the zero time is none
-	AntiAffinity *Apart    // of pods of two revisions
-	New, Stable  RoleMeta  // what pods are given at birth beside what the template says: those of a revision on its way, and of the stable one
+	Threshold    *Threshold // canary: how many pods are enough for a step; nil is all
+	Window       *int       // rollbackWindow: how many promotions back a revision comes again fast; 0 is none, nil any
+	RestartAt    time.Time  // pods that are older are replaced once that time has come; the zero time is none
+	AntiAffinity *Apart     // of pods of two revisions
+	New, Stable  RoleMeta   // what pods are given at birth beside what the template says: those of a revision on its way, and of the stable one
 }
 
 // Step is one of a canary: exactly one of its fields is set.
@@ -95,6 +69,22 @@ type Step struct {
 type Pause struct {
 	Ends     bool          `json:"ends"` // else it waits for a person's decision
 	Duration time.Duration `json:"duration"`
+}
+
+// Threshold is how many of the new pods that a step, or the promotion, asks for have to be available: so many percent, or so many. One of the two
+// is set.
+type Threshold struct{ Percent, Pods int }
+
+// Enough is how many of n new pods have to be available for a step, or the promotion, to be done.
+func (r *Rollout) Enough(n int) int {
+	switch t := r.Threshold; {
+	case t == nil:
+		return n
+	case t.Percent > 0:
+		return (n*t.Percent + 99) / 100
+	default:
+		return min(n, t.Pods)
+	}
 }
 
 // Apart keeps pods of two revisions on different nodes: always, or as far as that can be had, with so much weight (1 to 100).

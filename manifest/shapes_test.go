@@ -20,14 +20,33 @@ page: *runs* means that every field is honoured; otherwise the page shows what p
 |---|---|
 `
 
+const argosHead = `# Argo Rollouts' examples
+
+What becomes of the example manifests of Argo Rollouts. Paths are those below examples of its repository, at v1.9.2. A test loads a manifest of each
+example's shape, its Services, Ingresses and templates of analyses beside it, and writes this page: *runs* means that every field is honoured; otherwise the page
+shows what podkeep says. [Rollout](kinds/rollout.md) says what to write instead.
+
+| example | what becomes of it |
+|---|---|
+`
+
 func TestTheDocumentationsShapesRunOrAreRefusedWithAReason(t *testing.T) {
-	const page = "../docs/kubernetes-examples.md"
-	shapes, err := txtar.ParseFile("testdata/shapes.txtar")
+	fates(t, "testdata/shapes.txtar", "../docs/kubernetes-examples.md", shapesHead)
+}
+
+func TestArgosExamplesRunOrAreRefusedWithAReason(t *testing.T) {
+	fates(t, "testdata/argo.txtar", "../docs/argo-examples.md", argosHead)
+}
+
+// fates writes, or compares, the page of what becomes of manifests.
+func fates(t *testing.T, manifests, page, head string) {
+	t.Helper()
+	shapes, err := txtar.ParseFile(manifests)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got strings.Builder
-	got.WriteString(shapesHead)
+	got.WriteString(head)
 	for _, f := range shapes.Files {
 		fmt.Fprintf(&got, "| %s | %s |\n", f.Name, fate(set("a1b2c3d4", "x.yaml", string(f.Data))))
 	}

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -25,14 +26,51 @@ func (c *check) strategy(s appsv1.DeploymentStrategy) {
 		c.refuse(path+".rollingUpdate", "means nothing when type is Recreate; remove it")
 		return
 	}
-	surge, surgeOK := c.amount(path+".rollingUpdate.maxSurge", s.RollingUpdate.MaxSurge)
-	unavailable, unavailableOK := c.amount(path+".rollingUpdate.maxUnavailable", s.RollingUpdate.MaxUnavailable)
-	if unavailable > 100 && s.RollingUpdate.MaxUnavailable.Type == intstr.String {
-		c.refuse(path+".rollingUpdate.maxUnavailable", "%d%% is more than all", unavailable)
-	}
+	c.moves(path+".rollingUpdate", s.RollingUpdate.MaxSurge, s.RollingUpdate.MaxUnavailable)
+}
+
+// moves checks maxSurge and maxUnavailable of what stands at path.
+func (c *check) moves(path string, maxSurge, maxUnavailable *intstr.IntOrString) {
+	surge, surgeOK := c.amount(path+".maxSurge", maxSurge)
+	unavailable, unavailableOK := c.part(path+".maxUnavailable", maxUnavailable)
 	if surgeOK && unavailableOK && surge == 0 && unavailable == 0 {
-		c.refuse(path+".rollingUpdate.maxUnavailable", "may not be 0 when maxSurge is 0; one of them must give room to move")
+		c.refuse(path+".maxUnavailable", "may not be 0 when maxSurge is 0; one of them must give room to move")
 	}
+}
+
+// part checks an amount that may not be more than all.
+func (c *check) part(path string, v *intstr.IntOrString) (figure int, ok bool) {
+	figure, ok = c.amount(path, v)
+	if figure > 100 && v.Type == intstr.String {
+		c.refuse(path, "%d%% is more than all", figure)
+	}
+	return figure, ok
+}
+
+// defaultDeadline is progressDeadlineSeconds when it is not written.
+const defaultDeadline = 600
+
+// deadline checks that a pod can become available before progressDeadlineSeconds are over.
+func (c *check) deadline(seconds *int32, minReady int32) {
+	const path = "spec.progressDeadlineSeconds"
+	c.notNegative(path, seconds)
+	switch {
+	case seconds == nil && minReady >= defaultDeadline:
+		c.refuse("spec.minReadySeconds", "%d is not less than progressDeadlineSeconds, which is %d unless you write it", minReady, defaultDeadline)
+	case seconds != nil && *seconds >= 0 && *seconds <= minReady:
+		c.refuse(path, "%d is not more than minReadySeconds, which is %d", *seconds, minReady)
+	}
+}
+
+// deadlineOf is progressDeadlineSeconds; 0 is none.
+func deadlineOf(seconds *int32) time.Duration {
+	switch {
+	case seconds == nil:
+		return defaultDeadline * time.Second
+	case *seconds == math.MaxInt32: // Kubernetes' word for none
+		return 0
+	}
+	return time.Duration(*seconds) * time.Second
 }
 
 // amount checks a number of pods or a percentage, 25% when it is not written, and gives its figure.

@@ -174,13 +174,12 @@ func (s Set) holding(past *Set, head Set, file, why string) Set {
 	return s
 }
 
-// complete puts the form of the past in place of each workload that does without an optional ConfigMap or Secret which the file held.
+// complete puts the form of the past in place of each workload that does without what the file held: an optional ConfigMap or Secret, or the
+// Rollout over it.
 func (k keeper) complete(have []Workload) {
 	for i := range have {
-		if !k.lacks(&have[i]) {
-			continue
-		}
-		if old := k.past.workload(have[i].ID); old != nil {
+		old := k.past.workload(have[i].ID)
+		if old != nil && (k.lacks(&have[i]) || k.leads(old)) {
 			have[i] = *old
 			have[i].Held = k.why
 		}
@@ -224,7 +223,7 @@ func (s *Set) inheritSuspend() {
 	}
 	s.Workloads = slices.Clone(s.Workloads)
 	for i := range s.Workloads {
-		m := &s.Workloads[i].Meta
-		m.Suspended = m.Annotations[AnnotationSuspend] == "true" || suspended[m.Namespace]
+		m, by := &s.Workloads[i].Meta, s.Workloads[i].By
+		m.Suspended = m.Annotations[AnnotationSuspend] == "true" || suspended[m.Namespace] || by != nil && by.Annotations[AnnotationSuspend] == "true"
 	}
 }

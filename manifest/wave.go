@@ -13,7 +13,7 @@ const (
 )
 
 // waved are the kinds that can be ordered: those that become pods. The others are in place as soon as they are in Git.
-var waved = []string{"Deployment", "Job", "Pod", "ReplicaSet", "ReplicationController"}
+var waved = []string{"Deployment", "Job", "Pod", "ReplicaSet", "ReplicationController", "Rollout"}
 
 // wave is the object's wave. On a kind that cannot be ordered it is said to mean nothing, and breaks nothing: whole
 // applications carry it.

@@ -144,6 +144,16 @@ func (b *Book) Pending(app manifest.ID) string {
 	return ""
 }
 
+// Settled is what is written down of an object on enough nodes: it stays, whichever of them is lost.
+func (b *Book) Settled(app manifest.ID) (l Ledger) {
+	for _, e := range b.entries[app] {
+		if e.seen() >= b.quorum {
+			l = append(l, e.Receipt)
+		}
+	}
+	return l
+}
+
 // seen is on how many nodes of HEAD it was seen.
 func (e *entry) seen() (nodes int) {
 	for i, c := range e.copies {

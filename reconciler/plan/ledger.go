@@ -15,7 +15,7 @@ import (
 // ledger is what is written down about the workload, and what holds it up.
 func (k *work) ledger(refused string) rollout.Ledger {
 	l := rollout.Ledger{
-		Receipts: k.receipts.Of(k.wl.ID), Decisions: k.decisionsOf(k.wl), Suspended: k.wl.Suspended, Moved: k.moved(k.wl), Imposed: k.imposed(),
+		Receipts: k.receipts.Of(k.wl.ID), Decisions: k.decisionsOf(k.wl), Deaf: k.h.Err, Suspended: k.wl.Suspended, Moved: k.moved(k.wl), Imposed: k.imposed(),
 		Trouble: k.trouble(), Watched: k.watched, Pending: k.receipts.Pending(k.wl.ID),
 		StopOld: k.first, StopWhy: k.whyFirst,
 	}

@@ -164,7 +164,7 @@ func (w *world) mayLead(s route.Service, pod string) bool {
 
 // setApart notes which Services lead to one revision of a workload alone.
 func (k *work) setApart() {
-	k.serve = rollout.Serve(*k.wl, k.view(), rollout.Ledger{Receipts: k.receipts.Of(k.wl.ID)}, k.now)
+	k.serve = rollout.Serve(*k.wl, k.view(), rollout.Ledger{Receipts: k.receipts.Settled(k.wl.ID)}, k.now)
 	for name, rev := range k.serve {
 		k.alone[k.wl.Namespace+"/"+name] = route.Alone{App: k.wl.ID, Rev: rev}
 	}

@@ -140,7 +140,7 @@ func (k *work) floor() int {
 		return 0
 	}
 	floor := k.wl.Replicas - k.wl.Strategy.MaxUnavailable
-	if active := rollout.Active(*k.wl, k.receipts.Of(k.wl.ID)); active != "" {
+	if active := rollout.Active(*k.wl, k.receipts.Settled(k.wl.ID)); active != "" {
 		for _, p := range k.pods[k.wl.ID] {
 			if p.Rev != active && p.available && !p.Stopping {
 				floor++

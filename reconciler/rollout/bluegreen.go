@@ -76,7 +76,7 @@ func (s state) mayServe() bool {
 // goesOn takes a person's word for that it serves, once it is available.
 func (s state) goesOn(step Step) Step {
 	if d := s.decided(promote, skip, full); d != nil && len(step.Receipts) == 0 {
-		return s.goOn(decided, because(d, "promoted"), step)
+		return s.done(decided, because(d, "promoted"), step)
 	}
 	return step
 }
@@ -116,6 +116,11 @@ func (s state) beside(target string) map[string]int {
 	want[target] = n
 	if r := s.w.Strategy.Rollout; target == head && s.stage() < decided && r.PreviewReplicas > 0 {
 		want[head] = min(n, r.PreviewReplicas)
+	}
+	if active := Active(s.w, s.ledger.Receipts); s.count(active) > want[active] {
+		budget := max(0, s.available(active)-max(0, n-s.w.Strategy.MaxUnavailable))
+		surplus := s.count(active) - want[active]
+		want[active] = s.count(active) - s.give(active, surplus, surplus, s.available(active), &budget)
 	}
 	for rev, count := range want { // what it lost stays lost while others serve in its place
 		if count == 0 && rev != target {
@@ -172,7 +177,11 @@ func Serve(w manifest.Workload, pods []Pod, l Ledger, now time.Time) map[string]
 	if _, kept := s.keeps()[head]; kept && s.w.Strategy.Type == manifest.BlueGreen {
 		fresh = head // a rejected revision can be looked at while it stays
 	}
-	all := map[string]string{r.CanaryService: fresh, r.PreviewService: fresh, r.StableService: s.stable, r.ActiveService: active}
+	canary := fresh
+	if s.available(fresh) == 0 {
+		canary = s.stable // until one of the new pods answers
+	}
+	all := map[string]string{r.CanaryService: canary, r.PreviewService: fresh, r.StableService: s.stable, r.ActiveService: active}
 	delete(all, "")
 	return all
 }

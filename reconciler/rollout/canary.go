@@ -25,10 +25,10 @@ func (s state) canary() Step {
 	step.Progress.Weight = weight
 	step.Why = fmt.Sprintf("step %d of %d, %s: %d of %d at %s, %d available", s.step+1, len(steps), at, s.count(head), canary, live.ShortRev(head), s.available(head))
 	if d := s.decided(full); d != nil {
-		return s.goOn(len(steps), because(d, "promoted in full"), step)
+		return s.done(len(steps), because(d, "promoted in full"), step)
 	}
 	if d := s.decided(promote, skip); d != nil {
-		return s.goOn(s.step+1, because(d, fmt.Sprintf("step %d ended", s.step+1)), step)
+		return s.done(s.step+1, because(d, fmt.Sprintf("step %d ended", s.step+1)), step)
 	}
 	there := s.at(canary, stable)
 	if at.Pause != nil {
@@ -60,8 +60,17 @@ func (s state) waits(p manifest.Pause, canary int, there bool, step Step) Step {
 	return s.goOn(s.step+1, fmt.Sprintf("paused for %s", p.Duration), step)
 }
 
-// goOn writes down that so many steps are done.
+// goOn has so many steps done by itself.
 func (s state) goOn(done int, why string, step Step) Step {
+	if s.ledger.Deaf != "" {
+		step.Why += "; goes on once decisions can be read: " + s.ledger.Deaf
+		return step
+	}
+	return s.done(done, why, step)
+}
+
+// done writes down that so many steps are done.
+func (s state) done(done int, why string, step Step) Step {
 	r := s.receipt(live.Stepped, s.top.Gen, why)
 	r.Step, r.Steps = 1, fmt.Sprintf("%d@%s", done, s.w.Strategy.StepsDigest())
 	if s.said != nil {

@@ -85,7 +85,7 @@ const byDecision = " decided"
 
 // decide are the decisions that would do something now, the one that goes on first.
 func (s state) decide(step Step) (all []string) {
-	if s.w.Job != nil || s.runsOnce() || s.unbegun() || s.in(live.Promoted) != nil && !s.failed() {
+	if s.w.Job != nil || s.runsOnce() || s.w.Replicas == 0 || s.unbegun() || s.in(live.Promoted) != nil && !s.failed() {
 		return nil
 	}
 	if s.failed() {

@@ -13,7 +13,7 @@ func (s state) toward(phase Phase, target, why string) Step {
 	switch {
 	case s.w.Strategy.Type == manifest.Recreate:
 		step.Want = s.recreate(target)
-	case s.w.Strategy.Type == manifest.BlueGreen:
+	case s.w.Strategy.Type == manifest.BlueGreen && s.promoted:
 		step.Want = s.beside(target)
 	default:
 		step.Want = s.rolling(target)

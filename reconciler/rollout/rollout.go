@@ -45,6 +45,7 @@ type Pod struct {
 type Ledger struct {
 	Receipts  ledger.Ledger
 	Decisions []manifest.Decision // those for HEAD's revision, the oldest first, answered ones too
+	Deaf      string              // why decisions cannot be read now: until they can, nothing that somebody may have stopped goes on by itself
 	Moved     bool                // since the newest failed receipt, a commit asked for another revision
 	Pending   string              // which receipt was not seen on enough nodes yet; until it is, nothing changes
 	Guard     string              // why no rollout may begin now; empty when it may
@@ -105,6 +106,9 @@ func Next(w manifest.Workload, pods []Pod, l Ledger, now time.Time) Step {
 	p := &step.Progress
 	p.Fast, p.Step, p.Aborted, p.Keeps = s.fast(), s.step, s.aborted(), s.keeps()
 	p.Decide = s.decide(step)
+	if w.Strategy.Type == manifest.Canary && s.step == s.steps() {
+		p.Weight = 100
+	}
 	for _, until := range p.Keeps {
 		if !until.IsZero() {
 			step.Wake = earliest(step.Wake, until)
@@ -181,6 +185,7 @@ func (s state) begin() Step {
 	}
 	step := s.hold(Starting, "begins: "+why)
 	began := s.receipt(live.Began, s.gens+1, why)
+	began.Answers = ledger.Answers(s.ledger.Decisions) // those of steps to come are an earlier rollout's
 	if why := s.returns(); why != "" {
 		began.Steps = fast + why
 		began.Why += "; fast: " + why
@@ -325,7 +330,24 @@ func (s state) pause() Step {
 		step.Want[s.stable] = n - share
 	}
 	s.keepFloor(step.Want)
+	if s.w.Strategy.Type != manifest.BlueGreen {
+		s.cut(step.Want)
+	}
 	return step
+}
+
+// cut takes from want what there is no room for, HEAD's first.
+func (s state) cut(want map[string]int) {
+	surge, _ := s.limits()
+	over := -s.w.Replicas - surge
+	for _, count := range want {
+		over += count
+	}
+	for _, rev := range []string{s.w.Revision.Rev, s.stable} {
+		less := max(0, min(over, want[rev]-s.count(rev)))
+		want[rev] -= less
+		over -= less
+	}
 }
 
 // completed leaves a run-to-completion pod as it ended: it is never run again, and pods of older revisions go.

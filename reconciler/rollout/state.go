@@ -74,7 +74,7 @@ const fast = "fast: "
 // returns is why a rollout to HEAD's revision that is about to begin is such a one: a person says so, or the fleet was there before.
 func (s state) returns() string {
 	head, r := s.w.Revision.Rev, s.w.Strategy.Rollout
-	if d := s.decided(full); d != nil && s.failed() {
+	if d := s.decided(full); d != nil && s.rejects(head) {
 		return because(d, "promoted in full")
 	}
 	if r == nil || !s.promoted {
@@ -251,13 +251,16 @@ func (s state) runsOnce() bool {
 
 // genOf is the generation of new pods of a revision: of the rollout that began it, else what its pods have.
 func (s state) genOf(rev string) int {
-	gen := s.ledger.Receipts.GenOf(rev)
+	if gen := s.ledger.Receipts.GenOf(rev); gen > 0 {
+		return gen
+	}
+	gen := 1
 	for _, p := range s.pods {
-		if gen == 0 && p.Rev == rev {
-			gen = p.Gen
+		if p.Rev == rev {
+			gen = max(gen, p.Gen)
 		}
 	}
-	return max(gen, 1)
+	return gen
 }
 
 // count is how many pods of rev there are, those stopping not among them.

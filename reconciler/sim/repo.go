@@ -174,6 +174,7 @@ type clone struct {
 	pinned  string // the head of another branch
 	known   string
 	fetched time.Time
+	heard   []manifest.Decision // with the head that is known
 }
 
 var (
@@ -186,7 +187,7 @@ func (c *clone) Head(context.Context) (string, time.Time, error) {
 		return c.known, c.fetched, fmt.Errorf("fetch: connection refused")
 	}
 	if !c.stale || c.known == "" {
-		c.known, c.fetched = c.repo.head, c.repo.now()
+		c.known, c.fetched, c.heard = c.repo.head, c.repo.now(), c.repo.decisions
 	}
 	if c.pinned != "" {
 		c.known = c.pinned
@@ -268,5 +269,5 @@ func (r *repo) cameAfter(id manifest.ID, line []string, i int) (bool, error) {
 }
 
 func (c *clone) Decisions(context.Context, string) ([]manifest.Decision, error) {
-	return slices.Clone(c.repo.decisions), nil
+	return slices.Clone(c.heard), nil
 }
