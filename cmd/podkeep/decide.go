@@ -107,7 +107,7 @@ func (o *decideOptions) command(short, long, example string) *cobra.Command {
 
 func decisionFlags(cmd *cobra.Command, why, controller *string) {
 	cmd.Flags().StringVarP(why, "message", "m", "", "why, for those who read it later")
-	cmd.Flags().StringVar(controller, "controller", "http://127.0.0.1:7077", "address of the controller, asked where no host can be")
+	cmd.Flags().StringVar(controller, "controller", "http://127.0.0.1:7077", "address of the controller, asked where no host can be; empty: it is not")
 	completed(cmd, free(nothing), "message", "controller")
 }
 

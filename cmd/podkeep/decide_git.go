@@ -31,10 +31,10 @@ func (d desk) where() string {
 
 // desk finds it: the repository that --source names, the clone of it that one stands in, or a temporary one, which has nothing but notes.
 func (o *decideOptions) desk(ctx context.Context) (desk, error) {
-	if git.IsRemote(o.source) {
+	plain, isPlain := strings.CutPrefix(o.source, "dir:")
+	if !isPlain && git.IsRemote(o.source) {
 		return o.deskOfRemote(ctx)
 	}
-	plain, isPlain := strings.CutPrefix(o.source, "dir:")
 	at, ok, err := git.Find(strings.TrimPrefix(plain, "file://"))
 	switch {
 	case err != nil:

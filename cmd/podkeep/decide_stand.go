@@ -58,7 +58,6 @@ func (s footing) refuses(d manifest.Decision, head string) error {
 // witnesses are asked how workloads stand. silent is why those who could not be asked say nothing.
 type witnesses struct {
 	world  *status.World
-	url    string
 	items  []item
 	events []live.Receipt
 	silent []string
@@ -75,11 +74,12 @@ func (o *decideOptions) witnesses(ctx context.Context, source sources.Source, w 
 		why, _, _ := strings.Cut(err.Error(), "\n")
 		known.silent = append(known.silent, why)
 	}
-	known.url = strings.TrimSuffix(o.controller, "/") + "/status"
-	if known.items, err = itemsOf(ctx, known.url); err == nil {
-		return known
+	if o.controller != "" {
+		if known.items, err = itemsOf(ctx, strings.TrimSuffix(o.controller, "/")+"/status"); err == nil {
+			return known
+		}
+		known.silent = append(known.silent, err.Error())
 	}
-	known.silent = append(known.silent, err.Error())
 	fleet, ok := source.(sources.Mirror)
 	if !ok {
 		return known
