@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	argo "github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -115,15 +116,18 @@ func TestTheKindsPagesMissNoField(t *testing.T) {
 		"docs/kinds/deployment.md":            {reflect.TypeFor[appsv1.DeploymentSpec]()},
 		"docs/kinds/replicaset.md":            {reflect.TypeFor[appsv1.ReplicaSetSpec]()},
 		"docs/kinds/replicationcontroller.md": {reflect.TypeFor[corev1.ReplicationControllerSpec]()},
-		"docs/kinds/job.md":                   {reflect.TypeFor[batchv1.JobSpec]()},
-		"docs/kinds/configmap.md":             {reflect.TypeFor[corev1.ConfigMap]()},
-		"docs/kinds/secret.md":                {reflect.TypeFor[corev1.Secret]()},
+		"docs/kinds/rollout.md": {
+			reflect.TypeFor[argo.RolloutSpec](), reflect.TypeFor[argo.CanaryStrategy](), reflect.TypeFor[argo.BlueGreenStrategy](),
+		},
+		"docs/kinds/job.md":       {reflect.TypeFor[batchv1.JobSpec]()},
+		"docs/kinds/configmap.md": {reflect.TypeFor[corev1.ConfigMap]()},
+		"docs/kinds/secret.md":    {reflect.TypeFor[corev1.Secret]()},
 	} {
 		text := read(t, page)
 		for _, kind := range kinds {
 			for i := range kind.NumField() {
 				name, _, _ := strings.Cut(kind.Field(i).Tag.Get("json"), ",")
-				if name != "" && name != "metadata" && !strings.Contains(text, "`"+name+"`") {
+				if name != "" && name != "-" && name != "metadata" && !strings.Contains(text, "`"+name+"`") {
 					t.Errorf("%s: says nothing about %s.%s", page, kind.Name(), name)
 				}
 			}

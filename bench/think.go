@@ -25,7 +25,7 @@ const (
 const benchKey = "ssh-ed25519 AAAA"
 
 // think measures one thought about 1,000 nodes and 50,000 pods of 2,000 workloads, before any pod is there and once all is as it should be, and
-// one about 2,000 pods that are asked for no more. What is asked for is in the processor's time, that of collecting garbage too.
+// one about 2,000 pods that are asked for no more; and the next moves of large rollouts. What is asked for is in the processor's time, that of collecting garbage too.
 func think(runs int) []row {
 	m := begun(manyNodes, manyWorkloads, manyPods)
 	m.step() // what begins is written down before it is done
@@ -36,7 +36,8 @@ func think(runs int) []row {
 	one := begun(manyNodes/5, 1, tooMany)
 	one.settle()
 	one.want.Head.Workloads[0].Replicas = 0
-	return append(rows, one.thought(runs, "thinking, 2,000 pods to 0", 200*time.Millisecond, plan.Stop, tooMany))
+	rows = append(rows, one.thought(runs, "thinking, 2,000 pods to 0", 200*time.Millisecond, plan.Stop, tooMany))
+	return append(rows, nexts(runs)...)
 }
 
 // thought measures what one thought takes, which has to come to so many actions, all that count of one verb.

@@ -187,6 +187,16 @@ type toll struct {
 	Answers, Failures int64
 	Why               []string
 	Failed, Oldest    time.Time // when the newest request that failed began, and the oldest that is under way
+	Courses           []course
+}
+
+// course is what one URL answered: how often each version did, which last, and how often that was another one than before.
+type course struct {
+	URL   string
+	Kept  bool // connections are, else each request has its own
+	By    map[string]int64
+	Last  string
+	Turns int
 }
 
 // asker is somebody who asks again and again.
@@ -197,7 +207,7 @@ type asker struct {
 	lines *bufio.Scanner
 }
 
-// asks begins to ask from a node, until ctx ends.
+// asks begins to ask from a node, until ctx ends; with a pause after each request, if the first URL is one.
 func (s *stage) asks(ctx context.Context, node string, urls ...string) *asker {
 	s.Helper()
 	program := s.path("traffic")

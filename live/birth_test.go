@@ -51,6 +51,39 @@ func TestAPodIsBornWithWhatItsTemplateSays(t *testing.T) {
 	}
 }
 
+// The role is on the pod alone: whoever makes its containers has the revision's form, in which there is none.
+func TestAPodIsBornInItsRoleAndKeepsIt(t *testing.T) {
+	r := revisionOf(t, `{containers: [{name: web, image: a, env: [
+	  {name: TIER, valueFrom: {fieldRef: {fieldPath: "metadata.labels['example.com/tier']"}}},
+	  {name: ROLE, valueFrom: {fieldRef: {fieldPath: "metadata.annotations['role']"}}},
+	  {name: APP, valueFrom: {fieldRef: {fieldPath: "metadata.labels['app']"}}}]}]}`)
+	role := manifest.RoleMeta{Labels: map[string]string{"example.com/tier": "canary"}, Annotations: map[string]string{"role": "a, b=\"c\"\n"}}
+	born := Pod{Name: "web", App: r.App, Rev: r.Rev, Gen: 1, Birth: BirthIn(role, r)}
+	if diff := cmp.Diff(map[string]string{"app": "web", "example.com/tier": "canary", "none": ""}, born.Birth.Labels); diff != "" {
+		t.Errorf("what a Service selects: %s", diff)
+	}
+	if r.Labels["example.com/tier"] != "front-1.2_a" {
+		t.Error("the revision has a role")
+	}
+	back, err := ParsePod(born.Name, PodLabels(born))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(born.Birth, back.Birth); diff != "" {
+		t.Errorf("the labels lost something: %s", diff)
+	}
+	again, env := PodOf(r, back, map[string]int{"web": 1}), map[string]string{}
+	for _, v := range again.Spec.Containers[0].Env {
+		env[v.Name] = v.Value
+	}
+	if diff := cmp.Diff(map[string]string{"TIER": "canary", "ROLE": "a, b=\"c\"\n", "APP": "web"}, env); diff != "" {
+		t.Errorf("the container that is made again: %s", diff)
+	}
+	if diff := cmp.Diff(PodLabels(born), again.Labels); diff != "" {
+		t.Errorf("the pod that is made again: %s", diff)
+	}
+}
+
 func TestAPodOnTheHostsNetworkHasNoLayout(t *testing.T) {
 	if b := BirthOf(revisionOf(t, strings.Replace(template, "hostname: front", "hostNetwork: true", 1))); b.Network != 0 {
 		t.Errorf("%+v", b)

@@ -19,12 +19,12 @@ const (
 )
 
 // PodOf is the pod to run, with these attempts at its containers: its revision with what only this pod has. Whoever has the revision's form and
-// the pod's labels makes the same one. A Job's pods know which attempt they are, and of which index if they were born with one.
+// the pod's labels makes the same one, of the role that it was born with. A Job's pods know which attempt they are, and of which index if they were born with one.
 func PodOf(r manifest.Revision, p Pod, attempt map[string]int) manifest.Pod {
 	if p.App.Kind == "Job" {
 		r = JobForm(r, p, p.Birth.Labels[manifest.AnnotationCompletion] == strconv.Itoa(p.Slot))
 	}
-	return r.Pod(p.Name, PodLabels(p), attempt)
+	return inRole(p.Birth.Role, r).Pod(p.Name, PodLabels(p), attempt)
 }
 
 // JobForm is the revision with what Kubernetes adds to each of a Job's pods. Of p it needs no Birth.

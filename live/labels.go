@@ -32,6 +32,7 @@ const (
 
 	// What the template says of a pod, for those that choose among running pods, of older revisions too.
 	LabelLabels    = "podkeep.io/labels"    // the template's: "app=web,tier=front"
+	LabelRole      = "podkeep.io/role"      // labels and annotations of its role, as JSON; none where that has none
 	LabelPriority  = "podkeep.io/priority"  // a number; none is 0
 	LabelPortNames = "podkeep.io/portnames" // named container ports: "http=8080/tcp"
 	LabelHostname  = "podkeep.io/hostname"

@@ -92,6 +92,7 @@ func TestAPodIsSignedForItsHost(t *testing.T) {
 		"that nobody signed":         {[]string{"h1"}, "web-abc-0", plain, ""},
 		"signed as a File":           {[]string{"h1"}, "web-abc-0", Sign(key, plain, FileMessage("web-abc-0", plain)), ""},
 		"with a name into the host":  {[]string{"h1web"}, "-abc-0", signed, ""},
+		"with a role":                {[]string{"h1"}, "web-abc-0", with(signed, LabelRole, `{"labels":{"app":"web"}}`), ""},
 		"with a template's label":    {[]string{"h1"}, "web-abc-0", with(signed, LabelLabels, "app=web"), ""},
 		"with labels of nobody's":    {[]string{"h1"}, "web-abc-0", with(signed, "io.buildah.version", "1"), "h1"},
 		"with a label less":          {[]string{"h1"}, "web-abc-0", without(signed, LabelRoom), ""},

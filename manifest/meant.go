@@ -31,13 +31,15 @@ func isPatch(kind string, n *yaml.Node) bool {
 	if hasDirective(n, 0) {
 		return true
 	}
-	switch kind {
-	case "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet":
-	default:
-		return false
-	}
 	spec := get(n, "spec")
 	if spec == nil || get(spec, "selector") != nil {
+		return false
+	}
+	switch kind {
+	case aRollout:
+		return get(spec, "strategy") == nil && get(spec, "workloadRef") == nil
+	case "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet":
+	default:
 		return false
 	}
 	for _, step := range []string{"template", "spec", "containers"} {

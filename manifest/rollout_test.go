@@ -3,8 +3,12 @@ package manifest
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	argo "github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
 )
 
 // rolls is a Rollout called web with this strategy, and further lines of its spec.
@@ -147,6 +151,7 @@ func TestARolloutThatIsRefusedSaysByWhichField(t *testing.T) {
 		"pods that it chooses not":  {strings.Replace(rolls("{canary: {}}"), "labels: {app: web}", "labels: {app: b}", 1), `5 spec.selector: app=web does not match the template's labels, which are "app=b"`},
 		"another workload":          {ref("{apiVersion: apps/v1, kind: ReplicaSet, name: a}"), "6 spec.workloadRef.kind: ReplicaSet is not supported; make a Deployment of it, or write its template here as spec.template"},
 		"no workload":               {ref("{}"), "6 spec.workloadRef.kind: is missing; write Deployment\n6 spec.workloadRef.name: is missing; write which Deployment of the namespace says what the pods are made of"},
+		"a patch":                   {rolloutOf("replicas: 3"), "1 is a part of an object, such as a patch of Kustomize: write the whole object, or commit what kustomize build makes of it"},
 		"an API of the past":        {ref("{apiVersion: extensions/v1beta1, kind: Deployment, name: a}"), "6 spec.workloadRef.apiVersion: extensions/v1beta1 has no kind Deployment; write apps/v1"},
 		"no API":                    {ref("{kind: Deployment, name: a}"), "6 spec.workloadRef.apiVersion: is missing; write apiVersion: apps/v1"},
 		"scaled down somehow":       {ref("{apiVersion: apps/v1, kind: Deployment, name: a, scaleDown: later}"), `6 spec.workloadRef.scaleDown: "later" is not one of never, onsuccess, progressively`},
@@ -202,6 +207,21 @@ func TestEnoughIsAPartOfWhatAStepAsksFor(t *testing.T) {
 	}{{nil, 7, 7}, {&Threshold{Percent: 50}, 7, 4}, {&Threshold{Percent: 100}, 7, 7}, {&Threshold{Percent: 1}, 0, 0}, {&Threshold{Pods: 3}, 7, 3}, {&Threshold{Pods: 3}, 1, 1}} {
 		if got := (&Rollout{Threshold: c.t}).Enough(c.n); got != c.want {
 			t.Errorf("%v of %d: %d", c.t, c.n, got)
+		}
+	}
+}
+
+func TestEveryFieldOfARolloutIsHonouredOrHasAReason(t *testing.T) {
+	for _, of := range []reflect.Type{typeOf[argo.RolloutSpec](), typeOf[argo.CanaryStrategy](), typeOf[argo.CanaryStep](), typeOf[argo.BlueGreenStrategy](), typeOf[argo.ObjectRef]()} {
+		names := strings.Fields(built[of])
+		for _, more := range []map[string]string{idle[of], noticed[of], instead[of]} {
+			names = append(names, sorted(more)...)
+		}
+		known := fieldsOf(of).names()
+		slices.Sort(names)
+		slices.Sort(known)
+		if strings.Join(names, " ") != strings.Join(known, " ") {
+			t.Errorf("%s: said is something of\n%v\nand there are\n%v", of, names, known)
 		}
 	}
 }

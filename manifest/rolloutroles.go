@@ -106,13 +106,13 @@ func (a *assembly) ownPods(c *check, w Workload) {
 		field = refPath + ".name"
 	}
 	for _, other := range a.set.Workloads {
-		theirs := selectorOf(other.Object)
-		if other.ID == w.ID || other.Namespace != w.Namespace || theirs == nil ||
-			!mine.Matches(labels.Set(other.Revision.Labels)) || !theirs.Matches(labels.Set(w.Revision.Labels)) {
+		if other.ID == w.ID || other.Namespace != w.Namespace || !mine.Matches(labels.Set(other.Revision.Labels)) {
 			continue
 		}
-		c.refuse(field, "%s, %s, selects the same pods; remove it, or give the pods of each a label of their own", other.ID.said(), other.Origin)
-		return
+		if theirs := selectorOf(other.Object); theirs != nil && theirs.Matches(labels.Set(w.Revision.Labels)) {
+			c.refuse(field, "%s, %s, selects the same pods; remove it, or give the pods of each a label of their own", other.ID.said(), other.Origin)
+			return
+		}
 	}
 }
 

@@ -44,6 +44,7 @@ const (
 type Book struct {
 	Rules
 	Ledgers map[manifest.ID]Ledger
+	joined  map[manifest.ID][]manifest.ID
 	Foreign []live.Receipt // of sources that are not ours, whoever signed them: they count for nothing and are left alone
 	nodes   []*Node
 	keepers []*Node // of HEAD, and not lost
@@ -79,7 +80,7 @@ type Edit struct {
 // Read joins what all nodes show. No two of them have one name.
 func Read(nodes []Node, rules Rules) *Book {
 	b := &Book{
-		Rules: rules, Ledgers: map[manifest.ID]Ledger{}, entries: map[manifest.ID][]*entry{}, noted: map[live.Transition]*entry{}, refused: map[string]string{},
+		Rules: rules, Ledgers: map[manifest.ID]Ledger{}, joined: map[manifest.ID][]manifest.ID{}, entries: map[manifest.ID][]*entry{}, noted: map[live.Transition]*entry{}, refused: map[string]string{},
 	}
 	for i := range nodes {
 		n := nodes[i]
@@ -127,12 +128,30 @@ func (b *Book) add(n *Node, r live.Receipt) {
 	e.copies = append(e.copies, c)
 }
 
-// Of is what is written down of an object.
-func (b *Book) Of(app manifest.ID) Ledger { return b.Ledgers[app] }
+// Of is what is written down of an object, and of those that it was joined with.
+func (b *Book) Of(app manifest.ID) Ledger {
+	all := b.Ledgers[app]
+	for _, other := range b.joined[app] {
+		all = slices.Concat(b.Ledgers[other], all)
+	}
+	return all
+}
+
+// Join has what is written down of others count as written of an object. It stays theirs.
+func (b *Book) Join(app manifest.ID, others []manifest.ID) { b.joined[app] = others }
+
+// of are the transitions that count for an object.
+func (b *Book) of(app manifest.ID) []*entry {
+	all := b.entries[app]
+	for _, other := range b.joined[app] {
+		all = slices.Concat(b.entries[other], all)
+	}
+	return all
+}
 
 // Pending says which receipt of an object is needed and was not seen on enough nodes, and what is in its way; empty for none.
 func (b *Book) Pending(app manifest.ID) string {
-	for _, e := range b.entries[app] {
+	for _, e := range b.of(app) {
 		if e.seen() < b.quorum && b.Of(app).Needed()(e.Receipt) {
 			said := e.Verb
 			if e.Rev != "" {
@@ -146,7 +165,7 @@ func (b *Book) Pending(app manifest.ID) string {
 
 // Settled is what is written down of an object on enough nodes: it stays, whichever of them is lost.
 func (b *Book) Settled(app manifest.ID) (l Ledger) {
-	for _, e := range b.entries[app] {
+	for _, e := range b.of(app) {
 		if e.seen() >= b.quorum {
 			l = append(l, e.Receipt)
 		}

@@ -72,7 +72,7 @@ func (k *work) stop(p *pod, why string) { k.do(p.stop(why)) }
 
 // stop is the one place where a pod is told to stop.
 func (p *pod) stop(why string) Action {
-	return Action{Node: p.node.Name, Verb: Stop, Name: p.Name, App: p.App, Why: why}
+	return Action{Node: p.node.Name, Verb: Stop, Name: p.Name, App: p.of, Why: why}
 }
 
 // restartAll starts again what was not given up.
@@ -160,7 +160,7 @@ func (k *work) leaveAll() {
 		switch {
 		case l.calm && !k.changing && len(k.rolling)+k.renewing >= maxRolling:
 			k.waits("%s on %s stays until fewer than %d workloads are changing: %s", l.Name, l.node.Name, maxRolling, l.why)
-		case l.first, l.either && !followed && k.spare(l.least) > 0 && !k.fitsBeside(l):
+		case l.first, l.either && !followed && k.mayGo(l) && !k.fitsBeside(l):
 			k.giveUp(l)
 		case k.twins <= 0 || k.room <= 0:
 			k.waits("%s on %s goes after others: %s", l.Name, l.node.Name, l.why)
@@ -182,7 +182,7 @@ func (k *work) changes(l leave) {
 
 // giveUp stops a pod before there is another for its slot, if it can be spared or is down, and that one will have a place.
 func (k *work) giveUp(l leave) {
-	if l.available && k.spare(l.least) <= 0 {
+	if !k.mayGo(l) {
 		k.waits("%s on %s stays until others are available: %s", l.Name, l.node.Name, l.why)
 		return
 	}
@@ -201,15 +201,15 @@ func (k *work) giveUp(l leave) {
 	k.changes(l)
 }
 
-// spare is how many available pods may be given up now if so many are to be left.
-func (k *work) spare(least int) int {
-	n := -least
+// mayGo says whether a pod may be given up now: the floor is not about it, or so many as have to be are left.
+func (k *work) mayGo(l leave) bool {
+	well := 0
 	for _, p := range k.kept {
-		if p.available && !p.Stopping && !slices.Contains(k.given, p) {
-			n++
+		if k.counts(p) && !slices.Contains(k.given, p) {
+			well++
 		}
 	}
-	return n
+	return !k.counts(l.pod) || well > l.least
 }
 
 // fitsBeside says whether the one that follows has a place while the pod is still there.

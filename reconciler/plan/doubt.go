@@ -30,12 +30,12 @@ func (k *work) doubt() {
 		need = min(need, k.wl.Replicas-max(1, k.wl.Strategy.MaxUnavailable))
 	}
 	for _, p := range k.kept {
-		if p.available && !p.Stopping {
+		if k.counts(p) {
 			need--
 		}
 	}
 	for _, p := range k.doubts {
-		stays := p.available && !p.Stopping && need > 0
+		stays := k.counts(p) && need > 0
 		if k.real(p) && (first || !p.Stopping) || stays && p.Signer != "" {
 			real++
 		}

@@ -42,7 +42,7 @@ func (w *world) collectOn(n *node, needed map[revision]bool, planned []Action) {
 			keep(a.File.Labels[live.LabelFiles])
 		}
 		if a.Verb == Run {
-			here[revision{a.App.String(), a.Pod.Labels[live.LabelRev]}] = true
+			here[revision{a.Pod.Labels[live.LabelApp], a.Pod.Labels[live.LabelRev]}] = true
 		}
 	}
 	w.renewForms(n, func(r revision) bool { return here[r] || needed[r] })
@@ -155,16 +155,11 @@ func (w *world) neededRevs() map[revision]bool {
 	needed := map[revision]bool{}
 	for _, wl := range w.want.Workloads {
 		needed[revision{wl.ID.String(), wl.Revision.Rev}] = true
-	}
-	for app, l := range w.receipts.Ledgers {
-		if find(w.want, app) == nil {
-			continue
-		}
-		if top := l.Top(); top != nil {
-			needed[revision{app.String(), top.Rev}] = true
-		}
-		if stable := l.Stable(); stable != nil {
-			needed[revision{app.String(), stable.Rev}] = true
+		l := w.receipts.Of(wl.ID)
+		for _, r := range []*live.Receipt{l.Top(), l.Stable()} {
+			if r != nil {
+				needed[revision{r.App.String(), r.Rev}] = true
+			}
 		}
 	}
 	return needed

@@ -25,9 +25,19 @@ func formOf(wl manifest.Workload) form {
 	return f
 }
 
-// form finds a revision: in HEAD, in those commits that live pods and receipts name from which HEAD descends, and at last in what was put on
-// the nodes, under a trusted key, with the revision's first pod.
+// form finds a revision of a workload, or of one whose heir it is.
 func (w *world) form(app manifest.ID, rev string) (form, bool) {
+	for _, of := range append([]manifest.ID{app}, w.predecessors(app)...) {
+		if f, ok := w.formOf(of, rev); ok {
+			return f, true
+		}
+	}
+	return form{}, false
+}
+
+// formOf finds a revision: in HEAD, in those commits that live pods and receipts name from which HEAD descends, and at last in what was put on
+// the nodes, under a trusted key, with the revision's first pod.
+func (w *world) formOf(app manifest.ID, rev string) (form, bool) {
 	if f, ok := formIn(w.want, app, rev); ok {
 		return f, true
 	}

@@ -147,7 +147,7 @@ func (k *work) rolls() bool {
 	switch {
 	case k.wl.Job != nil || k.wl.Replicas == 0 || l.Over() || k.wl.Suspended || k.wl.Strategy.Paused || k.frozen != "":
 		return false
-	case k.step.Phase == rollout.Waiting || k.step.Phase == rollout.Paused || k.turns.stuck != "":
+	case k.step.Phase == rollout.Waiting || k.step.Progress.Pause != "" || k.turns.stuck != "":
 		return false
 	}
 	return k.claimed() == "" && !slices.ContainsFunc(k.kept, func(p *pod) bool { return k.blackedOut(p.node) })

@@ -55,6 +55,9 @@ func (k *work) guard(l ledger.Ledger) string {
 	case len(l) == 0 && len(k.pods[k.wl.ID]) > 0 && k.unheard() != "":
 		return k.unheard() + " has not been heard yet, and may know what was written down of it"
 	}
+	if why := k.disputed(k.wl.ID); why != "" {
+		return why
+	}
 	k.barrier = k.gate()
 	return k.barrier.why
 }
@@ -123,8 +126,11 @@ func (k *work) trouble() string {
 }
 
 // stopsFirst says whether a claim or host ports leave new pods no room beside the old ones, so that those stop first. They do not where
-// several are asked for and none may be unavailable.
+// several are asked for and none may be unavailable, and not in a Rollout.
 func (k *work) stopsFirst() (bool, string) {
+	if k.wl.Strategy.Rollout != nil {
+		return false, ""
+	}
 	if only, why := k.oneWriter(); only {
 		return only, why
 	}
@@ -138,10 +144,29 @@ func (k *work) stopsFirst() (bool, string) {
 // firm says whether no pod may be missed in a rollout, whatever stands in its way.
 func (k *work) firm() bool { return k.wl.Strategy.Firm && k.wl.Replicas > 1 }
 
-// crowded says why a rollout in which no pod may be missed would come to nothing: no node has a host port free beside the old pods.
+// crowded says why a rollout in which no pod may be missed would come to nothing: no node has a host port free beside the old pods, or they have
+// a claim that is for one pod.
 func (k *work) crowded() string {
+	if k.wl.Strategy.Rollout != nil {
+		return k.crowdedBeside()
+	}
 	if room, why := k.portsFor(k.wl.Replicas + 1); !room && k.firm() {
 		return "maxUnavailable is 0, and " + why + ": a new one has no place beside them"
+	}
+	return ""
+}
+
+// crowdedBeside says why a Rollout's new pods would find no place beside the old ones.
+func (k *work) crowdedBeside() string {
+	if only, why := k.oneWriter(); only {
+		return why + ", and a Rollout stops no pod first: make it a Deployment, or the claim ReadWriteMany"
+	}
+	pods := k.wl.Replicas + 1 - k.wl.Strategy.MaxUnavailable
+	if k.wl.Strategy.Type == manifest.BlueGreen {
+		pods = 2 * k.wl.Replicas
+	}
+	if room, why := k.portsFor(pods); !room {
+		return fmt.Sprintf("%s, and a Rollout stops no pod first: it needs room for %d; do without the host port, or make it a Deployment", why, pods)
 	}
 	return ""
 }

@@ -106,6 +106,8 @@ type Plan struct {
 	Claims  []Claim // sorted by ID
 	// Ledgers are what is written down of each object, as far as it is believed.
 	Ledgers map[manifest.ID]ledger.Ledger `json:"-"`
+	// Heirs are the workloads of HEAD that pods of others count for, which left HEAD and had their name, by those.
+	Heirs map[manifest.ID]manifest.ID `json:"-"`
 	// Held are Nodes that show the identity of another one, with what to do about that: nothing there is counted or touched.
 	Held map[string]string `json:",omitempty"`
 	// Sides are the nodes that have no node side at the version that is offered, and why not.

@@ -138,21 +138,24 @@ func (w *world) keepsPods(app manifest.ID) string {
 			return "its namespace is suspended"
 		}
 	}
-	if wl := w.h.Stood(app); wl != nil {
-		switch {
-		case wl.PruneDisabled:
-			return "podkeep.io/prune: disabled"
-		case w.h.Unread(wl.File):
-			return fmt.Sprintf("%s, and what it was before could not be read yet", w.h.Head.Foreign(wl.File).Error())
-		}
+	wl := w.h.Stood(app)
+	switch {
+	case w.never(app, slices.ContainsFunc(w.everyPod(app), func(p *pod) bool { return p.Keep })):
+		return "podkeep.io/prune: disabled"
+	case wl != nil && w.h.Unread(wl.File):
+		return fmt.Sprintf("%s, and what it was before could not be read yet", w.h.Head.Foreign(wl.File).Error())
+	case wl != nil:
 		return ""
 	}
-	for _, p := range w.everyPod(app) {
-		if p.Keep {
-			return "podkeep.io/prune: disabled"
-		}
-	}
 	return w.mayBeDamaged(app)
+}
+
+// never says whether what left HEAD is never pruned: it said so where it stood last, or, where that is not known, when its pods were born.
+func (w *world) never(app manifest.ID, born bool) bool {
+	if wl := w.h.Stood(app); wl != nil {
+		return wl.PruneDisabled
+	}
+	return born
 }
 
 // mayBeDamaged says which file may hold what is left of a workload that no ancestor at hand has: when history was rewritten, the one in

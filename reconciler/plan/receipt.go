@@ -92,7 +92,7 @@ func (w *world) needs(app manifest.ID) func(live.Receipt) bool {
 		return w.needsDone
 	case app.Kind == claimKind && w.forgets(app):
 		return none
-	case app.Kind != claimKind && find(w.want, app) == nil && len(w.everyPod(app)) == 0 && !w.anySilent() && w.mayPrune() == "":
+	case app.Kind != claimKind && find(w.want, app) == nil && w.heir(app) == app && len(w.everyPod(app)) == 0 && !w.anySilent() && w.mayPrune() == "":
 		return none
 	}
 	return w.receipts.Of(app).Needed()

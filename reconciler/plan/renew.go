@@ -3,6 +3,7 @@ package plan
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -10,9 +11,16 @@ import (
 	"github.com/podkeep/podkeep/reconciler/schedule"
 )
 
-// unfit says why a pod is to be replaced though it may well be where it is: it is joined to networks in an older way than those that are
-// born now. What runs to its end runs on.
+// unfit says why a pod is to be replaced though it may well be where it is: it is older than restartAt allows, or joined to networks in an older way
+// than those that are born now. What runs to its end runs on.
 func (w *world) unfit(n *node, p live.Pod, wl *manifest.Workload) string {
+	switch at := restartAt(wl); {
+	case at.IsZero() || !p.Created.Before(at):
+	case w.now.Before(at):
+		w.wake(at)
+	default:
+		return "is older than " + at.UTC().Format(time.RFC3339) + ", where restartAt is"
+	}
 	alone := w.h.Side.Refused && p.Birth.Network > manifest.NetworkLayout
 	if wl == nil || wl.Job != nil || p.Restart == "Never" || p.Restart == "OnFailure" || p.Birth.Network >= w.layout(n) && !alone {
 		return ""
@@ -24,6 +32,14 @@ func (w *world) unfit(n *node, p live.Pod, wl *manifest.Workload) string {
 		return "is in a network that no node side keeps"
 	}
 	return "is joined to networks in an older way"
+}
+
+// restartAt is since when the pods of a workload are to have been born; the zero time where that does not matter.
+func restartAt(wl *manifest.Workload) time.Time {
+	if wl == nil || wl.Strategy.Rollout == nil {
+		return time.Time{}
+	}
+	return wl.Strategy.Rollout.RestartAt
 }
 
 // succeed lets each pod that a revision has too many stand for an unfit one. It has another slot: the pod that it succeeds may be on the
@@ -58,17 +74,25 @@ func succeed(pods []*pod, replicas int) {
 
 // renew wants unfit pods replaced as if their node were drained, once the workload is at rest: a successor comes first, unless there is no place
 // for one beside them. One may always be away then, as in a rollout that stops first; with Recreate no more than one, for nobody asked for
-// another revision.
+// another revision. Pods that are older than restartAt go so many at a time as may be away.
 func (k *work) renew() {
 	away := max(1, k.wl.Strategy.MaxUnavailable)
 	if k.wl.Strategy.Type == manifest.Recreate {
 		away = 1
 	}
-	used := k.slots()
+	if k.pauses() {
+		k.restartAmid(away)
+		return
+	}
+	used, most := k.slots(), len(k.kept)
+	if !restartAt(k.wl).IsZero() {
+		most = away
+	}
 	for _, p := range k.kept {
-		if p.unfit == "" || !k.rests(p.Rev) {
+		if p.unfit == "" || !k.rests(p.Rev) || most == 0 {
 			continue
 		}
+		most--
 		k.changing = k.changing || p.Stopping || len(k.extra) > 0
 		why := p.Name + " " + p.unfit
 		switch {
@@ -82,6 +106,34 @@ func (k *work) renew() {
 				pod: p, slot: slot, why: why, first: k.first || k.stopsBeforeMove(), either: true, least: k.wl.Replicas - away, calm: true,
 			})
 		}
+	}
+}
+
+// pauses says whether a rollout by steps is under way, all that it asks for now is there, and nothing moves.
+func (k *work) pauses() bool {
+	if k.wl.Strategy.Rollout == nil || k.step.Phase != rollout.Rolling && k.step.Phase != rollout.Paused || len(k.step.Receipts)+len(k.extra) > 0 {
+		return false
+	}
+	lack := maps.Clone(k.step.Want)
+	for _, p := range k.kept {
+		if lack[p.Rev]--; !p.available || p.Stopping {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(sorted(lack), func(rev string) bool { return lack[rev] != 0 })
+}
+
+// restartAmid has pods that are older than restartAt go in the midst of a rollout, those of the stable revision first and so many at a time, as far as
+// the floor allows. Others come in their place, as for any that is lost: a successor beside them would be one more than the step asks for.
+func (k *work) restartAmid(most int) {
+	pods := slices.Clone(k.kept)
+	slices.SortStableFunc(pods, func(a, b *pod) int { return last(a.Rev != k.step.Stable, b.Rev != k.step.Stable) })
+	for _, p := range pods {
+		if p.unfit == "" || restartAt(k.wl).IsZero() || most == 0 {
+			continue
+		}
+		most--
+		k.leaves = append(k.leaves, leave{pod: p, why: p.Name + " " + p.unfit, first: true, least: k.floor(), calm: true})
 	}
 }
 

@@ -11,8 +11,9 @@ import (
 	"github.com/podkeep/podkeep/reconciler/rollout"
 )
 
-// count fills in how many pods there are and how they are.
+// count fills in how many pods there are and how they are: of blue-green, those that serve.
 func (k *work) count() {
+	active := rollout.Active(*k.wl, k.receipts.Settled(k.wl.ID))
 	for _, p := range k.kept {
 		if p.Stopping {
 			continue
@@ -20,6 +21,9 @@ func (k *work) count() {
 		k.app.Total++
 		if p.Rev == k.wl.Revision.Rev {
 			k.app.Updated++
+		}
+		if active != "" && p.Rev != active {
+			continue
 		}
 		if p.seen() && p.verdict.Ready() {
 			k.app.Ready++

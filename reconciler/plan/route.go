@@ -72,7 +72,7 @@ func (w *world) makeTable() {
 			}
 			made := route.Pod{
 				Namespace: p.App.Namespace, Name: p.Name, Node: n.Name, IP: w.endpoint(n, p), Labels: p.Birth.Labels, Ports: p.Birth.Ports,
-				Hostname: p.Birth.Hostname, Subdomain: p.Birth.Subdomain, Of: route.Alone{App: p.App, Rev: p.Rev},
+				Hostname: p.Birth.Hostname, Subdomain: p.Birth.Subdomain, Of: route.Alone{App: w.heir(p.App), Rev: p.Rev},
 			}
 			if made.IP.IsValid() {
 				made.State = w.routed(n, p)

@@ -53,8 +53,20 @@ func (k *work) birth(f form, gen int, c cell, r schedule.Request) live.Pod {
 	if k.wl.Job != nil {
 		own = live.JobForm(own, p, k.wl.Job.Indexed())
 	}
-	p.Birth = live.BirthOf(own)
+	p.Birth = live.BirthIn(k.role(f.Rev), own)
 	return p
+}
+
+// role is what a pod of a revision is given beside what its template says: one of HEAD's while another is stable has a role of its own.
+func (k *work) role(rev string) manifest.RoleMeta {
+	r := k.wl.Strategy.Rollout
+	switch {
+	case r == nil:
+		return manifest.RoleMeta{}
+	case rev == k.wl.Revision.Rev && k.step.Stable != "" && k.step.Stable != rev:
+		return r.New
+	}
+	return r.Stable
 }
 
 func (k *work) request(f form, c cell) schedule.Request {
@@ -63,9 +75,17 @@ func (k *work) request(f form, c cell) schedule.Request {
 		name = fmt.Sprintf("%s-%d", name, c.try)
 	}
 	return schedule.Request{
-		App: f.App, Name: name, Room: requests(f.Spec),
-		Ports: hostPorts(f), Spec: &f.Spec, Rev: f.Rev, Files: f.lacking(), Ties: k.ties(f),
+		App: k.wl.ID, Name: name, Room: requests(f.Spec),
+		Ports: hostPorts(f), Spec: &f.Spec, Rev: f.Rev, Files: f.lacking(), Ties: k.ties(f), Apart: k.apart(),
 	}
+}
+
+// apart is what keeps pods of two revisions on different nodes, as long as a rollout is under way.
+func (k *work) apart() *manifest.Apart {
+	if r := k.wl.Strategy.Rollout; r != nil && !k.receipts.Of(k.wl.ID).Over() {
+		return r.AntiAffinity
+	}
+	return nil
 }
 
 // hostPorts are the ports that a pod takes on its node, in the form that label podkeep.io/ports has.

@@ -36,7 +36,7 @@ func (w *world) perilOf(n *node, p live.Pod, f form) peril {
 			continue
 		}
 		if why := w.between(mine, p, other); why != "" {
-			stays := !other.Stopping && w.stays(other.App)
+			stays := !other.Stopping && w.stays(w.heir(other.App))
 			return peril{why + untilGone(other.Name, n.Name, stays), stays}
 		}
 	}

@@ -144,7 +144,7 @@ func (t *trial) leave(p *pod) {
 		}
 		h = without(h, p)
 		h.Apps, h.Revs = maps.Clone(h.Apps), maps.Clone(h.Revs)
-		h.Apps[p.App]--
+		h.Apps[p.of]--
 		h.Revs[p.Rev]--
 		h.Pods--
 		t.hosts[i] = h

@@ -21,6 +21,7 @@ type work struct {
 	step     rollout.Step
 	job      *job.Step // of a Job
 	frozen   string    // why nothing may be done with it
+	active   string    // the revision that serves alone; empty where all do
 	hidden   string    // why pods may be where nobody can look
 	barrier            // what is waited for before HEAD's revision is begun
 	first    bool      // old pods go before new ones come, and whyFirst says why
@@ -48,6 +49,7 @@ func (w *world) think(wl *manifest.Workload, refused string) *work {
 			k.keepUp()
 		}
 	default:
+		k.active = rollout.Active(*wl, w.receipts.Settled(wl.ID))
 		k.pair()
 		k.first, k.whyFirst = k.stopsFirst()
 		k.doubt()
@@ -89,11 +91,11 @@ func (k *work) pair() {
 		case !twin.node.steady():
 			k.extra = append(k.extra, p)
 			k.tellReturning(p, twin.node)
-		case p.available && spare <= 0:
+		case k.counts(p) && spare <= 0:
 			k.extra = append(k.extra, p)
 			k.waits("%s on %s is one too many for its slot, and stays until others are available", p.Name, p.node.Name)
 		default:
-			if p.available {
+			if k.counts(p) {
 				spare--
 			}
 			k.halt(p, whyTwin(p, twin))
@@ -127,27 +129,24 @@ func (k *work) tally(pods []*pod) (spare int) {
 			continue
 		}
 		k.room--
-		if p.available {
+		if k.counts(p) {
 			spare++
 		}
 	}
 	return spare
 }
 
-// floor is how many pods must stay available, of all that are: those beside the revision that serves alone do not count.
+// floor is how many pods must stay available.
 func (k *work) floor() int {
 	if k.wl.Strategy.Type == manifest.Recreate {
 		return 0
 	}
-	floor := k.wl.Replicas - k.wl.Strategy.MaxUnavailable
-	if active := rollout.Active(*k.wl, k.receipts.Settled(k.wl.ID)); active != "" {
-		for _, p := range k.pods[k.wl.ID] {
-			if p.Rev != active && p.available && !p.Stopping {
-				floor++
-			}
-		}
-	}
-	return floor
+	return k.wl.Replicas - k.wl.Strategy.MaxUnavailable
+}
+
+// counts says whether a pod is one of those that the floor is about: it is available, and of the revision that serves where one alone does.
+func (k *work) counts(p *pod) bool {
+	return p.available && !p.Stopping && (k.active == "" || p.Rev == k.active)
 }
 
 func before(a, b *pod) bool {

@@ -61,6 +61,7 @@ func (n *node) silentSince(now time.Time) time.Time { return now.Add(-n.Silent) 
 type pod struct {
 	live.Pod
 	node      *node
+	of        manifest.ID // the workload that it counts for
 	verdict   health.Verdict
 	available bool
 	moving    bool   // its node is being drained, the data of its claim is elsewhere, or it is unfit
@@ -125,6 +126,7 @@ func facts(h manifest.History, have live.Snapshot, now time.Time) *world {
 	w.addTrust()
 	w.recognise()
 	w.readReceipts()
+	w.inherit()
 	w.depart()
 	w.stayAway(have)
 	w.judgeSilence()
@@ -242,15 +244,16 @@ func (w *world) addPods() {
 	for _, n := range w.nodes {
 		for _, p := range n.Pods {
 			w.book(n, p)
+			of := w.heir(p.App)
 			switch {
 			case !w.ours(p.Source):
 				w.isAlien(p.App, p.Source, p.Signer)
 			case n.reach == lost:
-				w.lost[p.App] = append(w.lost[p.App], w.judge(n, p, wanted[p.App]))
+				w.lost[of] = append(w.lost[of], w.judge(n, p, wanted[of]))
 			case w.sure(n, p):
-				w.pods[p.App] = append(w.pods[p.App], w.judge(n, p, wanted[p.App]))
+				w.pods[of] = append(w.pods[of], w.judge(n, p, wanted[of]))
 			default:
-				w.doubts[p.App] = append(w.doubts[p.App], w.judge(n, p, wanted[p.App]))
+				w.doubts[of] = append(w.doubts[of], w.judge(n, p, wanted[of]))
 			}
 		}
 	}
@@ -282,7 +285,7 @@ func (w *world) book(n *node, p live.Pod) {
 	}
 	n.host.Used.MilliCPU += p.Room.MilliCPU
 	n.host.Used.Memory += p.Room.Memory
-	n.host.Apps[p.App]++
+	n.host.Apps[w.heir(p.App)]++
 	n.host.Revs[p.Rev]++
 	n.host.Names[p.Name] = true
 	n.host.Pods++
@@ -295,7 +298,7 @@ func (w *world) judge(n *node, l live.Pod, wl *manifest.Workload) *pod {
 	if missable(wl) && l.Unprobed == "" {
 		l.Unprobed = "what its probes come to is not known"
 	}
-	p := &pod{Pod: l, node: n, verdict: health.Of(l, w.now), moving: n.evicts(wl), stands: l.Slot}
+	p := &pod{Pod: l, node: n, of: w.heir(l.App), verdict: health.Of(l, w.now), moving: n.evicts(wl), stands: l.Slot}
 	if p.stray = w.strays(n, l, wl); p.stray != "" {
 		p.moving = true
 	}

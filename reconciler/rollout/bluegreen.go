@@ -177,11 +177,13 @@ func Serve(w manifest.Workload, pods []Pod, l Ledger, now time.Time) map[string]
 	if _, kept := s.keeps()[head]; kept && s.w.Strategy.Type == manifest.BlueGreen {
 		fresh = head // a rejected revision can be looked at while it stays
 	}
-	canary := fresh
+	canary, stable := fresh, s.stable
 	if s.available(fresh) == 0 {
 		canary = s.stable // until one of the new pods answers
+	} else if s.count(s.stable) == 0 {
+		stable = fresh // the last of the old pods was told to stop
 	}
-	all := map[string]string{r.CanaryService: canary, r.PreviewService: fresh, r.StableService: s.stable, r.ActiveService: active}
+	all := map[string]string{r.CanaryService: canary, r.PreviewService: fresh, r.StableService: stable, r.ActiveService: active}
 	delete(all, "")
 	return all
 }

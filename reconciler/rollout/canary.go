@@ -48,7 +48,7 @@ func (s state) waits(p manifest.Pause, canary int, there bool, step Step) Step {
 		step.Why += "; a person decides"
 		return step
 	}
-	since := later(s.entered(), s.wellSince(s.w.Revision.Rev, canary))
+	since := later(s.entered(), s.wellSince(s.w.Revision.Rev, s.enough(canary)))
 	due := since.Add(p.Duration)
 	if !there {
 		return s.deadline(step, later(s.progress(), s.entered().Add(p.Duration)))
@@ -99,7 +99,7 @@ func (s state) at(canary, stable int) bool {
 			return false
 		}
 	}
-	return s.count(head) == canary && s.available(head) == canary && s.count(s.stable) == stable
+	return s.count(head) == canary && s.available(head) >= s.enough(canary) && s.count(s.stable) == stable
 }
 
 // shares is the next move toward so many pods of HEAD's revision beside so many of the stable one, and none of any other. The stable one grows
@@ -128,6 +128,14 @@ func (s state) shares(canary, stable int) map[string]int {
 		want[rev] += more
 	}
 	return want
+}
+
+// enough is how many of so many pods of HEAD's revision have to be available.
+func (s state) enough(pods int) int {
+	if s.w.Strategy.Type != manifest.Canary {
+		return pods
+	}
+	return s.w.Strategy.Rollout.Enough(pods)
 }
 
 // broken is how many pods of stable that are not available may go for nothing: those that the floor does not need once they come back.

@@ -49,9 +49,18 @@ func (s state) decided(verbs ...string) *manifest.Decision {
 	return nil
 }
 
-// answered are the decisions that a receipt answers: all that have been read, but for those of steps to come.
+// answered are the decisions that a receipt answers: all that have been read, but for those of steps to come that are open still.
 func (s state) answered() []string {
-	return ledger.Answers(slices.DeleteFunc(slices.Clone(s.ledger.Decisions), func(d manifest.Decision) bool { return s.ofStep(d) && d.Step > s.step }))
+	open := s.ledger.Receipts.Open(s.ledger.Decisions)
+	return ledger.Answers(slices.DeleteFunc(slices.Clone(s.ledger.Decisions), func(d manifest.Decision) bool {
+		return s.ofStep(d) && d.Step > s.step && slices.Contains(open, d)
+	}))
+}
+
+// answeredBefore are those that had been acted upon: what stops and goes on without a person's word answers none that is open.
+func (s state) answeredBefore() []string {
+	open := s.ledger.Receipts.Open(s.ledger.Decisions)
+	return ledger.Answers(slices.DeleteFunc(slices.Clone(s.ledger.Decisions), func(d manifest.Decision) bool { return slices.Contains(open, d) }))
 }
 
 // because is a decision as a reason names it.
@@ -85,7 +94,7 @@ const byDecision = " decided"
 
 // decide are the decisions that would do something now, the one that goes on first.
 func (s state) decide(step Step) (all []string) {
-	if s.w.Job != nil || s.runsOnce() || s.w.Replicas == 0 || s.unbegun() || s.in(live.Promoted) != nil && !s.failed() {
+	if s.w.Job != nil || s.ledger.Suspended || s.runsOnce() || s.w.Replicas == 0 || s.unbegun() || s.in(live.Promoted) != nil && !s.failed() {
 		return nil
 	}
 	if s.failed() {

@@ -166,9 +166,18 @@ func (s state) next() Step {
 	case s.pausedBy() != "":
 		return s.pause()
 	case s.halted():
-		return s.note(live.Resumed, "the rollout goes on", s.hold(Starting, "goes on"))
+		return s.goesOnAgain()
 	}
 	return s.roll()
+}
+
+// goesOnAgain writes down that nothing holds the rollout any more.
+func (s state) goesOnAgain() Step {
+	step := s.note(live.Resumed, "the rollout goes on", s.hold(Starting, "goes on"))
+	if d := s.decided(resume, promote, full); d != nil {
+		step.Receipts[0].Why, step.Receipts[0].Answers = because(d, "resumed"), s.answered()
+	}
+	return step
 }
 
 // begin writes down that a rollout to HEAD's revision begins, unless something forbids it.
@@ -241,7 +250,7 @@ func (s state) roll() Step {
 	head, n := s.w.Revision.Rev, s.w.Replicas
 	step := s.toward(Rolling, head, "")
 	have, others := s.count(head), len(s.pods)-s.count(head)
-	if s.available(head) >= n && have >= n && others == 0 {
+	if s.available(head) >= s.enough(n) && have >= n && others == 0 {
 		return s.note(live.Promoted, fmt.Sprintf("%d of %d available", s.available(head), n), step)
 	}
 	return s.deadline(step, s.progress())
@@ -282,22 +291,23 @@ func (s state) deadline(step Step, progress time.Time) Step {
 		step.Wake = earliest(step.Wake, due)
 		return step
 	}
-	if rest := chance - s.ledger.Watched; rest > 0 {
+	late := fmt.Sprintf("%d of %d available after %s", s.available(s.w.Revision.Rev), s.w.Replicas, limit)
+	if s.ledger.Trouble != "" {
+		late += "; " + s.ledger.Trouble
+	}
+	reports := s.w.Strategy.OnFailure == manifest.OnFailureReport
+	if rest := chance - s.ledger.Watched; rest > 0 && !reports {
 		step.Wake = earliest(step.Wake, s.now.Add(rest))
 		return step
 	}
 	if why := s.imposed(); why != "" {
 		return s.note(live.Resumed, "the deadline starts over: "+why, step)
 	}
-	why := fmt.Sprintf("%d of %d available after %s", s.available(s.w.Revision.Rev), s.w.Replicas, limit)
-	if s.ledger.Trouble != "" {
-		why += "; " + s.ledger.Trouble
-	}
-	if s.w.Strategy.OnFailure == manifest.OnFailureReport {
-		step.Progress.Late = "missed its deadline: " + why
+	if reports {
+		step.Progress.Late = "missed its deadline: " + late
 		return step
 	}
-	return s.note(live.Failed, why, s.hold(Starting, "missed its deadline: "+why))
+	return s.note(live.Failed, late, s.hold(Starting, "missed its deadline: "+late))
 }
 
 // pause stands still because somebody said so: the shares of old and new stay, the sum follows replicas.
@@ -309,6 +319,7 @@ func (s state) pause() Step {
 		step = s.note(live.Halted, why, step)
 		if !s.w.Strategy.Paused {
 			step.Receipts[0].Steps += byDecision
+			step.Receipts[0].Answers = s.answered()
 		}
 		return step
 	}
@@ -404,9 +415,9 @@ func (s state) note(verb, why string, step Step) Step {
 	r := s.receipt(verb, s.top.Gen, why)
 	switch verb {
 	case live.Halted:
-		r.Steps, r.Step = fmt.Sprintf("%d/%d", s.count(r.Rev), s.w.Replicas), s.nextHalt()
+		r.Steps, r.Step, r.Answers = fmt.Sprintf("%d/%d", s.count(r.Rev), s.w.Replicas), s.nextHalt(), s.answeredBefore()
 	case live.Resumed:
-		r.Step = s.nextHalt()
+		r.Step, r.Answers = s.nextHalt(), s.answeredBefore()
 	case live.Promoted:
 		if s.in(live.Failed) != nil {
 			r.Step = 1

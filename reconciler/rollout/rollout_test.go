@@ -71,6 +71,29 @@ var (
 	failedB   = append(begunB[:3:3], receipt(live.Failed, "b", 2, noon.Add(10*time.Minute)))
 )
 
+func TestServicesOfACanaryLeadToPodsThatAnswer(t *testing.T) {
+	w := workload("b", 2, 1, 0)
+	w.Strategy.Type, w.Strategy.Rollout = manifest.Canary, &manifest.Rollout{CanaryService: "new", StableService: "old"}
+	for _, row := range []struct {
+		claim, fresh, stable string
+		receipts             []live.Receipt
+		pods                 []Pod
+	}{
+		{"before anything begins", "a", "a", promotedA, pods("a", "a")},
+		{"until a new pod is available", "a", "a", begunB, pods("a", "a", "b?")},
+		{"once one is", "b", "a", begunB, pods("a", "a", "b")},
+		{"while a broken stable pod is to stay", "b", "a", begunB, pods("a?", "b", "b")},
+		{"once the last stable pod was told to stop", "b", "b", begunB, pods("a-", "b", "b")},
+		{"once it is gone", "b", "b", begunB, pods("b", "b")},
+		{"after it was rejected", "a", "a", failedB, pods("a", "b")},
+	} {
+		got := Serve(w, row.pods, Ledger{Receipts: row.receipts}, noon.Add(time.Hour))
+		if diff := cmp.Diff(map[string]string{"new": row.fresh, "old": row.stable}, got); diff != "" {
+			t.Errorf("%s: %s", row.claim, diff)
+		}
+	}
+}
+
 func TestNext(t *testing.T) {
 	type row struct {
 		claim    string

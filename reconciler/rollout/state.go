@@ -104,7 +104,7 @@ func (s state) unbegun() bool {
 // last, or, if it was rejected, what there is beside it. It is empty while nothing is known to have begun.
 func (s state) inForce() string {
 	switch {
-	case s.promoted || s.top != nil && s.failed() && s.stable != "":
+	case s.promoted || s.top != nil && s.failed():
 		return s.stable
 	case s.top == nil:
 		return ""

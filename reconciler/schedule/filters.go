@@ -9,7 +9,7 @@ import (
 
 // filters each give the reason why a host cannot take a pod, to be read after a count, or "".
 var filters = []func(*Request, *Host) string{
-	ties, nodeName, selector, taints, cordon, netless, files, ports, name, size, cpu, memory,
+	ties, nodeName, selector, taints, cordon, apart, netless, files, ports, name, size, cpu, memory,
 }
 
 func refuse(r *Request, h *Host) string {
@@ -67,6 +67,16 @@ func cordon(r *Request, h *Host) string {
 	}
 	return ""
 }
+
+func apart(r *Request, h *Host) string {
+	if r.Apart != nil && r.Apart.Required && h.others(r) {
+		return "with a pod of another revision, which antiAffinity keeps apart"
+	}
+	return ""
+}
+
+// others says whether the host has pods of other revisions of the workload.
+func (h *Host) others(r *Request) bool { return h.Apps[r.App] > h.Revs[r.Rev] }
 
 func netless(r *Request, h *Host) string {
 	if h.Netless && !h.Joining && !r.Spec.HostNetwork {

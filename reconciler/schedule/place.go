@@ -20,6 +20,8 @@ type Request struct {
 	Ports []string // host ports, "80/tcp" or "192.0.2.1:80/tcp"
 	Spec  *corev1.PodSpec
 	Rev   string
+	// Apart keeps the pod from nodes that have one of another revision of its workload; nil where that does not matter.
+	Apart *manifest.Apart
 	// Ties are the nodes that hold the data of the pod's claims.
 	Ties []Tie
 	// Files that only a node that has them already can give; nil for what can be put anywhere.

@@ -34,6 +34,10 @@ func request(change ...func(*Request)) Request {
 }
 
 func TestPlace(t *testing.T) {
+	older := func(h *Host) { h.Apps[web], h.Revs["v1-b"] = 1, 1 }
+	apart := func(required bool, weight int) func(*Request) {
+		return func(r *Request) { r.Apart = &manifest.Apart{Required: required, Weight: weight} }
+	}
 	full := func(h *Host) { h.Used.Memory = 1 << 30 }
 	awaited := func(h *Host) { h.Awaited = true }
 	netless, joining := func(h *Host) { h.Netless = true }, func(h *Host) { h.Joining = true }
@@ -101,6 +105,12 @@ func TestPlace(t *testing.T) {
 			[]*Host{host("n1", func(h *Host) { h.Names["web-0"] = true }), host("n2")}, "n2", ""},
 		{"config that Git lost binds the pod to the node that has it", request(func(r *Request) { r.Files = []string{"cfg-1"} }),
 			[]*Host{host("n1"), host("n2", func(h *Host) { h.Files["cfg-1"] = true })}, "n2", ""},
+		{"antiAffinity keeps the pod from those of another revision", request(apart(true, 0)),
+			[]*Host{host("n1", older), host("n2", full, func(h *Host) { h.Apps[web], h.Revs["v1-a"] = 1, 1 })}, "n2", ""},
+		{"or nowhere", request(apart(true, 0)), []*Host{host("n1", older)}, "", "no node fits: 1 with a pod of another revision, which antiAffinity keeps apart"},
+		{"where that is preferred, it goes before spreading", request(apart(false, 5)),
+			[]*Host{host("n1", older), host("n2", func(h *Host) { h.Apps[web], h.Revs["v1-a"] = 5, 5 })}, "n2", ""},
+		{"and it goes there where there is no other", request(apart(false, 5)), []*Host{host("n1", older)}, "n1", ""},
 		{"no node at all is said", request(), nil, "", "no node fits: none answers"},
 	}
 	for _, r := range rows {

@@ -102,7 +102,7 @@ func (q *Queue) rateFirst() bool {
 
 // alike says whether two requests that need no Files are one to every filter and score, but for the name.
 func alike(a, b *Request) bool {
-	return a.App == b.App && a.Rev == b.Rev && a.Room == b.Room && slices.Equal(a.Ports, b.Ports) && slices.Equal(a.Ties, b.Ties) &&
+	return a.App == b.App && a.Rev == b.Rev && a.Room == b.Room && a.Apart == b.Apart && slices.Equal(a.Ports, b.Ports) && slices.Equal(a.Ties, b.Ties) &&
 		a.Spec.NodeName == b.Spec.NodeName && maps.Equal(a.Spec.NodeSelector, b.Spec.NodeSelector) &&
 		slices.EqualFunc(a.Spec.Tolerations, b.Spec.Tolerations, func(s, t corev1.Toleration) bool { return s.MatchToleration(&t) })
 }

@@ -103,6 +103,9 @@ func drawRequest(t *rapid.T) Request {
 	if seldom("ports") {
 		r.Ports = slices.Clone(rapid.SampledFrom([][]string{{"80/tcp"}, {"192.0.2.2:80/tcp"}, {"80/tcp", "443/tcp"}}).Draw(t, "port"))
 	}
+	if seldom("apart") {
+		r.Apart = &manifest.Apart{Required: rapid.Bool().Draw(t, "required"), Weight: 1}
+	}
 	if seldom("ties") {
 		r.Ties = []Tie{{"data", rapid.SampledFrom([]string{"n0", "n1"}).Draw(t, "tie")}}
 	}

@@ -9,7 +9,7 @@ type score struct {
 }
 
 // scores are asked in turn, the weightiest first.
-var scores = [...]score{{troubled, true}, {of: preferred}, {spread, true}, {crowd, true}, {of: load}, {of: count}}
+var scores = [...]score{{troubled, true}, {of: preferred}, {mixed, true}, {spread, true}, {crowd, true}, {of: load}, {of: count}}
 
 // better says whether a is a better place than b. Ties go to the one that was there first: hosts come sorted by name.
 func better(r *Request, a, b *Host) bool {
@@ -56,6 +56,14 @@ func preferred(r *Request, h *Host) int64 {
 		}
 	}
 	return n
+}
+
+// mixed has the weight of antiAffinity where it is not required.
+func mixed(r *Request, h *Host) int64 {
+	if r.Apart != nil && !r.Apart.Required && h.others(r) {
+		return int64(r.Apart.Weight)
+	}
+	return 0
 }
 
 // spread counts the revision's pods alone: those of an older one are on their way out.

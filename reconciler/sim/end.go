@@ -17,7 +17,18 @@ import (
 // TellRandom tells a made-up story with all laws checked. When all is mended, everything ends: see arrived. A line that comes to
 // nothing is passed over.
 func TellRandom(lines []string) error {
+	return New().tellRandom(lines)
+}
+
+// TellRollouts tells one of Rollouts alone, in which it is judged what passes do. It says how many rollouts began.
+func TellRollouts(lines []string) (began int, err error) {
 	s := New()
+	s.care = bounds
+	err = s.tellRandom(lines)
+	return len(s.began), err
+}
+
+func (s *Sim) tellRandom(lines []string) error {
 	for i, text := range lines {
 		if _, err := s.Do(text); err != nil && !errors.Is(err, errNothing) {
 			return fmt.Errorf("line %d: %s: %w", i+1, text, err)
@@ -75,7 +86,7 @@ func (s *Sim) arrives(c *controller) error {
 func asked(set manifest.Set) (sum time.Duration) {
 	longest := map[string]time.Duration{}
 	for _, w := range set.Workloads {
-		d := w.Strategy.Deadline + w.Strategy.MinReady
+		d := w.Strategy.Deadline + w.Strategy.MinReady + stages(w.Strategy.Rollout)
 		if w.Job != nil && w.Job.Spec.ActiveDeadlineSeconds != nil {
 			d = time.Duration(*w.Job.Spec.ActiveDeadlineSeconds) * time.Second
 		} else if w.Job != nil {
@@ -93,6 +104,19 @@ func asked(set manifest.Set) (sum time.Duration) {
 		sum += d
 	}
 	return sum
+}
+
+// stages is how long a rollout may take of itself.
+func stages(r *manifest.Rollout) (sum time.Duration) {
+	if r == nil {
+		return 0
+	}
+	for _, step := range r.Steps {
+		if step.Pause != nil {
+			sum += step.Pause.Duration
+		}
+	}
+	return sum + r.AutoAfter + max(r.Delay, r.AbortDelay)
 }
 
 // arrival is what has come of a story in the eyes of one source.
@@ -118,7 +142,7 @@ func (a arrival) ended(app plan.App) error {
 			return nil
 		}
 	case plan.Paused:
-		if w.Strategy.Paused {
+		if w.Strategy.Paused || app.Rollout != nil && len(app.Rollout.Decide) > 0 {
 			return nil
 		}
 	case plan.Held:

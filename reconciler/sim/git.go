@@ -138,17 +138,23 @@ func (s *Sim) item(c *commit, words []string) error {
 
 // decide writes a person's decision about what the head asks for.
 func (s *Sim) decide(args []string) error {
-	at := s.now
-	switch len(args) {
-	case 2:
-	case 3:
-		ahead, err := time.ParseDuration(args[2])
+	if len(args) < 2 {
+		return fmt.Errorf("decide VERB NAME [DURATION] [step=N]")
+	}
+	at, step := s.now, -1
+	for _, arg := range args[2:] {
+		if n, ok := strings.CutPrefix(arg, "step="); ok {
+			var err error
+			if step, err = strconv.Atoi(n); err != nil {
+				return err
+			}
+			continue
+		}
+		ahead, err := time.ParseDuration(arg)
 		if err != nil {
 			return err
 		}
 		at = at.Add(ahead)
-	default:
-		return fmt.Errorf("decide VERB NAME [DURATION]")
 	}
 	set, err := s.repo.load(s.repo.head)
 	if err != nil {
@@ -167,7 +173,9 @@ func (s *Sim) decide(args []string) error {
 	w := set.Workloads[i]
 	d := manifest.Decision{Time: at, Verb: args[0], App: w.ID, Rev: w.Revision.Rev, Who: "sim", Note: s.repo.head}
 	if d.Verb == "promote" || d.Verb == "skip" {
-		d.Step = s.stepOf(w.ID)
+		if d.Step = step; step < 0 {
+			d.Step = s.stepOf(w.ID)
+		}
 	}
 	s.repo.decisions = append(s.repo.decisions, d)
 	return nil

@@ -59,7 +59,7 @@ func (s *Sim) judge(c *controller, before *fake.World, p reconciler.Pass) error 
 	}
 	j := judge{s: s, c: c, before: see(before), p: p, want: p.History.Want(), trusted: p.History.Trusted()}
 	j.frozen = j.freeze()
-	errs := []error{j.reasoned(), j.silence(), j.absence(), j.once(), j.owned(), j.routes(), j.effects(c.world, "after the pass")}
+	errs := []error{j.reasoned(), j.silence(), j.absence(), j.once(), j.owned(), j.staged(), j.routes(), j.roles(), j.effects(c.world, "after the pass")}
 	if s.care == full {
 		errs = append(errs, j.deterministic())
 	}
@@ -290,7 +290,7 @@ func (j judge) effects(world *fake.World, when string) error {
 			errs = append(errs, j.jobBounds(w, after, when))
 			continue
 		}
-		errs = append(errs, j.bounds(w, after, when))
+		errs = append(errs, j.bounds(w, after, when), j.aborts(w, after, when))
 	}
 	was := j.before.Missing(cluster)
 	for _, f := range after.Missing(cluster) {
@@ -424,7 +424,17 @@ func (j judge) tally(w view, app manifest.Workload) (t tally) {
 }
 
 func (j judge) of(app manifest.Workload, p live.Pod) bool {
-	return p.App == app.ID && p.Source == j.c.source.Name() && !forged(p)
+	return (p.App == app.ID || j.replaced(app, p)) && p.Source == j.c.source.Name() && !forged(p)
+}
+
+// replaced says whether a pod is of what had the workload's name before, under another kind.
+func (j judge) replaced(app manifest.Workload, p live.Pod) bool {
+	under := func(kind string) manifest.ID {
+		return manifest.ID{Kind: kind, Namespace: p.App.Namespace, Name: p.App.Name}
+	}
+	kinds := []string{"Deployment", "ReplicaSet", "ReplicationController", "Rollout"}
+	return slices.Contains(kinds, p.App.Kind) && under(app.Kind) == app.ID && slices.Contains(kinds, app.Kind) && !p.Keep &&
+		!slices.ContainsFunc(j.want.Workloads, func(wl manifest.Workload) bool { return wl.ID == p.App })
 }
 
 // forged says whether a pod counts for nothing: no controller made it, or not for the host that it is on.
@@ -614,5 +624,8 @@ func calm(p reconciler.Pass) bool {
 			return false
 		}
 	}
-	return p.Err == nil && len(p.History.Err) == 0
+	restart := func(wl manifest.Workload) bool {
+		return wl.Strategy.Rollout != nil && wl.Strategy.Rollout.RestartAt.Equal(p.Plan.Wake)
+	}
+	return p.Err == nil && len(p.History.Err) == 0 && !slices.ContainsFunc(p.History.Want().Workloads, restart)
 }

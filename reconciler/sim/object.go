@@ -35,7 +35,7 @@ var words = strings.Fields(`image replicas surge unavail strategy deadline min-r
 	completions parallel indexed backoff per-index max-failed ttl active-deadline halt
 	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain at silence capacity init wave needs hook hook-delete claim mode
 	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr
-	steps active preview canary stable hand auto delay abort-delay some window restart-at abort-late`)
+	steps active preview canary stable hand auto delay delay-revs abort-delay some window restart-at abort-late`)
 
 // say reads words on top of what the object says already.
 func (o object) say(tokens []string) (object, error) {
@@ -230,7 +230,8 @@ func (o object) workload() m {
 	return m{"apiVersion": version, "kind": o.kind, "metadata": o.meta(), "spec": spec}
 }
 
-// staged is the strategy of a Rollout: steps=20,pause,50,pause:30s are a canary's; with active=SERVICE it is blue-green.
+// staged is the strategy of a Rollout: steps=20,pause,50,pause:30s are a canary's; with active=SERVICE it is blue-green. What the other strategy alone
+// has is left out.
 func (o object) staged(spec m) {
 	rolling, _ := spec["strategy"].(m)
 	fields, _ := rolling["rollingUpdate"].(m)
@@ -238,41 +239,27 @@ func (o object) staged(spec m) {
 		fields = m{}
 	}
 	kind := "canary"
+	services := map[string]string{"canary": "canaryService", "stable": "stableService"}
 	if o.words["active"] != "" {
 		kind = "blueGreen"
 		delete(fields, "maxSurge")
+		services = map[string]string{"active": "activeService", "preview": "previewService"}
+		for word, field := range map[string]string{
+			"auto": "autoPromotionSeconds", "delay": "scaleDownDelaySeconds", "delay-revs": "scaleDownDelayRevisionLimit",
+			"abort-delay": "abortScaleDownDelaySeconds", "some": "previewReplicaCount",
+		} {
+			number(fields, field, o.words[word])
+		}
+		if o.words["hand"] != "" {
+			fields["autoPromotionEnabled"] = false
+		}
+	} else if steps := o.steps(); len(steps) > 0 {
+		fields["steps"] = steps
 	}
-	for word, field := range map[string]string{
-		"active": "activeService", "preview": "previewService", "canary": "canaryService", "stable": "stableService",
-	} {
+	for word, field := range services {
 		if v := o.words[word]; v != "" {
 			fields[field] = v
 		}
-	}
-	for word, field := range map[string]string{
-		"auto": "autoPromotionSeconds", "delay": "scaleDownDelaySeconds", "abort-delay": "abortScaleDownDelaySeconds", "some": "previewReplicaCount",
-	} {
-		number(fields, field, o.words[word])
-	}
-	if o.words["hand"] != "" {
-		fields["autoPromotionEnabled"] = false
-	}
-	var steps []m
-	for _, step := range strings.Split(o.words["steps"], ",") {
-		switch verb, long, _ := strings.Cut(step, ":"); {
-		case verb == "":
-		case verb == "pause" && long == "":
-			steps = append(steps, m{"pause": m{}})
-		case verb == "pause":
-			steps = append(steps, m{"pause": m{"duration": long}})
-		default:
-			weight := m{}
-			number(weight, "setWeight", verb)
-			steps = append(steps, weight)
-		}
-	}
-	if len(steps) > 0 {
-		fields["steps"] = steps
 	}
 	spec["strategy"] = m{kind: fields}
 	if w := o.words["window"]; w != "" {
@@ -286,6 +273,24 @@ func (o object) staged(spec m) {
 	if o.words["abort-late"] != "" {
 		spec["progressDeadlineAbort"] = true
 	}
+}
+
+// steps are a canary's.
+func (o object) steps() (all []m) {
+	for _, step := range strings.Split(o.words["steps"], ",") {
+		switch verb, long, _ := strings.Cut(step, ":"); {
+		case verb == "":
+		case verb == "pause" && long == "":
+			all = append(all, m{"pause": m{}})
+		case verb == "pause":
+			all = append(all, m{"pause": m{"duration": long}})
+		default:
+			weight := m{}
+			number(weight, "setWeight", verb)
+			all = append(all, weight)
+		}
+	}
+	return all
 }
 
 func (o object) rolling(spec m) {

@@ -32,6 +32,7 @@ func Random(seed uint64) (story, end []string) {
 var themes = []func(*generator){
 	themeNodes, themeHosts, themeClaims, themePorts, themeJobs, themeJobs, themeIndexed, themeHooks, themeWaves, themeHeld,
 	themeSources, themeControllers, themeMany, themeRoom, themeKeys, themeFiles, themePeople, themeKinds, themeStops, themeProbes, themeTraffic,
+	themeRollouts,
 }
 
 // generator writes lines that make sense one after the other.
@@ -82,18 +83,7 @@ func (g *generator) basics() {
 
 // mended ends a story.
 func (g *generator) mended() {
-	for _, n := range g.nodes {
-		g.say("mend %s", n)
-		g.say("return %s", n)
-	}
-	g.say("fetch up")
-	g.say("fresh")
-	g.lines = append(g.lines, g.mends...)
-	items := []string{"mend web.yaml", "mend api.yaml", "mend nodes.yaml"}
-	for _, n := range g.nodes {
-		items = append(items, fmt.Sprintf("node/%s file=nodes.yaml at= cordon= drain= taint= capacity=", n))
-	}
-	g.commit("%s", strings.Join(items, "; "))
+	g.restored("mend web.yaml", "mend api.yaml", "mend nodes.yaml")
 	if g.once(2) {
 		g.say("settle %ds", 1+g.dice.IntN(60))
 	}
@@ -102,6 +92,21 @@ func (g *generator) mended() {
 	}
 	g.commit("%s", strings.Join(append(g.items, "web cpu=200m"), "; "))
 	g.lines = append(g.lines, g.more...)
+}
+
+// restored has every host and all Nodes as they were.
+func (g *generator) restored(items ...string) {
+	for _, n := range g.nodes {
+		g.say("mend %s", n)
+		g.say("return %s", n)
+	}
+	g.say("fetch up")
+	g.say("fresh")
+	g.lines = append(g.lines, g.mends...)
+	for _, n := range g.nodes {
+		items = append(items, fmt.Sprintf("node/%s file=nodes.yaml at= cordon= drain= taint= capacity=", n))
+	}
+	g.commit("%s", strings.Join(items, "; "))
 }
 
 func (g *generator) line() {

@@ -139,6 +139,17 @@ var features = map[string]feature{
 	"ports of nodes":                    says(`node-port`),
 	"a host that routes late":           says(`^table n\d late`),
 	"a sidecar with a startup probe":    says(`init-probe=startup`),
+	"a canary by steps":                 says(`ro/grey .*active= steps=\d`),
+	"a pause that a person ends":        says(`ro/grey .*steps=\S*pause(,|;|$)`, `decide (promote|skip) grey`),
+	"a timed pause":                     says(`ro/grey .*steps=\S*pause:`),
+	"blue-green":                        says(`ro/blue .*active=blue`),
+	"blue-green by hand":                says(`ro/blue .*active=blue .*hand`),
+	"another strategy":                  says(`ro/blue .*active=blue`, `ro/blue active= steps`),
+	"an abort":                          says(`^decide abort blue`),
+	"a promotion in full":               says(`^decide promote-full grey`),
+	"a promotion of a step long past":   says(`^decide promote \w+ step=0`),
+	"restartAt":                         says(`restart-at=`),
+	"rollbackWindow":                    says(`window=0`),
 }
 
 func TestMadeUpStoriesDrawEverythingThatIsBuilt(t *testing.T) {

@@ -108,7 +108,7 @@ func commitOf(line string) (head, rest string, ok bool) {
 
 var (
 	commits = regexp.MustCompile(`^((?:in \w+ )?commit \w+ )(.*)$`)
-	laws    = regexp.MustCompile(`(?m)^(?:.*: )?(law \d+, [a-z ]+|once|room): (.*)$`)
+	laws    = regexp.MustCompile(`(?m)^(?:.*: )?(law \d+, [a-z ]+|once|room|traffic): (.*)$`)
 	plain   = regexp.MustCompile(`\s[A-Za-z][a-z]*`)
 )
 

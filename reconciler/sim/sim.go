@@ -4,7 +4,7 @@
 //
 //	fleet n1 n2 [WORD=..]        hosts, and Nodes in the first commit (in a later line: hosts alone)
 //	commit ID ITEM; ITEM ..      a commit on the branch's head. An item is
-//	    [KIND/]NAME WORD ..        the object, with these words on top of what it said before. Kinds: pod rs rc job
+//	    [KIND/]NAME WORD ..        the object, with these words on top of what it said before. Kinds: pod rs rc ro job
 //	                               node ns cm pvc, none is a Deployment. Words: see object.go: image=v1 replicas=4 paused ..
 //	    signers KEY ..             keys that Git trusts, by their names in the story
 //	    remove [KIND/]NAME · break FILE · blank FILE · damage FILE "TEXT" · mend FILE · revert ID · allow-prune
@@ -13,7 +13,8 @@
 //	checkout ID                  the branch goes to ID; what is not behind it stays, for pin
 //	stale|fresh                  the controller does not fetch for now, or does again (and follows the branch)
 //	pin ID                       the controller's branch is another one, at ID
-//	decide VERB NAME [DURATION]  a person's decision in Git notes, whose clock is ahead by so much
+//	decide VERB NAME [DURATION] [step=N]  a person's decision in Git notes, whose clock is ahead by so much; of the step that
+//	                             the rollout is at, or of another
 //	pass                         one pass of the controller
 //	settle [DURATION]            passes, with the clock going to each Wake and event, until nothing is waited for (or so
 //	                             long)
@@ -72,6 +73,7 @@ import (
 
 	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/drivers/fake"
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler"
 )
@@ -95,7 +97,9 @@ type Sim struct {
 	nodes       []object   // of the first commit
 	care        care
 	passes      int
-	offer       manifest.SideOffer // of every controller
+	began       map[live.Transition]bool // rollouts
+	acted       map[string]int           // which decision ended a step of which rollout, with the number of the receipt that says so
+	offer       manifest.SideOffer       // of every controller
 	net         manifest.Net
 	sided       bool // there may be node sides
 }
@@ -124,7 +128,7 @@ func New() *Sim {
 	s.keys = map[string]ed25519.PrivateKey{}
 	clock := func() time.Time { return s.now }
 	s.world, s.repo, s.fuse = fake.New(clock), newRepo("sim", clock), &fake.Fuse{Left: never}
-	s.others = map[string]*repo{}
+	s.others, s.began, s.acted = map[string]*repo{}, map[live.Transition]bool{}, map[string]int{}
 	return s
 }
 
@@ -328,6 +332,7 @@ func (s *Sim) pass(c *controller) (reconciler.Pass, error) {
 	before := s.before()
 	p := c.rec.Pass(context.Background())
 	s.passes++
+	s.count(p)
 	err := s.judge(c, before, p)
 	if s.fuse.Left > 0 {
 		s.tell(c, p)
@@ -346,6 +351,18 @@ func (s *Sim) before() *fake.World {
 		return nil
 	}
 	return s.world.Copy()
+}
+
+// count takes down which rollouts begin.
+func (s *Sim) count(p reconciler.Pass) {
+	for _, a := range p.Plan.Actions {
+		if a.File == nil {
+			continue
+		}
+		if r, ok := live.ParseReceipt(a.File.Labels); ok && r.Verb == live.Began {
+			s.began[r.Transition()] = true
+		}
+	}
 }
 
 // rounds bounds a settle: more passes than that without an end are a loop.

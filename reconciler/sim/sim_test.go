@@ -1,16 +1,20 @@
 package sim
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 )
 
 var (
@@ -19,6 +23,7 @@ var (
 	seeds  = flag.Uint64("seeds", 30, "how many random stories to tell")
 	every  = flag.Int("every", 5, "kill at every so many-th write: 1 is each one")
 	first  = flag.Uint64("first", 1, "the first seed")
+	rolls  = flag.Int("rollouts", 500, "how many rollouts are to begin in stories of Rollouts alone")
 )
 
 // Worlds are made, copied and thrown away: with little that lives, the collector may come seldom.
@@ -107,7 +112,7 @@ func sameEnd(t *testing.T, story Story, oracle Told, how Telling, where string) 
 		t.Errorf("killed after %s: %v", where, err)
 		return
 	}
-	if diff := cmp.Diff(strings.Split(oracle.End, "\n"), strings.Split(told.End, "\n")); diff != "" {
+	if diff := gocmp.Diff(strings.Split(oracle.End, "\n"), strings.Split(told.End, "\n")); diff != "" {
 		t.Errorf("killed after %s: law 4, no memory: the end differs (-oracle +killed):\n%s", where, diff)
 	}
 }
@@ -127,4 +132,32 @@ func TestRandomStoriesKeepTheLawsAndEndAsGitSays(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Stories of Rollouts alone are told until so many rollouts have begun in them: it is judged what passes do to the world, what they write down and where
+// they send requests.
+func TestRandomRolloutsKeepTheLaws(t *testing.T) {
+	var next, began atomic.Int64
+	start := time.Now()
+	t.Run("seeds", func(t *testing.T) {
+		for worker := range runtime.GOMAXPROCS(0) {
+			t.Run(fmt.Sprint(worker), func(t *testing.T) {
+				t.Parallel()
+				for began.Load() < int64(*rolls) && !t.Failed() {
+					n := *first + uint64(next.Add(1)) - 1
+					if *seed != 0 && n > *first {
+						return
+					}
+					story, end := Rollouts(cmp.Or(*seed, n))
+					count, err := TellRollouts(slices.Concat(story, end))
+					if began.Add(int64(count)); err != nil {
+						lines := reduce(story, end, func(lines []string) error { _, err := TellRollouts(lines); return err })
+						t.Errorf("seed %d: %v\nreduced to:\n%s", cmp.Or(*seed, n), err, strings.Join(lines, "\n"))
+					}
+				}
+			})
+		}
+	})
+	took := time.Since(start).Seconds()
+	t.Logf("%d rollouts in %.1f s, %.0f a second: seeds %d to %d", began.Load(), took, float64(began.Load())/took, *first, *first+uint64(next.Load())-1)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/reconciler"
+	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
 // text is a pass as a golden shows it.
@@ -119,9 +120,38 @@ func (s *Sim) status(c *controller) (string, error) {
 	for _, a := range p.Plan.Apps {
 		fmt.Fprintf(&out, "%s %s %d/%d ready, %d available, %d updated, %d in all: %s\n",
 			a.ID.Short(), a.State, a.Ready, a.Replicas, a.Available, a.Updated, a.Total, a.Why)
+		if a.ID.Kind == "Rollout" && a.Rollout != nil {
+			out.WriteString(s.stands(*a.Rollout))
+		}
 		for _, w := range a.Waits {
 			fmt.Fprintf(&out, "  %s\n", w)
 		}
 	}
 	return noBlank(out.String()), p.Err
+}
+
+// stands is how far a rollout is, in a line for each thing that there is to say.
+func (s *Sim) stands(r plan.Rollout) string {
+	var out strings.Builder
+	if r.Pause != "" {
+		fmt.Fprintf(&out, "  %s since +%v", r.Pause, r.Since.Sub(epoch))
+		if !r.Until.IsZero() {
+			fmt.Fprintf(&out, " until +%v", r.Until.Sub(epoch))
+		}
+		out.WriteString("\n")
+	}
+	if len(r.Decide) > 0 {
+		fmt.Fprintf(&out, "  step %d, decide: %s\n", r.Step, strings.Join(r.Decide, " "))
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Serve)) {
+		fmt.Fprintf(&out, "  %s leads to %s\n", name, live.ShortRev(r.Serve[name]))
+	}
+	for _, rev := range slices.Sorted(maps.Keys(r.Keeps)) {
+		until := "for ever"
+		if at := r.Keeps[rev]; !at.IsZero() {
+			until = fmt.Sprintf("until +%v", at.Sub(epoch))
+		}
+		fmt.Fprintf(&out, "  %s stays %s\n", live.ShortRev(rev), until)
+	}
+	return out.String()
 }

@@ -1,5 +1,5 @@
 // Traffic is both ends of it: a web server that says its VERSION and ends when its requests have, and, run as `traffic load URL ..`, somebody who asks
-// the URLs again and again until told to stop, and says how often that failed.
+// the URLs again and again until told to stop, and says how often that failed, and who answered.
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -49,11 +50,35 @@ type tally struct {
 	Why               []string
 	Failed            time.Time // when the newest of the requests that failed began
 	Oldest            time.Time // when the oldest of those that are under way began
+	Courses           []*course
 }
 
-// load asks each URL from two connections at a time, one that is kept and one that is new for each request, until ctx ends. It writes what came of
-// it whenever a line comes in, or every second where none can.
+// course is what one URL answered, over one connection after the other.
+type course struct {
+	URL   string
+	Kept  bool             // connections are, else each request has its own
+	By    map[string]int64 // how often each version answered,
+	Last  string           // which did last,
+	Turns int              // and how often it was another one than before
+}
+
+func (c *course) add(version string) {
+	if c.Last != version && c.Last != "" {
+		c.Turns++
+	}
+	c.Last = version
+	c.By[version]++
+}
+
+// load asks each URL from two connections at a time, one that is kept and one that is new for each request, until ctx ends, with a pause after each, if the
+// first of them is one. It writes what came of it whenever a line comes in, or every second where none can.
 func load(ctx context.Context, urls []string) {
+	pause, err := time.ParseDuration(urls[0])
+	if err == nil {
+		urls = urls[1:]
+	} else {
+		pause = time.Millisecond
+	}
 	var mu sync.Mutex
 	var said tally
 	began := map[*http.Client]time.Time{}
@@ -74,15 +99,16 @@ func load(ctx context.Context, urls []string) {
 		began[client] = time.Now()
 		return began[client]
 	}
-	ends := func(at time.Time, how string, err error) {
+	ends := func(c *course, at time.Time, version string, err error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if err == nil {
 			said.Answers++
+			c.add(version)
 			return
 		}
 		said.Failures++
-		said.Why = append(said.Why[max(0, len(said.Why)-9):], fmt.Sprintf("%s %s: %v", at.Format("15:04:05.000"), how, err))
+		said.Why = append(said.Why[max(0, len(said.Why)-9):], fmt.Sprintf("%s kept=%v: %v", at.Format("15:04:05.000"), c.Kept, err))
 		if at.After(said.Failed) {
 			said.Failed = at
 		}
@@ -93,14 +119,16 @@ func load(ctx context.Context, urls []string) {
 			client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 				DisableKeepAlives: !kept, DialContext: (&net.Dialer{Timeout: 20 * time.Second}).DialContext,
 			}}
+			c := &course{URL: url, Kept: kept, By: map[string]int64{}}
+			said.Courses = append(said.Courses, c)
 			join.Go(func() {
 				for ctx.Err() == nil {
 					at := begins(client)
-					err := ask(client, url)
-					if ends(at, fmt.Sprintf("kept=%v", kept), err); err != nil {
+					version, err := ask(client, url)
+					if ends(c, at, version, err); err != nil {
 						time.Sleep(50 * time.Millisecond)
 					}
-					time.Sleep(time.Millisecond)
+					time.Sleep(pause)
 				}
 			})
 		}
@@ -117,17 +145,15 @@ func load(ctx context.Context, urls []string) {
 	join.Wait()
 }
 
-func ask(client *http.Client, url string) error {
+func ask(client *http.Client, url string) (version string, err error) {
 	response, err := client.Get(url)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer response.Body.Close()
-	if _, err := io.Copy(io.Discard, response.Body); err != nil {
-		return err
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s", response.Status)
 	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s", response.Status)
-	}
-	return nil
+	return strings.TrimSpace(string(body)), err
 }
