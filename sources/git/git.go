@@ -1,6 +1,6 @@
 // Package git reads manifests from a Git repository, with go-git: no work tree, no git binary, nothing executed.
 //
-// A local repository, bare or not, is opened in place and only read; a change of its refs is noticed within
+// A local repository, bare or not, is opened in place and, but for FleetRef, only read; a change of its refs is noticed within
 // milliseconds. A remote one (https, ssh) is fetched whole into a bare cache on disk, which may be deleted at any time and may be
 // shared by processes; docs/decisions/0004-git-history.md says why whole. Objects are read from a commit's tree,
 // and what stands outside the path is never touched.
