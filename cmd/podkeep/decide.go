@@ -31,8 +31,8 @@ type decideOptions struct {
 func promoteCommand() *cobra.Command {
 	o := &decideOptions{settings: &settings{}, verb: "promote"}
 	cmd := o.command("Let a rollout go on: end its pause, else the running step", `
-Writes the decision that a rollout goes on: it ends the pause that the rollout is in, or else the running step of a canary. What podkeep pause
-holds goes on with podkeep resume. --full ends all steps and pauses: what is left is to wait until all pods are available. Over an abort it begins anew.`, `
+Writes the decision that a rollout goes on: it ends the pause that the rollout is in, a person's too, or else the running step of a
+canary. --full ends all steps and pauses: what is left is to wait until all pods are available. Over an abort it begins anew.`, `
 podkeep promote web -m "error rate is flat"
 # all the way, without the other steps
 podkeep promote web -n shop --full -m "it mends the outage"`)
@@ -65,7 +65,7 @@ func pauseCommand() *cobra.Command {
 	o := &decideOptions{settings: &settings{}, verb: "pause"}
 	return o.command("Hold a rollout where it is", `
 Writes the decision that the rollout stands still: pods stay as they are, old and new, lost ones come back, and its deadline does not count. One that
-a later commit begins is not held. podkeep resume ends it.`, `
+a later commit begins is not held. podkeep resume ends it, and so does promote.`, `
 podkeep pause web -m "until the graphs are looked at"
 podkeep resume web`)
 }
@@ -167,7 +167,8 @@ func (o *decideOptions) decide(ctx context.Context, cmd *cobra.Command, d desk, 
 			one.Step = seen.step
 		}
 		if seen.from == "" {
-			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "podkeep: %s is unchecked, whether it does anything now is not known: %s\n", o.verb, live.Plain(strings.Join(known.silent, "; ")))
+			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "podkeep: %s is unchecked, whether it does anything now is not known: %s\n", o.verb,
+				live.Plain(cmp.Or(strings.Join(known.silent, "; "), "who could be asked knows nothing of "+live.ShortRev(s.rev))))
 		}
 		all = append(all, one)
 	}

@@ -57,8 +57,8 @@ func (o *resumeOptions) decided(ctx context.Context, cmd *cobra.Command, args []
 	}
 	d := decideOptions{settings: &o.settings, verb: o.verb, namespace: o.namespace, why: o.why, controller: o.controller}
 	paused, err := o.paused(ctx, cmd, &d, rest, noFiles != nil)
-	if err != nil && noFiles == nil {
-		return args, nil // all that can be known is what the files say
+	if err != nil && len(paused) == 0 && noFiles == nil {
+		return args, nil // no notes can be read: what holds them is what the files say
 	}
 	return append(files, slices.DeleteFunc(rest, func(a string) bool { return slices.Contains(paused, a) })...), err
 }
@@ -73,7 +73,7 @@ func (o *resumeOptions) inFile(t *tree, arg string) bool {
 	return err == nil && w.Suspended
 }
 
-// paused decides for the arguments whose newest word in the notes is a pause, or for all, and gives those.
+// paused decides for the arguments whose newest word in the notes is a pause, or for all, and gives those; none when that cannot be read.
 func (o *resumeOptions) paused(ctx context.Context, cmd *cobra.Command, d *decideOptions, args []string, all bool) (paused []string, err error) {
 	at, err := d.desk(ctx)
 	if err != nil {

@@ -41,7 +41,7 @@ func (s footing) refuses(d manifest.Decision, head string) error {
 	case s.rev != d.Rev:
 		return fmt.Errorf("nothing was decided: %s asks for %s of %s, and %s has %s: one of them is older; git pull, or try again when that is read",
 			status.ShortCommit(head), live.ShortRev(d.Rev), name, s.from, live.ShortRev(s.rev))
-	case slices.Contains(s.decide, d.Verb):
+	case s.does(d.Verb):
 		return nil
 	}
 	what := "would do nothing"
@@ -53,6 +53,12 @@ func (s footing) refuses(d manifest.Decision, head string) error {
 		line += "; what would do something: " + strings.Join(s.decide, ", ")
 	}
 	return fmt.Errorf("%s (as %s says)", line, s.from)
+}
+
+// does says whether a verb would do something: to promote ends a person's pause as well, and to promote fully is to promote.
+func (s footing) does(verb string) bool {
+	ways := map[string][]string{"promote": {"promote", "resume"}, "promote-full": {"promote-full", "promote", "resume"}}[verb]
+	return slices.ContainsFunc(append(ways, verb), func(v string) bool { return slices.Contains(s.decide, v) })
 }
 
 // witnesses are asked how workloads stand. silent is why those who could not be asked say nothing.

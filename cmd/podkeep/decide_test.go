@@ -199,6 +199,8 @@ func TestWhatWouldDoNothingIsRefusedWithWhatIsSo(t *testing.T) {
 		{"what does something is not", footingOf(world, s), "promote", ""},
 		{"what does nothing is", footingOf(world, s), "retry",
 			"nothing was decided: retry rollout/web: would do nothing: Paused: step 2 of 3; what would do something: promote, abort (as the fleet says)"},
+		{"to promote fully is to promote", footingOf(world, s), "promote-full", ""},
+		{"to promote ends a pause", footing{from: "the fleet", rev: "v1-abc", decide: []string{"resume"}}, "promote", ""},
 		{"nobody who knows refuses nothing", footing{}, "abort", ""},
 		{"an older clone", footing{from: "the controller", rev: "v1-def"}, "abort",
 			"nothing was decided: c0ffee0 asks for abc of rollout/web, and the controller has def: one of them is older; git pull, or try again when that is read"},
@@ -235,5 +237,25 @@ func TestADeploymentGoesByItsRolloutsNameToo(t *testing.T) {
 		if err != nil || s.id != id("Deployment") {
 			t.Errorf("%s is %v, %v", arg, s.id, err)
 		}
+	}
+}
+
+func TestACloneOfTheSourceThatOneStandsInIsWorkedIn(t *testing.T) {
+	asAnn(t, "")
+	bare, head := hub(t)
+	server := sourcetest.ServeSSH(t, bare)
+	here := sourcetest.NewRepository(t)
+	here.Git(t, "remote", "add", "upstream", server.URL)
+	t.Chdir(here.Dir)
+	o := &decideOptions{settings: &settings{source: server.URL, sshKey: server.KeyFile, knownHosts: server.KnownHosts}, verb: "abort"}
+	d, err := o.desk(t.Context())
+	if err == nil {
+		err = d.write(t.Context(), head, git.FormatDecision(theDecision("abort", "5xx")))
+	}
+	if err != nil || d.temporary || d.remote != "upstream" {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	if there, mine := bare.Git(t, "rev-parse", notesRef), here.Git(t, "rev-parse", notesRef); there != mine {
+		t.Errorf("there %s, here %s", there, mine)
 	}
 }
