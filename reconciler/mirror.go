@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/plan"
 	"github.com/podkeep/podkeep/sources"
 )
@@ -27,85 +29,83 @@ var mirrored = []string{live.Began, live.Stepped, live.Halted, live.Resumed, liv
 // wait for nothing; nothing that is written is read again.
 type mirror struct {
 	Options
-	seen chan []live.Receipt // the newest that a pass has seen
+	seen chan ledgers // what the newest pass has seen
 }
 
-func newMirror(o Options) *mirror { return &mirror{o, make(chan []live.Receipt, 1)} }
+type ledgers map[manifest.ID]ledger.Ledger
+
+func newMirror(o Options) *mirror { return &mirror{o, make(chan ledgers, 1)} }
 
 // show leaves what a pass has seen, in place of what was left before.
 func (m *mirror) show(p plan.Plan) {
-	var all []live.Receipt
-	for _, l := range p.Ledgers {
-		for _, r := range l {
-			if r.Commit != "" && slices.Contains(mirrored, r.Verb) {
-				all = append(all, r)
-			}
-		}
-	}
-	select {
-	case <-m.seen:
-	default:
-	}
-	m.seen <- all
+	m.newest(nil)
+	m.seen <- p.Ledgers
 }
 
-// work writes what is new until ctx ends, and what is left then, if that can be done quickly.
-func (m *mirror) work(ctx context.Context) {
-	written := map[live.Transition]bool{}
-	var all []live.Receipt
-	for failures := 0; ; {
-		select {
-		case <-ctx.Done():
-			all = m.newest(all)
-			m.last(all, written)
-			return
-		case all = <-m.seen:
-		}
-		if len(fresh(all, written)) == 0 {
-			continue
-		}
-		pause := mirrorPause
-		if failures > 0 {
-			pause = backoff(failures, firstMirror, lastMirror)
-		}
-		select {
-		case <-ctx.Done():
-			continue
-		case <-time.After(pause):
-		}
-		all = m.newest(all)
-		if err := m.write(ctx, fresh(all, written), mirrorWithin); err != nil {
-			if failures++; failures == 1 && ctx.Err() == nil {
-				m.say(err)
-			}
-			continue
-		}
-		failures = 0
-		clear(written)
-		for _, r := range all {
-			written[r.Transition()] = true
-		}
-	}
-}
-
-// newest is what a pass has left meanwhile, or what was there.
-func (m *mirror) newest(before []live.Receipt) []live.Receipt {
+// newest is what a pass has left, or what was there before.
+func (m *mirror) newest(before ledgers) ledgers {
 	select {
-	case all := <-m.seen:
-		return all
+	case now := <-m.seen:
+		return now
 	default:
 		return before
 	}
 }
 
-func (m *mirror) last(all []live.Receipt, written map[live.Transition]bool) {
-	if rest := fresh(all, written); len(rest) > 0 {
-		_ = m.write(context.Background(), rest, mirrorLast)
+// work writes what is new until ctx ends, and what is left then, if that can be done quickly.
+func (m *mirror) work(ctx context.Context) {
+	written := map[live.Transition]bool{}
+	var seen ledgers
+	for failures := 0; ; {
+		select {
+		case <-ctx.Done():
+			if rest := m.newest(seen).without(written); len(rest) > 0 {
+				_ = m.write(context.Background(), rest, mirrorLast)
+			}
+			return
+		case seen = <-m.seen:
+		}
+		select {
+		case <-ctx.Done():
+			continue
+		case <-time.After(m.pause(failures)):
+		}
+		seen = m.newest(seen)
+		rest := seen.without(written)
+		if len(rest) == 0 {
+			continue
+		}
+		if err := m.write(ctx, rest, mirrorWithin); err != nil {
+			if failures++; failures == 1 && ctx.Err() == nil {
+				m.say(err)
+			}
+			continue
+		}
+		failures, written = 0, map[live.Transition]bool{}
+		for _, r := range seen.without(nil) {
+			written[r.Transition()] = true
+		}
 	}
 }
 
-func fresh(all []live.Receipt, written map[live.Transition]bool) []live.Receipt {
-	return slices.DeleteFunc(slices.Clone(all), func(r live.Receipt) bool { return written[r.Transition()] })
+// without are the receipts that tell what became of a commit, but for those.
+func (l ledgers) without(written map[live.Transition]bool) (all []live.Receipt) {
+	for _, of := range l {
+		for _, r := range of {
+			if r.Commit != "" && slices.Contains(mirrored, r.Verb) && !written[r.Transition()] {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
+}
+
+// pause is how long to wait before the next try.
+func (m *mirror) pause(failures int) time.Duration {
+	if failures == 0 {
+		return mirrorPause
+	}
+	return backoff(failures, firstMirror, lastMirror)
 }
 
 func (m *mirror) write(ctx context.Context, receipts []live.Receipt, within time.Duration) error {

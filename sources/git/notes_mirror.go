@@ -176,6 +176,9 @@ func (s *Source) mirror(tip plumbing.Hash, cluster string, receipts []live.Recei
 	}
 	fresh := map[plumbing.Hash][]string{}
 	for _, r := range receipts {
+		if !plumbing.IsHash(r.Commit) || r.Source != "" && r.Source != s.name {
+			continue // of another source, which was taken over
+		}
 		on := plumbing.NewHash(r.Commit)
 		fresh[on] = append(fresh[on], FormatReceipt(cluster, r))
 	}

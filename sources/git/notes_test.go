@@ -56,7 +56,9 @@ func TestReceiptsAreMirroredBesideTheirCommits(t *testing.T) {
 		equal(t, 0, len(none))
 		began, stepped, over := receipt(live.Began, first, 1, 1), receipt(live.Stepped, head, 2, 7), receipt(live.Promoted, head, 2, 0)
 		stepped.Steps, over.Time = "3@abcdef", over.Time.Add(time.Minute)
-		must(t, s.Mirror(t.Context(), "default", []live.Receipt{began, stepped}))
+		adopted, plain := receipt(live.Done, first, 1, 0), receipt(live.Done, "dir-1234", 1, 0)
+		adopted.Source = "elsewhere"
+		must(t, s.Mirror(t.Context(), "default", []live.Receipt{began, stepped, adopted, plain}))
 		must(t, s.Mirror(t.Context(), "default", []live.Receipt{began, stepped, over}))
 		must(t, opened().Mirror(t.Context(), "other", []live.Receipt{began}))
 		tip := there.Git(t, "rev-parse", string(git.FleetRef))
