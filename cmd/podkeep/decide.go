@@ -279,7 +279,8 @@ func (o *decideOptions) counts(ctx context.Context, out io.Writer, source source
 	}
 	for _, d := range all {
 		if !slices.ContainsFunc(read, func(r manifest.Decision) bool { return r.Verb == d.Verb && r.App == d.App && r.Time.Equal(d.Time) }) {
-			return fmt.Errorf("written, but it does not count: none of %s signed it: let git sign your commits with an SSH key that stands there (gpg.format ssh, user.signingKey, commit.gpgSign)", o.decisionSigners)
+			return fmt.Errorf("written, but it does not count: none of %s signed it: let git sign your commits with an SSH key that stands there (%s)",
+				o.decisionSigners, "gpg.format ssh, user.signingKey, commit.gpgSign")
 		}
 	}
 	return nil
