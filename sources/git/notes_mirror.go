@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -253,7 +255,8 @@ func (l *local) ref(_ context.Context, name plumbing.ReferenceName) (plumbing.Ha
 	return l.lookup(name)
 }
 
-func (l *local) push(_ context.Context, name plumbing.ReferenceName, old plumbing.Hash, new bundle) error {
+// push holds the ref's lock as Git does, so that no other who writes it is overrun.
+func (l *local) push(ctx context.Context, name plumbing.ReferenceName, old plumbing.Hash, new bundle) error {
 	info, err := os.Stat(l.at.Common)
 	if err != nil {
 		return err
@@ -266,11 +269,43 @@ func (l *local) push(_ context.Context, name plumbing.ReferenceName, old plumbin
 			return err
 		}
 	}
-	var before *plumbing.Reference
-	if !old.IsZero() {
-		before = plumbing.NewHashReference(name, old)
+	file := filepath.Join(l.at.Common, filepath.FromSlash(string(name)))
+	lock, err := locked(ctx, file+".lock")
+	if err != nil {
+		return err
 	}
-	return l.refs.CheckAndSetReference(plumbing.NewHashReference(name, new.commit), before)
+	now, err := l.lookup(name)
+	if err == nil && now != old {
+		err = fmt.Errorf("is at %s by now", short(now))
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(lock, new.commit)
+	}
+	if err = cmp.Or(err, lock.Close()); err == nil {
+		err = os.Rename(lock.Name(), file)
+	}
+	if err != nil {
+		_ = os.Remove(lock.Name())
+	}
+	return err
+}
+
+// locked makes a file that nobody else has made, and waits a second for that.
+func locked(ctx context.Context, name string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return nil, err
+	}
+	for try := 0; ; try++ {
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		if !errors.Is(err, fs.ErrExist) || try == 50 {
+			return f, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func (r *remote) ref(ctx context.Context, name plumbing.ReferenceName) (plumbing.Hash, error) {
