@@ -191,8 +191,10 @@ func (d *demo) repository(ctx context.Context) error {
 		}
 	}
 	for _, pair := range [][2]string{{"user.name", "You"}, {"user.email", "you@example.com"}, {"push.default", "current"}, {"commit.gpgsign", "false"}} {
-		if err := d.git(ctx, d.file("work"), "config", pair[0], pair[1]); err != nil {
-			return err
+		for _, repository := range []string{"work", "fleet.git"} { // commits are made in the one, decisions in the other
+			if err := d.git(ctx, d.file(repository), "config", pair[0], pair[1]); err != nil {
+				return err
+			}
 		}
 	}
 	return d.git(ctx, d.file("work"), "checkout", "--quiet", "-B", "main")
@@ -367,7 +369,6 @@ func (d *demo) podkeep(ctx context.Context, args ...string) error {
 	d.shown("podkeep " + strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, d.self, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = d.fleet.Dir, d.out, d.out
-	cmd.Env = append(os.Environ(), "GIT_AUTHOR_NAME=You", "GIT_AUTHOR_EMAIL=you@example.com", "GIT_COMMITTER_NAME=You", "GIT_COMMITTER_EMAIL=you@example.com")
 	err := cmd.Run()
 	var ended *exec.ExitError
 	if changes := errors.As(err, &ended) && ended.ExitCode() == 2 && args[0] == "plan"; changes {

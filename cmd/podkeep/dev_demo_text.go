@@ -57,7 +57,9 @@ func (d *demo) farewell() {
   podkeep dev kill n2 --name %[4]s            # its pods move after 30 s
   podkeep dev heal n2 --name %[4]s            # it comes back, and what is too many goes
   podkeep dev exec n1 --name %[4]s -- podman pod rm -fa    # put back at once
-  cd work && sed -i s/hello:v1/hello:v2/ deployment.yaml && git commit -am v2 && git push
+  (cd work && sed -i s/hello:v1/hello:v2/ deployment.yaml && git commit -am v2 && git push)
+  podkeep rollout rollout/hello --config podkeep.yaml     # it waits for you
+  podkeep promote rollout/hello --config podkeep.yaml
   curl -s 'http://%[3]s/status?o=wide'
 
   %[5]s
