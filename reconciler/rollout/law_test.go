@@ -102,6 +102,7 @@ func (s *tale) leads(view []Pod) {
 		switch {
 		case rev == s.book.Stable().Rev, name == "preview" && rev == head, name == "canary" && fresh && able(view, head) > 0:
 		case name == "active" && fresh && s.book.InTop(live.Switched) != nil, name == "stable" && fresh && count(view, s.book.Stable().Rev) == 0 && able(view, head) > 0:
+		case name == "stable" && fresh && able(view, s.book.Stable().Rev) == 0 && able(view, head) >= s.w.Replicas:
 		default:
 			s.breach("%s leads to %s", name, rev)
 		}
