@@ -31,24 +31,23 @@ func Rollouts(seed uint64) (story, end []string) {
 		g.rolls(name)
 	}
 	g.say("settle 1m")
-	for range 10 + g.dice.IntN(10) {
-		switch g.dice.IntN(5) {
-		case 0:
+	for range 12 + g.dice.IntN(8) {
+		if g.once(4) {
 			g.fault()
-		case 1:
+		}
+		for range g.dice.IntN(4) {
 			g.may[g.dice.IntN(len(g.may))]()
-		case 2, 3:
-			var items []string
-			for _, name := range names {
-				if !g.once(3) {
-					items = append(items, fmt.Sprintf("ro/%s image=%s", name, g.image()))
-				}
-			}
-			if len(items) > 0 {
-				g.commit("%s", strings.Join(items, "; "))
+		}
+		var items []string
+		for _, name := range names {
+			if !g.once(3) {
+				items = append(items, fmt.Sprintf("ro/%s image=%s", name, g.image()))
 			}
 		}
-		g.say("settle %ds", 1+g.dice.IntN(90))
+		if len(items) > 0 && !g.once(4) {
+			g.commit("%s", strings.Join(items, "; "))
+		}
+		g.say("settle %ds", 1+g.dice.IntN(60))
 	}
 	story, g.lines = g.lines, nil
 	g.restored()
@@ -57,9 +56,15 @@ func Rollouts(seed uint64) (story, end []string) {
 	return story, g.lines
 }
 
-// image is one that works in most cases.
+// image is one that works, in most cases, and that was not there before in half of them.
 func (g *generator) image() string {
-	return g.pick("v1", "v2", "v3", "v4", "v5", "v1", "v2", "v3", "slow", "bad", "fade", "flaky", "missing", "unready", "stubborn")
+	switch g.dice.IntN(8) {
+	case 0:
+		return g.pick("slow", "bad", "fade", "flaky", "missing", "unready", "stubborn")
+	case 1, 2, 3:
+		return g.pick("v1", "v2", "v3")
+	}
+	return fmt.Sprintf("v%d", 4+len(g.lines))
 }
 
 // steps are a canary's.
