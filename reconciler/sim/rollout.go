@@ -108,6 +108,9 @@ func (j judge) steps(w manifest.Workload, book ledger.Ledger, r live.Receipt) er
 	if err != nil || of != w.Strategy.StepsDigest() {
 		return fmt.Errorf("%q is of other steps", r.Steps)
 	}
+	if book.Top() == nil {
+		return fmt.Errorf("nothing has begun")
+	}
 	since := book.Top().Time
 	if said != nil && said.Time.After(since) {
 		since = said.Time
@@ -199,7 +202,7 @@ func (j judge) aborts(w manifest.Workload, after view, when string) error {
 }
 
 // roles: a Service that a Rollout names sends requests to pods of that Rollout alone, and of one revision, once any was promoted: the stable
-// one, or HEAD's. The active one does to HEAD's only once it was switched to.
+// one, or HEAD's. The active one does to HEAD's only once it was switched to, the stable one once no pod of what was stable is to stay.
 func (j judge) roles() error {
 	if j.p.Plan.Table == nil {
 		return nil
@@ -211,11 +214,15 @@ func (j judge) roles() error {
 		}
 		stable, head := live.ShortRev(book.Stable().Rev), live.ShortRev(w.Revision.Rev)
 		active := stable
-		if top := book.Top(); top.Rev == w.Revision.Rev && book.InTop(live.Switched) != nil && book.Failed() == nil {
+		if top := book.Top(); top != nil && top.Rev == w.Revision.Rev && book.InTop(live.Switched) != nil && book.Failed() == nil {
 			active = head
 		}
+		last := []string{stable}
+		if !j.wants(w, book.Stable().Rev) {
+			last = append(last, head)
+		}
 		for name, may := range map[string][]string{
-			ro.StableService: {stable}, ro.CanaryService: {stable, head}, ro.ActiveService: {active}, ro.PreviewService: {stable, head},
+			ro.StableService: last, ro.CanaryService: {stable, head}, ro.ActiveService: {active}, ro.PreviewService: {stable, head},
 		} {
 			if err := j.leads(w, name, may); name != "" && err != nil {
 				return err
@@ -223,6 +230,13 @@ func (j judge) roles() error {
 		}
 	}
 	return nil
+}
+
+// wants says whether any pod of a revision is to stay.
+func (j judge) wants(w manifest.Workload, rev string) bool {
+	return slices.ContainsFunc(j.p.Plan.Apps, func(a plan.App) bool {
+		return a.ID == w.ID && a.Rollout != nil && slices.ContainsFunc(a.Rollout.Pods, func(p plan.RolloutPods) bool { return p.Rev == rev && p.Want > 0 })
+	})
 }
 
 func (j judge) leads(w manifest.Workload, name string, may []string) error {

@@ -26,7 +26,7 @@ func Rollouts(seed uint64) (story, end []string) {
 	if g.once(2) {
 		g.say("net")
 	}
-	names := []string{"a", "b", "c", "d", "e", "f"}
+	names := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
 	for _, name := range names {
 		g.rolls(name)
 	}
@@ -40,14 +40,14 @@ func Rollouts(seed uint64) (story, end []string) {
 		}
 		var items []string
 		for _, name := range names {
-			if !g.once(3) {
+			if !g.once(5) {
 				items = append(items, fmt.Sprintf("ro/%s image=%s", name, g.image()))
 			}
 		}
-		if len(items) > 0 && !g.once(4) {
+		if len(items) > 0 && !g.once(6) {
 			g.commit("%s", strings.Join(items, "; "))
 		}
-		g.say("settle %ds", 1+g.dice.IntN(60))
+		g.say("settle %ds", 1+g.dice.IntN(40))
 	}
 	story, g.lines = g.lines, nil
 	g.restored()
@@ -85,13 +85,13 @@ func (g *generator) rolls(name string) {
 		return "active= steps=" + g.steps()
 	}
 	g.commit("ro/%s image=v1 replicas=%d surge=%d unavail=%s %s %s stable=%[1]s canary=%[1]s-new; svc/%[1]s; svc/%[1]s-new selects=%[1]s; svc/%[1]s-all selects=%[1]s",
-		name, g.dice.IntN(6), 1+g.dice.IntN(2), g.pick("0", "1", "25%"), strategy(), g.pick("", "hand", "auto=20", "delay=0", "some=1"))
+		name, g.dice.IntN(5), 1+g.dice.IntN(2), g.pick("0", "1", "25%"), strategy(), g.pick("", "hand", "auto=20", "delay=0", "some=1"))
 	g.happens(func() {
 		g.commit("ro/%s image=%s", name, g.image())
 	}, func() {
 		g.commit("ro/%s image=%s", name, g.image())
 	}, func() {
-		g.commit("ro/%s replicas=%d", name, g.dice.IntN(7))
+		g.commit("ro/%s replicas=%d", name, g.dice.IntN(6))
 	}, func() {
 		g.commit("ro/%s %s", name, strategy())
 	}, func() {
