@@ -215,7 +215,11 @@ func podsByApp(w World) map[manifest.ID][]Pod {
 			continue
 		}
 		for _, p := range n.Judged(w.History.Side) {
-			byApp[p.App] = append(byApp[p.App], pod(n, p, w.Now))
+			app := p.App
+			if heir, ok := w.Plan.Heirs[app]; ok {
+				app = heir
+			}
+			byApp[app] = append(byApp[app], pod(n, p, w.Now))
 		}
 	}
 	for _, pods := range byApp {

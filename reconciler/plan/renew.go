@@ -137,11 +137,15 @@ func (k *work) restartAmid(most int) {
 	}
 }
 
-// rests says whether all pods of the workload are to be of that revision, and are.
+// rests says whether all pods of the workload are to be of that revision, and are, but for those that stay for a while.
 func (k *work) rests(rev string) bool {
+	passes := func(rev string) bool {
+		_, kept := k.step.Progress.Keeps[rev]
+		return kept
+	}
 	switch k.step.Phase {
 	case rollout.Steady, rollout.Back, rollout.Rejected:
-		return k.hidden == "" && !slices.ContainsFunc(k.kept, func(p *pod) bool { return p.Rev != rev })
+		return k.hidden == "" && !passes(rev) && !slices.ContainsFunc(k.kept, func(p *pod) bool { return p.Rev != rev && !passes(p.Rev) })
 	}
 	return false
 }

@@ -30,8 +30,7 @@ func (w *world) inherit() {
 			w.plan.Heirs[app] = wl.ID
 		}
 	}
-	for i := range w.want.Workloads {
-		heir := w.want.Workloads[i].ID
+	for _, heir := range w.plan.Heirs {
 		w.receipts.Join(heir, w.predecessors(heir))
 	}
 }

@@ -119,7 +119,7 @@ func Next(w manifest.Workload, pods []Pod, l Ledger, now time.Time) Step {
 
 // most is how many pods there may be in all: in blue-green one more than there are to be, for those that have to move.
 func (s state) most(step Step) int {
-	if s.w.Strategy.Type != manifest.BlueGreen {
+	if s.w.Strategy.Type != manifest.BlueGreen || !s.promoted {
 		return s.w.Replicas + s.w.Strategy.MaxSurge
 	}
 	most := s.w.Strategy.MaxSurge
@@ -295,17 +295,16 @@ func (s state) deadline(step Step, progress time.Time) Step {
 	if s.ledger.Trouble != "" {
 		late += "; " + s.ledger.Trouble
 	}
-	reports := s.w.Strategy.OnFailure == manifest.OnFailureReport
-	if rest := chance - s.ledger.Watched; rest > 0 && !reports {
-		step.Wake = earliest(step.Wake, s.now.Add(rest))
-		return step
-	}
-	if why := s.imposed(); why != "" {
-		return s.note(live.Resumed, "the deadline starts over: "+why, step)
-	}
-	if reports {
+	rest, imposed := chance-s.ledger.Watched, s.imposed()
+	switch {
+	case s.w.Strategy.OnFailure == manifest.OnFailureReport && imposed == "":
 		step.Progress.Late = "missed its deadline: " + late
 		return step
+	case rest > 0:
+		step.Wake = earliest(step.Wake, s.now.Add(rest))
+		return step
+	case imposed != "":
+		return s.note(live.Resumed, "the deadline starts over: "+imposed, step)
 	}
 	return s.note(live.Failed, late, s.hold(Starting, "missed its deadline: "+late))
 }

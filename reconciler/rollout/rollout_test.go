@@ -1,13 +1,11 @@
 package rollout
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -70,6 +68,17 @@ var (
 	begunB    = append(promotedA[:2:2], receipt(live.Began, "b", 2, noon))
 	failedB   = append(begunB[:3:3], receipt(live.Failed, "b", 2, noon.Add(10*time.Minute)))
 )
+
+func TestBlueGreenHasRoomForTwoSetsOnceOneIsPromoted(t *testing.T) {
+	w := workload("b", 3, 1, 0)
+	w.Strategy.Type, w.Strategy.Rollout = manifest.BlueGreen, &manifest.Rollout{ActiveService: "web"}
+	if most := Next(w, pods("a", "a", "a"), Ledger{Receipts: begunB}, noon).Most; most != 7 {
+		t.Errorf("%d, want all of both, and one to move", most)
+	}
+	if most := Next(w, pods("a", "a", "a"), Ledger{Receipts: []live.Receipt{begunB[0], begunB[2]}}, noon).Most; most != 4 {
+		t.Errorf("%d though nothing was promoted, want one more than all", most)
+	}
+}
 
 func TestServicesOfACanaryLeadToPodsThatAnswer(t *testing.T) {
 	w := workload("b", 2, 1, 0)
@@ -347,6 +356,11 @@ func TestNext(t *testing.T) {
 			phase: Waiting, want: map[string]int{"a": 3, "b": 0},
 		},
 		{
+			claim: "nor is it gone toward once HEAD is what is beside it, and waits",
+			w:     workload("a", 4, 1, 1), pods: pods("a", "a", "a"), ledger: Ledger{Receipts: append(begun[:2:2], receipt(live.Failed, "b", 2, noon)), Guard: "wave 1 waits"},
+			phase: Waiting, want: map[string]int{"a": 3},
+		},
+		{
 			claim: "one that somebody wants held after a rejection stays as it is",
 			w:     held, pods: pods("a", "a", "b"), ledger: Ledger{Receipts: failedB, Guard: "wave 1 waits"},
 			phase: Waiting, want: map[string]int{"a": 2, "b": 1},
@@ -452,120 +466,6 @@ func TestAFirstRevisionThatComesUpAfterItsRejectionIsPromoted(t *testing.T) {
 	if step = Next(w, pods("a", "a"), l, noon); step.Phase != Steady || step.Failure != "" {
 		t.Errorf("it is rejected still: %+v", step)
 	}
-}
-
-// TestRollingKeepsItsPromises runs random rolling updates with pods that come up, crash and vanish, and now and then a next revision that
-// has to wait, and checks after every step that the sum stays under the ceiling and that no available pod is given up below the
-// floor; left alone, it converges.
-func TestRollingKeepsItsPromises(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(0, 8).Draw(t, "replicas")
-		surge := rapid.IntRange(0, 3).Draw(t, "surge")
-		unavailable := rapid.IntRange(0, 3).Draw(t, "unavailable")
-		if surge == 0 && unavailable == 0 {
-			unavailable = 1
-		}
-		w := workload("b", n, surge, unavailable)
-		w.Strategy.Deadline = 0
-		var fleet []Pod
-		for i := range n {
-			fleet = append(fleet, Pod{Rev: "a", Slot: i, Gen: 1, Ready: true, Available: true, Since: noon})
-		}
-		receipts := append([]live.Receipt(nil), promotedA...)
-		for i := range 60 {
-			now := noon.Add(time.Duration(i) * time.Second)
-			asked, l := w, Ledger{Receipts: receipts}
-			if i > 0 && i < 30 && rapid.IntRange(0, 3).Draw(t, "waits") == 0 {
-				asked.Revision.Rev, l.Guard = "c", "wave 1 waits"
-			}
-			step := Next(asked, fleet, l, now)
-			fleet = apply(t, w, fleet, step)
-			receipts = append(receipts, step.Receipts...)
-			fleet = nature(t, fleet, now, i < 30)
-		}
-		if last := Next(w, fleet, Ledger{Receipts: receipts}, noon.Add(time.Hour)); last.Phase != Steady || len(fleet) != n {
-			t.Fatalf("not converged: %s %s, %d pods", last.Phase, last.Why, len(fleet))
-		}
-	})
-}
-
-// apply makes a step so, checking the ceiling and the floor.
-func apply(t *rapid.T, w manifest.Workload, fleet []Pod, step Step) []Pod {
-	before, floor := available(fleet), w.Replicas-w.Strategy.MaxUnavailable
-	have := map[string][]Pod{}
-	for _, p := range fleet {
-		have[p.Rev] = append(have[p.Rev], p)
-	}
-	var next []Pod
-	for _, rev := range []string{"a", "b"} {
-		pods := have[rev]
-		for len(pods) > step.Want[rev] {
-			pods = drop(pods)
-		}
-		for slot := 0; len(pods) < step.Want[rev]; slot++ {
-			if !used(pods, slot) {
-				pods = append(pods, Pod{Rev: rev, Slot: slot, Gen: step.Gen})
-			}
-		}
-		next = append(next, pods...)
-	}
-	if after := available(next); after < before && after < floor {
-		t.Fatalf("%d available pods became %d, the floor is %d: %v", before, after, floor, step)
-	}
-	if len(next) > len(fleet) && len(next) > w.Replicas+w.Strategy.MaxSurge {
-		t.Fatalf("%d pods, at most %d are allowed: %v", len(next), w.Replicas+w.Strategy.MaxSurge, step)
-	}
-	return next
-}
-
-func used(pods []Pod, slot int) bool {
-	for _, p := range pods {
-		if p.Slot == slot {
-			return true
-		}
-	}
-	return false
-}
-
-// drop takes the pod that is missed least.
-func drop(pods []Pod) []Pod {
-	for i, p := range pods {
-		if !p.Available {
-			return append(pods[:i:i], pods[i+1:]...)
-		}
-	}
-	return pods[:len(pods)-1]
-}
-
-// nature lets pods come up, and, while it is wild, crash and vanish.
-func nature(t *rapid.T, fleet []Pod, now time.Time, wild bool) []Pod {
-	var next []Pod
-	for i, p := range fleet {
-		event := 0
-		if wild {
-			event = rapid.IntRange(0, 9).Draw(t, fmt.Sprintf("event %d", i))
-		}
-		switch {
-		case event == 9:
-			continue
-		case event == 8:
-			p.Ready, p.Available = false, false
-		case !p.Available && event < 5:
-			p.Ready, p.Available, p.Since = true, true, now
-		}
-		next = append(next, p)
-	}
-	return next
-}
-
-func available(pods []Pod) int {
-	n := 0
-	for _, p := range pods {
-		if p.Available {
-			n++
-		}
-	}
-	return n
 }
 
 // answered is the receipts, the last of which names the decision.

@@ -18,6 +18,7 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler"
 	"github.com/podkeep/podkeep/reconciler/health"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/plan"
 	"github.com/podkeep/podkeep/reconciler/rollout"
 )
@@ -351,7 +352,7 @@ func (j judge) bounds(w manifest.Workload, after view, when string) error {
 	}
 	hidden, most := j.hidden(w, func(live.Pod) bool { return true }), w.Replicas+w.Strategy.MaxSurge
 	if w.Strategy.Type == manifest.BlueGreen {
-		active := rollout.Active(w, j.p.Plan.Ledgers[w.ID])
+		active := rollout.Active(w, j.ledger(w.ID))
 		most += w.Replicas + was.older + j.hidden(w, func(p live.Pod) bool { return p.Rev != active && p.Rev != w.Revision.Rev })
 	}
 	if ceiling := max(most, was.total+hidden); is.total+hidden > ceiling {
@@ -402,7 +403,7 @@ type tally struct{ total, available, older int }
 // tally counts a workload's pods on nodes that answer and are not another's copy. One that is told to stop makes way already; of an older revision
 // with Recreate it does when it is gone.
 func (j judge) tally(w view, app manifest.Workload) (t tally) {
-	active := rollout.Active(app, j.p.Plan.Ledgers[app.ID])
+	active := rollout.Active(app, j.ledger(app.ID))
 	for _, n := range w.hosts {
 		if seen := j.seen(n.Name); !w.Answers(n.Name) || silent(seen) || j.p.Plan.Held[seen.Name] != "" {
 			continue
@@ -427,6 +428,17 @@ func (j judge) tally(w view, app manifest.Workload) (t tally) {
 		}
 	}
 	return t
+}
+
+// ledger is what is written down of a workload, and of what it takes the place of.
+func (j judge) ledger(app manifest.ID) ledger.Ledger {
+	all := j.p.Plan.Ledgers[app]
+	for before, heir := range j.p.Plan.Heirs {
+		if heir == app {
+			all = slices.Concat(j.p.Plan.Ledgers[before], all)
+		}
+	}
+	return all
 }
 
 func (j judge) of(app manifest.Workload, p live.Pod) bool {

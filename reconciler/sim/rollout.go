@@ -44,7 +44,7 @@ func (j judge) staged() error {
 }
 
 func (j judge) stages(w manifest.Workload, r live.Receipt) error {
-	book := j.p.Plan.Ledgers[w.ID]
+	book := j.ledger(w.ID)
 	switch {
 	case r.Rev != w.Revision.Rev:
 		return fmt.Errorf("HEAD asks for %s", live.ShortRev(w.Revision.Rev))
@@ -190,7 +190,7 @@ func (j judge) pausesBeside(w manifest.Workload, book ledger.Ledger, was, is int
 
 // aborts: what was rejected takes the last pod of what is stable with it in no case.
 func (j judge) aborts(w manifest.Workload, after view, when string) error {
-	book := j.p.Plan.Ledgers[w.ID]
+	book := j.ledger(w.ID)
 	stable := book.Stable()
 	if stable == nil || w.Replicas == 0 || w.Suspended || w.Strategy.Rollout == nil || book.Failed() == nil {
 		return nil
@@ -208,7 +208,7 @@ func (j judge) roles() error {
 		return nil
 	}
 	for _, w := range j.want.Workloads {
-		ro, book := w.Strategy.Rollout, j.p.Plan.Ledgers[w.ID]
+		ro, book := w.Strategy.Rollout, j.ledger(w.ID)
 		if ro == nil || book.Stable() == nil {
 			continue
 		}

@@ -118,7 +118,11 @@ func sameEnd(t *testing.T, story Story, oracle Told, how Telling, where string) 
 	}
 }
 
-func TestRandomStoriesKeepTheLawsAndEndAsGitSays(t *testing.T) {
+func TestRandomStoriesKeepTheLawsAndEndAsGitSays(t *testing.T) { tellRandom(t, Random) }
+
+func TestRandomSuccessionsKeepTheLawsAndEndAsGitSays(t *testing.T) { tellRandom(t, Successions) }
+
+func tellRandom(t *testing.T, makeUp func(seed uint64) (story, end []string)) {
 	from, to := *first, *first+*seeds
 	if *seed != 0 {
 		from, to = *seed, *seed+1
@@ -126,7 +130,7 @@ func TestRandomStoriesKeepTheLawsAndEndAsGitSays(t *testing.T) {
 	for n := from; n < to; n++ {
 		t.Run(fmt.Sprint("seed ", n), func(t *testing.T) {
 			t.Parallel()
-			story, end := Random(n)
+			story, end := makeUp(n)
 			if !strings.Contains(strings.Join(story, "\n"), *with) {
 				t.Skip("it has no " + *with)
 			}
