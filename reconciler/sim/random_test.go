@@ -17,7 +17,7 @@ import (
 )
 
 // made is how many made-up stories must draw, together, everything that is built.
-const made = 1000
+const made = 600
 
 // feature is something that is built, and how to tell that a story has it.
 type feature func(lines []string) bool

@@ -139,8 +139,8 @@ func (j judge) due(w manifest.Workload, step manifest.Step, took time.Duration) 
 		return fmt.Errorf("a person ends it")
 	case step.Pause != nil && took < step.Pause.Duration:
 		return fmt.Errorf("it has taken %s", took)
-	case step.Weight != nil && *step.Weight > 0 && w.Replicas > 0:
-		return j.weighs(w)
+	case step.Weight != nil:
+		return j.weighs(w, *step.Weight)
 	}
 	return nil
 }
@@ -160,10 +160,14 @@ func (j judge) acts(w manifest.Workload, r live.Receipt, step int, said *live.Re
 	return false
 }
 
-// weighs: there are pods of HEAD's revision, and each of them is available.
-func (j judge) weighs(w manifest.Workload) error {
-	if have, well := len(j.podsOf(j.before, w, w.Revision.Rev)), j.wellOf(w); have == 0 || well < have {
-		return fmt.Errorf("%d of %d pods are available", well, have)
+// weighs: so many pods of HEAD's revision are available as the weight asks for, rounded down, and one at least where there can be two.
+func (j judge) weighs(w manifest.Workload, weight int) error {
+	least := w.Replicas * weight / 100
+	if weight > 0 && w.Replicas > 1 {
+		least = max(1, least)
+	}
+	if well := j.wellOf(w); well < least {
+		return fmt.Errorf("%d pods are available, and %d at least are to be", well, least)
 	}
 	return nil
 }

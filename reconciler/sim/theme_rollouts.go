@@ -113,10 +113,10 @@ func (g *generator) rolls(name string) {
 	}, func() {
 		g.say("%s %s %d", g.pick("rm", "crash"), name, g.dice.IntN(4))
 	})
-	for range 2 {
-		for _, verb := range []string{"promote", "promote-full", "abort", "retry", "pause", "resume", "skip"} {
-			g.happens(func() { g.say("decide %s %s", verb, name) })
-		}
+	for range 5 {
+		g.happens(func() {
+			g.say("decide %s %s", g.pick("promote", "promote", "promote-full", "abort", "retry", "pause", "resume", "skip"), name)
+		})
 	}
 	g.happens(func() {
 		g.say("decide %s %s step=%d", g.pick("promote", "skip"), name, g.dice.IntN(4))
