@@ -26,10 +26,11 @@ type Namer interface {
 	Put(t *route.Table, node string) error
 }
 
-// Ruler sends new connections where the table says.
+// Ruler sends new connections where the table says. Lacks says what it cannot do of that, and does without.
 type Ruler interface {
 	Put(t *route.Table, node string) error
 	Remove() error
+	Lacks() error
 }
 
 // Route puts a table in force: first the links, for their addresses are what the other two go by, then the names, then where connections go. The
@@ -50,6 +51,7 @@ func (r Routers) Route(ctx context.Context, t *route.Table, node string) (live.N
 	if err := r.rules(t, node); err != nil {
 		return live.Net{}, err
 	}
+	say("connections", r.Kernel.Lacks())
 	return net, nil
 }
 

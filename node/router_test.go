@@ -38,6 +38,8 @@ func (p putter) Put(*route.Table, string) error { return p.turn(p.name) }
 
 func (p putter) Remove() error { return p.turn("nothing by " + p.name) }
 
+func (p putter) Lacks() error { return p.fails["lacks"] }
+
 // one names the node n1.
 var one = &route.Table{Nodes: []route.Node{{Name: "n1"}}}
 
@@ -61,10 +63,13 @@ func TestTheKernelIsLastAndDecidesWhetherATableIsInForce(t *testing.T) {
 	}
 }
 
-func TestWhatLinksAndNamesLackIsSaidAndHoldsNothingUp(t *testing.T) {
-	p := &parts{fails: map[string]error{"network": errors.New("no bridge"), "names": errors.New("port 53 is taken")}}
+func TestWhatTheHostLacksIsSaidAndHoldsNothingUp(t *testing.T) {
+	p := &parts{fails: map[string]error{
+		"network": errors.New("no bridge"), "names": errors.New("port 53 is taken"), "lacks": errors.New("no timeouts"),
+	}}
 	net, err := p.routers().Route(t.Context(), one, "n1")
-	if err != nil || !slices.Equal(net.Troubles, []string{"n2: no address", "pod network: no bridge", "names: port 53 is taken"}) {
+	want := []string{"n2: no address", "pod network: no bridge", "names: port 53 is taken", "connections: no timeouts"}
+	if err != nil || !slices.Equal(net.Troubles, want) {
 		t.Errorf("%v, %q", err, net.Troubles)
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/podkeep/podkeep/live"
 )
 
-// event is one thing that happened: what a receipt says, or the last end or new start of a container.
+// event is one thing that happened: what a receipt says, what somebody decided, or the last end or new start of a container.
 type event struct {
 	time             time.Time
-	what             string // a receipt's verb, or one of those below
+	what             string // a receipt's verb, a decision's, or one of those below
 	object           string
 	rev, commit, why string
 }
@@ -68,7 +68,7 @@ func (r Report) event(e event) []cell {
 // eventsOf are those of a workload's containers and, unless only some of its pods are asked for, what is written down of it.
 func (r Report) eventsOf(x Workload) (list []event) {
 	if !x.partial {
-		list = recorded(r.ledgers[x.ID])
+		list = append(recorded(r.ledgers[x.ID]), r.decisions(x.ID)...)
 	}
 	for _, p := range x.Pods {
 		for _, c := range p.Containers {

@@ -2,6 +2,7 @@ package status
 
 import (
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -146,6 +147,10 @@ var (
 	nodeBehind  = gauge("node_table_behind_seconds", "For how long the node has routed by another table than it is told to; else 0.", "node")
 	endpoints   = gauge("service_endpoints", "Pods behind a Service, by state: selected by it, and of these ready, which are those that requests are sent to.", "namespace", "service", "state")
 	receipts    = gauge("receipts", "Transitions that are written down on the nodes, by verb; of several copies one counts.", "verb")
+	rollInfo    = gauge("rollout_info", "How a Rollout stands, in Argo Rollouts' word, and why it waits; always 1.", append(byApp, "strategy", "phase", "pause")...)
+	rollDone    = gauge("rollout_steps_done", "Steps of a canary that are done.", byApp...)
+	rollSteps   = gauge("rollout_steps", "Steps that a canary has.", byApp...)
+	rollWeight  = gauge("rollout_weight", "Of 100, what a canary is to have now.", byApp...)
 	restarts    = gauge("app_container_restarts", "Restarts of the containers that exist.", byApp...)
 )
 
@@ -171,6 +176,7 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		send(head, 1, w.History.Head.Commit)
 	}
 	collectApps(r.Workloads, send)
+	collectRollouts(r, send)
 	for _, x := range r.Services {
 		send(endpoints, float64(x.Selected), x.Namespace, x.Name, "selected")
 		send(endpoints, float64(x.Sent), x.Namespace, x.Name, "ready")
@@ -185,7 +191,7 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 
 // written counts what is written down by verb.
 func written(p plan.Plan) map[string]int {
-	counts := map[string]int{live.Began: 0, live.Halted: 0, live.Resumed: 0, live.Promoted: 0, live.Failed: 0, live.Done: 0}
+	counts := map[string]int{live.Began: 0, live.Stepped: 0, live.Switched: 0, live.Halted: 0, live.Resumed: 0, live.Promoted: 0, live.Failed: 0, live.Done: 0}
 	for _, l := range p.Ledgers {
 		for _, r := range l {
 			counts[r.Verb]++
@@ -211,6 +217,22 @@ func collectApps(list []Workload, send func(*prometheus.Desc, float64, ...string
 	}
 	for _, s := range allStates {
 		send(apps, float64(states[s]), string(s))
+	}
+}
+
+func collectRollouts(r Report, send func(*prometheus.Desc, float64, ...string)) {
+	for _, w := range r.Workloads {
+		if w.strategy().Rollout == nil {
+			continue
+		}
+		id := []string{w.ID.Kind, w.ID.Namespace, w.ID.Name}
+		phase, _ := w.phase(r.Now)
+		send(rollInfo, 1, append(slices.Clone(id), w.strategy().Type, string(phase), w.way().Pause)...)
+		if w.canary() {
+			send(rollDone, float64(w.done()), id...)
+			send(rollSteps, float64(len(w.steps())), id...)
+			send(rollWeight, float64(w.weight()), id...)
+		}
 	}
 }
 

@@ -22,6 +22,9 @@ func TestEveryMetricIsOnItsPage(t *testing.T) {
 	b.Show(World{Now: noon, History: history()}, 0)
 	w := fleet()
 	w.History.Head.Services = routed().History.Head.Services
+	canary := waitsForAPerson()
+	w.History.Head.Workloads = append(w.History.Head.Workloads, canary.History.Head.Workloads...)
+	w.Plan.Apps = append(w.Plan.Apps, canary.Plan.Apps...)
 	b.Show(w, 0)
 	families, err := b.Metrics.registry.Gather()
 	if err != nil {

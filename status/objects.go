@@ -119,7 +119,12 @@ func (l *lister) workload(w Workload) {
 		l.replicationController(w)
 	case "Job":
 		l.job(w)
+	case "Rollout":
+		l.rolloutObject(w)
 	case "Deployment":
+		if w.by() != (manifest.ID{}) {
+			l.rolloutObject(w)
+		}
 		l.deployment(w)
 		for _, set := range l.replicaSets(w) {
 			l.add(set)
@@ -132,12 +137,10 @@ func (l *lister) workload(w Workload) {
 
 // object is the workload's own object as Git asks for it, nil when it left HEAD.
 func (l *lister) object(w Workload) runtime.Object {
-	for _, want := range l.History.Want().Workloads {
-		if want.ID == w.ID && want.Object != nil {
-			return want.Object.DeepCopyObject()
-		}
+	if w.want == nil || w.want.Object == nil {
+		return nil
 	}
-	return nil
+	return w.want.Object.DeepCopyObject()
 }
 
 // meta fills in what a declared object's metadata does not say.

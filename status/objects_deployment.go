@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	argo "github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,20 +39,10 @@ func (l *lister) available(w Workload) appsv1.DeploymentCondition {
 		Type: appsv1.DeploymentAvailable, Status: corev1.ConditionTrue, Reason: "MinimumReplicasAvailable",
 		Message: fmt.Sprintf("%d of %d available", w.Available, w.Replicas),
 	}
-	if w.Available < w.Replicas-l.unavailable(w.ID) {
+	if w.Available < w.Replicas-w.strategy().MaxUnavailable {
 		c.Status, c.Reason = corev1.ConditionFalse, "MinimumReplicasUnavailable"
 	}
 	return l.timed(c, w)
-}
-
-// unavailable is how many pods the strategy allows to be missing.
-func (l *lister) unavailable(id manifest.ID) int {
-	for _, want := range l.History.Want().Workloads {
-		if want.ID == id {
-			return want.Strategy.MaxUnavailable
-		}
-	}
-	return 0
 }
 
 func (l *lister) progressing(w Workload) appsv1.DeploymentCondition {
@@ -71,13 +62,8 @@ func (l *lister) progressing(w Workload) appsv1.DeploymentCondition {
 	return l.timed(c, w)
 }
 
-// timed dates a condition by the newest receipt of the revision; without one by the birth of its pods.
 func (l *lister) timed(c appsv1.DeploymentCondition, w Workload) appsv1.DeploymentCondition {
-	at := w.Since
-	if r, ok := l.receipt(w, live.Began, live.Promoted, live.Failed, live.Halted, live.Resumed); ok {
-		at = r.Time
-	}
-	c.LastTransitionTime, c.LastUpdateTime = stamp(at), stamp(at)
+	c.LastTransitionTime, c.LastUpdateTime = l.dated(w), l.dated(w)
 	return c
 }
 
@@ -101,7 +87,7 @@ func (l *lister) replicaSets(w Workload) []*appsv1.ReplicaSet {
 func (l *lister) replicaSet(w Workload, rev string, pods []Pod) *appsv1.ReplicaSet {
 	count := int32(len(pods))
 	form := l.revisions[revisionKey{w.ID, rev}]
-	labels := hashed(form.Labels, rev)
+	labels := hashed(w.ID, form.Labels, rev)
 	set := &appsv1.ReplicaSet{
 		TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "ReplicaSet"},
 		ObjectMeta: metav1.ObjectMeta{
@@ -139,8 +125,8 @@ func setStatus(pods []Pod) appsv1.ReplicaSetStatus {
 func setName(id manifest.ID, rev string) string { return id.Name + "-" + live.ShortRev(rev) }
 
 // hashed is the template's labels and the revision's digits, under the name Kubernetes gives them.
-func hashed(labels map[string]string, rev string) map[string]string {
-	out := map[string]string{appsv1.DefaultDeploymentUniqueLabelKey: live.ShortRev(rev)}
+func hashed(id manifest.ID, labels map[string]string, rev string) map[string]string {
+	out := map[string]string{hashKey(id): live.ShortRev(rev)}
 	for k, v := range labels {
 		out[k] = v
 	}
@@ -149,11 +135,13 @@ func hashed(labels map[string]string, rev string) map[string]string {
 
 func (l *lister) owner(id manifest.ID) metav1.OwnerReference {
 	yes, version := true, "apps/v1"
-	if id.Kind == "ReplicationController" {
+	switch id.Kind {
+	case "ReplicationController":
 		version = "v1"
-	}
-	if id.Kind == "Job" {
+	case "Job":
 		version = "batch/v1"
+	case "Rollout":
+		version = argo.SchemeGroupVersion.String()
 	}
 	return metav1.OwnerReference{
 		APIVersion: version, Kind: id.Kind, Name: id.Name, UID: types.UID(l.uid(id)), Controller: &yes,

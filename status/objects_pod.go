@@ -39,7 +39,7 @@ func (l *lister) pod(w Workload, p Pod) *corev1.Pod {
 	o := &corev1.Pod{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
 		ObjectMeta: metav1.ObjectMeta{
-			Name: p.Name, Namespace: w.ID.Namespace, Labels: hashed(form.Labels, p.Rev), CreationTimestamp: stamp(p.Created),
+			Name: p.Name, Namespace: w.ID.Namespace, Labels: hashed(w.ID, form.Labels, p.Rev), CreationTimestamp: stamp(p.Created),
 			Annotations: map[string]string{
 				live.LabelRev: p.Rev, live.LabelCommit: p.Commit, live.LabelGen: strconv.Itoa(p.Gen), live.LabelSlot: strconv.Itoa(p.Slot),
 			},

@@ -71,7 +71,7 @@ func (r Report) Only(s Selection) Report {
 
 // workload is what is asked for of one, if anything is: itself with its pods, or some of its pods.
 func (s Selection) workload(w Workload, sets []map[string]string) (Workload, bool) {
-	if s.asks(w.ID) && s.holds(w.ID.Namespace, append(podLabels(w), sets...)...) {
+	if (s.asks(w.ID) || s.asks(w.called())) && s.holds(w.ID.Namespace, append(podLabels(w), sets...)...) {
 		return w, true
 	}
 	w.partial = true
@@ -96,7 +96,7 @@ func (p Pod) id(w Workload) manifest.ID {
 func (r Report) Objects() []manifest.ID {
 	seen := map[manifest.ID]bool{}
 	for _, w := range r.Workloads {
-		seen[w.ID] = true
+		seen[w.ID], seen[w.called()] = true, true
 		for _, p := range w.Pods {
 			seen[p.id(w)] = true
 		}
@@ -136,6 +136,9 @@ func labelsOf(want manifest.Set) map[manifest.ID][]map[string]string {
 	all := map[manifest.ID][]map[string]string{}
 	for _, w := range want.Workloads {
 		all[w.ID] = append(all[w.ID], w.Labels, w.Revision.Labels)
+		if w.By != nil {
+			all[w.ID] = append(all[w.ID], w.By.Labels)
+		}
 	}
 	for _, n := range want.Nodes {
 		all[n.ID] = append(all[n.ID], n.Labels)
@@ -156,12 +159,13 @@ func (r Report) Stamp() string {
 	say(r.Head.Commit, worded(r.Errors...), r.Problems, r.Notices, r.Claims)
 	for _, w := range r.Workloads {
 		say(w.ID, w.State, w.Rev, w.Stable, w.Replicas, w.Updated, w.Ready, w.Available, w.Total, w.progress(), worded(w.Why), worded(w.Waits...))
+		say(w.way().Step, w.way().Weight, w.way().Pause, w.way().Decide)
 		for _, p := range w.Pods {
 			say(p.Name, p.Node, p.State, p.Ready, p.Restarts, p.IP, worded(p.Why))
 		}
 	}
 	for _, x := range r.Services {
-		say(x.ID, x.address(), x.ports(), x.Sent, x.Selected, x.Why, x.Lags)
+		say(x.ID, x.address(), x.ports(), x.Sent, x.Selected, x.Why, x.Leads, x.Lags)
 		if x.Made != nil {
 			say(x.Made.Endpoints)
 		}

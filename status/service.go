@@ -21,6 +21,7 @@ type Service struct {
 	Made           *route.Service // as hosts are to route it; nil while they are not to
 	Selected, Sent int            // pods that its selector chooses, and those of them that requests are sent to
 	Why            string         // what of it is not served as it asks, or why nobody answers
+	Leads          string         // to which revision alone, and which Rollout has it so; empty where it leads to all of its pods
 	Lags           []string       // which nodes do not serve it so yet, and why
 }
 
@@ -153,7 +154,7 @@ func (r Report) services(w io.Writer, look Look, wide bool) {
 	}
 	var rows, ends [][]cell
 	for _, x := range r.Services {
-		why := notEmpty(x.Why)
+		why := notEmpty(x.Why, x.Leads)
 		if wide {
 			why = append(why, x.Lags...)
 		}

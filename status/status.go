@@ -46,6 +46,7 @@ type Report struct {
 
 	want     manifest.Set
 	ledgers  map[manifest.ID]ledger.Ledger
+	decided  []manifest.Decision
 	selected bool // it is not of all that there is: see Only
 	eventful bool // what happened lately is asked for
 }
@@ -57,7 +58,10 @@ type Workload struct {
 	Since time.Time
 	Pods  []Pod
 
-	partial bool // only these of its pods are asked for, and not the workload
+	want    *manifest.Workload // as Git asks for it; nil once it left HEAD
+	first   bool               // no revision of it was ever promoted
+	begun   bool               // the newest rollout is to the revision asked for
+	partial bool               // only these of its pods are asked for, and not the workload
 }
 
 // Pod is one pod and the verdict on it.
@@ -101,16 +105,24 @@ func Of(w World) Report {
 		r.Keys = slices.DeleteFunc(plan.Keys(w.History, w.Snapshot), func(k plan.Key) bool { return !k.Trusted })
 	}
 	r.Problems, r.Notices = manifest.Refusals(w.History.Problems())
-	r.want, r.ledgers = w.History.Want(), w.Plan.Ledgers
+	r.want, r.ledgers, r.decided = w.History.Want(), w.Plan.Ledgers, w.History.Decisions
 	for _, n := range w.Snapshot.Nodes {
 		r.Nodes = append(r.Nodes, node(w, n))
 	}
-	pods := podsByApp(w)
+	pods, wants := podsByApp(w), map[manifest.ID]*manifest.Workload{}
+	for i, want := range r.want.Workloads {
+		wants[want.ID] = &r.want.Workloads[i]
+	}
 	r.Services = services(w, pods)
 	for _, app := range w.Plan.Apps {
 		mine := pods[app.ID]
-		r.Workloads = append(r.Workloads, Workload{App: app, Since: since(app, mine), Pods: mine})
+		book := r.ledgers[app.ID]
+		top := book.Top()
+		r.Workloads = append(r.Workloads, Workload{
+			App: app, Since: since(app, mine), Pods: mine, want: wants[app.ID], first: book.Stable() == nil, begun: top != nil && top.Rev == app.Rev,
+		})
 	}
+	r.led()
 	return r
 }
 

@@ -101,6 +101,7 @@ func (w Workload) whys(now time.Time, wide bool) string {
 	case w.Why != "":
 		lines = append(lines, w.Why)
 	}
+	lines = append(lines, w.lines(now)...)
 	if wide && w.Intended > 0 {
 		lines = append(lines, fmt.Sprintf("wants %s, %d now", plural(w.Intended, "change"), w.Admitted))
 	}

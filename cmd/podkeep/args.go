@@ -30,7 +30,7 @@ var forms = map[string]string{
 
 // flagError puts what pflag says into words that say what to write. Where the command is none, that is what is wrong, and not its flags.
 func flagError(cmd *cobra.Command, err error) error {
-	if before := cmd.Flags().Args(); cmd.HasSubCommands() && len(before) > 0 {
+	if before := cmd.Flags().Args(); cmd.HasAvailableSubCommands() && len(before) > 0 {
 		return known(cmd, before)
 	}
 	var (

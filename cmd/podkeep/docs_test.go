@@ -65,7 +65,7 @@ func usage(cmd *cobra.Command) string {
 		}
 	})
 	text := block(cmd.UseLine() + "\n" + own.FlagUsages())
-	for _, sub := range cmd.Commands() {
+	for _, sub := range slices.DeleteFunc(cmd.Commands(), isStranger) {
 		text += "\n" + sub.Short + ":\n\n" + usage(sub)
 	}
 	return text

@@ -93,7 +93,7 @@ func workloadID(arg, namespace string) (manifest.ID, error) {
 		return manifest.ID{}, err
 	}
 	if !k.runs {
-		return manifest.ID{}, fmt.Errorf("%s: %s does not become pods; write deployment, replicaset, replicationcontroller, pod or job", arg, strings.ToLower(k.kind))
+		return manifest.ID{}, fmt.Errorf("%s: %s does not become pods; write deployment, rollout, replicaset, replicationcontroller, pod or job", arg, strings.ToLower(k.kind))
 	}
 	return manifest.ID{Kind: k.kind, Namespace: namespace, Name: name}, nil
 }

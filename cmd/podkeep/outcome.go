@@ -146,6 +146,9 @@ func moves(app plan.App, w status.World) bool {
 	case plan.Progressing, plan.Pruning:
 		return true
 	case plan.Failed:
+		if app.Rollout != nil && app.Rollout.Late != "" { // which is only said
+			return false
+		}
 		return app.Stable != "" && app.Stable != app.Rev && (there(app, w.Snapshot) || acted(app, w.Plan))
 	case plan.Paused:
 		return acted(app, w.Plan)
@@ -180,13 +183,13 @@ func acted(app plan.App, p plan.Plan) bool {
 // settled is the end of a fleet in which nothing moves any more.
 func settled(w status.World) outcome {
 	if bad := whys(w.Plan, plan.Failed); len(bad) > 0 {
-		return outcome{true, failed, "failed: " + strings.Join(bad, "; ")}
+		return outcome{true, failed, "failed: " + strings.Join(bad, "; ") + choices(w, inStates(w.Plan, plan.Failed)...)}
 	}
 	if refused, _ := manifest.Refusals(w.History.Problems()); len(refused) > 0 {
 		return outcome{true, failed, problems(refused)}
 	}
 	if waiting := whys(w.Plan, plan.Paused, plan.Held); len(waiting) > 0 {
-		return outcome{true, decision, "a decision is awaited: " + strings.Join(waiting, "; ")}
+		return outcome{true, decision, "a decision is awaited: " + strings.Join(waiting, "; ") + choices(w, inStates(w.Plan, plan.Paused, plan.Held)...)}
 	}
 	if _, stuck := lagging(w); len(stuck) > 0 {
 		return outcome{true, failed, "converged, but " + strings.Join(stuck, "; ")}
@@ -244,6 +247,34 @@ func whys(p plan.Plan, states ...plan.State) []string {
 		lines[i] = strings.Join(names[why], ", ") + ": " + why
 	}
 	return lines
+}
+
+// inStates are the workloads in these states.
+func inStates(p plan.Plan, states ...plan.State) (all []manifest.ID) {
+	for _, app := range p.Apps {
+		if slices.Contains(states, app.State) {
+			all = append(all, app.ID)
+		}
+	}
+	return all
+}
+
+// choices are the commands that decide on these workloads, each on a line of its own with what comes of it.
+func choices(w status.World, of ...manifest.ID) string {
+	var all []status.Choice
+	for _, x := range status.Of(w).Workloads {
+		if slices.Contains(of, x.ID) {
+			all = append(all, x.Choices()...)
+		}
+	}
+	wide, text := 0, ""
+	for _, c := range all {
+		wide = max(wide, len(c.Command))
+	}
+	for _, c := range all {
+		text += fmt.Sprintf("\n  %-*s  %s", wide, c.Command, c.Effect)
+	}
+	return text
 }
 
 // reason is why a workload stands as it does, with the first thing that it waits for.

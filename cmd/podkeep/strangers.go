@@ -41,13 +41,11 @@ var strangers = map[string]string{
 	"stop":         "set spec.replicas: 0 in the object's file, commit and push it",
 	"validate":     "`podkeep check` says whether the manifests load, `podkeep plan DIRECTORY` what they would do",
 
-	"rollout status":  "`podkeep status {} -w`; in a pipeline, `podkeep sync`",
 	"rollout history": "`podkeep history {}`",
 	"rollout undo":    "`podkeep revert` takes the newest commit back, `podkeep revert COMMIT` another one; `podkeep history {}` lists them",
 	"rollout restart": "`podkeep restart {}`",
 	"rollout pause":   "set spec.paused: true in the object's file, commit and push it; `podkeep suspend {}` stops everything for it",
 	"rollout resume":  "take spec.paused out of the object's file, commit and push that; `podkeep resume {}` ends a suspend",
-	"rollout":         "write status, history, undo, restart, pause or resume after it",
 }
 
 // sameAs are words for strangers that have another name.
@@ -58,29 +56,37 @@ var sameAs = map[string]string{
 
 // strangerCommands answer for commands that podkeep has not. Help does not list them.
 func strangerCommands() (all []*cobra.Command) {
-	add := func(name, as string) {
-		all = append(all, &cobra.Command{
-			Use: name, Hidden: true, DisableFlagParsing: true, ValidArgsFunction: cobra.NoFileCompletions,
-			RunE: func(_ *cobra.Command, args []string) error { return exit{2, elsewhere(name, as, args)} },
-		})
-	}
 	for name := range strangers {
 		if !strings.Contains(name, " ") {
-			add(name, name)
+			all = append(all, stranger(name, name, name))
 		}
 	}
 	for name, as := range sameAs {
-		add(name, as)
+		all = append(all, stranger(name, name, as))
 	}
 	return all
+}
+
+// strangersAfter answer for words that kubectl has after a command of ours.
+func strangersAfter(command string) (all []*cobra.Command) {
+	for name := range strangers {
+		if word, ok := strings.CutPrefix(name, command+" "); ok {
+			all = append(all, stranger(word, name, name))
+		}
+	}
+	return all
+}
+
+func stranger(use, name, as string) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Hidden: true, DisableFlagParsing: true, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(_ *cobra.Command, args []string) error { return exit{2, elsewhere(name, as, args)} },
+	}
 }
 
 // elsewhere says what does what the command does elsewhere.
 func elsewhere(name, as string, args []string) error {
 	of := "KIND/NAME"
-	if len(args) > 0 && strangers[as+" "+args[0]] != "" {
-		name, as, args = name+" "+args[0], as+" "+args[0], args[1:]
-	}
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		of = args[0]
 		if _, ok := kindOf(of); ok && len(args) > 1 && !strings.HasPrefix(args[1], "-") {

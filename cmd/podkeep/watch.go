@@ -25,7 +25,7 @@ type watching struct {
 	chosen status.Selection
 	found  bool // what is named was there once
 	last   string
-	drawn  int // lines on the screen
+	canvas canvas
 	err    error
 }
 
@@ -95,21 +95,29 @@ func looked(w status.World) bool {
 	return (w.History.Head.Commit != "" || unread(w) != nil) && !slices.ContainsFunc(w.Snapshot.Nodes, unheard)
 }
 
-// draw replaces what is on the screen in one write. What the screen is too low for is left out, and said.
 func (w *watching) draw(out io.Writer, r status.Report, width, height int) error {
 	var text bytes.Buffer
 	l := look(out)
 	l.Width = width
 	r.Text(&text, l, w.output == "wide" || w.detail)
-	lines := strings.SplitAfter(strings.TrimSuffix(text.String(), "\n"), "\n")
+	w.last = "drawn"
+	return w.canvas.draw(out, text.String(), height)
+}
+
+// canvas is the part of a terminal that is drawn over itself.
+type canvas struct{ drawn int } // lines on the screen
+
+// draw replaces what is on the screen in one write. What the screen is too low for is left out, and said.
+func (c *canvas) draw(out io.Writer, text string, height int) error {
+	lines := strings.SplitAfter(strings.TrimSuffix(text, "\n"), "\n")
 	if most := max(height-2, 1); len(lines) > most {
 		lines = append(lines[:most:most], fmt.Sprintf("and %d lines that the screen has no room for", len(lines)-most))
 	}
 	back := ""
-	if w.drawn > 0 {
-		back = fmt.Sprintf("\x1b[%dA\x1b[J", w.drawn)
+	if c.drawn > 0 {
+		back = fmt.Sprintf("\x1b[%dA\x1b[J", c.drawn)
 	}
-	w.last, w.drawn = "drawn", len(lines)
+	c.drawn = len(lines)
 	_, err := io.WriteString(out, back+strings.Join(lines, "")+"\n")
 	return err
 }

@@ -10,7 +10,7 @@ import (
 type change struct {
 	readers   bool     // before it, wait for the packets that are on their way
 	thorough  bool     // with certainty; else for as long as they take but for the rarest
-	lay       bool     // make the table and its sets
+	lay       bool     // make the table, its timeouts and its sets
 	fill      []string // chains get their rules, and are made where they are not there
 	fronts    []move
 	slots     []fix
@@ -45,7 +45,7 @@ func (c *change) empty() bool {
 // maps as they are when it comes to them. So chains are there before a verdict leads to them; verdicts move in one transaction with the places that
 // are new; and what no verdict leads to any more goes in a later one. Base chains stay: theirs are the connections of others, too.
 func diff(have, want *state) []change {
-	lay := change{lay: !have.laid}
+	lay := change{lay: !have.laid || have.untimed && !want.untimed}
 	swap := change{readers: true, thorough: true}
 	sweep := change{readers: true}
 	diffChains(have, want, &lay, &swap, &sweep)

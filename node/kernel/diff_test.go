@@ -94,7 +94,7 @@ func states() *rapid.Generator[*state] {
 			s.Ports[0].NodePort = uint16(30000 + rapid.IntRange(0, 1).Draw(t, "nodePort"))
 			table.Services = append(table.Services, s)
 		}
-		return wantOf(table, "n1", 1)
+		return wantOf(table, "n1", 1, false)
 	})
 }
 

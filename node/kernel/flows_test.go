@@ -78,7 +78,7 @@ func TestTCPIsNotCut(t *testing.T) {
 func TestWhichFlowsEnd(t *testing.T) {
 	s := service(1, 0)
 	s.Ports[0].NodePort, s.Ports[1].NodePort = 30080, 30053
-	want := wantOf(tableOf(s), "n1", 1)
+	want := wantOf(tableOf(s), "n1", 1, false)
 	none := flows{}
 	lost := flows{all: true}
 	gone := flows{left: map[aim]bool{{front{proto: 17, port: 30054}, place{podIP(1).As4(), 8080}}: true}}

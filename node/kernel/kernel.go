@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
 
 	"github.com/podkeep/podkeep/node/route"
 )
@@ -28,12 +29,16 @@ type Kernel struct {
 	have       *state // what the kernel has while its generation is still that; nil: that is not known
 	generation uint32
 	flows      flows // of conntrack, that are still to go
+
+	offers func(*link) error // fails where the kernel has no timeouts for tables
+	learnt bool              // that was asked
+	lacks  error             // and that is what came of it
 }
 
 // New is for a cluster. It does nothing yet.
 func New(cluster string, log *logrus.Logger) *Kernel {
 	named := route.NamedOf(cluster)
-	return &Kernel{named: named, log: log.WithField("table", named.Table), flows: flows{all: true}}
+	return &Kernel{named: named, log: log.WithField("table", named.Table), flows: flows{all: true}, offers: (*link).offers}
 }
 
 // patience is how long the kernel may take for one attempt.
@@ -45,7 +50,10 @@ const mostTries = 5
 // Put makes the kernel do as the table says, seen from the node of that name. It returns once new connections go by it. Called again it sees whether
 // anybody has changed nftables since, and puts right what is not as it should be. After an error it is not known what is in force.
 func (k *Kernel) Put(t *route.Table, node string) error {
-	want := wantOf(t, node, k.named.VNI)
+	if err := k.learn(); err != nil {
+		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
+	}
+	want := wantOf(t, node, k.named.VNI, k.lacks != nil)
 	if err := k.rules(want); err != nil {
 		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
 	}
@@ -54,6 +62,29 @@ func (k *Kernel) Put(t *route.Table, node string) error {
 	}
 	return nil
 }
+
+// learn finds out, once, whether the kernel has timeouts for our table.
+func (k *Kernel) learn() error {
+	if k.learnt {
+		return nil
+	}
+	if err := k.open(); err != nil {
+		return err
+	}
+	err := k.offers(k.link)
+	if err != nil {
+		k.close() // answers may still come
+	}
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOENT) {
+		k.lacks, err = fmt.Errorf("%w: %w", errUntimed, err), nil
+		k.log.WithError(k.lacks).Warn("nftables: the table does without")
+	}
+	k.learnt = err == nil
+	return err
+}
+
+// Lacks says what the kernel cannot do of what a table asks, once one was put; nil: nothing.
+func (k *Kernel) Lacks() error { return k.lacks }
 
 // rules makes nftables have what is wanted.
 func (k *Kernel) rules(want *state) (err error) {

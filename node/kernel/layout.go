@@ -19,6 +19,7 @@ const (
 	chainPostrouting = "postrouting"
 	chainInput       = "input"
 	chainRefuse      = "refuse"
+	chainTimed       = "timed"
 	pickChain        = "pick" // of a virtual address, pick-MODULUS
 	nodeChain        = "node" // of a NodePort, node-MODULUS
 
@@ -48,6 +49,7 @@ var bases = map[string]nftables.Chain{
 // chainsOf are the chains that are wanted for the fronts, with the marks of their rules.
 func chainsOf(fronts map[front]picks, f facts) map[string][]string {
 	all := maps.Clone(keptChains())
+	all[chainTimed] = marksOf(rulesOf(chainTimed, f))
 	for name := range bases {
 		all[name] = marksOf(rulesOf(name, f))
 	}

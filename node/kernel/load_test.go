@@ -115,7 +115,7 @@ func TestANewProcessFinishesWhatIsHalfDone(t *testing.T) {
 	under.end(t)
 	do(t, l.host, func() error {
 		found, err := found()
-		if left := diff(found, wantOf(want, "n1", route.NamedOf("one").VNI)); err == nil && len(left) > 0 {
+		if left := diff(found, wantOf(want, "n1", route.NamedOf("one").VNI, false)); err == nil && len(left) > 0 {
 			t.Errorf("left over: %v", left)
 		}
 		return err
@@ -133,7 +133,7 @@ func half(k *Kernel, t *route.Table) error {
 	if err != nil {
 		return err
 	}
-	want := wantOf(t, "n1", k.named.VNI)
+	want := wantOf(t, "n1", k.named.VNI, false)
 	changes := diff(have, want)
 	for _, c := range changes[:max(0, len(changes)-1)] {
 		if err := l.write(c, want.facts); err != nil {

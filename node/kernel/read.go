@@ -35,7 +35,11 @@ func (l *link) readSets(s *state) error {
 	if err != nil {
 		return err
 	}
-	s.laid = true
+	objects, err := l.objects()
+	if err != nil {
+		return err
+	}
+	s.laid, s.untimed = true, len(objects) == 0
 	for _, name := range setNames {
 		if !slices.ContainsFunc(found, func(f *nftables.Set) bool { return f.Name == name }) {
 			s.laid = false
@@ -139,7 +143,7 @@ func (l *link) readChains(s *state) error {
 	for _, c := range chains {
 		_, modulus := numberOf(c.Name)
 		_, base := bases[c.Name]
-		if c.Table.Name == l.table.Name && (modulus > 0 || base || c.Name == chainRefuse) {
+		if c.Table.Name == l.table.Name && (modulus > 0 || base || c.Name == chainRefuse || c.Name == chainTimed) {
 			s.chains[c.Name] = []string{}
 		}
 	}

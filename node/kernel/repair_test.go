@@ -21,7 +21,7 @@ func TestWhatSomebodyElseChangesIsPutRight(t *testing.T) {
 	k := New("one", quiet())
 	table := tableOf(service(1, 0), service(2, 1), service(3))
 	l.put(k, table)
-	want := wantOf(table, "n1", k.named.VNI)
+	want := wantOf(table, "n1", k.named.VNI, false)
 	for _, c := range []struct {
 		name string
 		do   func(*link) error
@@ -135,8 +135,8 @@ func TestNodesComeAndGo(t *testing.T) {
 				return err
 			}
 			found, err := found()
-			if err == nil && len(diff(found, wantOf(table, "n1", k.named.VNI))) > 0 {
-				t.Errorf("left to do: %v", diff(found, wantOf(table, "n1", k.named.VNI)))
+			if err == nil && len(diff(found, wantOf(table, "n1", k.named.VNI, false))) > 0 {
+				t.Errorf("left to do: %v", diff(found, wantOf(table, "n1", k.named.VNI, false)))
 			}
 			return err
 		})

@@ -19,10 +19,11 @@ type facts struct {
 	own     netip.Prefix // of this node's pods, and
 	gateway netip.Addr   // their gateway; none where it has no pod network
 	vni     int
+	untimed bool // conntrack keeps connections as it does all of the host's
 }
 
-func factsOf(t *route.Table, self route.Node, vni int) facts {
-	f := facts{vni: vni}
+func factsOf(t *route.Table, self route.Node, vni int, untimed bool) facts {
+	f := facts{vni: vni, untimed: untimed}
 	if t.Virtual.Addr().Is4() {
 		f.virtual = t.Virtual.Masked()
 	}
@@ -44,6 +45,11 @@ func rulesOf(chain string, f facts) []rule {
 		return f.sources()
 	case chainInput:
 		return f.tunnel()
+	case chainTimed:
+		if f.untimed {
+			return nil
+		}
+		return []rule{{&expr.Objref{Type: unix.NFT_OBJECT_CT_TIMEOUT, Name: timeouts}}}
 	case chainRefuse:
 		return []rule{
 			{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg}, is([]byte{unix.IPPROTO_TCP}), &expr.Reject{Type: unix.NFT_REJECT_TCP_RST}},
@@ -85,6 +91,7 @@ func choose(address expr.Any, modulus int) []rule {
 	}
 	number := &expr.Numgen{Register: reg + 3, Modulus: uint32(modulus), Type: unix.NFT_NG_RANDOM}
 	return []rule{
+		{&expr.Verdict{Kind: expr.VerdictJump, Chain: chainTimed}},
 		join(key(address), rule{number}, found),
 		join(key(address), rule{&expr.Immediate{Register: reg + 3, Data: make([]byte, 4)}}, found),
 		{&expr.Verdict{Kind: expr.VerdictDrop}},

@@ -12,7 +12,7 @@ import (
 
 // state is what a table in the kernel holds: what is wanted there, or what was found.
 type state struct {
-	facts                      // that rules are made of, as wanted
+	facts                      // that rules are made of, as wanted; of what was found, whether it is untimed alone
 	laid   bool                // the table and all of its sets are there
 	chains map[string][]string // their rules' marks, in order
 	fronts map[front]picks
@@ -63,9 +63,9 @@ func (f front) verdicts() string {
 }
 
 // wantOf is what the table asks of the node of that name. It leaves out what is not IPv4.
-func wantOf(t *route.Table, node string, vni int) *state {
+func wantOf(t *route.Table, node string, vni int, untimed bool) *state {
 	self, _ := t.Node(node)
-	s := &state{facts: factsOf(t, self, vni), laid: true, fronts: frontsOf(t), sets: map[string][]string{
+	s := &state{facts: factsOf(t, self, vni, untimed), laid: true, fronts: frontsOf(t), sets: map[string][]string{
 		setItself: selves(t, node), setPeers: peers(t), setRanges: intervals(ranges(t)),
 	}}
 	s.chains = chainsOf(s.fronts, s.facts)

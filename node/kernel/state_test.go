@@ -71,7 +71,7 @@ func TestWhatIsNoIPv4OrHasNoAddressIsLeftOut(t *testing.T) {
 	mixed.Endpoints[0].IP = netip.MustParseAddr("fd00::2")
 	table := tableOf(headless, six, other, mixed)
 	table.Nodes = append(table.Nodes, route.Node{Name: "n3", Address: netip.MustParseAddr("fd00::3"), Range: netip.MustParsePrefix("fd00::/64")})
-	want := wantOf(table, "n3", 1)
+	want := wantOf(table, "n3", 1, false)
 	if len(want.fronts) != 2 || want.fronts[front{[4]byte{10, 43, 0, 4}, 6, 80}].modulus != 1 {
 		t.Errorf("fronts: %v", want.fronts)
 	}

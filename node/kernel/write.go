@@ -17,12 +17,12 @@ func (l *link) write(c change, f facts) error {
 		await(c.thorough)
 	}
 	if c.lay {
-		l.AddTable(l.table)
-		for _, name := range setNames {
-			if err := l.AddSet(l.sets[name], nil); err != nil {
-				return err
-			}
+		if err := l.lay(f); err != nil {
+			return err
 		}
+	}
+	for _, name := range c.fill {
+		l.AddChain(l.chain(name))
 	}
 	for _, name := range c.fill {
 		l.fill(name, f)
@@ -36,16 +36,36 @@ func (l *link) write(c change, f facts) error {
 	return l.Flush()
 }
 
-// fill makes a chain, where it is not there, and gives it its rules in place of those that it has.
-func (l *link) fill(name string, f facts) {
+// lay makes what is made once.
+func (l *link) lay(f facts) error {
+	shared.Lock()
+	defer shared.Unlock()
+	l.AddTable(l.table)
+	if !f.untimed {
+		l.addTimeouts(l.table)
+	}
+	for _, name := range setNames {
+		if err := l.AddSet(l.sets[name], nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *link) chain(name string) *nftables.Chain {
 	chain := bases[name]
 	chain.Table, chain.Name = l.table, name
-	l.AddChain(&chain)
-	l.FlushChain(&chain)
+	return &chain
+}
+
+// fill gives a chain its rules in place of those that it has.
+func (l *link) fill(name string, f facts) {
+	chain := l.chain(name)
+	l.FlushChain(chain)
 	rules := rulesOf(name, f)
 	for i, mark := range marksOf(rules) {
 		l.AddRule(&nftables.Rule{
-			Table: l.table, Chain: &chain, Exprs: rules[i], UserData: userdata.AppendString(nil, userdata.TypeComment, mark),
+			Table: l.table, Chain: chain, Exprs: rules[i], UserData: userdata.AppendString(nil, userdata.TypeComment, mark),
 		})
 	}
 }

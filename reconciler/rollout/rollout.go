@@ -340,7 +340,7 @@ func (s state) pause() Step {
 		step.Want[s.stable] = n - share
 	}
 	s.keepFloor(step.Want)
-	if s.w.Strategy.Type != manifest.BlueGreen {
+	if s.w.Strategy.Type != manifest.BlueGreen || !s.promoted {
 		s.cut(step.Want)
 	}
 	return step
