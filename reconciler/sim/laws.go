@@ -462,7 +462,7 @@ func forged(p live.Pod) bool {
 
 // hidden counts a workload's pods of some kind on frozen nodes: of a node that this controller knows, those whose slot nobody else
 // has taken; of nodes that it has never heard, as many as are missing elsewhere. What another controller began there after this one's last look
-// nobody could tell it.
+// nobody could tell it. One that was told to stop makes way, there too.
 func (j judge) hidden(app manifest.Workload, which func(live.Pod) bool) (n int) {
 	taken := map[string]bool{}
 	for _, host := range j.before.hosts {
@@ -477,7 +477,7 @@ func (j judge) hidden(app manifest.Workload, which func(live.Pod) bool) (n int) 
 		for _, p := range host.Pods {
 			slot := fmt.Sprint(p.Rev, " ", p.Slot)
 			switch {
-			case !j.frozen[j.seen(host.Name).Name] || !j.of(app, p) || !which(p) || taken[slot] || j.beganBehind(host.Name, p):
+			case !j.frozen[j.seen(host.Name).Name] || !j.of(app, p) || !which(p) || p.Stopping && app.Strategy.Type != manifest.Recreate || taken[slot] || j.beganBehind(host.Name, p):
 			case j.seen(host.Name).Known:
 				n++
 				taken[slot] = true

@@ -11,6 +11,7 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/plan"
+	"github.com/podkeep/podkeep/reconciler/rollout"
 )
 
 // wrote are the receipts of workloads that the plan writes down and that were not written down before.
@@ -221,12 +222,16 @@ func (j judge) roles() error {
 		if top := book.Top(); top != nil && top.Rev == w.Revision.Rev && book.InTop(live.Switched) != nil && book.Failed() == nil {
 			active = head
 		}
+		serves := []string{active}
+		if j.pends(w) {
+			serves = []string{stable, head}
+		}
 		last := []string{stable}
 		if !j.wants(w, book.Stable().Rev) {
 			last = append(last, head)
 		}
 		for name, may := range map[string][]string{
-			ro.StableService: last, ro.CanaryService: {stable, head}, ro.ActiveService: {active}, ro.PreviewService: {stable, head},
+			ro.StableService: last, ro.CanaryService: {stable, head}, ro.ActiveService: serves, ro.PreviewService: {stable, head},
 		} {
 			if err := j.leads(w, name, may); name != "" && err != nil {
 				return err
@@ -234,6 +239,11 @@ func (j judge) roles() error {
 		}
 	}
 	return nil
+}
+
+// pends says whether something was written down of a workload that is not seen on enough nodes yet: what it announces is not done before.
+func (j judge) pends(w manifest.Workload) bool {
+	return slices.ContainsFunc(j.p.Plan.Apps, func(a plan.App) bool { return a.ID == w.ID && a.Rollout != nil && a.Rollout.Phase == rollout.Starting })
 }
 
 // wants says whether any pod of a revision is to stay.
