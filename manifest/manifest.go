@@ -308,7 +308,7 @@ type Set struct {
 // Decision is a person's word, a line in Git notes.
 type Decision struct {
 	Time           time.Time
-	Verb           string // promote, abort, retry, pause, resume, skip
+	Verb           string // promote, promote-full, abort, retry, pause, resume, skip
 	App            ID
 	Rev            string
 	Step           int

@@ -28,6 +28,9 @@ func (r *Reconciler) Pass(ctx context.Context) Pass {
 func (r *Reconciler) pass(ctx context.Context, c care) Pass {
 	p := r.compose(ctx, c)
 	r.voice.pass(p)
+	if r.mirror != nil && p.Err == nil {
+		r.mirror.show(p.Plan)
+	}
 	r.Tell(p)
 	return p
 }

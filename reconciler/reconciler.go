@@ -52,6 +52,8 @@ type Options struct {
 	Key ed25519.PrivateKey
 	// Random is what identities of hosts are made of; crypto/rand's Reader. It is read from several goroutines.
 	Random io.Reader
+	// Mirror is where Run writes receipts for people; nil is nowhere.
+	Mirror sources.Mirror
 	// Tell hears of every pass, in order, from the goroutine that made it. It must not block.
 	Tell func(Pass)
 	Log  *logrus.Logger
@@ -105,7 +107,8 @@ type Reconciler struct {
 	order      order     // the newest table of ours
 	renumbered time.Time // when it was last given another number, and nothing else
 
-	voice voice
+	voice  voice
+	mirror *mirror // nil where nothing is mirrored
 
 	ctx    context.Context // of the workers; ends with Close
 	cancel context.CancelFunc

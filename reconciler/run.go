@@ -51,6 +51,10 @@ func (r *Reconciler) Run(ctx context.Context) error {
 
 	pokes := make(chan struct{}, 1)
 	r.join.Go(func() { rewatch(r.ctx, pokes, r.Source.Watch) })
+	if r.Mirror != nil && !r.DryRun {
+		r.mirror = newMirror(r.Options)
+		r.join.Go(func() { r.mirror.work(r.ctx) })
+	}
 	l := &loop{Reconciler: r, fetched: make(chan reading, 1)}
 	l.fetch()
 	l.rounds(ctx, pokes)

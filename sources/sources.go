@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/sources/files"
 )
@@ -37,6 +38,15 @@ type Historian interface {
 	Renewed(ctx context.Context, head string, named map[manifest.ID][]string) (map[manifest.ID][]string, error)
 	// Decisions are the lines of refs/notes/podkeep on first-parent ancestors of head, oldest first.
 	Decisions(ctx context.Context, head string) ([]manifest.Decision, error)
+}
+
+// Mirror is a source beside whose commits it can be written what was done about them, for people. Nothing is decided by what stands there.
+type Mirror interface {
+	// Mirror adds receipts of a cluster, each to its commit; those that stand there stay. It may run beside anything else.
+	Mirror(ctx context.Context, cluster string, receipts []live.Receipt) error
+	// Mirrored are those of a cluster on first-parent ancestors of head, oldest first: of each its time, verb, object, revision, generation,
+	// commit and why, and as Step, of one that says how many steps are done, that number.
+	Mirrored(ctx context.Context, cluster, head string) ([]live.Receipt, error)
 }
 
 // Error is a kind of failure to be recognised with errors.Is.

@@ -24,8 +24,9 @@ type Past struct {
 // Commit is one commit, what it asks for otherwise than the one before, and what was done about it.
 type Commit struct {
 	manifest.Set
-	Asks     []Ask
-	Rollouts []Rollout
+	Asks      []Ask
+	Rollouts  []Rollout
+	Decisions []manifest.Decision // that are written on it, the oldest first
 }
 
 // Ask is a workload that a commit changed.
@@ -43,11 +44,12 @@ type Rollout struct {
 	Commit   string
 	Receipts []live.Receipt // oldest first
 	Pods     []string       // that are there now, with their nodes
+	Mirrored bool           // no host keeps receipts of it any more: these are what the mirror in Git has
 }
 
 // PastOf tells of the commits in line, newest first, each of them the one after the next. The last one is told of only if it is the
-// oldest there is, since what it changed is not known.
-func PastOf(w World, line []manifest.Set) Past {
+// oldest there is, since what it changed is not known. What of a rollout is written down nowhere else is told of as it was mirrored.
+func PastOf(w World, line []manifest.Set, mirrored []live.Receipt) Past {
 	p := Past{Report: Of(w)}
 	for _, n := range w.Snapshot.Nodes {
 		if quiet(n) {
@@ -55,6 +57,7 @@ func PastOf(w World, line []manifest.Set) Past {
 		}
 	}
 	done := rollouts(w)
+	done = append(done, gone(done, mirrored)...)
 	told := map[string]bool{}
 	for i, set := range line {
 		c := Commit{Set: set}
@@ -70,6 +73,11 @@ func PastOf(w World, line []manifest.Set) Past {
 		for _, r := range done {
 			if r.Commit == set.Commit {
 				c.Rollouts = append(c.Rollouts, r)
+			}
+		}
+		for _, d := range w.History.Decisions {
+			if d.Note == set.Commit {
+				c.Decisions = append(c.Decisions, d)
 			}
 		}
 		told[set.Commit] = true
@@ -91,7 +99,8 @@ func (p Past) Only(app manifest.ID) Past {
 	for _, c := range commits {
 		c.Asks = slices.DeleteFunc(slices.Clone(c.Asks), func(a Ask) bool { return a.App != app })
 		c.Rollouts = slices.DeleteFunc(slices.Clone(c.Rollouts), ofApp)
-		if len(c.Asks)+len(c.Rollouts) > 0 {
+		c.Decisions = slices.DeleteFunc(slices.Clone(c.Decisions), func(d manifest.Decision) bool { return d.App != app })
+		if len(c.Asks)+len(c.Rollouts)+len(c.Decisions) > 0 {
 			p.Commits = append(p.Commits, c)
 		}
 	}
@@ -185,6 +194,23 @@ func rollouts(w World) []Rollout {
 	return list
 }
 
+// gone are the rollouts that only the mirror has something of.
+func gone(done []Rollout, mirrored []live.Receipt) (list []Rollout) {
+	for _, r := range mirrored {
+		same := func(x Rollout) bool { return x.App == r.App && x.Gen == r.Gen && x.Rev == r.Rev }
+		if slices.ContainsFunc(done, func(x Rollout) bool { return same(x) && len(x.Receipts) > 0 }) {
+			continue
+		}
+		if i := slices.IndexFunc(list, same); i >= 0 {
+			list[i].Receipts = append(list[i].Receipts, r)
+		} else {
+			list = append(list, Rollout{App: r.App, Rev: r.Rev, Gen: r.Gen, Commit: r.Commit, Receipts: []live.Receipt{r}, Mirrored: true})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Rollout) int { return cmp.Or(byID(a.App, b.App), cmp.Compare(b.Gen, a.Gen)) })
+	return list
+}
+
 // Text writes a line for each commit and below it one for each thing that was done about it. Revisions of which pods are
 // there are marked with a star.
 func (p Past) Text(w io.Writer, look Look) {
@@ -233,6 +259,9 @@ func (p Past) deeds(c Commit) (rows [][]cell) {
 	for _, r := range c.Rollouts {
 		rows = append(rows, p.rollout(r)...)
 	}
+	for _, d := range c.Decisions {
+		rows = append(rows, plain("", p.ago(d.Time), "  "+d.App.Short(), live.ShortRev(d.Rev), d.Verb, strings.Join(notEmpty("decided by "+d.Who, d.Why), ": ")))
+	}
 	return rows
 }
 
@@ -266,6 +295,9 @@ func (p Past) rollout(r Rollout) (rows [][]cell) {
 		}
 		row[1].text, row[4].text, row[5].text = p.ago(x.Time), x.Verb, x.Why
 		row[4].paint = paintOfEvent(x.Verb)
+		if r.Mirrored {
+			row[5].text = strings.Join(notEmpty("mirrored", x.Why), ": ")
+		}
 		if i == len(r.Receipts)-1 && len(r.Pods) > 0 {
 			row[5].text = strings.Join(notEmpty(x.Why, pods(r.Pods)), "; ")
 		}

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -22,6 +24,8 @@ const (
 	AnnotationState  = "podkeep.io/state"
 	AnnotationWhy    = "podkeep.io/why"
 	AnnotationStable = "podkeep.io/stable"
+	AnnotationDecide = "podkeep.io/decide" // decisions that would do something now, of what can have them
+	AnnotationStep   = "podkeep.io/step"   // how many steps are done, of what has steps
 )
 
 // List is the world as a v1.List of Kubernetes objects with status filled in: Nodes, Services with their
@@ -96,6 +100,12 @@ func annotated(m map[string]string, w Workload) map[string]string {
 	for k, v := range out {
 		if v == "" {
 			delete(out, k)
+		}
+	}
+	if r := w.Rollout; r != nil {
+		out[AnnotationDecide] = strings.Join(r.Decide, " ")
+		if r.Step > 0 {
+			out[AnnotationStep] = strconv.Itoa(r.Step)
 		}
 	}
 	for k, v := range m {

@@ -35,6 +35,8 @@ type editOptions struct {
 	effect    string // what is so once the commit is there
 	note      func(manifest.Workload) (note, error)
 	spaces    bool // it is for Namespaces too
+	// before does of the arguments what is not done in files, and gives the others.
+	before func(ctx context.Context, cmd *cobra.Command, args []string) ([]string, error)
 }
 
 func suspendCommand() *cobra.Command {
@@ -53,21 +55,6 @@ podkeep suspend deployment/web
 podkeep suspend web -n shop --commit
 # everything in a namespace that the repository declares
 podkeep suspend ns/shop`),
-	})
-}
-
-func resumeCommand() *cobra.Command {
-	o := editOptions{verb: "resume", effect: "goes on", spaces: true, note: suspends("")}
-	return o.command(&cobra.Command{
-		Use:   "resume KIND/NAME | NAME...",
-		Short: "Prepare the commit that ends a suspend",
-		Long: paragraphs(`
-Takes the annotation podkeep.io/suspend out of the manifest, and shows the difference. What had been held up meanwhile is
-done then: podkeep plan DIRECTORY lists it beforehand.
-` + edits),
-		Example: examples(`
-podkeep resume deployment/web
-podkeep resume ns/shop --commit`),
 	})
 }
 
@@ -144,12 +131,19 @@ type tree struct {
 func (o *editOptions) run(cmd *cobra.Command, args []string) error {
 	ctx, stop := interruptible(cmd)
 	defer stop()
+	args = joined(args)
+	if o.before != nil {
+		left, err := o.before(ctx, cmd, args)
+		if args = left; err != nil || len(left) == 0 {
+			return err
+		}
+	}
 	t, err := o.tree(ctx)
 	if err != nil {
 		return err
 	}
 	var done []string
-	for _, arg := range joined(args) {
+	for _, arg := range args {
 		w, err := o.find(t, arg)
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/sources"
 	"github.com/podkeep/podkeep/status"
@@ -32,9 +33,11 @@ func historyCommand() *cobra.Command {
 		Long: paragraphs(`
 Lists the commits that the branch descends from by first parents, newest first, and below each what was
 done about it: which workloads began to roll, were promoted, failed or were done, when and why. It is told from
-the receipts that lie on the nodes and from the pods that are there; a star marks what runs now.
+the receipts that lie on the nodes and from the pods that are there; a star marks what runs now. What people decided,
+in refs/notes/podkeep, stands below the commit that it is written on.
 
-Receipts of the last three rollouts of a workload are kept. An older commit shows what it asked for.
+Receipts of the last three rollouts of a workload are kept. Of an older one is told what the controller mirrored to refs/notes/podkeep-fleet, marked
+as such; else the commit shows what it asked for.
 
 Exit codes: 0, or 1 when the source could not be read or no node answers; what is known is shown all the same.`),
 		Example: examples(`
@@ -137,7 +140,11 @@ func (o *historyOptions) past(ctx context.Context, source sources.Source, w stat
 		line = append(line, set)
 		at = set.Parent
 	}
-	past := status.PastOf(w, line)
+	var mirrored []live.Receipt
+	if m, ok := source.(sources.Mirror); ok {
+		mirrored, _ = m.Mirrored(ctx, o.cluster, w.History.Head.Commit) // where it cannot be read, hosts tell what they have
+	}
+	past := status.PastOf(w, line, mirrored)
 	if app != nil {
 		past = past.Only(*app)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -117,7 +118,8 @@ func (o *revertOptions) clone(ctx context.Context) (c clone, sub string, err err
 	return c, o.path, err
 }
 
-// env tells git of the key and the certificates that the flags name. What its own variables say goes before.
+// env tells git of the key, the certificates and the login that the flags and podkeep's variables name. What its own say goes before: a
+// helper of the user's is asked first.
 func (s *settings) env() (env []string) {
 	if os.Getenv("GIT_SSH_COMMAND") == "" && s.sshKey+s.knownHosts != "" {
 		command := "ssh"
@@ -132,7 +134,23 @@ func (s *settings) env() (env []string) {
 	if os.Getenv("GIT_SSL_CAINFO") == "" && s.caFile != "" {
 		env = append(env, "GIT_SSL_CAINFO="+absolute(s.caFile))
 	}
-	return env
+	url, user, password, err := git.Login(s.where(s.source, s.branch))
+	if err != nil || password == "" {
+		return env
+	}
+	n, _ := strconv.Atoi(os.Getenv("GIT_CONFIG_COUNT"))
+	return append(env, "PODKEEP_LOGIN="+user+"\npassword="+password,
+		fmt.Sprintf("GIT_CONFIG_COUNT=%d", n+1), fmt.Sprintf("GIT_CONFIG_KEY_%d=credential.%s.helper", n, host(url)),
+		fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", n, `!f() { test "$1" != get || printf 'username=%s\n' "$PODKEEP_LOGIN"; }; f`))
+}
+
+// host is a URL without its path.
+func host(url string) string {
+	if at := strings.Index(url, "://"); at >= 0 {
+		name, _, _ := strings.Cut(url[at+3:], "/")
+		return url[:at+3] + name
+	}
+	return url
 }
 
 // quoted is a path as a shell takes it, wherever it is read from.
@@ -146,10 +164,13 @@ func absolute(path string) string {
 }
 
 // isOf says whether some remote of a repository is the source.
-func (s *settings) isOf(ctx context.Context, c clone) bool {
+func (s *settings) isOf(ctx context.Context, c clone) bool { return s.remoteOf(ctx, c) != "" }
+
+// remoteOf is the remote of a repository that is the source; empty if none is.
+func (s *settings) remoteOf(ctx context.Context, c clone) string {
 	want, err := s.name(ctx, s.source)
 	if err != nil {
-		return false
+		return ""
 	}
 	remotes, _ := c.git(ctx, "remote")
 	for _, remote := range strings.Fields(remotes) {
@@ -158,10 +179,10 @@ func (s *settings) isOf(ctx context.Context, c clone) bool {
 			continue
 		}
 		if name, err := s.name(ctx, url); err == nil && name == want {
-			return true
+			return remote
 		}
 	}
-	return false
+	return ""
 }
 
 // name is what the fleet knows a source by.
@@ -185,7 +206,11 @@ func (o *revertOptions) temporary(ctx context.Context) (clone, error) {
 	if o.branch != "" {
 		args = append(args, "--branch", o.branch)
 	}
-	if _, err := c.git(ctx, append(args, o.source, ".")...); err != nil {
+	url, _, _, err := git.Login(o.where(o.source, o.branch))
+	if err == nil {
+		_, err = c.git(ctx, append(args, url, ".")...)
+	}
+	if err != nil {
 		_ = os.RemoveAll(dir)
 		return clone{}, err
 	}

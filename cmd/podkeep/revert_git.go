@@ -71,12 +71,8 @@ func (c clone) place(ctx context.Context, branch string) (p place, err error) {
 			return p, errors.New("HEAD is at no branch: say which with --branch")
 		}
 	}
-	remote, _ := c.git(ctx, "config", "--get", "branch."+p.branch+".remote")
-	theirs, _ := c.git(ctx, "config", "--get", "branch."+p.branch+".merge")
-	if remote == "" && c.has(ctx, "rev-parse", "--verify", "--quiet", "refs/remotes/origin/"+p.branch) {
-		remote, theirs = "origin", "refs/heads/"+p.branch
-	}
-	if remote == "" || remote == "." || theirs == "" {
+	remote, theirs := c.follows(ctx, p.branch)
+	if remote == "" {
 		p.tip, err = c.git(ctx, "rev-parse", "--verify", "--quiet", "refs/heads/"+p.branch+"^{commit}")
 		if err != nil {
 			return p, fmt.Errorf("no branch %q: a revert is pushed to a branch", p.branch)
@@ -89,6 +85,19 @@ func (c clone) place(ctx context.Context, branch string) (p place, err error) {
 	}
 	p.tip, err = c.git(ctx, "rev-parse", "--verify", "FETCH_HEAD^{commit}")
 	return p, err
+}
+
+// follows is the remote that a branch follows, and the branch's full ref there; both are empty where it follows none.
+func (c clone) follows(ctx context.Context, branch string) (remote, theirs string) {
+	remote, _ = c.git(ctx, "config", "--get", "branch."+branch+".remote")
+	theirs, _ = c.git(ctx, "config", "--get", "branch."+branch+".merge")
+	if remote == "" && c.has(ctx, "show-ref", "--verify", "--quiet", "refs/remotes/origin/"+branch) {
+		return "origin", "refs/heads/" + branch
+	}
+	if remote == "" || remote == "." || theirs == "" {
+		return "", ""
+	}
+	return remote, theirs
 }
 
 // change is the reverting of one commit, made in a work tree of its own.

@@ -84,6 +84,7 @@ podkeep status`),
 	root.AddCommand(runCommand(), syncCommand(), planCommand(), diffCommand(), historyCommand(), revertCommand(), adoptCommand(), cleanCommand(), trustCommand(), checkCommand(), statusCommand(), rolloutCommand(), versionCommand(), completionCommand(),
 		logsCommand(), execCommand(), imageCommand(), devCommand(), nodeCommand())
 	root.AddCommand(suspendCommand(), resumeCommand(), restartCommand())
+	root.AddCommand(promoteCommand(), abortCommand(), retryCommand(), pauseCommand(), skipCommand())
 	root.AddCommand(strangerCommands()...)
 	root.SetHelpCommand(helpCommand())
 	root.SetVersionTemplate("podkeep {{.Version}}\n")

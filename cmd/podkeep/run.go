@@ -88,6 +88,7 @@ func (o *runOptions) run(cmd *cobra.Command) error {
 	defer closeServer()
 
 	options := o.settings.options(fetching(source, board.Metrics.Fetched), key, log)
+	options.Mirror = o.settings.mirrorOf(source)
 	options.Open = func(ctx context.Context, n manifest.Node) (drivers.Driver, error) {
 		d, err := o.settings.openNode(ctx, n)
 		if err != nil {

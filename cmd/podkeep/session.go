@@ -30,6 +30,14 @@ func (s *settings) options(source sources.Source, key ed25519.PrivateKey, log *l
 	return o
 }
 
+// mirrorOf is the source as what receipts are mirrored to, nil where they are not.
+func (s *settings) mirrorOf(source sources.Source) sources.Mirror {
+	if m, ok := source.(sources.Mirror); ok && s.mirror {
+		return m
+	}
+	return nil
+}
+
 // world is what a pass knew, for package status.
 func world(p reconciler.Pass) status.World {
 	return status.World{Now: p.Time, History: p.History, Snapshot: p.Snapshot, Plan: p.Plan, Err: p.Err}

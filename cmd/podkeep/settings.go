@@ -23,6 +23,8 @@ type settings struct {
 	tokenFile, caFile    string
 	sshKey, knownHosts   string
 	key                  string
+	decisionSigners      string
+	mirror               bool
 	logFormat            string
 	verbose              bool
 	sideSettings
@@ -42,6 +44,8 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	flags.StringVar(&s.caFile, "ca-file", "", "certificates to trust for an https repository, beside the system's")
 	flags.StringVar(&s.sshKey, "ssh-key", "", "private key for repositories and nodes over SSH (default: the agent's, then ~/.ssh)")
 	flags.StringVar(&s.key, "key", "", "ed25519 private key that signs what is written on hosts (default: PODKEEP_KEY's, else one in the state directory)")
+	flags.StringVar(&s.decisionSigners, "decision-signers", "", "`file` of who may decide, as Git's allowed signers: decisions count that came with a notes commit which one of them signed (default: all count)")
+	flags.BoolVar(&s.mirror, "mirror", true, "write into Git notes, refs/notes/podkeep-fleet, what became of each commit, where that may be pushed to")
 	flags.StringVar(&s.knownHosts, "known-hosts", "", "known hosts for repositories and nodes over SSH (default: ~/.ssh/known_hosts)")
 	flags.StringVar(&s.logFormat, "log-format", "text", "how log lines are written: text or json")
 	s.sideSettings.register(flags)
@@ -62,7 +66,7 @@ func (s *settings) bind(cmd *cobra.Command) {
 	complete(cmd, "log-format", "text", "json")
 	complete(cmd, "node-side", sideAuto, sideNever)
 	completed(cmd, s.revisions(false), "branch")
-	completed(cmd, free(aFile), "ca-file", "config", "key", "known-hosts", "node-binary", "ssh-key", "token-file")
+	completed(cmd, free(aFile), "ca-file", "config", "decision-signers", "key", "known-hosts", "node-binary", "ssh-key", "token-file")
 	completed(cmd, free(aFolder), "source", "path")
 	completed(cmd, free(nothing), "cluster", "cluster-cidr", "cluster-domain", "interval", "service-cidr")
 	cmd.ValidArgsFunction = free(nothing) // a command that takes arguments says which

@@ -14,6 +14,7 @@ import (
 
 // printing is a way to run each command that can be run without hosts of its own. The others are named with why they cannot.
 var printing = map[string][][]string{
+	"abort": {}, "pause": {}, "promote": {}, "retry": {}, "skip": {}, // a repository: see the script of decide
 	"adopt":      {}, // what it takes over must be there
 	"check":      {{}, {"-o", "json"}},
 	"clean":      {{"n2"}},

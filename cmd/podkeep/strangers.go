@@ -44,8 +44,8 @@ var strangers = map[string]string{
 	"rollout history": "`podkeep history {}`",
 	"rollout undo":    "`podkeep revert` takes the newest commit back, `podkeep revert COMMIT` another one; `podkeep history {}` lists them",
 	"rollout restart": "`podkeep restart {}`",
-	"rollout pause":   "set spec.paused: true in the object's file, commit and push it; `podkeep suspend {}` stops everything for it",
-	"rollout resume":  "take spec.paused out of the object's file, commit and push that; `podkeep resume {}` ends a suspend",
+	"rollout pause":   "`podkeep pause {}` holds a rollout where it is; `podkeep suspend {}` stops everything for it",
+	"rollout resume":  "`podkeep resume {}` ends a pause, and a suspend; spec.paused goes out of the object's file",
 }
 
 // sameAs are words for strangers that have another name.

@@ -86,7 +86,7 @@ func (o *syncOptions) run(cmd *cobra.Command) error {
 	show := newProgress(out, began, o.verbose)
 	last := outcome{why: "nothing was seen yet"}
 	options := o.options(source, key, o.logger(cmd.ErrOrStderr(), level))
-	options.AllowPrune = o.prune
+	options.AllowPrune, options.Mirror = o.prune, o.mirrorOf(source)
 	options.Tell = func(p reconciler.Pass) {
 		if ctx.Err() != nil || last.done {
 			return

@@ -224,7 +224,8 @@ func Answers(decisions []manifest.Decision) (ids []string) {
 	return ids[:min(len(ids), mostAnswers)]
 }
 
-// Needed says which receipts are to be kept: those of the newest generations and of the last promotion, and of those only what is in
+// Needed says which receipts are to be kept: those of the newest generations and of the last promotion, and the rejection of what was promoted before
+// that, so that it does not return as if it had been well; and of those only what is in
 // force: the newest halt or resumption, the newest sight of a volume, and the newest tally while its generation has not ended.
 func (l Ledger) Needed() func(live.Receipt) bool {
 	var gens []int
@@ -237,12 +238,17 @@ func (l Ledger) Needed() func(live.Receipt) bool {
 	if len(gens) > keptGens {
 		oldest = gens[len(gens)-keptGens]
 	}
-	promoted := 0
+	promoted, before := 0, []string(nil)
 	if r := l.Newest(live.Promoted); r != nil {
-		promoted = r.Gen
+		promoted, before = r.Gen, r.Before
+	}
+	rejects := func(r live.Receipt) bool {
+		return r.Verb == live.Failed && slices.Contains(before, r.Rev) && l.Rejected(r.Rev) && l.newest(func(o *live.Receipt) bool {
+			return o.Verb == live.Failed && o.Rev == r.Rev
+		}).Gen == r.Gen
 	}
 	return func(r live.Receipt) bool {
-		return (r.Gen >= oldest || r.Gen == promoted) && !l.outdated(r)
+		return (r.Gen >= oldest || r.Gen == promoted || rejects(r)) && !l.outdated(r)
 	}
 }
 

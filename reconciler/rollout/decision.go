@@ -106,12 +106,12 @@ func (s state) decide(step Step) (all []string) {
 	halted := step.Progress.Pause == PausedByPerson
 	switch staged := s.stepped() || s.stage() < decided && s.w.Strategy.Type == manifest.BlueGreen; {
 	case halted && s.w.Strategy.Paused:
+	case halted && staged:
+		all = append(all, resume, promote, full)
 	case halted:
 		all = append(all, resume)
-	case staged && s.w.Strategy.Type == manifest.Canary:
-		all = append(all, promote, full, skip)
 	case staged:
-		all = append(all, promote)
+		all = append(all, promote, full, skip)
 	}
 	if s.promoted && s.stable != s.w.Revision.Rev {
 		all = append(all, abort)

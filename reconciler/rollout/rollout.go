@@ -314,9 +314,9 @@ func (s state) pause() Step {
 	why := s.pausedBy()
 	step := s.hold(Paused, why)
 	step.Progress.Pause = PausedByPerson
-	if !s.halted() {
+	if decided := !s.w.Strategy.Paused && s.decided(pause) != nil; decided || !s.halted() {
 		step = s.note(live.Halted, why, step)
-		if !s.w.Strategy.Paused {
+		if decided {
 			step.Receipts[0].Steps += byDecision
 			step.Receipts[0].Answers = s.answered()
 		}

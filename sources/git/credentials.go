@@ -75,6 +75,20 @@ func (c Credentials) login(w where) (login, error) {
 	return login{user, c.variable("PODKEEP_GIT_PASSWORD"), false}, nil
 }
 
+// Login is what a git of the user's is to be told for the repository, so that it gets in as a Source does: a URL without
+// credentials, and the user name and password for it, which are empty where there are none, or keys are used.
+func Login(o Options) (url, user, password string, err error) {
+	w, err := parseURL(o.URL)
+	if err != nil || !strings.HasPrefix(w.scheme, "http") {
+		return o.URL, "", "", err
+	}
+	l, err := o.login(w)
+	if w.scheme == "http" && !loopback(w.host) {
+		return w.String(), "", "", err
+	}
+	return w.String(), l.user, l.password, err
+}
+
 // variable is one of the environment, unless that is kept.
 func (c Credentials) variable(name string) string {
 	if c.Keep {

@@ -22,7 +22,7 @@ const NotesRef plumbing.ReferenceName = "refs/notes/podkeep"
 const maxNote = 1 << 20
 
 // verbs are the decisions there are.
-var verbs = []string{"promote", "abort", "retry", "pause", "resume", "skip"}
+var verbs = []string{"promote", "promote-full", "abort", "retry", "pause", "resume", "skip"}
 
 // FormatDecision gives a decision's line in a note: seven fields with a tab between them,
 //
@@ -94,13 +94,17 @@ func (s *Source) decisions(ctx context.Context, head plumbing.Hash) ([]manifest.
 	if err != nil {
 		return nil, err
 	}
+	counts, err := s.counting(ctx, tip)
+	if err != nil {
+		return nil, err
+	}
 	var all []manifest.Decision
 	for commit, blobs := range notes {
 		if i, ok := l.at[commit]; !ok || i > l.at[head] {
 			continue
 		}
 		for _, blob := range blobs {
-			some, err := s.note(commit, blob)
+			some, err := s.note(commit, blob, counts)
 			if err != nil {
 				return nil, err
 			}
@@ -121,16 +125,30 @@ func compareDecisions(a, b manifest.Decision) int {
 	return strings.Compare(a.Note, b.Note)
 }
 
-func (s *Source) note(commit, blob plumbing.Hash) ([]manifest.Decision, error) {
+func (s *Source) note(commit, blob plumbing.Hash, counts func(on plumbing.Hash, line string) bool) ([]manifest.Decision, error) {
+	lines, err := s.lines(commit, blob)
+	if err != nil {
+		return nil, err
+	}
+	var all []manifest.Decision
+	for _, line := range lines {
+		if d, ok := ParseDecision(line); ok && counts(commit, line) {
+			d.Note = commit.String()
+			all = append(all, d)
+		}
+	}
+	return all, nil
+}
+
+// lines are those of a note that say something.
+func (s *Source) lines(commit, blob plumbing.Hash) (all []string, err error) {
 	data, err := s.objects.read(blob, plumbing.BlobObject, maxNote)
 	if err != nil {
 		return nil, fmt.Errorf("note on %s: %w", short(commit), err)
 	}
-	var all []manifest.Decision
 	for line := range strings.Lines(string(data)) {
-		if d, ok := ParseDecision(line); ok {
-			d.Note = commit.String()
-			all = append(all, d)
+		if line = strings.TrimSpace(line); line != "" {
+			all = append(all, line)
 		}
 	}
 	return all, nil
@@ -142,16 +160,25 @@ func (s *Source) notesAt(tip plumbing.Hash) (map[plumbing.Hash][]plumbing.Hash, 
 	if s.past.notes.tip == tip {
 		return s.past.notes.on, nil
 	}
-	c, err := s.objects.commit(tip)
+	on, err := s.notesOf(tip)
 	if err != nil {
-		return nil, err
-	}
-	on := map[plumbing.Hash][]plumbing.Hash{}
-	if err := s.fanout(c.TreeHash, "", on); err != nil {
 		return nil, err
 	}
 	s.past.notes.tip, s.past.notes.on = tip, on
 	return on, nil
+}
+
+// notesOf is notesAt, not remembered. The zero commit has none.
+func (s *Source) notesOf(tip plumbing.Hash) (map[plumbing.Hash][]plumbing.Hash, error) {
+	on := map[plumbing.Hash][]plumbing.Hash{}
+	if tip.IsZero() {
+		return on, nil
+	}
+	c, err := s.objects.commit(tip)
+	if err != nil {
+		return nil, err
+	}
+	return on, s.fanout(c.TreeHash, "", on)
 }
 
 // errNotNotes is a tree that no notes have.

@@ -1,6 +1,6 @@
 // Package git reads manifests from a Git repository, with go-git: no work tree, no git binary, nothing executed.
 //
-// A local repository, bare or not, is opened in place and only read; a change of its refs is noticed within
+// A local repository, bare or not, is opened in place and, but for FleetRef, only read; a change of its refs is noticed within
 // milliseconds. A remote one (https, ssh) is fetched whole into a bare cache on disk, which may be deleted at any time and may be
 // shared by processes; docs/decisions/0004-git-history.md says why whole. Objects are read from a commit's tree,
 // and what stands outside the path is never touched.
@@ -35,6 +35,9 @@ type Options struct {
 	Interval time.Duration
 	// Timeout of a fetch; a minute when zero. The first one, which brings everything, may take ten times as long.
 	Timeout time.Duration
+	// Signers is a file of public keys, as Git's gpg.ssh.allowedSignersFile: only decisions that came with a notes commit which one of them
+	// signed count. Empty: all count.
+	Signers string
 	// Cache is the directory for fetched objects. Empty means podkeep/git in the user's cache directory, or a
 	// temporary one when there is none.
 	Cache string
@@ -57,6 +60,7 @@ type Source struct {
 	origin   origin
 	objects  *objects
 	loader   *files.Loader
+	signers  string // file
 	past     past
 
 	mu   sync.Mutex
@@ -75,6 +79,10 @@ type origin interface {
 	head(ctx context.Context, branch string) (state, time.Time, error)
 	// notes is the tip of NotesRef, or zero.
 	notes() (plumbing.Hash, error)
+	// ref is what a ref names, of which the commit is here then; zero when there is none.
+	ref(ctx context.Context, name plumbing.ReferenceName) (plumbing.Hash, error)
+	// push makes a ref that names old, or is not there where that is zero, name what is new.
+	push(ctx context.Context, name plumbing.ReferenceName, old plumbing.Hash, new bundle) error
 	// obtain tries to get a commit that is not here; ErrGone when that is not to be had.
 	obtain(ctx context.Context, h plumbing.Hash) error
 	// heal gets everything anew, and says whether it could.
@@ -91,7 +99,7 @@ func Open(_ context.Context, o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{path: sub, branch: o.Branch, interval: o.Interval, loader: files.NewLoader()}
+	s := &Source{path: sub, branch: o.Branch, interval: o.Interval, loader: files.NewLoader(), signers: o.Signers}
 	if s.interval <= 0 {
 		s.interval = DefaultInterval
 	}

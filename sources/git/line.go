@@ -26,6 +26,7 @@ type past struct {
 		tip plumbing.Hash
 		on  map[plumbing.Hash][]plumbing.Hash
 	}
+	signed signed
 }
 
 // lineOf brings the line up to head.

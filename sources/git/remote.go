@@ -40,6 +40,7 @@ type remote struct {
 	bearer bool // the server takes tokens that way
 	refs   state
 	at     time.Time
+	fleet  plumbing.Hash               // the newest of FleetRef that was fetched
 	broken bool                        // an object that should be here is not: fetch everything again
 	gone   map[plumbing.Hash]time.Time // what the server did not have, and when
 }
@@ -121,10 +122,31 @@ type session interface {
 	Close() error
 }
 
-// connect opens a session and reads the server's refs.
+// pushing is a session in which refs are changed.
+type pushing interface {
+	ReceivePack(context.Context, *packp.ReferenceUpdateRequest) (*packp.ReportStatus, error)
+	Close() error
+}
+
+// conversation is a session of either kind.
+type conversation interface {
+	AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error)
+	Close() error
+}
+
+// connect opens a session for fetching and reads the server's refs.
 func (r *remote) connect(ctx context.Context) (session, *packp.AdvRefs, error) {
+	s, refs, err := r.converse(ctx, transport.UploadPackServiceName)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.(session), refs, nil
+}
+
+// converse opens a session with one of the server's services and reads its refs.
+func (r *remote) converse(ctx context.Context, service string) (conversation, *packp.AdvRefs, error) {
 	if r.where.scheme == "ssh" {
-		s, err := r.options.dialSSH(ctx, r.where)
+		s, err := r.options.dialSSH(ctx, r.where, service)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -133,11 +155,11 @@ func (r *remote) connect(ctx context.Context) (session, *packp.AdvRefs, error) {
 	r.mu.Lock()
 	bearer := r.bearer
 	r.mu.Unlock()
-	s, refs, err := r.connectHTTP(ctx, bearer)
+	s, refs, err := r.connectHTTP(ctx, service, bearer)
 	if errors.Is(err, transport.ErrAuthenticationRequired) {
 		if l, _ := r.options.login(r.where); l.token {
 			bearer = !bearer
-			if s, refs, second := r.connectHTTP(ctx, bearer); second == nil || errors.Is(second, transport.ErrEmptyRemoteRepository) {
+			if s, refs, second := r.connectHTTP(ctx, service, bearer); second == nil || errors.Is(second, transport.ErrEmptyRemoteRepository) {
 				r.mu.Lock()
 				r.bearer = bearer
 				r.mu.Unlock()
@@ -148,7 +170,7 @@ func (r *remote) connect(ctx context.Context) (session, *packp.AdvRefs, error) {
 	return s, refs, err
 }
 
-func (r *remote) connectHTTP(ctx context.Context, bearer bool) (session, *packp.AdvRefs, error) {
+func (r *remote) connectHTTP(ctx context.Context, service string, bearer bool) (conversation, *packp.AdvRefs, error) {
 	client, err := r.httpClient()
 	if err != nil {
 		return nil, nil, files.Lasting(err)
@@ -165,7 +187,12 @@ func (r *remote) connectHTTP(ctx context.Context, bearer bool) (session, *packp.
 	if auth != nil {
 		method = auth
 	}
-	s, err := githttp.NewClient(client).NewUploadPackSession(end, method)
+	var s conversation
+	if service == transport.UploadPackServiceName {
+		s, err = githttp.NewClient(client).NewUploadPackSession(end, method)
+	} else {
+		s, err = githttp.NewClient(client).NewReceivePackSession(end, method)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -193,7 +220,7 @@ func (r *remote) forgetClient() {
 	r.client = nil
 }
 
-func advertised(ctx context.Context, s session) (session, *packp.AdvRefs, error) {
+func advertised(ctx context.Context, s conversation) (conversation, *packp.AdvRefs, error) {
 	refs, err := s.AdvertisedReferencesContext(ctx)
 	if err != nil {
 		_ = s.Close()

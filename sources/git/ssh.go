@@ -26,7 +26,7 @@ import (
 	"github.com/podkeep/podkeep/sources/files"
 )
 
-// sshSession is one git-upload-pack over a connection of its own. The whole of it obeys one context: at its end the
+// sshSession is one git-upload-pack or git-receive-pack over a connection of its own. The whole of it obeys one context: at its end the
 // connection is cut.
 type sshSession struct {
 	client  *ssh.Client
@@ -38,8 +38,8 @@ type sshSession struct {
 	asked   bool
 }
 
-// dialSSH connects, checks the host key, and starts git-upload-pack.
-func (c Credentials) dialSSH(ctx context.Context, w where) (*sshSession, error) {
+// dialSSH connects, checks the host key, and starts a service.
+func (c Credentials) dialSSH(ctx context.Context, w where, service string) (*sshSession, error) {
 	config, done, err := c.sshConfig(w)
 	if err != nil {
 		return nil, files.Lasting(err)
@@ -59,14 +59,14 @@ func (c Credentials) dialSSH(ctx context.Context, w where) (*sshSession, error) 
 	}
 	_ = conn.SetDeadline(time.Time{})
 	s := &sshSession{client: ssh.NewClient(cc, chans, reqs), stop: stop, said: &firstLines{}}
-	if err := s.start(w.path); err != nil {
+	if err := s.start(service, w.path); err != nil {
 		_ = s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *sshSession) start(path string) (err error) {
+func (s *sshSession) start(service, path string) (err error) {
 	if s.session, err = s.client.NewSession(); err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (s *sshSession) start(path string) (err error) {
 	if s.out, err = s.session.StdoutPipe(); err != nil {
 		return err
 	}
-	return s.session.Start("git-upload-pack " + quoted(path))
+	return s.session.Start(service + " " + quoted(path))
 }
 
 // quoted is a path as one word for a POSIX shell and for git-shell.
@@ -126,6 +126,22 @@ func (s *sshSession) UploadPack(_ context.Context, req *packp.UploadPackRequest)
 		return nil, s.explained(err)
 	}
 	return res, nil
+}
+
+// ReceivePack changes refs.
+func (s *sshSession) ReceivePack(_ context.Context, req *packp.ReferenceUpdateRequest) (*packp.ReportStatus, error) {
+	s.asked = true
+	if err := req.Encode(s.in); err != nil {
+		return nil, s.explained(err)
+	}
+	if err := s.in.Close(); err != nil {
+		return nil, s.explained(err)
+	}
+	report := packp.NewReportStatus()
+	if err := report.Decode(s.out); err != nil {
+		return nil, s.explained(err)
+	}
+	return report, report.Error()
 }
 
 // Close ends the connection, after a flush where nothing was asked so that the server ends well.
