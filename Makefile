@@ -86,7 +86,7 @@ soak: deps ## an hour of pushes and 500 kills, 20 rollouts under load; nobody wa
 .PHONY: sim
 sim: ## the simulation stories, laws checked after every line
 	$(call say,simulation)
-	go test -count=1 -v ./reconciler/sim/...
+	go test -count=1 -v ./reconciler/sim/... -rollouts 10000
 
 .PHONY: mutants
 mutants: ## break what thinks on purpose and see which test notices; nobody waits for it

@@ -191,7 +191,7 @@ func (k *work) unplaced() string {
 func (k *work) settled() bool {
 	well := 0
 	for _, p := range k.kept {
-		if _, stays := k.step.Progress.Keeps[p.Rev]; stays && p.Rev != k.wl.Revision.Rev {
+		if _, stays := k.step.Progress.Keeps[p.Rev]; stays && p.Rev != k.wl.Revision.Rev && !p.moving {
 			continue
 		}
 		if p.Stopping || p.Rev != k.wl.Revision.Rev || p.moving {

@@ -58,7 +58,7 @@ func (s *Sim) judge(c *controller, before *fake.World, p reconciler.Pass) error 
 	if s.care == none {
 		return nil
 	}
-	j := judge{s: s, c: c, before: see(before), p: p, want: p.History.Want(), trusted: p.History.Trusted()}
+	j := judge{s: s, c: c, before: see(before), p: p, want: p.History.Want(), trusted: p.History.Trusted(), sight: map[string]live.Node{}}
 	j.frozen = j.freeze()
 	errs := []error{j.reasoned(), j.silence(), j.absence(), j.once(), j.owned(), j.staged(), j.routes(), j.roles(), j.effects(c.world, "after the pass")}
 	if s.care == full {
@@ -90,8 +90,9 @@ type judge struct {
 	before  view
 	p       reconciler.Pass
 	want    manifest.Set
-	frozen  map[string]bool // nodes that are silent within their grace
-	trusted map[string]bool // keys: what others signed counts for nothing and is replaced
+	frozen  map[string]bool      // nodes that are silent within their grace
+	trusted map[string]bool      // keys: what others signed counts for nothing and is replaced
+	sight   map[string]live.Node // what was seen of each host, once it was asked
 }
 
 // view is a world at a moment, each host read once.
@@ -123,6 +124,10 @@ func (j judge) host(name string) string {
 
 // seen is what was seen of a host: under the Node of HEAD that leads there, or one that left it. Of several, the first that was ever heard.
 func (j judge) seen(host string) (seen live.Node) {
+	if seen, known := j.sight[host]; known {
+		return seen
+	}
+	defer func() { j.sight[host] = seen }()
 	for _, n := range slices.Concat(j.want.Nodes, j.p.History.Gone) {
 		if j.s.world.At(hostOf(n)) == host && !seen.Known {
 			seen = node(j.p.Snapshot, n.Name)
@@ -345,9 +350,10 @@ func (j judge) bounds(w manifest.Workload, after view, when string) error {
 		return fmt.Errorf("law 3, safe in part: %s %s has %d available, had %d, floor %d",
 			when, w.ID.Short(), is.available, was.available, least)
 	}
-	hidden, most := j.hidden(w), w.Replicas+w.Strategy.MaxSurge
+	hidden, most := j.hidden(w, func(live.Pod) bool { return true }), w.Replicas+w.Strategy.MaxSurge
 	if w.Strategy.Type == manifest.BlueGreen {
-		most += w.Replicas + was.older
+		active := rollout.Active(w, j.ledger(w.ID))
+		most += w.Replicas + was.older + j.hidden(w, func(p live.Pod) bool { return p.Rev != active && p.Rev != w.Revision.Rev })
 	}
 	if ceiling := max(most, was.total+hidden); is.total+hidden > ceiling {
 		return fmt.Errorf("law 3, ceiling: %s %s has %d pods and %d where nobody can look, had %d, ceiling %d",
@@ -454,14 +460,14 @@ func forged(p live.Pod) bool {
 	return p.Signer == "" || slices.ContainsFunc(p.Containers, func(c live.Container) bool { return c.Image == "foreign" })
 }
 
-// hidden counts a workload's pods on frozen nodes: of a node that this controller knows, those whose slot nobody else
+// hidden counts a workload's pods of some kind on frozen nodes: of a node that this controller knows, those whose slot nobody else
 // has taken; of nodes that it has never heard, as many as are missing elsewhere. What another controller began there after this one's last look
-// nobody could tell it.
-func (j judge) hidden(app manifest.Workload) (n int) {
+// nobody could tell it. One that was told to stop makes way, there too.
+func (j judge) hidden(app manifest.Workload, which func(live.Pod) bool) (n int) {
 	taken := map[string]bool{}
 	for _, host := range j.before.hosts {
 		for _, p := range host.Pods {
-			if j.of(app, p) && !j.frozen[j.seen(host.Name).Name] && j.before.Answers(host.Name) {
+			if j.of(app, p) && which(p) && !j.frozen[j.seen(host.Name).Name] && j.before.Answers(host.Name) {
 				taken[fmt.Sprint(p.Rev, " ", p.Slot)] = true
 			}
 		}
@@ -471,7 +477,7 @@ func (j judge) hidden(app manifest.Workload) (n int) {
 		for _, p := range host.Pods {
 			slot := fmt.Sprint(p.Rev, " ", p.Slot)
 			switch {
-			case !j.frozen[j.seen(host.Name).Name] || !j.of(app, p) || taken[slot] || j.beganBehind(host.Name, p):
+			case !j.frozen[j.seen(host.Name).Name] || !j.of(app, p) || !which(p) || p.Stopping && app.Strategy.Type != manifest.Recreate || taken[slot] || j.beganBehind(host.Name, p):
 			case j.seen(host.Name).Known:
 				n++
 				taken[slot] = true

@@ -11,6 +11,7 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/plan"
+	"github.com/podkeep/podkeep/reconciler/rollout"
 )
 
 // wrote are the receipts of workloads that the plan writes down and that were not written down before.
@@ -108,6 +109,9 @@ func (j judge) steps(w manifest.Workload, book ledger.Ledger, r live.Receipt) er
 	if err != nil || of != w.Strategy.StepsDigest() {
 		return fmt.Errorf("%q is of other steps", r.Steps)
 	}
+	if book.Top() == nil {
+		return fmt.Errorf("nothing has begun")
+	}
 	since := book.Top().Time
 	if said != nil && said.Time.After(since) {
 		since = said.Time
@@ -136,8 +140,8 @@ func (j judge) due(w manifest.Workload, step manifest.Step, took time.Duration) 
 		return fmt.Errorf("a person ends it")
 	case step.Pause != nil && took < step.Pause.Duration:
 		return fmt.Errorf("it has taken %s", took)
-	case step.Weight != nil && *step.Weight > 0 && w.Replicas > 0:
-		return j.weighs(w)
+	case step.Weight != nil:
+		return j.weighs(w, *step.Weight)
 	}
 	return nil
 }
@@ -157,10 +161,14 @@ func (j judge) acts(w manifest.Workload, r live.Receipt, step int, said *live.Re
 	return false
 }
 
-// weighs: there are pods of HEAD's revision, and each of them is available.
-func (j judge) weighs(w manifest.Workload) error {
-	if have, well := len(j.podsOf(j.before, w, w.Revision.Rev)), j.wellOf(w); have == 0 || well < have {
-		return fmt.Errorf("%d of %d pods are available", well, have)
+// weighs: so many pods of HEAD's revision are available as the weight asks for, rounded down, and one at least where there can be two.
+func (j judge) weighs(w manifest.Workload, weight int) error {
+	least := w.Replicas * weight / 100
+	if weight > 0 && w.Replicas > 1 {
+		least = max(1, least)
+	}
+	if well := j.wellOf(w); well < least {
+		return fmt.Errorf("%d pods are available, and %d at least are to be", well, least)
 	}
 	return nil
 }
@@ -199,7 +207,7 @@ func (j judge) aborts(w manifest.Workload, after view, when string) error {
 }
 
 // roles: a Service that a Rollout names sends requests to pods of that Rollout alone, and of one revision, once any was promoted: the stable
-// one, or HEAD's. The active one does to HEAD's only once it was switched to.
+// one, or HEAD's. The active one does to HEAD's only once it was switched to, the stable one once no pod of what was stable is to stay.
 func (j judge) roles() error {
 	if j.p.Plan.Table == nil {
 		return nil
@@ -211,11 +219,19 @@ func (j judge) roles() error {
 		}
 		stable, head := live.ShortRev(book.Stable().Rev), live.ShortRev(w.Revision.Rev)
 		active := stable
-		if top := book.Top(); top.Rev == w.Revision.Rev && book.InTop(live.Switched) != nil && book.Failed() == nil {
+		if top := book.Top(); top != nil && top.Rev == w.Revision.Rev && book.InTop(live.Switched) != nil && book.Failed() == nil {
 			active = head
 		}
+		serves := []string{active}
+		if j.pends(w) {
+			serves = []string{stable, head}
+		}
+		last := []string{stable}
+		if !j.wants(w, book.Stable().Rev) {
+			last = append(last, head)
+		}
 		for name, may := range map[string][]string{
-			ro.StableService: {stable}, ro.CanaryService: {stable, head}, ro.ActiveService: {active}, ro.PreviewService: {stable, head},
+			ro.StableService: last, ro.CanaryService: {stable, head}, ro.ActiveService: serves, ro.PreviewService: {stable, head},
 		} {
 			if err := j.leads(w, name, may); name != "" && err != nil {
 				return err
@@ -223,6 +239,18 @@ func (j judge) roles() error {
 		}
 	}
 	return nil
+}
+
+// pends says whether something was written down of a workload that is not seen on enough nodes yet: what it announces is not done before.
+func (j judge) pends(w manifest.Workload) bool {
+	return slices.ContainsFunc(j.p.Plan.Apps, func(a plan.App) bool { return a.ID == w.ID && a.Rollout != nil && a.Rollout.Phase == rollout.Starting })
+}
+
+// wants says whether any pod of a revision is to stay.
+func (j judge) wants(w manifest.Workload, rev string) bool {
+	return slices.ContainsFunc(j.p.Plan.Apps, func(a plan.App) bool {
+		return a.ID == w.ID && a.Rollout != nil && slices.ContainsFunc(a.Rollout.Pods, func(p plan.RolloutPods) bool { return p.Rev == rev && p.Want > 0 })
+	})
 }
 
 func (j judge) leads(w manifest.Workload, name string, may []string) error {

@@ -23,6 +23,7 @@ var (
 	seeds  = flag.Uint64("seeds", 30, "how many random stories to tell")
 	every  = flag.Int("every", 5, "kill at every so many-th write: 1 is each one")
 	first  = flag.Uint64("first", 1, "the first seed")
+	with   = flag.String("with", "", "tell those random stories alone in which this stands")
 	rolls  = flag.Int("rollouts", 500, "how many rollouts are to begin in stories of Rollouts alone")
 )
 
@@ -130,6 +131,9 @@ func tellRandom(t *testing.T, makeUp func(seed uint64) (story, end []string)) {
 		t.Run(fmt.Sprint("seed ", n), func(t *testing.T) {
 			t.Parallel()
 			story, end := makeUp(n)
+			if !strings.Contains(strings.Join(story, "\n"), *with) {
+				t.Skip("it has no " + *with)
+			}
 			if err := TellRandom(slices.Concat(story, end)); err != nil {
 				lines := reduce(story, end, TellRandom)
 				t.Fatalf("seed %d: %v\nreduced to:\n%s\n%v", n, err, strings.Join(lines, "\n"), TellRandom(lines))

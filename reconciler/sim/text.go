@@ -140,6 +140,9 @@ func (s *Sim) stands(r plan.Rollout) string {
 		}
 		out.WriteString("\n")
 	}
+	if r.Fast != "" {
+		fmt.Fprintf(&out, "  fast: %s\n", r.Fast)
+	}
 	if len(r.Decide) > 0 {
 		fmt.Fprintf(&out, "  step %d, decide: %s\n", r.Step, strings.Join(r.Decide, " "))
 	}

@@ -21,7 +21,12 @@ func themeNodes(g *generator) {
 		n := g.node()
 		g.commit("node/%s file=nodes.yaml at=%s", n, g.pick(n, n+"-too", "spare", ""))
 	}, func() {
-		g.commit("node/%s file=nodes.yaml; remove node/%[1]s", g.node())
+		n := g.node()
+		g.commit("node/%s file=nodes.yaml; remove node/%[1]s", n)
+		if g.once(2) {
+			g.say("settle %ds", 1+g.dice.IntN(90))
+			g.commit("node/%s file=nodes.yaml", n)
+		}
 	}, func() {
 		g.commit("node/%s file=nodes.yaml", g.node())
 	}, func() {

@@ -26,29 +26,28 @@ func Rollouts(seed uint64) (story, end []string) {
 	if g.once(2) {
 		g.say("net")
 	}
-	names := []string{"a", "b", "c", "d", "e", "f"}
+	names := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
 	for _, name := range names {
 		g.rolls(name)
 	}
 	g.say("settle 1m")
-	for range 10 + g.dice.IntN(10) {
-		switch g.dice.IntN(5) {
-		case 0:
+	for range 12 + g.dice.IntN(8) {
+		if g.once(4) {
 			g.fault()
-		case 1:
+		}
+		for range g.dice.IntN(4) {
 			g.may[g.dice.IntN(len(g.may))]()
-		case 2, 3:
-			var items []string
-			for _, name := range names {
-				if !g.once(3) {
-					items = append(items, fmt.Sprintf("ro/%s image=%s", name, g.image()))
-				}
-			}
-			if len(items) > 0 {
-				g.commit("%s", strings.Join(items, "; "))
+		}
+		var items []string
+		for _, name := range names {
+			if !g.once(5) {
+				items = append(items, fmt.Sprintf("ro/%s image=%s", name, g.image()))
 			}
 		}
-		g.say("settle %ds", 1+g.dice.IntN(90))
+		if len(items) > 0 && !g.once(6) {
+			g.commit("%s", strings.Join(items, "; "))
+		}
+		g.say("settle %ds", 1+g.dice.IntN(40))
 	}
 	story, g.lines = g.lines, nil
 	g.restored()
@@ -57,9 +56,15 @@ func Rollouts(seed uint64) (story, end []string) {
 	return story, g.lines
 }
 
-// image is one that works in most cases.
+// image is one that works, in most cases, and that was not there before in half of them.
 func (g *generator) image() string {
-	return g.pick("v1", "v2", "v3", "v4", "v5", "v1", "v2", "v3", "slow", "bad", "fade", "flaky", "missing", "unready", "stubborn")
+	switch g.dice.IntN(8) {
+	case 0:
+		return g.pick("slow", "bad", "fade", "flaky", "missing", "unready", "stubborn")
+	case 1, 2, 3:
+		return g.pick("v1", "v2", "v3")
+	}
+	return fmt.Sprintf("v%d", 4+len(g.lines))
 }
 
 // steps are a canary's.
@@ -80,13 +85,13 @@ func (g *generator) rolls(name string) {
 		return "active= steps=" + g.steps()
 	}
 	g.commit("ro/%s image=v1 replicas=%d surge=%d unavail=%s %s %s stable=%[1]s canary=%[1]s-new; svc/%[1]s; svc/%[1]s-new selects=%[1]s; svc/%[1]s-all selects=%[1]s",
-		name, g.dice.IntN(6), 1+g.dice.IntN(2), g.pick("0", "1", "25%"), strategy(), g.pick("", "hand", "auto=20", "delay=0", "some=1"))
+		name, g.dice.IntN(5), 1+g.dice.IntN(2), g.pick("0", "1", "25%"), strategy(), g.pick("", "hand", "auto=20", "delay=0", "some=1"))
 	g.happens(func() {
 		g.commit("ro/%s image=%s", name, g.image())
 	}, func() {
 		g.commit("ro/%s image=%s", name, g.image())
 	}, func() {
-		g.commit("ro/%s replicas=%d", name, g.dice.IntN(7))
+		g.commit("ro/%s replicas=%d", name, g.dice.IntN(6))
 	}, func() {
 		g.commit("ro/%s %s", name, strategy())
 	}, func() {
@@ -108,10 +113,10 @@ func (g *generator) rolls(name string) {
 	}, func() {
 		g.say("%s %s %d", g.pick("rm", "crash"), name, g.dice.IntN(4))
 	})
-	for range 2 {
-		for _, verb := range []string{"promote", "promote-full", "abort", "retry", "pause", "resume", "skip"} {
-			g.happens(func() { g.say("decide %s %s", verb, name) })
-		}
+	for range 5 {
+		g.happens(func() {
+			g.say("decide %s %s", g.pick("promote", "promote", "promote-full", "abort", "retry", "pause", "resume", "skip"), name)
+		})
 	}
 	g.happens(func() {
 		g.say("decide %s %s step=%d", g.pick("promote", "skip"), name, g.dice.IntN(4))
