@@ -240,18 +240,21 @@ func (s *rolling) asked() []devfleet.Node {
 	return slices.DeleteFunc(slices.Clone(s.fleet.Nodes), func(n devfleet.Node) bool { return len(s.doors) > 0 && !slices.Contains(s.doors, n.Name) })
 }
 
-// unfailed ends askers, none of whose requests may have failed.
+// unfailed ends askers, whose requests are held to lostAtMost.
 func (s *rolling) unfailed(askers []*asker, each func([]course)) {
 	s.Helper()
+	var sum toll
 	for _, a := range askers {
 		said := a.end(s.stage)
-		if said.Failures > 0 {
-			s.Errorf("from %q %d of %d failed: %s", a.node, said.Failures, said.Failures+said.Answers, s.names(strings.Join(said.Why, "\n")))
-		}
+		sum = sum.with(said, a.node)
 		if each != nil {
 			each(said.Courses)
 		}
 	}
+	for i, why := range sum.Why {
+		sum.Why[i] = s.names(why)
+	}
+	s.lostAtMost("all", sum)
 }
 
 // names has Services for their URLs.
