@@ -27,7 +27,8 @@ func checkHealth(ctx context.Context, t Target, a *corev1.GRPCAction) (what stri
 	if err != nil {
 		return what, err
 	}
-	client, err := grpc.DialContext(ctx, "passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+	defer conn.Close()
+	client, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) { return conn, nil }),
 		grpc.WithUserAgent(agent), grpc.WithMaxHeaderListSize(longestHeader), grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(longestHealth)))
