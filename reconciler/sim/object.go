@@ -35,7 +35,7 @@ var words = strings.Fields(`image replicas surge unavail strategy deadline min-r
 	completions parallel indexed backoff per-index max-failed ttl active-deadline halt
 	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain at silence capacity init wave needs hook hook-delete claim mode
 	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr
-	steps active preview canary stable hand auto delay delay-revs abort-delay some window restart-at abort-late`)
+	steps active preview canary stable hand auto delay delay-revs abort-delay some window restart-at abort-late over`)
 
 // say reads words on top of what the object says already.
 func (o object) say(tokens []string) (object, error) {
@@ -226,6 +226,11 @@ func (o object) workload() m {
 		version = "argoproj.io/v1alpha1"
 		o.rolling(spec)
 		o.staged(spec)
+		if over := o.words["over"]; over != "" { // a Deployment whose pods it takes
+			spec["workloadRef"] = m{"apiVersion": "apps/v1", "kind": "Deployment", "name": over}
+			delete(spec, "template")
+			delete(spec, "selector")
+		}
 	}
 	return m{"apiVersion": version, "kind": o.kind, "metadata": o.meta(), "spec": spec}
 }
