@@ -46,17 +46,18 @@ const (
 	LabelReceipt = "podkeep.io/receipt" // on a receipt: its verb
 	LabelStep    = "podkeep.io/step"
 	LabelSteps   = "podkeep.io/steps"
-	LabelNode    = "podkeep.io/node"     // on a claim's receipts: where its volume is
-	LabelHost    = "podkeep.io/host"     // on an identity, and on receipts that speak of a host: its identity
-	LabelWay     = "podkeep.io/way"      // on an identity: how the host was reached when it was written
-	LabelHostKey = "podkeep.io/host-key" // on an identity: the SSH host key shown then
-	LabelBefore  = "podkeep.io/before"   // on a promoted receipt: revisions promoted before it, the newest first
-	LabelAnswers = "podkeep.io/answers"  // decisions that had been read when it was written
-	LabelOf      = "podkeep.io/of"       // on an adopted receipt: the source that is taken over
-	LabelTime    = "podkeep.io/time"     // RFC 3339, nanoseconds, UTC
-	LabelWhy     = "podkeep.io/why"      // never a secret's value
-	LabelObject  = "podkeep.io/object"   // on a rev File: the Revision, packed JSON
-	LabelFiles   = "podkeep.io/files"    // on a rev File: comma-separated names of its config Files
+	LabelNode    = "podkeep.io/node"      // on a claim's receipts: where its volume is
+	LabelHost    = "podkeep.io/host"      // on an identity, and on receipts that speak of a host: its identity
+	LabelWay     = "podkeep.io/way"       // on an identity: how the host was reached when it was written
+	LabelHostKey = "podkeep.io/host-key"  // on an identity: the SSH host key shown then
+	LabelBefore  = "podkeep.io/before"    // on a promoted receipt: revisions promoted before it, the newest first
+	LabelAt      = "podkeep.io/before-at" // and at which commits
+	LabelAnswers = "podkeep.io/answers"   // decisions that had been read when it was written
+	LabelOf      = "podkeep.io/of"        // on an adopted receipt: the source that is taken over
+	LabelTime    = "podkeep.io/time"      // RFC 3339, nanoseconds, UTC
+	LabelWhy     = "podkeep.io/why"       // never a secret's value
+	LabelObject  = "podkeep.io/object"    // on a rev File: the Revision, packed JSON
+	LabelFiles   = "podkeep.io/files"     // on a rev File: comma-separated names of its config Files
 )
 
 // PodName is how a pod is called on every node: cluster (empty if default), kind (empty if Pod or Deployment), namespace (empty if
@@ -172,7 +173,7 @@ func (r Receipt) Labels(cluster string) map[string]string {
 		LabelSteps: r.Steps, LabelTime: r.Time.UTC().Format(time.RFC3339Nano), LabelWhy: Words(r.Why),
 	}
 	for label, value := range map[string]string{
-		LabelNode: r.Node, LabelHost: r.Host, LabelOf: r.Of, LabelBefore: Join(r.Before), LabelAnswers: Join(r.Answers),
+		LabelNode: r.Node, LabelHost: r.Host, LabelOf: r.Of, LabelBefore: Join(r.Before), LabelAt: Join(r.At), LabelAnswers: Join(r.Answers),
 	} {
 		if value != "" {
 			labels[label] = value
@@ -202,7 +203,7 @@ func ParseReceipt(labels map[string]string) (r Receipt, ok bool) {
 	return Receipt{
 		App: app, Verb: labels[LabelReceipt], Rev: labels[LabelRev], Gen: gen, Commit: labels[LabelCommit],
 		Step: step, Steps: labels[LabelSteps], Time: at, Why: Words(labels[LabelWhy]), Node: labels[LabelNode], Source: labels[LabelSource],
-		Host: labels[LabelHost], Of: labels[LabelOf], Before: inOrder(labels[LabelBefore]), Answers: list(labels[LabelAnswers]),
+		Host: labels[LabelHost], Of: labels[LabelOf], Before: inOrder(labels[LabelBefore]), At: inOrder(labels[LabelAt]), Answers: list(labels[LabelAnswers]),
 	}, true
 }
 

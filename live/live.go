@@ -163,6 +163,7 @@ type Receipt struct {
 	Host   string   // and its identity
 	Of     string   // of an adoption: the source that is taken over
 	Before []string // of a promotion: revisions that were promoted before, the newest first, at most MostBefore
+	At     []string // and the commits of those promotions, in short, as far as they are known
 	// Answers are the decisions (Decision.ID) of the workload that had been read when this was written: none of them counts after it.
 	Answers []string
 	Source  string // of which repository it is

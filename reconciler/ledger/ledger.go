@@ -167,14 +167,26 @@ func (l Ledger) Rollouts(commit string) int {
 	return 0
 }
 
-// Before are the revisions that a promotion names: the last one promoted, then those that it names.
-func (l Ledger) Before(rev string) []string {
+// Before are the revisions that a promotion names: the last one promoted, then those that it names; and the commits of their promotions.
+func (l Ledger) Before(rev string) (revs, at []string) {
 	last := l.Stable()
 	if last == nil {
-		return nil
+		return nil, nil
 	}
-	before := slices.DeleteFunc(append([]string{last.Rev}, last.Before...), func(r string) bool { return r == rev })
-	return before[:min(len(before), live.MostBefore)]
+	add := func(r, commit string) {
+		if r != rev && len(revs) < live.MostBefore {
+			revs, at = append(revs, r), append(at, commit)
+		}
+	}
+	add(last.Rev, last.Commit[:min(12, len(last.Commit))])
+	for i, r := range last.Before {
+		commit := ""
+		if i < len(last.At) {
+			commit = last.At[i]
+		}
+		add(r, commit)
+	}
+	return revs, at
 }
 
 // Open are the decisions that had not been read when the receipts of the newest rollout were written: none of them names those.

@@ -45,7 +45,7 @@ func TestTheNewestRolloutCounts(t *testing.T) {
 		t.Error("generations")
 	}
 	var none Ledger
-	if none.Gen() != 0 || none.Top() != nil || none.Stable() != nil || none.Failed() != nil || !none.Over() || none.Before("v1-a") != nil {
+	if none.Gen() != 0 || none.Top() != nil || none.Stable() != nil || none.Failed() != nil || !none.Over() {
 		t.Error("of nothing something is known")
 	}
 }
@@ -138,15 +138,22 @@ func TestAPromotionNamesThoseBefore(t *testing.T) {
 	var l Ledger
 	for gen := 1; gen <= 30; gen++ {
 		p := of(gen, fmt.Sprint(gen%25), live.Promoted, 0)
-		p.Before = l.Before(p.Rev)
+		p.Before, p.At = l.Before(p.Rev)
 		l = Ledger{of(gen, fmt.Sprint(gen%25), live.Began, 1), p}
 	}
 	before := l.Stable().Before
 	if len(before) != live.MostBefore || before[0] != "v1-4" || before[19] != "v1-10" {
 		t.Error(before)
 	}
-	if back := l.Before("v1-4"); back[0] != "v1-5" || slices.Contains(back, "v1-4") {
-		t.Error("going back", back)
+	if at := l.Stable().At; len(at) != len(before) || at[0] != "c-4" || at[19] != "c-10" {
+		t.Error(at)
+	}
+	back, at := l.Before("v1-4")
+	if back[0] != "v1-5" || slices.Contains(back, "v1-4") || len(at) != len(back) || at[0] != "c-5" {
+		t.Error("going back", back, at)
+	}
+	if revs, at := (Ledger{}).Before("v1-4"); revs != nil || at != nil {
+		t.Error("of nothing something was promoted", revs, at)
 	}
 }
 

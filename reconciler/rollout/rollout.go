@@ -421,7 +421,7 @@ func (s state) note(verb, why string, step Step) Step {
 		if s.in(live.Failed) != nil {
 			r.Step = 1
 		}
-		r.Before = s.ledger.Receipts.Before(r.Rev)
+		r.Before, r.At = s.ledger.Receipts.Before(r.Rev)
 	}
 	step.Receipts = append(step.Receipts, r)
 	return step

@@ -89,8 +89,8 @@ func (s state) returns() string {
 		return ""
 	}
 	why := live.ShortRev(head) + " was promoted before"
-	if p := book.In(book.GenOf(head), head, live.Promoted); p != nil {
-		why += " at " + short(p.Commit)
+	if at := book.Stable().At; back <= len(at) && at[back-1] != "" {
+		why += " at " + short(at[back-1])
 	}
 	return why
 }
