@@ -369,7 +369,12 @@ func fleetOf(names ...string) (nodes []manifest.Node) {
 func (b *bed) new() *Reconciler {
 	r := New(b.Options)
 	r.think = func(h manifest.History, s live.Snapshot, now time.Time) thought {
-		return scripted{plan.Think(h, s, now), func(h manifest.History) plan.Plan { return b.think(h, s, now) }}
+		return scripted{plan.Think(h, s, now), func(h manifest.History) plan.Plan {
+			b.mu.Lock()
+			think := b.think
+			b.mu.Unlock()
+			return think(h, s, now)
+		}}
 	}
 	return r
 }
