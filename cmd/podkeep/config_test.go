@@ -64,7 +64,7 @@ func TestAFileThatNobodyNamedGivesNothingAwayAndTrustsNobody(t *testing.T) {
 }
 
 func TestEveryOtherKeyMayStandInAFileThatNobodyNamed(t *testing.T) {
-	text := "source: fleet\nbranch: main\npath: a\ninterval: 1m\nlog-format: json\nverbose: true\nnode-side: auto\nlisten: 127.0.0.1:7077\n"
+	text := "source: fleet\nbranch: main\npath: a\ninterval: 1m\nlog-format: json\nverbose: true\nnode-side: auto\nlisten: 127.0.0.1:7077\nmirror: false\n"
 	o, err := found(t, text)
 	if err != nil {
 		t.Fatal(err)
