@@ -96,7 +96,9 @@ func TestProbesDecideOnRealNodes(t *testing.T) {
 		before := s.three()
 		for range 3 {
 			for _, n := range nodes {
-				s.on(n, "sh", "-c", `kill -9 $(podman inspect --format '{{.State.Pid}}' $(podman ps --quiet --filter label=`+live.LabelSide+` --filter label=`+live.LabelContainer+`))`)
+				// It may answer before Podman says that it runs.
+				s.on(n, "sh", "-c", `until c=$(podman ps --quiet --filter label=`+live.LabelSide+` --filter label=`+live.LabelContainer+`) && [ -n "$c" ]; do sleep 0.1; done
+					kill -9 $(podman inspect --format '{{.State.Pid}}' $c)`)
 			}
 			s.sides(nodes...)
 		}
