@@ -64,27 +64,37 @@ func (d *demo) strategy(text string) error {
 	return os.WriteFile(d.file("work", "rollout.yaml"), []byte(text), 0o644)
 }
 
-func (d *demo) canary(ctx context.Context) error {
-	if err := d.strategy(canaryRollout); err != nil {
-		return err
-	}
-	commit, err := d.greets(ctx, "good morning", "good day")
-	if err != nil {
-		return err
+// asks pushes another greeting, and shows how its rollout waits for a person.
+func (d *demo) asks(ctx context.Context, was, is string) (commit string, err error) {
+	if commit, err = d.greets(ctx, was, is); err != nil {
+		return "", err
 	}
 	if err := d.stands(ctx, commit, "Paused"); err != nil {
-		return err
+		return "", err
 	}
-	if err := d.podkeep(ctx, "rollout", "rollout/hello", "--once"); err != nil {
-		return err
-	}
-	if err := d.podkeep(ctx, "promote", "rollout/hello", "-m", "they like it"); err != nil {
+	return commit, d.podkeep(ctx, "rollout", "rollout/hello", "--once")
+}
+
+// promotes has it go on to its end.
+func (d *demo) promotes(ctx context.Context, commit, why string) error {
+	if err := d.podkeep(ctx, "promote", "rollout/hello", "-m", why); err != nil {
 		return err
 	}
 	if err := d.stands(ctx, commit, "Converged"); err != nil {
 		return err
 	}
 	return d.podkeep(ctx, "status")
+}
+
+func (d *demo) canary(ctx context.Context) error {
+	if err := d.strategy(canaryRollout); err != nil {
+		return err
+	}
+	commit, err := d.asks(ctx, "good morning", "good day")
+	if err != nil {
+		return err
+	}
+	return d.promotes(ctx, commit, "they like it")
 }
 
 func (d *demo) aborted(ctx context.Context) error {
@@ -115,14 +125,8 @@ func (d *demo) sides(ctx context.Context) error {
 	if err := d.strategy(sidesRollout); err != nil {
 		return err
 	}
-	commit, err := d.greets(ctx, "good day", "good evening")
+	commit, err := d.asks(ctx, "good day", "good evening")
 	if err != nil {
-		return err
-	}
-	if err := d.stands(ctx, commit, "Paused"); err != nil {
-		return err
-	}
-	if err := d.podkeep(ctx, "rollout", "rollout/hello", "--once"); err != nil {
 		return err
 	}
 	d.say("The preview Service leads to the new pods alone, the other one to the old ones.\n\n")
@@ -132,13 +136,7 @@ func (d *demo) sides(ctx context.Context) error {
 	if err := d.curl(ctx); err != nil {
 		return err
 	}
-	if err := d.podkeep(ctx, "promote", "rollout/hello", "-m", "it is late"); err != nil {
-		return err
-	}
-	if err := d.stands(ctx, commit, "Converged"); err != nil {
-		return err
-	}
-	return d.podkeep(ctx, "status")
+	return d.promotes(ctx, commit, "it is late")
 }
 
 // curlsPreview asks the preview Service on each node, once it answers there as it should.
