@@ -5,6 +5,7 @@ package drivers
 import (
 	"context"
 	"io"
+	"net"
 	"time"
 
 	"github.com/podkeep/podkeep/live"
@@ -58,10 +59,17 @@ type Logger interface {
 	Logs(ctx context.Context, ask live.Log, each func(live.Line) error) error
 }
 
+// Dialer opens TCP connections as the host itself does: to the pods on it, to virtual addresses, to what else it reaches.
+type Dialer interface {
+	// Dial connects to an address and a port, both of them numbers. The connection outlives ctx.
+	Dial(ctx context.Context, address string) (net.Conn, error)
+}
+
 // Execer runs commands in containers.
 type Execer interface {
 	// Exec gives the command's exit code once it has ended and what it printed was written. What cannot be started has code
-	// 126 or 127, as in a shell, and says why on Err. It has no deadline of its own, and what it started outlives ctx.
+	// 126 or 127, as in a shell, and says why on Err. It has no deadline of its own. When ctx ends it ends the command by force, with all that
+	// descends from it, for which it may take a while; where that cannot be done the error wraps live.ErrRunsOn.
 	Exec(ctx context.Context, ask live.Exec) (code int, err error)
 }
 
