@@ -34,7 +34,8 @@ Runs a command in a running container of a pod. Of a workload it takes the first
 and says which; of a pod with several containers, the first that the manifest names (init containers aside) unless -c says
 another.
 
-The exit code is the command's. When podkeep could not run it, it is 1 with a reason, and 130 when it was interrupted.`),
+The exit code is the command's. When podkeep could not run it, it is 1 with a reason, and 130 when it was interrupted: then the
+node side ends the command by force, with all that it began. Where there is none the command may run on, which is said.`),
 		Example: examples(`
 podkeep exec deployment/web -- env
 # a shell
@@ -91,8 +92,10 @@ func (o *execOptions) run(cmd *cobra.Command, arg string, command []string) erro
 	}
 	code, err := o.attached(ctx, execer, ask)
 	switch {
+	case errors.Is(err, live.ErrRunsOn):
+		return exit{code: 130, err: fmt.Errorf("interrupted; %w", err)}
 	case err != nil && ctx.Err() != nil:
-		return exit{code: 130, err: errors.New("interrupted; the command may run on")}
+		return exit{code: 130, err: errors.New("interrupted; the command was ended")}
 	case err != nil:
 		return fmt.Errorf("%s: %s/%s: %w", m.node, m.Name, k.Name, err)
 	case code != 0:
