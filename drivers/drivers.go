@@ -73,6 +73,17 @@ type Execer interface {
 	Exec(ctx context.Context, ask live.Exec) (code int, err error)
 }
 
+// Copier carries files into containers that run, and out of them, as tar. The container needs no program for it.
+type Copier interface {
+	// Folder says whether a path in a container is a directory. One that is not there is an error that wraps fs.ErrNotExist.
+	Folder(ctx context.Context, container, path string) (bool, error)
+	// Unpack makes what an archive holds below a directory, which must be there, as the container's user's. It has no deadline of its own.
+	Unpack(ctx context.Context, container, dir string, archive io.Reader) error
+	// Pack gives a file, or a directory with all that is in it, as an archive in which all names begin with that of the path. It has no deadline
+	// of its own.
+	Pack(ctx context.Context, container, path string, archive io.Writer) error
+}
+
 // Ender ends one container of a pod, as a liveness probe that fails asks for: its preStop hook runs, it is told to stop, and killed once
 // grace is over. It stays, exited, for Run to make the next attempt of it. One that does not run is success.
 type Ender interface {

@@ -75,7 +75,7 @@ func (o *execOptions) run(cmd *cobra.Command, arg string, command []string) erro
 	if err != nil {
 		return err
 	}
-	m, k, err := o.choose(c, t)
+	m, k, err := c.choose(t, o.container)
 	if err != nil {
 		return err
 	}
@@ -151,15 +151,15 @@ func sizesOf(ctx context.Context, w io.Writer) (sizes chan live.Size, done func(
 	return sizes, func() { <-ended }
 }
 
-// choose is the container that a target means.
-func (o *execOptions) choose(c *crew, t target) (member, live.Container, error) {
+// choose is the container that a target means, by its name or, where that is empty, the pod's first.
+func (c *crew) choose(t target, container string) (member, live.Container, error) {
 	members := c.members(t)
 	if len(members) == 0 {
 		return member{}, live.Container{}, c.podless(t)
 	}
 	var not []string
 	for _, m := range members {
-		name := o.container
+		name := container
 		if name == "" {
 			name = mainOf(c, m.Pod)
 		}

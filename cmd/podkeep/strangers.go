@@ -27,7 +27,6 @@ var strangers = map[string]string{
 	"top":          "podkeep measures no use: `podkeep status nodes` shows what pods request of each node; `podman stats` on a node what they use",
 	"explain":      "the pages of docs/kinds say which fields are honoured; `podkeep check` says which are not",
 	"cluster-info": "`podkeep status` shows the nodes, `podkeep check` whether all is well with them",
-	"cp":           "`podkeep exec -i KIND/NAME -- sh -c 'cat > FILE' < FILE` brings a file in, `podkeep exec KIND/NAME -- cat FILE > FILE` out",
 	"attach":       "`podkeep logs -f KIND/NAME` follows what it prints, `podkeep exec -it KIND/NAME -- sh` is a shell beside it",
 	"wait":         "`podkeep sync --timeout 5m` ends when all is as the repository says; `podkeep status KIND/NAME -w` shows the way there",
 	"rollback":     "`podkeep revert` takes the newest commit back, and its plan first",

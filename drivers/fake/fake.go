@@ -80,10 +80,11 @@ type container struct {
 	labels                    map[string]string
 	attempt, exit, code       int
 	state                     string
-	created, started, stopped time.Time // by the host's clock
-	begins, ends              time.Time // by the world's clock; zero means never
-	stopping                  bool      // it was told to stop, and ends
-	is                        Image     // how it behaves since it was started
+	created, started, stopped time.Time         // by the host's clock
+	begins, ends              time.Time         // by the world's clock; zero means never
+	stopping                  bool              // it was told to stop, and ends
+	is                        Image             // how it behaves since it was started
+	files                     map[string]string // what was copied into it; nobody edits it
 }
 
 type file struct {
