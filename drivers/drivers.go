@@ -84,6 +84,12 @@ type Copier interface {
 	Pack(ctx context.Context, container, path string, archive io.Writer) error
 }
 
+// Meter measures what is used.
+type Meter interface {
+	// Measure watches the host and all its containers for so long.
+	Measure(ctx context.Context, window time.Duration) (live.Use, error)
+}
+
 // Ender ends one container of a pod, as a liveness probe that fails asks for: its preStop hook runs, it is told to stop, and killed once
 // grace is over. It stays, exited, for Run to make the next attempt of it. One that does not run is success.
 type Ender interface {

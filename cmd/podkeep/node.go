@@ -43,7 +43,7 @@ podkeep node attach --help`),
 	var dir string
 	cmd.PersistentFlags().StringVar(&dir, "dir", live.SideDir, "where it keeps what it was told, and its socket")
 	completed(cmd, free(aFolder), "dir")
-	cmd.AddCommand(nodeRunCommand(&dir), nodeAttachCommand(&dir), nodeKillCommand())
+	cmd.AddCommand(nodeRunCommand(&dir), nodeAttachCommand(&dir), nodeKillCommand(), nodeUseCommand(&dir))
 	return cmd
 }
 
@@ -199,5 +199,27 @@ Ends by force what podkeep exec began, when that is interrupted. A process that 
 	}
 	cmd.Flags().StringVar(&container, "container", "", "the container's whole ID")
 	completed(cmd, free(nothing), "container")
+	return cmd
+}
+
+func nodeUseCommand(dir *string) *cobra.Command {
+	var window time.Duration
+	cmd := &cobra.Command{
+		Use:               "use",
+		Short:             "Print what this host uses of its processors, memory and disk, as JSON",
+		Long:              "Measures the host for podkeep top.",
+		Example:           examples(`podkeep node use --for 1s`),
+		Args:              takes(0, 0),
+		ValidArgsFunction: free(nothing),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			u, err := node.Use(*dir, window)
+			if err != nil {
+				return err
+			}
+			return encode(cmd.OutOrStdout(), "json", u)
+		},
+	}
+	cmd.Flags().DurationVar(&window, "for", time.Second, "for how long it measures")
+	completed(cmd, free(nothing), "for")
 	return cmd
 }

@@ -24,7 +24,6 @@ var strangers = map[string]string{
 	"taint":     "write spec.taints of the Node in the repository, commit and push it",
 
 	"events":       "`podkeep describe KIND/NAME` tells what happened to an object lately; `podkeep history` what was done, when and why; `podkeep check` what to mend",
-	"top":          "podkeep measures no use: `podkeep status nodes` shows what pods request of each node; `podman stats` on a node what they use",
 	"explain":      "the pages of docs/kinds say which fields are honoured; `podkeep check` says which are not",
 	"cluster-info": "`podkeep status` shows the nodes, `podkeep check` whether all is well with them",
 	"attach":       "`podkeep logs -f KIND/NAME` follows what it prints, `podkeep exec -it KIND/NAME -- sh` is a shell beside it",
