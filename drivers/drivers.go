@@ -5,6 +5,7 @@ package drivers
 import (
 	"context"
 	"io"
+	"net"
 	"time"
 
 	"github.com/podkeep/podkeep/live"
@@ -58,11 +59,35 @@ type Logger interface {
 	Logs(ctx context.Context, ask live.Log, each func(live.Line) error) error
 }
 
+// Dialer opens TCP connections as the host itself does: to the pods on it, to virtual addresses, to what else it reaches.
+type Dialer interface {
+	// Dial connects to an address and a port, both of them numbers. The connection outlives ctx.
+	Dial(ctx context.Context, address string) (net.Conn, error)
+}
+
 // Execer runs commands in containers.
 type Execer interface {
 	// Exec gives the command's exit code once it has ended and what it printed was written. What cannot be started has code
-	// 126 or 127, as in a shell, and says why on Err. It has no deadline of its own, and what it started outlives ctx.
+	// 126 or 127, as in a shell, and says why on Err. It has no deadline of its own. When ctx ends it ends the command by force, with all that
+	// descends from it, for which it may take a while; where that cannot be done the error wraps live.ErrRunsOn.
 	Exec(ctx context.Context, ask live.Exec) (code int, err error)
+}
+
+// Copier carries files into containers that run, and out of them, as tar. The container needs no program for it.
+type Copier interface {
+	// Folder says whether a path in a container is a directory. One that is not there is an error that wraps fs.ErrNotExist.
+	Folder(ctx context.Context, container, path string) (bool, error)
+	// Unpack makes what an archive holds below a directory, which must be there, as the container's user's. It has no deadline of its own.
+	Unpack(ctx context.Context, container, dir string, archive io.Reader) error
+	// Pack gives a file, or a directory with all that is in it, as an archive in which all names begin with that of the path. It has no deadline
+	// of its own.
+	Pack(ctx context.Context, container, path string, archive io.Writer) error
+}
+
+// Meter measures what is used.
+type Meter interface {
+	// Measure watches the host and all its containers for so long.
+	Measure(ctx context.Context, window time.Duration) (live.Use, error)
 }
 
 // Ender ends one container of a pod, as a liveness probe that fails asks for: its preStop hook runs, it is told to stop, and killed once

@@ -18,6 +18,9 @@ type Log struct {
 	Last      int // so many lines at the end and no more; below 0 all
 }
 
+// ErrRunsOn says that a command whose caller has left could not be ended, or that nobody knows.
+var ErrRunsOn = errors.New("the command may run on")
+
 // Line is one line that a container printed, without its end.
 type Line struct {
 	Time time.Time // the host's; Podman gives whole seconds

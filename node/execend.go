@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -9,17 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// endBelow kills all that descends from a process, which then ends by itself, or the process where nothing does. Each is halted before
-// those below it are looked for once more, so that none is begun meanwhile and escapes.
+// endBelow kills all that descends from a process, which then ends by itself, or the process where nothing does.
 func endBelow(root int) error {
-	_ = unix.Kill(root, unix.SIGSTOP)
-	seen := map[int]bool{root: true}
-	for grown := true; grown; {
-		all, err := parents()
-		if err != nil {
-			return err
-		}
-		grown = halt(all, seen)
+	seen, err := halted(root)
+	if err != nil {
+		return err
 	}
 	if len(seen) == 1 {
 		return unix.Kill(root, unix.SIGKILL)
@@ -30,6 +25,47 @@ func endBelow(root int) error {
 		}
 	}
 	return unix.Kill(root, unix.SIGCONT)
+}
+
+// Kill ends a process of a container by force, with all that descends from it. One that is gone is success; one of another container, or
+// of none, is an error: its number was given away anew.
+func Kill(container string, pid int) error {
+	groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if len(container) != idLength || !bytes.Contains(groups, []byte("libpod-"+container)) {
+		return fmt.Errorf("process %d is none of container %s", pid, container)
+	}
+	seen, err := halted(pid)
+	if err != nil {
+		return err
+	}
+	for pid := range seen {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+	return nil
+}
+
+// idLength is that of a container's whole ID.
+const idLength = 64
+
+// halted are a process and all that descends from it. Each is halted before those below it are looked for once more, so that none is begun
+// meanwhile and escapes.
+func halted(root int) (map[int]bool, error) {
+	_ = unix.Kill(root, unix.SIGSTOP)
+	seen := map[int]bool{root: true}
+	for grown := true; grown; {
+		all, err := parents()
+		if err != nil {
+			return nil, err
+		}
+		grown = halt(all, seen)
+	}
+	return seen, nil
 }
 
 // halt stops what has a parent among seen, and adds it.

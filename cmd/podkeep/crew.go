@@ -26,19 +26,11 @@ type crew struct {
 
 // crew looks once and opens a driver for each node. Nodes that do not answer are said on stderr, unless none does.
 func (s *settings) crew(ctx context.Context, cmd *cobra.Command) (*crew, error) {
-	source, err := s.open(ctx)
-	if err != nil {
+	c := &crew{drivers: map[string]drivers.Driver{}}
+	if err := c.again(ctx, cmd, s); err != nil {
 		return nil, err
 	}
-	defer func() { _ = source.Close() }()
-	world, err := s.look(cmd, source, lookOptions{})
-	if err != nil {
-		return nil, err
-	}
-	if err := lost(world); err != nil {
-		return nil, err
-	}
-	c := &crew{world: world, nodes: world.History.Head.Nodes, drivers: map[string]drivers.Driver{}}
+	c.nodes = c.world.History.Head.Nodes
 	if len(c.nodes) == 0 {
 		c.nodes = []manifest.Node{reconciler.LocalNode()}
 	}
@@ -49,12 +41,29 @@ func (s *settings) crew(ctx context.Context, cmd *cobra.Command) (*crew, error) 
 		}
 		c.drivers[n.Name] = d
 	}
-	for _, n := range world.Snapshot.Nodes {
+	for _, n := range c.world.Snapshot.Nodes {
 		if n.Why != "" {
 			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "podkeep: %s does not answer, so its pods are left out: %s\n", n.Name, live.Plain(n.Why))
 		}
 	}
 	return c, nil
+}
+
+// again looks once more.
+func (c *crew) again(ctx context.Context, cmd *cobra.Command, s *settings) error {
+	source, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Close() }()
+	world, err := s.look(cmd, source, lookOptions{})
+	if err == nil {
+		err = lost(world)
+	}
+	if err == nil {
+		c.world = world
+	}
+	return err
 }
 
 func (c *crew) close() error {

@@ -34,7 +34,8 @@ Runs a command in a running container of a pod. Of a workload it takes the first
 and says which; of a pod with several containers, the first that the manifest names (init containers aside) unless -c says
 another.
 
-The exit code is the command's. When podkeep could not run it, it is 1 with a reason, and 130 when it was interrupted.`),
+The exit code is the command's. When podkeep could not run it, it is 1 with a reason, and 130 when it was interrupted: then the
+node side ends the command by force, with all that it began. Where there is none the command may run on, which is said.`),
 		Example: examples(`
 podkeep exec deployment/web -- env
 # a shell
@@ -74,7 +75,7 @@ func (o *execOptions) run(cmd *cobra.Command, arg string, command []string) erro
 	if err != nil {
 		return err
 	}
-	m, k, err := o.choose(c, t)
+	m, k, err := c.choose(t, o.container)
 	if err != nil {
 		return err
 	}
@@ -91,8 +92,10 @@ func (o *execOptions) run(cmd *cobra.Command, arg string, command []string) erro
 	}
 	code, err := o.attached(ctx, execer, ask)
 	switch {
+	case errors.Is(err, live.ErrRunsOn):
+		return exit{code: 130, err: fmt.Errorf("interrupted; %w", err)}
 	case err != nil && ctx.Err() != nil:
-		return exit{code: 130, err: errors.New("interrupted; the command may run on")}
+		return exit{code: 130, err: errors.New("interrupted; the command was ended")}
 	case err != nil:
 		return fmt.Errorf("%s: %s/%s: %w", m.node, m.Name, k.Name, err)
 	case code != 0:
@@ -148,15 +151,15 @@ func sizesOf(ctx context.Context, w io.Writer) (sizes chan live.Size, done func(
 	return sizes, func() { <-ended }
 }
 
-// choose is the container that a target means.
-func (o *execOptions) choose(c *crew, t target) (member, live.Container, error) {
+// choose is the container that a target means, by its name or, where that is empty, the pod's first.
+func (c *crew) choose(t target, container string) (member, live.Container, error) {
 	members := c.members(t)
 	if len(members) == 0 {
 		return member{}, live.Container{}, c.podless(t)
 	}
 	var not []string
 	for _, m := range members {
-		name := o.container
+		name := container
 		if name == "" {
 			name = mainOf(c, m.Pod)
 		}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,7 +43,7 @@ podkeep node attach --help`),
 	var dir string
 	cmd.PersistentFlags().StringVar(&dir, "dir", live.SideDir, "where it keeps what it was told, and its socket")
 	completed(cmd, free(aFolder), "dir")
-	cmd.AddCommand(nodeRunCommand(&dir), nodeAttachCommand(&dir))
+	cmd.AddCommand(nodeRunCommand(&dir), nodeAttachCommand(&dir), nodeKillCommand(), nodeUseCommand(&dir))
 	return cmd
 }
 
@@ -176,4 +177,49 @@ container. It ends when either side does.`),
 			return node.Attach(cmd.Context(), filepath.Join(*dir, live.SideSocket), cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	}
+}
+
+func nodeKillCommand() *cobra.Command {
+	var container string
+	cmd := &cobra.Command{
+		Use:   "kill PID --container ID",
+		Short: "End a process of a container, and all that descends from it",
+		Long: paragraphs(`
+Ends by force what podkeep exec began, when that is interrupted. A process that is none of the container's is left alone.`),
+		Example:           examples(`podkeep node kill --help`),
+		Args:              takes(1, 1),
+		ValidArgsFunction: free(nothing),
+		RunE: func(_ *cobra.Command, args []string) error {
+			pid, err := strconv.Atoi(args[0])
+			if err != nil || pid < 2 {
+				return fmt.Errorf("%q: write the number of a process", args[0])
+			}
+			return node.Kill(container, pid)
+		},
+	}
+	cmd.Flags().StringVar(&container, "container", "", "the container's whole ID")
+	completed(cmd, free(nothing), "container")
+	return cmd
+}
+
+func nodeUseCommand(dir *string) *cobra.Command {
+	var window time.Duration
+	cmd := &cobra.Command{
+		Use:               "use",
+		Short:             "Print what this host uses of its processors, memory and disk, as JSON",
+		Long:              "Measures the host for podkeep top.",
+		Example:           examples(`podkeep node use --for 1s`),
+		Args:              takes(0, 0),
+		ValidArgsFunction: free(nothing),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			u, err := node.Use(*dir, window)
+			if err != nil {
+				return err
+			}
+			return encode(cmd.OutOrStdout(), "json", u)
+		},
+	}
+	cmd.Flags().DurationVar(&window, "for", time.Second, "for how long it measures")
+	completed(cmd, free(nothing), "for")
+	return cmd
 }

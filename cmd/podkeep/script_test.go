@@ -81,6 +81,8 @@ func TestTheCommandLineDoesAsItsScriptsSay(t *testing.T) {
 			}
 			address, err := freeAddress()
 			env.Setenv("ADDRESS", address)
+			_, port, _ := net.SplitHostPort(address)
+			env.Setenv("PORT", port)
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "serves": serves, "hears": hears, "records": records},

@@ -18,24 +18,29 @@ var printing = map[string][][]string{
 	"adopt":      {}, // what it takes over must be there
 	"check":      {{}, {"-o", "json"}},
 	"clean":      {{"n2"}},
+	"cp":         {}, // it prints nothing
+	"curl":       {{"deploy/web:80"}},
 	"completion": {{"bash"}, {"zsh"}, {"fish"}},
-	"dev build":  {}, "dev demo": {}, "dev down": {}, "dev exec": {}, "dev heal": {}, "dev kill": {}, "dev load": {}, "dev status": {}, "dev up": {}, "node attach": {}, "node run": {}, // a fleet, or what runs on one
-	"dev list":   {{}},
-	"diff":       {{}, {"-o", "yaml"}},
-	"exec":       {{"web", "--", "echo", "hello"}},
-	"history":    {{}, {"-o", "json"}},
-	"image load": {{"web.tar"}},
-	"logs":       {{"web"}, {"-f", "once"}},
-	"plan":       {{}, {"-o", "json"}},
-	"restart":    {{"web"}},
-	"resume":     {{"web"}},
-	"revert":     {}, // a clone: see its script
-	"run":        {}, // it prints nothing
-	"status":     {{}, {"-o", "wide"}, {"-o", "json"}, {"web"}, {"-w"}},
-	"suspend":    {{"web"}},
-	"sync":       {{}},
-	"trust":      {{}, {"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDLSYwFJ84La0JQPAZNUTM1W0z9j8JnW8CM805nFlmpA"}},
-	"version":    {{}},
+	"dev build":  {}, "dev demo": {}, "dev down": {}, "dev exec": {}, "dev heal": {}, "dev kill": {}, "dev load": {}, "dev status": {}, "dev up": {}, "node attach": {}, "node kill": {}, "node run": {}, // a fleet, or what runs on one
+	"dev list":     {{}},
+	"diff":         {{}, {"-o", "yaml"}},
+	"exec":         {{"web", "--", "echo", "hello"}},
+	"history":      {{}, {"-o", "json"}},
+	"image load":   {{"web.tar"}},
+	"logs":         {{"web"}, {"-f", "once"}},
+	"node use":     {{"--for", "1ms", "--dir", "/"}},
+	"plan":         {{}, {"-o", "json"}},
+	"port-forward": {}, // it goes on: see the script of reach
+	"restart":      {{"web"}},
+	"resume":       {{"web"}},
+	"revert":       {}, // a clone: see its script
+	"run":          {}, // it prints nothing
+	"status":       {{}, {"-o", "wide"}, {"-o", "json"}, {"web"}, {"-w"}},
+	"suspend":      {{"web"}},
+	"sync":         {{}},
+	"top":          {{"pods", "--window", "1ms"}, {"nodes", "-o", "json", "--window", "1ms"}},
+	"trust":        {{}, {"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDLSYwFJ84La0JQPAZNUTM1W0z9j8JnW8CM805nFlmpA"}},
+	"version":      {{}},
 }
 
 func TestEveryCommandFailsWhenItsOutputCannotBeWritten(t *testing.T) {
@@ -84,7 +89,9 @@ func failsWithOneLine(t *testing.T, full *os.File, args []string) {
 	if len(args) > 0 && args[0] == "diff" && !slices.Contains(args, "--help") {
 		want = 2 // since 1 is a difference
 	}
-	others := slices.DeleteFunc(lines[:len(lines)-1], func(s string) bool { return strings.HasPrefix(s, "podkeep: in ") }) // exec says where
+	others := slices.DeleteFunc(lines[:len(lines)-1], func(s string) bool {
+		return strings.HasPrefix(s, "podkeep: in ") || strings.HasPrefix(s, "podkeep: from ")
+	}) // exec and curl say where
 	if code != want || len(others) > 0 || !strings.HasPrefix(last, "podkeep: ") || !strings.Contains(last, "no space left on device") {
 		t.Errorf("%q: exit code %d, and on standard error\n%s", args, code, said.String())
 	}

@@ -24,11 +24,8 @@ var strangers = map[string]string{
 	"taint":     "write spec.taints of the Node in the repository, commit and push it",
 
 	"events":       "`podkeep describe KIND/NAME` tells what happened to an object lately; `podkeep history` what was done, when and why; `podkeep check` what to mend",
-	"top":          "podkeep measures no use: `podkeep status nodes` shows what pods request of each node; `podman stats` on a node what they use",
 	"explain":      "the pages of docs/kinds say which fields are honoured; `podkeep check` says which are not",
 	"cluster-info": "`podkeep status` shows the nodes, `podkeep check` whether all is well with them",
-	"port-forward": "give the container a hostPort, or reach the pod over its node: ssh -L 8080:ADDRESS:80 NODE, with the address that `podkeep status pods` shows",
-	"cp":           "`podkeep exec -i KIND/NAME -- sh -c 'cat > FILE' < FILE` brings a file in, `podkeep exec KIND/NAME -- cat FILE > FILE` out",
 	"attach":       "`podkeep logs -f KIND/NAME` follows what it prints, `podkeep exec -it KIND/NAME -- sh` is a shell beside it",
 	"wait":         "`podkeep sync --timeout 5m` ends when all is as the repository says; `podkeep status KIND/NAME -w` shows the way there",
 	"rollback":     "`podkeep revert` takes the newest commit back, and its plan first",
@@ -51,7 +48,7 @@ var strangers = map[string]string{
 // sameAs are words for strangers that have another name.
 var sameAs = map[string]string{
 	"replace": "apply", "patch": "edit", "label": "edit", "annotate": "edit", "install": "apply", "upgrade": "apply", "deploy": "apply",
-	"rm": "delete", "remove": "delete", "destroy": "delete", "uninstall": "delete", "forward": "port-forward", "lint": "validate",
+	"rm": "delete", "remove": "delete", "destroy": "delete", "uninstall": "delete", "lint": "validate",
 }
 
 // strangerCommands answer for commands that podkeep has not. Help does not list them.

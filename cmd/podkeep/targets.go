@@ -85,6 +85,27 @@ func (s *settings) targets(namespace *string, most int, rest cobra.ShellCompDire
 	})
 }
 
+// reachable offers what targets does, and Services.
+func (s *settings) reachable(namespace *string, most int, rest cobra.ShellCompDirective) cobra.CompletionFunc {
+	return offer(rest, func(cmd *cobra.Command, args []string, begun string) (all []string) {
+		if len(args) >= most {
+			return nil
+		}
+		set := s.manifests(cmd)
+		for _, w := range set.Workloads {
+			if w.ID.Namespace == *namespace {
+				all = append(all, typed(w.ID, begun))
+			}
+		}
+		for _, x := range set.Services {
+			if x.ID.Namespace == *namespace {
+				all = append(all, typed(x.ID, begun))
+			}
+		}
+		return all
+	})
+}
+
 // typed is KIND/NAME with the word for the kind that has been typed, if it is one of its words.
 func typed(id manifest.ID, begun string) string {
 	word, _, ok := strings.Cut(begun, "/")

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"slices"
 	"time"
@@ -34,6 +35,7 @@ func (d wired) Attach(ctx context.Context) (io.ReadWriteCloser, error) {
 	}
 	ours, theirs := net.Pipe()
 	s := &spoken{wired: d, conn: ours, hello: wire.Hello{Version: n.Side.Version}, tends: map[string]wire.Tend{}, downs: make(chan wire.Down)}
+	d.world.on(d.name, func(h *host) { s.table = h.sealed[d.cluster] })
 	go s.hear()
 	go s.speak()
 	return theirs, nil
@@ -101,6 +103,7 @@ func (s *spoken) obey(down wire.Down) error {
 	if t := down.Table; t != nil {
 		if says, err := wire.Open(*t); err == nil {
 			s.table = *t
+			s.world.on(s.name, func(h *host) { h.keeps(s.cluster, *t) })
 			s.world.Route(s.name, s.cluster, t.Node, says, t.Signer(s.cluster), t.Anew)
 		}
 	}
@@ -108,6 +111,15 @@ func (s *spoken) obey(down wire.Down) error {
 		return wire.Write(s.conn, wire.Up{Table: &s.table})
 	}
 	return nil
+}
+
+// keeps has the node side of a cluster's keep a table as it was sent, for whoever connects next. Copies of the world share the map.
+func (h *host) keeps(cluster string, t wire.Table) {
+	h.sealed = maps.Clone(h.sealed)
+	if h.sealed == nil {
+		h.sealed = map[string]wire.Table{}
+	}
+	h.sealed[cluster] = t
 }
 
 // report is all that there is to say, nil once the node side does not run.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/wire"
 )
 
 // World holds hosts. Its methods may be called from several goroutines.
@@ -44,10 +45,11 @@ type host struct {
 	nets    map[string]live.PodNetwork
 	faults  []fault
 	watched []chan<- struct{}
-	tends   map[string]live.Tend // what the node side was told, by cluster/source; nobody edits it
-	deaf    time.Time            // since when nobody hears the node side; zero when it is heard
-	tables  map[string]routing   // by cluster; nobody edits it
-	late    bool                 // it does not route by what the node side is given
+	tends   map[string]live.Tend  // what the node side was told, by cluster/source; nobody edits it
+	deaf    time.Time             // since when nobody hears the node side; zero when it is heard
+	tables  map[string]routing    // by cluster; nobody edits it
+	sealed  map[string]wire.Table // by cluster: the newest table as it was sent by a stream; nobody edits it
+	late    bool                  // it does not route by what the node side is given
 }
 
 type pod struct {
@@ -78,10 +80,11 @@ type container struct {
 	labels                    map[string]string
 	attempt, exit, code       int
 	state                     string
-	created, started, stopped time.Time // by the host's clock
-	begins, ends              time.Time // by the world's clock; zero means never
-	stopping                  bool      // it was told to stop, and ends
-	is                        Image     // how it behaves since it was started
+	created, started, stopped time.Time         // by the host's clock
+	begins, ends              time.Time         // by the world's clock; zero means never
+	stopping                  bool              // it was told to stop, and ends
+	is                        Image             // how it behaves since it was started
+	files                     map[string]string // what was copied into it; nobody edits it
 }
 
 type file struct {

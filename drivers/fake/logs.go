@@ -105,9 +105,11 @@ func (d driver) read(ctx context.Context, ask live.Log) (lines []live.Line, over
 	return lines, over, err
 }
 
-// Exec knows three commands: echo WORD..., cat, exit CODE.
+// Exec knows three commands: echo WORD..., cat, exit CODE. What is interrupted ends where there is a node side.
 func (d driver) Exec(ctx context.Context, ask live.Exec) (code int, err error) {
+	side := false
 	err = d.call(ctx, List, func(h *host) error {
+		side = h.side(d.cluster) != nil
 		if c := h.find(ask.Container, false); c == nil || c.state != live.Running {
 			return fmt.Errorf("container %s does not run", ask.Container)
 		}
@@ -125,6 +127,9 @@ func (d driver) Exec(ctx context.Context, ask live.Exec) (code int, err error) {
 		code, err = strconv.Atoi(ask.Command[1])
 	default:
 		err = fmt.Errorf("executable file `%s` not found in $PATH", word)
+	}
+	if err != nil && ctx.Err() != nil && !side {
+		err = fmt.Errorf("%w: there is no node side", live.ErrRunsOn)
 	}
 	return code, err
 }

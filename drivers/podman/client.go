@@ -26,8 +26,9 @@ import (
 type dialer interface {
 	dial(ctx context.Context) (net.Conn, error)
 	dialTo(ctx context.Context, path string) (net.Conn, error)
-	socket(ctx context.Context) (string, error) // where Podman's is on the host, links followed
-	hostKey() string                            // fingerprint of the SSH host key; empty where there is none
+	dialFrom(ctx context.Context, address string) (net.Conn, error) // TCP, from the host
+	socket(ctx context.Context) (string, error)                     // where Podman's is on the host, links followed
+	hostKey() string                                                // fingerprint of the SSH host key; empty where there is none
 	close() error
 }
 

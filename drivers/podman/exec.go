@@ -3,13 +3,16 @@ package podman
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -26,10 +29,46 @@ func (d *Driver) Exec(ctx context.Context, ask live.Exec) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := d.attach(ctx, session, ask); err != nil {
+	err = d.attach(ctx, session, ask)
+	if err != nil && ctx.Err() != nil {
+		return 0, cmp.Or(d.endExec(context.WithoutCancel(ctx), ask.Container, session), ctx.Err())
+	}
+	if err != nil {
 		return 0, err
 	}
 	return d.code(ctx, session)
+}
+
+// endExec ends a command that runs. Podman has no call for that: the node side can, which sees the host's processes.
+func (d *Driver) endExec(ctx context.Context, container, session string) error {
+	ctx, cancel := context.WithTimeout(ctx, d.change)
+	defer cancel()
+	var s *define.InspectExecSession
+	err := d.do(ctx, d.look, func(ctx context.Context) (err error) {
+		s, err = containers.ExecInspect(ctx, session, nil)
+		return err
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", live.ErrRunsOn, err)
+	case !s.Running || s.Pid == 0:
+		return nil
+	}
+	side, err := d.sideContainer(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", live.ErrRunsOn, err)
+	}
+	var said bytes.Buffer
+	code, err := d.Exec(ctx, live.Exec{
+		Container: side, Command: []string{live.SideProgram, "node", "kill", strconv.Itoa(s.Pid), "--container", container}, Out: &said, Err: &said,
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: the node side: %w", live.ErrRunsOn, err)
+	case code != 0:
+		return fmt.Errorf("%w: the node side: %s", live.ErrRunsOn, live.Words(plain(said.String())))
+	}
+	return nil
 }
 
 func (d *Driver) session(ctx context.Context, ask live.Exec) (id string, err error) {

@@ -58,21 +58,31 @@ func newRemote(u *url.URL, o Options) *remote {
 
 func (r *remote) dial(ctx context.Context) (net.Conn, error) { return r.dialTo(ctx, "") }
 
-// dialTo opens a stream; to Podman's socket without a path. A connection that broke since it was last used is replaced once.
+// dialTo opens a stream; to Podman's socket without a path.
 func (r *remote) dialTo(ctx context.Context, path string) (net.Conn, error) {
+	conn, err := r.open(ctx, "unix", func(podmans string) string {
+		path = cmp.Or(path, podmans)
+		return path
+	})
+	var refused *ssh.OpenChannelError
+	if errors.As(err, &refused) {
+		return nil, fmt.Errorf("ssh %s@%s: no way to %s (%s): is podman.socket enabled there, and AllowStreamLocalForwarding on in sshd_config?", r.user, r.address, path, refused.Message)
+	}
+	return conn, err
+}
+
+// open opens a stream to an address, which may depend on where Podman's socket is. A connection that broke since it was last used is replaced
+// once. What the host refuses is an ssh.OpenChannelError.
+func (r *remote) open(ctx context.Context, network string, address func(podmans string) string) (net.Conn, error) {
 	for attempt := 0; ; attempt++ {
 		client, podmans, err := r.connect(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("ssh %s@%s: %w", r.user, r.address, err)
 		}
-		path := cmp.Or(path, podmans)
-		conn, err := client.DialContext(ctx, "unix", path)
-		if err == nil {
-			return conn, nil
-		}
+		conn, err := client.DialContext(ctx, network, address(podmans))
 		var refused *ssh.OpenChannelError
-		if errors.As(err, &refused) {
-			return nil, fmt.Errorf("ssh %s@%s: no way to %s (%s): is podman.socket enabled there, and AllowStreamLocalForwarding on in sshd_config?", r.user, r.address, path, refused.Message)
+		if err == nil || errors.As(err, &refused) {
+			return conn, err
 		}
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("ssh %s@%s: %w", r.user, r.address, ctx.Err())
