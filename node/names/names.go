@@ -145,7 +145,7 @@ func (n *Names) serveAt(ctx context.Context, own netip.Addr) error {
 	both, ctx := errgroup.WithContext(ctx)
 	handler := dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) { n.answer(ctx, w, r) })
 	both.Go(func() error {
-		return run(ctx, &dns.Server{PacketConn: packets, Handler: handler, UDPSize: dns.DefaultMsgSize})
+		return run(ctx, &dns.Server{PacketConn: &counter{UDPConn: packets, names: n}, Handler: handler, UDPSize: dns.DefaultMsgSize})
 	})
 	both.Go(func() error { return run(ctx, &dns.Server{Listener: newBounded(conns, n.most), Handler: handler}) })
 	n.stay(ctx, own, nil)
@@ -173,7 +173,7 @@ func run(ctx context.Context, s *dns.Server) error {
 }
 
 // bind takes the address, which may not be there yet.
-func (n *Names) bind(ctx context.Context, own netip.Addr) (net.PacketConn, net.Listener, error) {
+func (n *Names) bind(ctx context.Context, own netip.Addr) (*net.UDPConn, net.Listener, error) {
 	early := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var refused error
 		err := raw.Control(func(fd uintptr) { refused = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_FREEBIND, 1) })
@@ -189,7 +189,7 @@ func (n *Names) bind(ctx context.Context, own netip.Addr) (net.PacketConn, net.L
 		_ = packets.Close()
 		return nil, nil, err
 	}
-	return packets, conns, nil
+	return packets.(*net.UDPConn), conns, nil
 }
 
 // answer answers one query.
@@ -199,15 +199,19 @@ func (n *Names) answer(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) {
 		return
 	}
 	asker := netip.MustParseAddrPort(w.RemoteAddr().String()).Addr()
-	network := w.RemoteAddr().Network()
-	reply := n.replyTo(ctx, r, network, asker)
+	network, z := w.RemoteAddr().Network(), n.zone.Load()
+	reply := n.replyTo(ctx, z, r, network, asker)
 	reply.RecursionAvailable = true
-	_ = w.WriteMsg(fit(reply, r, network))
+	reply = fit(reply, r, network)
+	if reply.Authoritative && network == "udp" {
+		z.quick.put(r, reply)
+	}
+	_ = w.WriteMsg(reply)
 }
 
 // replyTo is the whole reply, however long it is.
-func (n *Names) replyTo(ctx context.Context, r *dns.Msg, network string, asker netip.Addr) *dns.Msg {
-	z, q := n.zone.Load(), r.Question[0]
+func (n *Names) replyTo(ctx context.Context, z *zone, r *dns.Msg, network string, asker netip.Addr) *dns.Msg {
+	q := r.Question[0]
 	reply, mine := z.reply(r)
 	switch opt := r.IsEdns0(); {
 	case r.Opcode != dns.OpcodeQuery:

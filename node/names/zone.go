@@ -17,7 +17,7 @@ const (
 	onward = 8       // names that lead to other names, one after the other, until it is thought that they never end
 )
 
-// zone is what a table says of names, as one node answers them. It is never changed.
+// zone is what a table says of names, as one node answers them. It is never changed, but for the answers that are at hand.
 type zone struct {
 	domain   string // "cluster.local."
 	serial   uint32
@@ -25,6 +25,7 @@ type zone struct {
 	inside   []netip.Prefix
 	services map[string]map[string]route.Service // by namespace and name
 	reverse  map[netip.Addr][]string             // what addresses are called
+	quick    quick
 }
 
 func newZone(t *route.Table, node string) *zone {
