@@ -104,6 +104,8 @@ bench: deps build ## measure against Podman itself and print the table (root)
 	$(call say,bench)
 	@command -v haproxy >/dev/null || { DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends haproxy >/dev/null && \
 	  { [ ! -d /run/systemd/system ] || systemctl disable --quiet --now haproxy; }; } || echo 'bench: HAProxy could not be installed; it is not measured'
+	@{ command -v unbound && command -v dnsmasq; } >/dev/null || { DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends unbound dnsmasq-base >/dev/null && \
+	  { [ ! -d /run/systemd/system ] || systemctl disable --quiet --now unbound; }; } || echo 'bench: unbound and dnsmasq could not be installed; they are not measured'
 	go run ./bench
 
 .PHONY: demo

@@ -145,7 +145,7 @@ func (n *Names) serveAt(ctx context.Context, own netip.Addr) error {
 	both, ctx := errgroup.WithContext(ctx)
 	handler := dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) { n.answer(ctx, w, r) })
 	both.Go(func() error {
-		return run(ctx, &dns.Server{PacketConn: packets, Handler: handler, UDPSize: dns.DefaultMsgSize})
+		return run(ctx, &dns.Server{PacketConn: &counter{UDPConn: packets, names: n}, Handler: handler, UDPSize: dns.DefaultMsgSize})
 	})
 	both.Go(func() error { return run(ctx, &dns.Server{Listener: newBounded(conns, n.most), Handler: handler}) })
 	n.stay(ctx, own, nil)
@@ -173,7 +173,7 @@ func run(ctx context.Context, s *dns.Server) error {
 }
 
 // bind takes the address, which may not be there yet.
-func (n *Names) bind(ctx context.Context, own netip.Addr) (net.PacketConn, net.Listener, error) {
+func (n *Names) bind(ctx context.Context, own netip.Addr) (*net.UDPConn, net.Listener, error) {
 	early := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var refused error
 		err := raw.Control(func(fd uintptr) { refused = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_FREEBIND, 1) })
@@ -189,7 +189,7 @@ func (n *Names) bind(ctx context.Context, own netip.Addr) (net.PacketConn, net.L
 		_ = packets.Close()
 		return nil, nil, err
 	}
-	return packets, conns, nil
+	return packets.(*net.UDPConn), conns, nil
 }
 
 // answer answers one query.
@@ -198,28 +198,55 @@ func (n *Names) answer(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) {
 		_ = w.WriteMsg(new(dns.Msg).SetRcodeFormatError(r))
 		return
 	}
-	z := n.zone.Load()
 	asker := netip.MustParseAddrPort(w.RemoteAddr().String()).Addr()
-	network := w.RemoteAddr().Network()
-	reply, mine := z.reply(r)
-	switch {
-	case r.Opcode != dns.OpcodeQuery:
-		reply = new(dns.Msg).SetRcode(r, dns.RcodeNotImplemented)
-	case r.Question[0].Qclass != dns.ClassINET || isTransfer(r.Question[0].Qtype) || !mine && !z.has(asker):
-		reply = new(dns.Msg).SetRcode(r, dns.RcodeRefused)
-	case mine:
-		shuffle(reply.Answer)
-	default:
-		reply = n.abroad.ask(ctx, r, network, z.own)
-	}
+	network, z := w.RemoteAddr().Network(), n.zone.Load()
+	reply := n.replyTo(ctx, z, r, network, asker)
 	reply.RecursionAvailable = true
-	_ = w.WriteMsg(fit(reply, r, network))
+	reply = fit(reply, r, network)
+	if reply.Authoritative && network == "udp" {
+		z.quick.put(r, reply)
+	}
+	_ = w.WriteMsg(reply)
+}
+
+// replyTo is the whole reply, however long it is.
+func (n *Names) replyTo(ctx context.Context, z *zone, r *dns.Msg, network string, asker netip.Addr) *dns.Msg {
+	q := r.Question[0]
+	reply, mine := z.reply(r)
+	switch opt := r.IsEdns0(); {
+	case r.Opcode != dns.OpcodeQuery:
+		return new(dns.Msg).SetRcode(r, dns.RcodeNotImplemented)
+	case opt != nil && opt.Version() != 0:
+		return new(dns.Msg).SetRcode(r, dns.RcodeBadVers)
+	case q.Qclass != dns.ClassINET || isTransfer(q.Qtype) || !mine && !z.has(asker) || n.abroad.cameBack(q.Name):
+		return new(dns.Msg).SetRcode(r, dns.RcodeRefused)
+	case !mine:
+		return n.abroad.ask(ctx, r, network, z.own)
+	}
+	if out := leadsOut(reply); out != "" && z.has(asker) {
+		return n.follow(ctx, reply, r, out, network, z.own)
+	}
+	shuffle(reply.Answer)
+	return reply
+}
+
+// follow is a reply with what an outside name says, to which it leads: a pod's resolver asks once, and looks no further.
+func (n *Names) follow(ctx context.Context, reply, r *dns.Msg, out, network string, own netip.Addr) *dns.Msg {
+	further := r.Copy()
+	further.Question[0].Name = out
+	rest := n.abroad.ask(ctx, further, network, own)
+	reply.Rcode, reply.Truncated, reply.Ns = rest.Rcode, rest.Truncated, rest.Ns
+	reply.Answer = append(reply.Answer, rest.Answer...)
+	return reply
 }
 
 func isTransfer(kind uint16) bool { return kind == dns.TypeAXFR || kind == dns.TypeIXFR }
 
-// shuffle spreads those who take the first answer.
+// shuffle spreads those who take the first answer. Names that lead to others stay before them.
 func shuffle(all []dns.RR) {
+	for len(all) > 0 && all[0].Header().Rrtype == dns.TypeCNAME {
+		all = all[1:]
+	}
 	rand.Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] })
 }
 

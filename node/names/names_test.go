@@ -318,9 +318,9 @@ func TestADeadResolverDelaysNoNameOfTheCluster(t *testing.T) {
 	heard := h.silent("127.66.9.1")
 	h.serve()
 	var join sync.WaitGroup
-	for range 50 {
+	for i := range 50 {
 		join.Go(func() {
-			_, _ = exchange(t, "udp", h.at("127.66.1.1"), new(dns.Msg).SetQuestion("example.com.", dns.TypeA))
+			_, _ = exchange(t, "udp", h.at("127.66.1.1"), new(dns.Msg).SetQuestion(fmt.Sprintf("%d.example.com.", i), dns.TypeA))
 		})
 	}
 	for range 50 {
@@ -342,12 +342,13 @@ func TestAResolverThatDoesNotAnswerIsAskedLast(t *testing.T) {
 	heard := h.silent("127.66.9.1")
 	u := h.upstream("127.66.9.2", says("192.0.2.2"))
 	h.serve()
-	for range 5 {
-		if got := told(h.ask("udp", "A example.com")); got != "NOERROR\nexample.com. A 192.0.2.2" {
+	for i := range 5 {
+		name := fmt.Sprintf("%d.example.com", i)
+		if got := told(h.ask("udp", "A "+name)); got != "NOERROR\n"+name+". A 192.0.2.2" {
 			t.Fatal(got)
 		}
 	}
-	if n := len(heard); n != 1 {
+	if n := len(heard); n > 2 { // what was to be known, and whether it asks us
 		t.Errorf("it was asked %d times", n)
 	}
 	if n := strings.Count(u.asked(), ","); n != 4 {

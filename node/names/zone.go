@@ -14,9 +14,10 @@ import (
 const (
 	ttl    = 5       // seconds for which an answer may be kept, one that there is nothing too
 	schema = "1.1.0" // of the Kubernetes DNS specification
+	onward = 8       // names that lead to other names, one after the other, until it is thought that they never end
 )
 
-// zone is what a table says of names, as one node answers them. It is never changed.
+// zone is what a table says of names, as one node answers them. It is never changed, but for the answers that are at hand.
 type zone struct {
 	domain   string // "cluster.local."
 	serial   uint32
@@ -24,6 +25,7 @@ type zone struct {
 	inside   []netip.Prefix
 	services map[string]map[string]route.Service // by namespace and name
 	reverse  map[netip.Addr][]string             // what addresses are called
+	quick    quick
 }
 
 func newZone(t *route.Table, node string) *zone {
@@ -83,29 +85,58 @@ type found struct {
 	answer, extra []dns.RR
 }
 
-// reply is what the zone says to a query. mine is false where the name is none of the cluster's, and somebody else is to be asked.
+// reply is what the zone says to a query. mine is false where the name is none of the cluster's, and somebody else is to be asked. Names that
+// stand for others are followed as long as those are the cluster's too; leadsOut says where the last one leads.
 func (z *zone) reply(r *dns.Msg) (reply *dns.Msg, mine bool) {
 	q := r.Question[0]
-	labels, within := z.below(q.Name)
-	var f found
-	negative := z.soa(z.domain)
-	switch ip, isReverse := addressOf(q.Name); {
-	case within:
-		f = z.at(q, labels)
-	case isReverse && z.has(ip):
-		f, negative = z.called(q, ip), z.soa(q.Name)
-	default:
+	f, negative, mine := z.find(q)
+	if !mine {
 		return nil, false
 	}
 	reply = new(dns.Msg).SetReply(r)
-	reply.Authoritative, reply.Answer, reply.Extra = true, f.answer, f.extra
-	if !f.there {
-		reply.Rcode = dns.RcodeNameError
+	reply.Authoritative = true
+	for range onward {
+		reply.Answer, reply.Extra = append(reply.Answer, f.answer...), append(reply.Extra, f.extra...)
+		if !f.there {
+			reply.Rcode = dns.RcodeNameError
+		}
+		if len(f.answer) == 0 {
+			reply.Ns = []dns.RR{negative}
+		}
+		out := leadsOut(reply)
+		if out == "" {
+			return reply, true
+		}
+		q.Name = out
+		if f, negative, mine = z.find(q); !mine {
+			return reply, true
+		}
 	}
-	if len(f.answer) == 0 {
-		reply.Ns = []dns.RR{negative}
+	return new(dns.Msg).SetRcode(r, dns.RcodeServerFailure), true
+}
+
+// leadsOut is the name by which a reply goes on, and which it says nothing of; "" where it says all that was asked.
+func leadsOut(reply *dns.Msg) string {
+	if len(reply.Answer) == 0 || len(reply.Ns) > 0 || asks(reply.Question[0], dns.TypeCNAME) {
+		return ""
 	}
-	return reply, true
+	if last, is := reply.Answer[len(reply.Answer)-1].(*dns.CNAME); is {
+		return last.Target
+	}
+	return ""
+}
+
+// find is what stands under the name that is asked for, and the record that bounds for how long nothing does. mine is false as in reply.
+func (z *zone) find(q dns.Question) (f found, negative dns.RR, mine bool) {
+	labels, within := z.below(q.Name)
+	ip, isReverse := addressOf(q.Name)
+	switch {
+	case within:
+		return z.at(q, labels), z.soa(z.domain), true
+	case isReverse && z.has(ip):
+		return z.called(q, ip), z.soa(q.Name), true
+	}
+	return found{}, nil, false
 }
 
 // below are the labels of a name below the domain, in small letters.
@@ -157,7 +188,10 @@ func (z *zone) atServices(q dns.Question, labels []string) found {
 	}
 	s, there := of[labels[len(labels)-2]]
 	headless := !s.IP.IsValid()
-	if !there || headless && len(s.Endpoints) == 0 {
+	switch {
+	case there && s.External != "" && len(labels) == 2:
+		return found{there: true, answer: []dns.RR{&dns.CNAME{Hdr: head(q.Name, dns.TypeCNAME), Target: dns.Fqdn(s.External)}}}
+	case !there, s.External != "", headless && len(s.Endpoints) == 0:
 		return found{}
 	}
 	switch rest := labels[:len(labels)-2]; {

@@ -42,6 +42,17 @@ func sent(s route.Service) (names []string) {
 	return names
 }
 
+func TestAPodIsCalledByTheServiceThatIsItsSubdomain(t *testing.T) {
+	p := pod("db", 1, route.Ready)
+	p.Hostname, p.Subdomain = "db-1", "db"
+	other := service("other")
+	other.Selector = map[string]string{"app": "db"}
+	made, _ := build([]manifest.Service{service("db"), other}, p)
+	if a, b := made.Services[0].Endpoints[0].Hostname, made.Services[1].Endpoints[0].Hostname; a != "db-1" || b != "" {
+		t.Errorf("its own calls it %q, another one %q", a, b)
+	}
+}
+
 func TestRequestsGoToWhatIsReadyAndElseToWhatMayBe(t *testing.T) {
 	all := service("web")
 	all.PublishNotReady = true

@@ -31,7 +31,8 @@ type Node struct {
 // Service is a name, and what it stands for.
 type Service struct {
 	Namespace, Name string
-	IP              netip.Addr `json:",omitzero"` // virtual; the zero address of a headless one
+	IP              netip.Addr `json:",omitzero"`  // virtual; the zero address of a headless one
+	External        string     `json:",omitempty"` // the outside name that it stands for; then it has neither address, ports nor endpoints
 	Ports           []Port     `json:",omitempty"`
 	// Endpoints are the pods that get its traffic, sorted by node and pod. Every one of them is ready, or asked to be published though it is not.
 	Endpoints []Endpoint `json:",omitempty"`
