@@ -39,6 +39,7 @@ type Service struct {
 	NodePorts       bool       // it is of type NodePort
 	Selector        map[string]string
 	Ports           []ServicePort
+	Holds           int // seconds for which a client is sent where he was sent last; 0: each connection goes anywhere
 	PublishNotReady bool
 	Object          *corev1.Service // as decoded, for status
 }
@@ -72,9 +73,8 @@ const (
 )
 
 func init() {
-	built[typeOf[corev1.ServiceSpec]()] = "ports selector clusterIP clusterIPs type publishNotReadyAddresses ipFamilies ipFamilyPolicy"
+	built[typeOf[corev1.ServiceSpec]()] = "ports selector clusterIP clusterIPs type publishNotReadyAddresses ipFamilies ipFamilyPolicy sessionAffinity sessionAffinityConfig"
 	harmless[typeOf[corev1.ServiceSpec]()] = map[string][]string{
-		"sessionAffinity":       {`"None"`},
 		"internalTrafficPolicy": {`"Cluster"`},
 		"externalTrafficPolicy": {`"Cluster"`},
 	}
@@ -83,8 +83,6 @@ func init() {
 		"externalName":                  "only type ExternalName has a use for it",
 	}
 	instead[typeOf[corev1.ServiceSpec]()] = map[string]string{
-		"sessionAffinity":          "connections are spread over all pods; let what must stay together carry a token of its own",
-		"sessionAffinityConfig":    "connections are spread over all pods; let what must stay together carry a token of its own",
 		"externalIPs":              atNodePorts,
 		"loadBalancerIP":           atNodePorts,
 		"loadBalancerSourceRanges": "limit who comes in with the hosts' firewall",
@@ -119,6 +117,7 @@ func (c *check) service(s corev1.ServiceSpec) {
 	}
 	c.clusterIP(s)
 	c.ipFamilies(s)
+	c.sessionAffinity(s)
 	c.servicePorts(s)
 }
 
@@ -243,7 +242,7 @@ func serviceOf(m Meta, o *corev1.Service) Service {
 	s := o.Spec
 	svc := Service{
 		Meta: m, Headless: s.ClusterIP == corev1.ClusterIPNone, NodePorts: s.Type == corev1.ServiceTypeNodePort, Selector: s.Selector,
-		PublishNotReady: s.PublishNotReadyAddresses, Object: o,
+		Holds: holdsOf(s), PublishNotReady: s.PublishNotReadyAddresses, Object: o,
 	}
 	if !svc.Headless && s.ClusterIP != "" {
 		svc.ClusterIP = netip.MustParseAddr(s.ClusterIP)

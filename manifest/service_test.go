@@ -24,6 +24,9 @@ func told(s Service) string {
 	}
 	selector, _ := json.Marshal(s.Selector)
 	words = append(words, string(selector))
+	if s.Holds > 0 {
+		words = append(words, fmt.Sprint("holds ", s.Holds))
+	}
 	for _, p := range s.Ports {
 		word := fmt.Sprintf("%s:%d/%s>%s", p.Name, p.Port, p.Protocol, p.Target.String())
 		if p.NodePort != 0 {
@@ -52,6 +55,9 @@ func TestAServiceAsPeopleWriteItLoads(t *testing.T) {
 		"a node's port that is chosen": {service("web", "type: NodePort\nselector: {app: web}\nports: [{port: 80, nodePort: 0}]"), `web invalid IP nodeports {"app":"web"} :80/tcp>80`},
 		"one port number for both protocols": {service("game", "type: NodePort\nselector: {app: game}\nports: [{name: t, port: 7777, nodePort: 30777}, {name: u, port: 7777, nodePort: 30777, protocol: UDP}]"),
 			`game invalid IP nodeports {"app":"game"} t:7777/tcp>7777@30777 u:7777/udp>7777@30777`},
+		"clients that keep their pod": {service("web", "sessionAffinity: ClientIP\nselector: {app: web}\nports: [{port: 80}]"), `web invalid IP {"app":"web"} holds 10800 :80/tcp>80`},
+		"for a time of its own": {service("web", "sessionAffinity: ClientIP\nsessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}\nselector: {app: web}\nports: [{port: 80}]"),
+			`web invalid IP {"app":"web"} holds 60 :80/tcp>80`},
 		"what kubectl exports": {service("web", "clusterIP: 10.43.7.7\nclusterIPs:\n- 10.43.7.7\ninternalTrafficPolicy: Cluster\nipFamilies:\n- IPv4\nipFamilyPolicy: SingleStack\nports:\n- {port: 80, protocol: TCP, targetPort: 80}\nselector: {app: web}\nsessionAffinity: None\ntype: ClusterIP") +
 			"status:\n  loadBalancer: {}\n", `web 10.43.7.7 {"app":"web"} :80/tcp>80`},
 		"what it exports of a node's port": {service("web", "type: NodePort\nexternalTrafficPolicy: Cluster\nallocateLoadBalancerNodePorts: true\nselector: {app: web}\nports: [{port: 80}]"),
@@ -75,7 +81,9 @@ func TestAServiceThatIsRefusedSaysByWhichField(t *testing.T) {
 		"an outside name":              {"type: ExternalName\nexternalName: db.example.com", "spec.type: ExternalName is not supported yet; remove the Service, and write the outside name where this one is used"},
 		"a type of nobody's":           {web + "type: Nodeport", `spec.type: "Nodeport" is not one of ClusterIP, NodePort; did you mean "NodePort"?`},
 		"outside addresses":            {web + "externalIPs: [192.0.2.1]", "spec.externalIPs: is not supported yet; remove it: " + outside},
-		"affinity":                     {web + "sessionAffinity: ClientIP", `spec.sessionAffinity: is not supported yet; remove it or write "None": connections are spread over all pods; let what must stay together carry a token of its own`},
+		"affinity of nobody's":         {web + "sessionAffinity: Client", `spec.sessionAffinity: "Client" is not one of None, ClientIP; did you mean "ClientIP"?`},
+		"a time without affinity":      {web + "sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}", "spec.sessionAffinityConfig: is for a Service with sessionAffinity: ClientIP; write that, or remove this"},
+		"clients for ever":             {web + "sessionAffinity: ClientIP\nsessionAffinityConfig: {clientIP: {timeoutSeconds: 86401}}", "spec.sessionAffinityConfig.clientIP.timeoutSeconds: 86401 is not between 1 and 86400; remove it for 10800"},
 		"this node's pods":             {web + "internalTrafficPolicy: Local", `spec.internalTrafficPolicy: is not supported yet; remove it or write "Cluster": every node leads to all pods, wherever they are`},
 		"this node's, from outside":    {web + "type: NodePort\nexternalTrafficPolicy: Local", `spec.externalTrafficPolicy: is not supported yet; remove it or write "Cluster": every node leads to all pods, wherever they are`},
 		"the nearest pods":             {web + "trafficDistribution: PreferClose", "spec.trafficDistribution: is not supported yet; remove it: every node leads to all pods, wherever they are"},

@@ -56,11 +56,15 @@ func rulesOf(chain string, f facts) []rule {
 			{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: icmpPortUnreachable}},
 		}
 	}
-	kind, modulus := numberOf(chain)
+	kind, v := numberOf(chain)
+	address := loadDestination(reg)
 	if kind == nodeChain {
-		return choose(anyAddress(), modulus)
+		address = anyAddress()
 	}
-	return choose(loadDestination(reg), modulus)
+	if v.holds > 0 {
+		return hold(kind, v)
+	}
+	return choose(address, v.modulus)
 }
 
 const (

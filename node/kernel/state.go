@@ -35,23 +35,31 @@ type place struct {
 // picks are what a front's connections choose from. As wanted there is a place for each number below the modulus and no other; in the kernel
 // there may be more, or holes.
 type picks struct {
+	verdict
+	places []place
+}
+
+// verdict is how a front's connections choose.
+type verdict struct {
 	modulus int // noVerdict: nothing is said of the front; 0: it is refused
-	places  []place
+	holds   int // for how many seconds after its last connection a client is sent where that was; 0: not at all
 }
 
 const noVerdict = -1
 
+var none = verdict{modulus: noVerdict}
+
 func (f front) node() bool { return f.ip == [4]byte{} }
 
 // chain is where the front's verdict leads.
-func (f front) chain(modulus int) string {
+func (f front) chain(v verdict) string {
 	switch {
-	case modulus == 0:
+	case v.modulus == 0:
 		return chainRefuse
 	case f.node():
-		return chainName(nodeChain, modulus)
+		return chainName(nodeChain, v)
 	}
-	return chainName(pickChain, modulus)
+	return chainName(pickChain, v)
 }
 
 // verdicts is the map that has the front's.
@@ -68,6 +76,7 @@ func wantOf(t *route.Table, node string, vni int, untimed bool) *state {
 	s := &state{facts: factsOf(t, self, vni, untimed), laid: true, fronts: frontsOf(t), sets: map[string][]string{
 		setItself: selves(t, node), setPeers: peers(t), setRanges: intervals(ranges(t)),
 	}}
+	s.sets[setStays], s.sets[setDraws] = stays(s.fronts), draws(s.fronts)
 	s.chains = chainsOf(s.fronts, s.facts)
 	return s
 }
@@ -82,9 +91,10 @@ func frontsOf(t *route.Table) map[front]picks {
 				continue
 			}
 			places := expand(s.Targets(i))
-			all[front{s.IP.As4(), proto, p.Port}] = picks{len(places), places}
+			chosen := picks{verdictOf(places, s.Holds), places}
+			all[front{s.IP.As4(), proto, p.Port}] = chosen
 			if p.NodePort != 0 {
-				all[front{proto: proto, port: p.NodePort}] = picks{len(places), places}
+				all[front{proto: proto, port: p.NodePort}] = chosen
 			}
 		}
 	}

@@ -33,6 +33,7 @@ type Service struct {
 	Namespace, Name string
 	IP              netip.Addr `json:",omitzero"` // virtual; the zero address of a headless one
 	Ports           []Port     `json:",omitempty"`
+	Holds           int        `json:",omitempty"` // seconds for which a client is sent to the endpoint that he was sent to last; 0: each connection to any
 	// Endpoints are the pods that get its traffic, sorted by node and pod. Every one of them is ready, or asked to be published though it is not.
 	Endpoints []Endpoint `json:",omitempty"`
 }
