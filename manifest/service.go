@@ -39,7 +39,9 @@ type Service struct {
 	NodePorts       bool       // it is of type NodePort
 	Selector        map[string]string
 	Ports           []ServicePort
-	Holds           int // seconds for which a client is sent where he was sent last; 0: each connection goes anywhere
+	Holds           int  // seconds for which a client is sent where he was sent last; 0: each connection goes anywhere
+	Near            bool // internalTrafficPolicy Local: its address leads to pods of the same node alone
+	NearOutside     bool // externalTrafficPolicy Local: ports of nodes do
 	PublishNotReady bool
 	Object          *corev1.Service // as decoded, for status
 }
@@ -73,11 +75,8 @@ const (
 )
 
 func init() {
-	built[typeOf[corev1.ServiceSpec]()] = "ports selector clusterIP clusterIPs type publishNotReadyAddresses ipFamilies ipFamilyPolicy sessionAffinity sessionAffinityConfig"
-	harmless[typeOf[corev1.ServiceSpec]()] = map[string][]string{
-		"internalTrafficPolicy": {`"Cluster"`},
-		"externalTrafficPolicy": {`"Cluster"`},
-	}
+	built[typeOf[corev1.ServiceSpec]()] = "ports selector clusterIP clusterIPs type publishNotReadyAddresses ipFamilies ipFamilyPolicy sessionAffinity sessionAffinityConfig " +
+		"internalTrafficPolicy externalTrafficPolicy"
 	idle[typeOf[corev1.ServiceSpec]()] = map[string]string{
 		"allocateLoadBalancerNodePorts": "only type LoadBalancer has a use for it",
 		"externalName":                  "only type ExternalName has a use for it",
@@ -87,16 +86,14 @@ func init() {
 		"loadBalancerIP":           atNodePorts,
 		"loadBalancerSourceRanges": "limit who comes in with the hosts' firewall",
 		"loadBalancerClass":        atNodePorts,
-		"healthCheckNodePort":      "every node leads to all pods, so there is nothing to ask it for",
-		"internalTrafficPolicy":    everyNode,
-		"externalTrafficPolicy":    everyNode,
+		"healthCheckNodePort":      "only type LoadBalancer has a use for it",
 		"trafficDistribution":      everyNode,
 	}
 }
 
 const (
 	atNodePorts = "type: NodePort opens a port on every node; lead there what comes from outside"
-	everyNode   = "every node leads to all pods, wherever they are"
+	everyNode   = "write internalTrafficPolicy: Local if only pods of the same node are to be asked"
 )
 
 // service checks a Service as the Kubernetes API server does.
@@ -118,6 +115,7 @@ func (c *check) service(s corev1.ServiceSpec) {
 	c.clusterIP(s)
 	c.ipFamilies(s)
 	c.sessionAffinity(s)
+	c.trafficPolicies(s)
 	c.servicePorts(s)
 }
 
@@ -242,6 +240,7 @@ func serviceOf(m Meta, o *corev1.Service) Service {
 	s := o.Spec
 	svc := Service{
 		Meta: m, Headless: s.ClusterIP == corev1.ClusterIPNone, NodePorts: s.Type == corev1.ServiceTypeNodePort, Selector: s.Selector,
+		Near: isNear(s), NearOutside: s.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
 		Holds: holdsOf(s), PublishNotReady: s.PublishNotReadyAddresses, Object: o,
 	}
 	if !svc.Headless && s.ClusterIP != "" {

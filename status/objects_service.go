@@ -75,9 +75,11 @@ func defaulted(s *corev1.ServiceSpec) {
 		single := corev1.IPFamilyPolicySingleStack
 		s.IPFamilyPolicy = &single
 	}
-	local := corev1.ServiceInternalTrafficPolicyCluster
-	s.InternalTrafficPolicy = &local
-	if s.Type == corev1.ServiceTypeNodePort {
+	if s.InternalTrafficPolicy == nil {
+		everywhere := corev1.ServiceInternalTrafficPolicyCluster
+		s.InternalTrafficPolicy = &everywhere
+	}
+	if s.Type == corev1.ServiceTypeNodePort && s.ExternalTrafficPolicy == "" {
 		s.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyCluster
 	}
 	for i := range s.Ports {

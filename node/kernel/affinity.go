@@ -34,14 +34,6 @@ func stays(fronts map[front]picks) (all []string) {
 	return sorted(all)
 }
 
-// verdictOf is how connections choose from the places.
-func verdictOf(places []place, holds int) verdict {
-	if len(places) == 0 {
-		return verdict{}
-	}
-	return verdict{len(places), holds}
-}
-
 // draws are the numbers of fronts that hold clients, each with its place as it is written down. There is no harm in missing one: see choose.
 func draws(fronts map[front]picks) (all []string) {
 	for f, p := range fronts {

@@ -73,7 +73,7 @@ func (f front) verdicts() string {
 // wantOf is what the table asks of the node of that name. It leaves out what is not IPv4.
 func wantOf(t *route.Table, node string, vni int, untimed bool) *state {
 	self, _ := t.Node(node)
-	s := &state{facts: factsOf(t, self, vni, untimed), laid: true, fronts: frontsOf(t), sets: map[string][]string{
+	s := &state{facts: factsOf(t, self, vni, untimed), laid: true, fronts: frontsOf(t, node), sets: map[string][]string{
 		setItself: selves(t, node), setPeers: peers(t), setRanges: intervals(ranges(t)),
 	}}
 	s.sets[setStays], s.sets[setDraws] = stays(s.fronts), draws(s.fronts)
@@ -81,24 +81,37 @@ func wantOf(t *route.Table, node string, vni int, untimed bool) *state {
 	return s
 }
 
-// frontsOf are the Services' ports and NodePorts. Of two that claim one front the first has it.
-func frontsOf(t *route.Table) map[front]picks {
+// frontsOf are the Services' ports and NodePorts, seen from the node of that name. Of two that claim one front the first has it.
+func frontsOf(t *route.Table, node string) map[front]picks {
 	all := make(map[front]picks, len(t.Services))
 	for _, s := range slices.Backward(t.Services) {
+		inside, outside := s, s
+		if s.Near {
+			inside = s.On(node)
+		}
+		if s.NearOutside {
+			outside = s.On(node)
+		}
 		for i, p := range slices.Backward(s.Ports) {
 			proto := protocol(p.Protocol)
 			if !s.IP.Is4() || proto == 0 {
 				continue
 			}
-			places := expand(s.Targets(i))
-			chosen := picks{verdictOf(places, s.Holds), places}
-			all[front{s.IP.As4(), proto, p.Port}] = chosen
+			all[front{s.IP.As4(), proto, p.Port}] = picksOf(inside, i)
 			if p.NodePort != 0 {
-				all[front{proto: proto, port: p.NodePort}] = chosen
+				all[front{proto: proto, port: p.NodePort}] = picksOf(outside, i)
 			}
 		}
 	}
 	return all
+}
+
+func picksOf(s route.Service, port int) picks {
+	places := expand(s.Targets(port))
+	if len(places) == 0 {
+		return picks{}
+	}
+	return picks{verdict{len(places), s.Holds}, places}
 }
 
 func protocol(name string) byte {
