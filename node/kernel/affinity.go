@@ -49,17 +49,13 @@ func draws(fronts map[front]picks) (all []string) {
 
 // frontAt loads a front.
 func frontAt(kind string, at uint32) rule {
-	address := loadDestination(at)
-	if kind == nodeChain {
-		address = &expr.Immediate{Register: at, Data: make([]byte, 4)}
-	}
-	return rule{address, &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: at + 1}, loadPort(at + 2)}
+	return rule{addressOf(kind, at), &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: at + 1}, loadPort(at + 2)}
 }
 
 // hold sends a client where he was sent last, and else to what he draws, which is written down. A place that is the front's no more is crossed out first,
 // for what is there is never overwritten. Where nothing can be written down any more, a client is sent anywhere.
 func hold(kind string, v verdict) []rule {
-	anywhere := choose(frontAt(kind, reg)[0], v.modulus)
+	anywhere := choose(addressOf(kind, reg), v.modulus)
 	client := join(frontAt(kind, reg), rule{loadSource(reg + 3), loadSource(regPlace), loadPort(regPlace + 1)}, frontAt(kind, regFront))
 	empty := &expr.Immediate{Register: regEmpty, Data: make([]byte, 4)}
 	was := join(client, rule{
