@@ -42,6 +42,7 @@ type Service struct {
 	Holds           int  // seconds for which a client is sent where he was sent last; 0: each connection goes anywhere
 	Near            bool // internalTrafficPolicy Local: its address leads to pods of the same node alone
 	NearOutside     bool // externalTrafficPolicy Local: ports of nodes do
+	PrefersNear     bool // trafficDistribution PreferSameNode: where the node has some of its pods, they alone are asked
 	PublishNotReady bool
 	Object          *corev1.Service // as decoded, for status
 }
@@ -76,7 +77,7 @@ const (
 
 func init() {
 	built[typeOf[corev1.ServiceSpec]()] = "ports selector clusterIP clusterIPs type publishNotReadyAddresses ipFamilies ipFamilyPolicy sessionAffinity sessionAffinityConfig " +
-		"internalTrafficPolicy externalTrafficPolicy"
+		"internalTrafficPolicy externalTrafficPolicy trafficDistribution"
 	idle[typeOf[corev1.ServiceSpec]()] = map[string]string{
 		"allocateLoadBalancerNodePorts": "only type LoadBalancer has a use for it",
 		"externalName":                  "only type ExternalName has a use for it",
@@ -87,13 +88,11 @@ func init() {
 		"loadBalancerSourceRanges": "limit who comes in with the hosts' firewall",
 		"loadBalancerClass":        atNodePorts,
 		"healthCheckNodePort":      "only type LoadBalancer has a use for it",
-		"trafficDistribution":      everyNode,
 	}
 }
 
 const (
 	atNodePorts = "type: NodePort opens a port on every node; lead there what comes from outside"
-	everyNode   = "write internalTrafficPolicy: Local if only pods of the same node are to be asked"
 )
 
 // service checks a Service as the Kubernetes API server does.
@@ -116,6 +115,7 @@ func (c *check) service(s corev1.ServiceSpec) {
 	c.ipFamilies(s)
 	c.sessionAffinity(s)
 	c.trafficPolicies(s)
+	c.trafficDistribution(s)
 	c.servicePorts(s)
 }
 
@@ -241,7 +241,7 @@ func serviceOf(m Meta, o *corev1.Service) Service {
 	svc := Service{
 		Meta: m, Headless: s.ClusterIP == corev1.ClusterIPNone, NodePorts: s.Type == corev1.ServiceTypeNodePort, Selector: s.Selector,
 		Near: isNear(s), NearOutside: s.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
-		Holds: holdsOf(s), PublishNotReady: s.PublishNotReadyAddresses, Object: o,
+		PrefersNear: prefersNear(s), Holds: holdsOf(s), PublishNotReady: s.PublishNotReadyAddresses, Object: o,
 	}
 	if !svc.Headless && s.ClusterIP != "" {
 		svc.ClusterIP = netip.MustParseAddr(s.ClusterIP)

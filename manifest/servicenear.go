@@ -17,6 +17,25 @@ func (c *check) trafficPolicies(s corev1.ServiceSpec) {
 	}
 }
 
+// trafficDistribution checks whether near pods are preferred.
+func (c *check) trafficDistribution(s corev1.ServiceSpec) {
+	const path = "spec.trafficDistribution"
+	if s.TrafficDistribution == nil {
+		return
+	}
+	switch d := *s.TrafficDistribution; d {
+	case corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone:
+		c.refuse(path, "%s is not supported yet; remove it, or write PreferSameNode", d)
+	default:
+		c.oneOf(path, d, corev1.ServiceTrafficDistributionPreferSameNode)
+	}
+}
+
+// prefersNear says whether pods of the same node are asked where there are some.
+func prefersNear(s corev1.ServiceSpec) bool {
+	return s.TrafficDistribution != nil && *s.TrafficDistribution == corev1.ServiceTrafficDistributionPreferSameNode && s.ClusterIP != corev1.ClusterIPNone
+}
+
 // isNear says whether the Service's address leads to pods of the same node alone.
 func isNear(s corev1.ServiceSpec) bool {
 	p := s.InternalTrafficPolicy

@@ -96,6 +96,7 @@ func states() *rapid.Generator[*state] {
 			for i := range s.Endpoints {
 				s.Endpoints[i].Weight = rapid.SampledFrom([]int{0, 1, 2, 30}).Draw(t, "weight")
 			}
+			s.PrefersNear = rapid.Bool().Draw(t, "rather near")
 			s.Near, s.NearOutside = rapid.Bool().Draw(t, "near"), rapid.Bool().Draw(t, "near outside")
 			s.Holds = rapid.SampledFrom([]int{0, 0, 60, 10800}).Draw(t, "holds")
 			s.Ports[0].NodePort = uint16(30000 + rapid.IntRange(0, 1).Draw(t, "nodePort"))

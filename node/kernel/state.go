@@ -85,29 +85,29 @@ func wantOf(t *route.Table, node string, vni int, untimed bool) *state {
 func frontsOf(t *route.Table, node string) map[front]picks {
 	all := make(map[front]picks, len(t.Services))
 	for _, s := range slices.Backward(t.Services) {
-		inside, outside := s, s
-		if s.Near {
-			inside = s.On(node)
-		}
-		if s.NearOutside {
-			outside = s.On(node)
-		}
 		for i, p := range slices.Backward(s.Ports) {
 			proto := protocol(p.Protocol)
 			if !s.IP.Is4() || proto == 0 {
 				continue
 			}
-			all[front{s.IP.As4(), proto, p.Port}] = picksOf(inside, i)
+			all[front{s.IP.As4(), proto, p.Port}] = picksOf(s, i, node, s.Near)
 			if p.NodePort != 0 {
-				all[front{proto: proto, port: p.NodePort}] = picksOf(outside, i)
+				all[front{proto: proto, port: p.NodePort}] = picksOf(s, i, node, s.NearOutside)
 			}
 		}
 	}
 	return all
 }
 
-func picksOf(s route.Service, port int) picks {
-	places := expand(s.Targets(port))
+// picksOf are what connections to the Service's port of that index choose from on a node, where its own pods alone may be asked: from them.
+func picksOf(s route.Service, port int, node string, own bool) picks {
+	targets := s.Targets(port)
+	if own || s.PrefersNear {
+		if near := s.On(node).Targets(port); own || len(near) > 0 {
+			targets = near
+		}
+	}
+	places := expand(targets)
 	if len(places) == 0 {
 		return picks{}
 	}

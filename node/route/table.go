@@ -35,6 +35,7 @@ type Service struct {
 	Ports           []Port     `json:",omitempty"`
 	Near            bool       `json:",omitempty"` // its address leads to endpoints of the same node alone, and
 	NearOutside     bool       `json:",omitempty"` // so do ports of nodes
+	PrefersNear     bool       `json:",omitempty"` // both do where the node has some
 	Holds           int        `json:",omitempty"` // seconds for which a client is sent to the endpoint that he was sent to last; 0: each connection to any
 	// Endpoints are the pods that get its traffic, sorted by node and pod. Every one of them is ready, or asked to be published though it is not.
 	Endpoints []Endpoint `json:",omitempty"`
