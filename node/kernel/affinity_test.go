@@ -119,3 +119,24 @@ func TestNftListsHeldClients(t *testing.T) {
 		return err
 	})
 }
+
+// An older version's table is without what remembers clients.
+func TestATableIsGivenWhatItLacks(t *testing.T) {
+	l := newLab(t, 1)
+	l.put(New("one", quiet()), tableOf(service(1, 0)))
+	do(t, l.host, func() error {
+		older, err := open(route.NamedOf("one").Table)
+		if err != nil {
+			return err
+		}
+		defer older.close()
+		for _, name := range []string{setStays, setDraws, setClients} {
+			older.DelSet(older.sets[name])
+		}
+		return older.Flush()
+	})
+	l.put(New("one", quiet()), tableOf(holding(0)))
+	if a := l.ask(l.outside, "tcp", hostIP+":30080"); a.pod != 0 {
+		t.Error(a)
+	}
+}
