@@ -39,6 +39,10 @@ type Service struct {
 	NodePorts       bool       // it is of type NodePort
 	Selector        map[string]string
 	Ports           []ServicePort
+	Holds           int  // seconds for which a client is sent where he was sent last; 0: each connection goes anywhere
+	Near            bool // internalTrafficPolicy Local: its address leads to pods of the same node alone
+	NearOutside     bool // externalTrafficPolicy Local: ports of nodes do
+	PrefersNear     bool // trafficDistribution PreferSameNode: where the node has some of its pods, they alone are asked
 	PublishNotReady bool
 	Object          *corev1.Service // as decoded, for status
 }
@@ -72,33 +76,23 @@ const (
 )
 
 func init() {
-	built[typeOf[corev1.ServiceSpec]()] = "ports selector clusterIP clusterIPs type publishNotReadyAddresses ipFamilies ipFamilyPolicy"
-	harmless[typeOf[corev1.ServiceSpec]()] = map[string][]string{
-		"sessionAffinity":       {`"None"`},
-		"internalTrafficPolicy": {`"Cluster"`},
-		"externalTrafficPolicy": {`"Cluster"`},
-	}
+	built[typeOf[corev1.ServiceSpec]()] = "ports selector clusterIP clusterIPs type publishNotReadyAddresses ipFamilies ipFamilyPolicy sessionAffinity sessionAffinityConfig " +
+		"internalTrafficPolicy externalTrafficPolicy trafficDistribution"
 	idle[typeOf[corev1.ServiceSpec]()] = map[string]string{
 		"allocateLoadBalancerNodePorts": "only type LoadBalancer has a use for it",
 		"externalName":                  "only type ExternalName has a use for it",
 	}
 	instead[typeOf[corev1.ServiceSpec]()] = map[string]string{
-		"sessionAffinity":          "connections are spread over all pods; let what must stay together carry a token of its own",
-		"sessionAffinityConfig":    "connections are spread over all pods; let what must stay together carry a token of its own",
 		"externalIPs":              atNodePorts,
 		"loadBalancerIP":           atNodePorts,
 		"loadBalancerSourceRanges": "limit who comes in with the hosts' firewall",
 		"loadBalancerClass":        atNodePorts,
-		"healthCheckNodePort":      "every node leads to all pods, so there is nothing to ask it for",
-		"internalTrafficPolicy":    everyNode,
-		"externalTrafficPolicy":    everyNode,
-		"trafficDistribution":      everyNode,
+		"healthCheckNodePort":      "only type LoadBalancer has a use for it",
 	}
 }
 
 const (
 	atNodePorts = "type: NodePort opens a port on every node; lead there what comes from outside"
-	everyNode   = "every node leads to all pods, wherever they are"
 )
 
 // service checks a Service as the Kubernetes API server does.
@@ -119,6 +113,9 @@ func (c *check) service(s corev1.ServiceSpec) {
 	}
 	c.clusterIP(s)
 	c.ipFamilies(s)
+	c.sessionAffinity(s)
+	c.trafficPolicies(s)
+	c.trafficDistribution(s)
 	c.servicePorts(s)
 }
 
@@ -243,7 +240,8 @@ func serviceOf(m Meta, o *corev1.Service) Service {
 	s := o.Spec
 	svc := Service{
 		Meta: m, Headless: s.ClusterIP == corev1.ClusterIPNone, NodePorts: s.Type == corev1.ServiceTypeNodePort, Selector: s.Selector,
-		PublishNotReady: s.PublishNotReadyAddresses, Object: o,
+		Near: isNear(s), NearOutside: s.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
+		PrefersNear: prefersNear(s), Holds: holdsOf(s), PublishNotReady: s.PublishNotReadyAddresses, Object: o,
 	}
 	if !svc.Headless && s.ClusterIP != "" {
 		svc.ClusterIP = netip.MustParseAddr(s.ClusterIP)

@@ -63,14 +63,23 @@ func defaulted(s *corev1.ServiceSpec) {
 	if s.Type == "" {
 		s.Type = corev1.ServiceTypeClusterIP
 	}
-	s.SessionAffinity, s.IPFamilies = corev1.ServiceAffinityNone, []corev1.IPFamily{corev1.IPv4Protocol}
+	s.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
+	switch {
+	case s.SessionAffinity == "":
+		s.SessionAffinity = corev1.ServiceAffinityNone
+	case s.SessionAffinity == corev1.ServiceAffinityClientIP && s.SessionAffinityConfig == nil:
+		seconds := corev1.DefaultClientIPServiceAffinitySeconds
+		s.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: &seconds}}
+	}
 	if s.IPFamilyPolicy == nil {
 		single := corev1.IPFamilyPolicySingleStack
 		s.IPFamilyPolicy = &single
 	}
-	local := corev1.ServiceInternalTrafficPolicyCluster
-	s.InternalTrafficPolicy = &local
-	if s.Type == corev1.ServiceTypeNodePort {
+	if s.InternalTrafficPolicy == nil {
+		everywhere := corev1.ServiceInternalTrafficPolicyCluster
+		s.InternalTrafficPolicy = &everywhere
+	}
+	if s.Type == corev1.ServiceTypeNodePort && s.ExternalTrafficPolicy == "" {
 		s.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyCluster
 	}
 	for i := range s.Ports {

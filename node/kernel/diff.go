@@ -21,7 +21,7 @@ type change struct {
 // move gives a front another verdict.
 type move struct {
 	front
-	from, to int // moduli, or noVerdict
+	from, to verdict
 }
 
 // fix gives a number of a front another place.
@@ -80,7 +80,7 @@ func diffChains(have, want *state, lay, swap, sweep *change) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(have.chains)) {
-		if _, modulus := numberOf(name); modulus > 0 && want.chains[name] == nil {
+		if _, v := numberOf(name); v.modulus > 0 && want.chains[name] == nil {
 			sweep.unchained = append(sweep.unchained, name)
 		}
 	}
@@ -93,7 +93,7 @@ func diffFronts(have, want map[front]picks, swap, sweep *change) {
 		if there {
 			left--
 		} else {
-			h.modulus = noVerdict
+			h = picks{verdict: none}
 		}
 		diffFront(f, h, w, swap, sweep)
 	}
@@ -102,14 +102,14 @@ func diffFronts(have, want map[front]picks, swap, sweep *change) {
 	}
 	for f, h := range have {
 		if _, wanted := want[f]; !wanted {
-			diffFront(f, h, picks{modulus: noVerdict}, swap, sweep)
+			diffFront(f, h, picks{verdict: none}, swap, sweep)
 		}
 	}
 }
 
 func diffFront(f front, have, want picks, swap, sweep *change) {
-	if have.modulus != want.modulus {
-		swap.fronts = append(swap.fronts, move{f, have.modulus, want.modulus})
+	if have.verdict != want.verdict {
+		swap.fronts = append(swap.fronts, move{f, have.verdict, want.verdict})
 	}
 	if slices.Equal(have.places, want.places) {
 		return

@@ -50,12 +50,17 @@ func read(t *rapid.T, moments []*state, waits []bool) {
 }
 
 func reads(t *rapid.T, begin, verdict, at, source *state) {
+	for _, stay := range at.sets[setStays] { // a client was sent there before
+		if to := stay[:4]; !slices.Contains(source.sets[setItself], to+to) {
+			t.Fatalf("%q stays, and would not know itself", stay)
+		}
+	}
 	for f, p := range verdict.fronts {
 		if p.modulus < 1 {
 			continue
 		}
-		if len(begin.chains[f.chain(p.modulus)]) == 0 {
-			t.Fatalf("%v leads to %s, which is empty", f, f.chain(p.modulus))
+		if len(begin.chains[f.chain(p.verdict)]) == 0 {
+			t.Fatalf("%v leads to %s, which is empty", f, f.chain(p.verdict))
 		}
 		for n := range p.modulus {
 			got := at.fronts[f].at(n)
@@ -74,7 +79,7 @@ func same(t *rapid.T, have, want *state) {
 	if left := diff(have, want); len(left) > 0 {
 		t.Fatalf("left to do: %v", left)
 	}
-	if !maps.EqualFunc(have.fronts, want.fronts, func(a, b picks) bool { return a.modulus == b.modulus && slices.Equal(a.places, b.places) }) {
+	if !maps.EqualFunc(have.fronts, want.fronts, func(a, b picks) bool { return a.verdict == b.verdict && slices.Equal(a.places, b.places) }) {
 		t.Fatalf("have %v, want %v", have.fronts, want.fronts)
 	}
 }
@@ -91,6 +96,9 @@ func states() *rapid.Generator[*state] {
 			for i := range s.Endpoints {
 				s.Endpoints[i].Weight = rapid.SampledFrom([]int{0, 1, 2, 30}).Draw(t, "weight")
 			}
+			s.PrefersNear = rapid.Bool().Draw(t, "rather near")
+			s.Near, s.NearOutside = rapid.Bool().Draw(t, "near"), rapid.Bool().Draw(t, "near outside")
+			s.Holds = rapid.SampledFrom([]int{0, 0, 60, 10800}).Draw(t, "holds")
 			s.Ports[0].NodePort = uint16(30000 + rapid.IntRange(0, 1).Draw(t, "nodePort"))
 			table.Services = append(table.Services, s)
 		}
@@ -112,7 +120,7 @@ func replay(have *state, changes []change) (moments []*state, waits []bool) {
 func (s *state) after(c change) *state {
 	next := &state{facts: s.facts, laid: s.laid || c.lay, chains: maps.Clone(s.chains), fronts: map[front]picks{}, sets: map[string][]string{}}
 	for f, p := range s.fronts {
-		next.fronts[f] = picks{p.modulus, slices.Clone(p.places)}
+		next.fronts[f] = picks{p.verdict, slices.Clone(p.places)}
 	}
 	if next.chains == nil {
 		next.chains = map[string][]string{}
@@ -141,7 +149,7 @@ func (s *state) after(c change) *state {
 func (s *state) fix(x fix) {
 	p, there := s.fronts[x.front]
 	if !there {
-		p.modulus = noVerdict
+		p.verdict = none
 	}
 	if p.at(x.number) != x.from {
 		panic("a place is taken away that is not there")
@@ -160,15 +168,15 @@ func (s *state) fix(x fix) {
 func (s *state) move(m move) {
 	p, there := s.fronts[m.front]
 	if !there {
-		p.modulus = noVerdict
+		p.verdict = none
 	}
-	if p.modulus != m.from {
+	if p.verdict != m.from {
 		panic("a verdict is taken away that is not there")
 	}
-	if m.to > 0 && s.chains[m.chain(m.to)] == nil {
+	if m.to.modulus > 0 && s.chains[m.chain(m.to)] == nil {
 		panic("a verdict leads to a chain that is not there")
 	}
-	p.modulus = m.to
+	p.verdict = m.to
 	s.fronts[m.front] = p
 	s.forget(m.front)
 }
@@ -194,7 +202,7 @@ func (s *state) element(e element) {
 
 func (s *state) unchain(name string) {
 	for f, p := range s.fronts {
-		if p.modulus > 0 && f.chain(p.modulus) == name {
+		if p.modulus > 0 && f.chain(p.verdict) == name {
 			panic("a chain goes though a verdict leads to it")
 		}
 	}

@@ -24,7 +24,17 @@ func loadPort(into uint32) expr.Any {
 }
 
 // anyAddress stands for the host's addresses in the key of a NodePort.
-func anyAddress() expr.Any { return &expr.Immediate{Register: reg, Data: make([]byte, 4)} }
+func anyAddress(into uint32) expr.Any {
+	return &expr.Immediate{Register: into, Data: make([]byte, 4)}
+}
+
+// addressOf loads the address of a front, by the kind of its chain.
+func addressOf(kind string, into uint32) expr.Any {
+	if kind == nodeChain {
+		return anyAddress(into)
+	}
+	return loadDestination(into)
+}
 
 // key loads a front: the address, by the expression given, and the packet's protocol and port.
 func key(address expr.Any) rule {

@@ -39,7 +39,7 @@ func (f *flows) note(c change, mends bool) {
 	}
 	for _, m := range c.fronts {
 		f.udp = f.udp || m.proto == unix.IPPROTO_UDP
-		if m.proto == unix.IPPROTO_UDP && m.node() && m.from < 1 {
+		if m.proto == unix.IPPROTO_UDP && m.node() && m.from.modulus < 1 {
 			f.fresh[m.front] = true
 		}
 	}

@@ -20,8 +20,8 @@ const (
 	chainInput       = "input"
 	chainRefuse      = "refuse"
 	chainTimed       = "timed"
-	pickChain        = "pick" // of a virtual address, pick-MODULUS
-	nodeChain        = "node" // of a NodePort, node-MODULUS
+	pickChain        = "pick" // of a virtual address, pick-MODULUS, or pick-MODULUS-SECONDS where clients are held
+	nodeChain        = "node" // of a NodePort, the same
 
 	setServices  = "services"  // front to verdict
 	setNodePorts = "nodeports" // the same, apart: for each rule that asks a map the kernel looks at all of its verdicts when one changes
@@ -29,11 +29,14 @@ const (
 	setItself    = "itself"    // addresses of this node's pods, twice each
 	setPeers     = "peers"     // the nodes' addresses
 	setRanges    = "ranges"    // of all nodes' pods
+	setStays     = "stays"     // fronts that hold their clients, each with each of its places
+	setDraws     = "draws"     // their fronts and numbers to places, as they are written down
+	setClients   = "clients"   // front and client to place: the kernel writes it down as clients come
 )
 
 // setNames are in the order in which their elements change: the kernel takes up what a transaction changes one by one, places before what leads to them.
 // One of another shape needs another name, for what is there is never made anew.
-var setNames = []string{setSlots, setServices, setNodePorts, setItself, setPeers, setRanges}
+var setNames = []string{setSlots, setServices, setNodePorts, setItself, setPeers, setRanges, setStays, setDraws, setClients}
 
 // kept is the modulus up to which the chains are there whether they are used or not: to make one anew takes long, see change.readers.
 const kept = 16
@@ -54,10 +57,10 @@ func chainsOf(fronts map[front]picks, f facts) map[string][]string {
 		all[name] = marksOf(rulesOf(name, f))
 	}
 	for f, p := range fronts {
-		if p.modulus <= kept {
+		if p.modulus <= kept && (p.holds == 0 || p.modulus == 0) {
 			continue
 		}
-		if name := f.chain(p.modulus); all[name] == nil {
+		if name := f.chain(p.verdict); all[name] == nil {
 			all[name] = marksOf(rulesOf(name, facts{}))
 		}
 	}
@@ -69,27 +72,38 @@ var keptChains = sync.OnceValue(func() map[string][]string {
 	all := map[string][]string{chainRefuse: marksOf(rulesOf(chainRefuse, facts{}))}
 	for n := 1; n <= kept; n++ {
 		for _, kind := range []string{pickChain, nodeChain} {
-			all[chainName(kind, n)] = marksOf(rulesOf(chainName(kind, n), facts{}))
+			name := chainName(kind, verdict{modulus: n})
+			all[name] = marksOf(rulesOf(name, facts{}))
 		}
 	}
 	return all
 })
 
-func chainName(kind string, modulus int) string { return fmt.Sprintf("%s-%d", kind, modulus) }
+func chainName(kind string, v verdict) string {
+	if v.holds > 0 {
+		return fmt.Sprintf("%s-%d-%d", kind, v.modulus, v.holds)
+	}
+	return fmt.Sprintf("%s-%d", kind, v.modulus)
+}
 
 // numberOf takes a chain's name apart; the modulus is 0 for one that has none.
-func numberOf(chain string) (kind string, modulus int) {
-	kind, number, _ := strings.Cut(chain, "-")
-	modulus, _ = strconv.Atoi(number)
-	if modulus < 1 || kind != pickChain && kind != nodeChain || chain != chainName(kind, modulus) {
-		return "", 0
+func numberOf(chain string) (kind string, v verdict) {
+	kind, numbers, _ := strings.Cut(chain, "-")
+	modulus, holds, _ := strings.Cut(numbers, "-")
+	v.modulus, _ = strconv.Atoi(modulus)
+	v.holds, _ = strconv.Atoi(holds)
+	if v.modulus < 1 || kind != pickChain && kind != nodeChain || chain != chainName(kind, v) {
+		return "", verdict{}
 	}
-	return kind, modulus
+	return kind, v
 }
 
 var (
 	frontType = []nftables.SetDatatype{nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService}
-	slotType  = append(frontType[:3:3], nftables.TypeMark) // of the numbers' size; nft cannot print plain integers here
+	slotType  = append(frontType[:3:3], nftables.TypeMark)                      // of the numbers' size; nft cannot print plain integers here
+	heldType  = append([]nftables.SetDatatype{nftables.TypeMark}, placeType...) // see regEmpty
+	guestType = append(frontType[:3:3], nftables.TypeIPAddr)
+	stayType  = append(placeType[:2:2], frontType...)
 	placeType = []nftables.SetDatatype{nftables.TypeIPAddr, nftables.TypeInetService}
 	pairType  = []nftables.SetDatatype{nftables.TypeIPAddr, nftables.TypeIPAddr}
 )
@@ -104,6 +118,11 @@ func setsOf(t *nftables.Table) map[string]*nftables.Set {
 		setItself:    {KeyType: concat(pairType...), Concatenation: true},
 		setPeers:     {KeyType: nftables.TypeIPAddr},
 		setRanges:    {KeyType: nftables.TypeIPAddr, Interval: true},
+		setStays:     {KeyType: concat(stayType...), Concatenation: true},
+		setDraws:     {KeyType: concat(slotType...), Concatenation: true, IsMap: true, DataType: concat(heldType...)},
+		setClients: {
+			KeyType: concat(guestType...), Concatenation: true, IsMap: true, DataType: concat(heldType...), Dynamic: true, HasTimeout: true, Size: mostClients,
+		},
 	}
 	for name, s := range all {
 		s.Table, s.Name, s.KeyByteOrder = t, name, binaryutil.BigEndian

@@ -45,6 +45,9 @@ func (l *link) readSets(s *state) error {
 			s.laid = false
 			continue
 		}
+		if name == setClients {
+			continue // what the kernel itself remembers there is its own
+		}
 		elements, err := l.GetSetElements(l.sets[name])
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -65,13 +68,13 @@ func (s *state) take(set string, elements []nftables.SetElement) {
 		case setServices, setNodePorts:
 			if f, ok := frontFrom(e.Key); ok {
 				p := s.fronts[f]
-				p.modulus = modulusOf(f, e.Val)
+				p.verdict = verdictFrom(f, e.Val)
 				s.fronts[f] = p
 			}
 		case setSlots:
 			s.takeSlot(e)
 		default:
-			s.sets[set] = append(s.sets[set], string(e.Key))
+			s.sets[set] = append(s.sets[set], string(e.Key)+string(e.Val))
 		}
 	}
 	s.sets[set] = sorted(s.sets[set])
@@ -107,7 +110,7 @@ func (s *state) takeSlot(e nftables.SetElement) {
 	}
 	p, there := s.fronts[f]
 	if !there {
-		p.modulus = noVerdict
+		p.verdict = none
 	}
 	if more := number + 1 - len(p.places); more > 0 {
 		p.places = append(p.places, make([]place, more)...)
@@ -116,10 +119,10 @@ func (s *state) takeSlot(e nftables.SetElement) {
 	s.fronts[f] = p
 }
 
-// modulusOf reads a verdict. One that is none of ours is like the wrong number.
-func modulusOf(f front, verdict []byte) int {
-	const foreign = -2
-	attributes, err := netlink.NewAttributeDecoder(verdict)
+// verdictFrom reads a verdict. One that is none of ours is like the wrong number.
+func verdictFrom(f front, data []byte) verdict {
+	foreign := verdict{modulus: -2}
+	attributes, err := netlink.NewAttributeDecoder(data)
 	if err != nil {
 		return foreign
 	}
@@ -128,8 +131,8 @@ func modulusOf(f front, verdict []byte) int {
 			continue
 		}
 		chain := attributes.String()
-		if _, modulus := numberOf(chain); chain == f.chain(modulus) {
-			return modulus
+		if _, v := numberOf(chain); chain == f.chain(v) {
+			return v
 		}
 	}
 	return foreign
@@ -141,9 +144,9 @@ func (l *link) readChains(s *state) error {
 		return err
 	}
 	for _, c := range chains {
-		_, modulus := numberOf(c.Name)
+		_, v := numberOf(c.Name)
 		_, base := bases[c.Name]
-		if c.Table.Name == l.table.Name && (modulus > 0 || base || c.Name == chainRefuse || c.Name == chainTimed) {
+		if c.Table.Name == l.table.Name && (v.modulus > 0 || base || c.Name == chainRefuse || c.Name == chainTimed) {
 			s.chains[c.Name] = []string{}
 		}
 	}

@@ -110,7 +110,7 @@ func TestAWrongBeliefIsGivenUp(t *testing.T) {
 	l := newLab(t, 1)
 	k := New("one", quiet())
 	l.put(k, tableOf(service(1, 0)))
-	k.have.fronts[front{proto: unix.IPPROTO_TCP, port: 1}] = picks{modulus: 1, places: []place{{port: 1}}}
+	k.have.fronts[front{proto: unix.IPPROTO_TCP, port: 1}] = picks{verdict{modulus: 1}, []place{{port: 1}}}
 	l.put(k, tableOf(service(1, 0), service(2, 0)))
 	if a := l.ask(l.host, "tcp", "10.43.0.2:80"); a.pod != 0 {
 		t.Error(a)

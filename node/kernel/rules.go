@@ -56,11 +56,11 @@ func rulesOf(chain string, f facts) []rule {
 			{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: icmpPortUnreachable}},
 		}
 	}
-	kind, modulus := numberOf(chain)
-	if kind == nodeChain {
-		return choose(anyAddress(), modulus)
+	kind, v := numberOf(chain)
+	if v.holds > 0 {
+		return hold(kind, v)
 	}
-	return choose(loadDestination(reg), modulus)
+	return choose(addressOf(kind, reg), v.modulus)
 }
 
 const (
@@ -74,7 +74,7 @@ const (
 // the virtual addresses is refused.
 func (f facts) dispatch() []rule {
 	service := join(key(loadDestination(reg)), lead(setServices))
-	port := join(isLocal(), key(anyAddress()), lead(setNodePorts))
+	port := join(isLocal(), key(anyAddress(reg)), lead(setNodePorts))
 	all := []rule{service, service, port, port}
 	if f.virtual.IsValid() {
 		all = append(all, join(within(loadDestination(reg), f.virtual, expr.CmpOpEq), rule{&expr.Verdict{Kind: expr.VerdictGoto, Chain: chainRefuse}}))
@@ -112,7 +112,7 @@ func (f facts) sources() []rule {
 		rule{&expr.Ct{Key: expr.CtKeySTATUS, Register: reg}, masked(binaryutil.NativeEndian.PutUint32(statusDestination)), isNot(make([]byte, 4))},
 		within(loadDestination(reg), f.own, expr.CmpOpNeq), member(loadDestination(reg), setRanges),
 		f.notVirtual(),
-		rule{anyAddress(), &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg + 1}, &expr.Ct{Key: expr.CtKeyPROTODST, Register: reg + 2}},
+		rule{anyAddress(reg), &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg + 1}, &expr.Ct{Key: expr.CtKeyPROTODST, Register: reg + 2}},
 		rule{&expr.Immediate{Register: reg + 3, Data: make([]byte, 4)}},
 		rule{&expr.Lookup{SourceRegister: reg, DestRegister: reg, IsDestRegSet: true, SetName: setSlots}},
 		gateway,

@@ -35,23 +35,31 @@ type place struct {
 // picks are what a front's connections choose from. As wanted there is a place for each number below the modulus and no other; in the kernel
 // there may be more, or holes.
 type picks struct {
+	verdict
+	places []place
+}
+
+// verdict is how a front's connections choose.
+type verdict struct {
 	modulus int // noVerdict: nothing is said of the front; 0: it is refused
-	places  []place
+	holds   int // for how many seconds after its last connection a client is sent where that was; 0: not at all
 }
 
 const noVerdict = -1
 
+var none = verdict{modulus: noVerdict}
+
 func (f front) node() bool { return f.ip == [4]byte{} }
 
 // chain is where the front's verdict leads.
-func (f front) chain(modulus int) string {
+func (f front) chain(v verdict) string {
 	switch {
-	case modulus == 0:
+	case v.modulus == 0:
 		return chainRefuse
 	case f.node():
-		return chainName(nodeChain, modulus)
+		return chainName(nodeChain, v)
 	}
-	return chainName(pickChain, modulus)
+	return chainName(pickChain, v)
 }
 
 // verdicts is the map that has the front's.
@@ -65,15 +73,16 @@ func (f front) verdicts() string {
 // wantOf is what the table asks of the node of that name. It leaves out what is not IPv4.
 func wantOf(t *route.Table, node string, vni int, untimed bool) *state {
 	self, _ := t.Node(node)
-	s := &state{facts: factsOf(t, self, vni, untimed), laid: true, fronts: frontsOf(t), sets: map[string][]string{
+	s := &state{facts: factsOf(t, self, vni, untimed), laid: true, fronts: frontsOf(t, node), sets: map[string][]string{
 		setItself: selves(t, node), setPeers: peers(t), setRanges: intervals(ranges(t)),
 	}}
+	s.sets[setStays], s.sets[setDraws] = stays(s.fronts), draws(s.fronts)
 	s.chains = chainsOf(s.fronts, s.facts)
 	return s
 }
 
-// frontsOf are the Services' ports and NodePorts. Of two that claim one front the first has it.
-func frontsOf(t *route.Table) map[front]picks {
+// frontsOf are the Services' ports and NodePorts, seen from the node of that name. Of two that claim one front the first has it.
+func frontsOf(t *route.Table, node string) map[front]picks {
 	all := make(map[front]picks, len(t.Services))
 	for _, s := range slices.Backward(t.Services) {
 		for i, p := range slices.Backward(s.Ports) {
@@ -81,14 +90,28 @@ func frontsOf(t *route.Table) map[front]picks {
 			if !s.IP.Is4() || proto == 0 {
 				continue
 			}
-			places := expand(s.Targets(i))
-			all[front{s.IP.As4(), proto, p.Port}] = picks{len(places), places}
+			all[front{s.IP.As4(), proto, p.Port}] = picksOf(s, i, node, s.Near)
 			if p.NodePort != 0 {
-				all[front{proto: proto, port: p.NodePort}] = picks{len(places), places}
+				all[front{proto: proto, port: p.NodePort}] = picksOf(s, i, node, s.NearOutside)
 			}
 		}
 	}
 	return all
+}
+
+// picksOf are what connections to the Service's port of that index choose from on a node, where its own pods alone may be asked: from them.
+func picksOf(s route.Service, port int, node string, own bool) picks {
+	targets := s.Targets(port)
+	if own || s.PrefersNear {
+		if near := s.On(node).Targets(port); own || len(near) > 0 {
+			targets = near
+		}
+	}
+	places := expand(targets)
+	if len(places) == 0 {
+		return picks{}
+	}
+	return picks{verdict{len(places), s.Holds}, places}
 }
 
 func protocol(name string) byte {

@@ -52,12 +52,12 @@ func TestOfTwoServicesWithOneFrontTheFirstHasIt(t *testing.T) {
 	second.IP = first.IP
 	first.Ports[0].NodePort, second.Ports[1].NodePort = 30080, 30080
 	want := map[front]picks{
-		{[4]byte{10, 43, 0, 1}, 6, 80}:  {1, []place{{podIP(0).As4(), 8080}}},
-		{[4]byte{10, 43, 0, 1}, 17, 53}: {1, []place{{podIP(0).As4(), 8080}}},
-		{proto: 6, port: 30080}:         {1, []place{{podIP(0).As4(), 8080}}},
-		{proto: 17, port: 30080}:        {1, []place{{podIP(1).As4(), 8080}}},
+		{[4]byte{10, 43, 0, 1}, 6, 80}:  {verdict{modulus: 1}, []place{{podIP(0).As4(), 8080}}},
+		{[4]byte{10, 43, 0, 1}, 17, 53}: {verdict{modulus: 1}, []place{{podIP(0).As4(), 8080}}},
+		{proto: 6, port: 30080}:         {verdict{modulus: 1}, []place{{podIP(0).As4(), 8080}}},
+		{proto: 17, port: 30080}:        {verdict{modulus: 1}, []place{{podIP(1).As4(), 8080}}},
 	}
-	if diff := cmp.Diff(want, frontsOf(tableOf(first, second)), cmp.AllowUnexported(front{}, picks{}, place{})); diff != "" {
+	if diff := cmp.Diff(want, frontsOf(tableOf(first, second), "n1"), cmp.AllowUnexported(front{}, picks{}, verdict{}, place{})); diff != "" {
 		t.Error(diff)
 	}
 }

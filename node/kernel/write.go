@@ -88,10 +88,10 @@ func editsOf(c change) edits {
 	}
 	for _, m := range c.fronts {
 		key, set := m.encode(), m.verdicts()
-		if m.from != noVerdict {
+		if m.from != none {
 			e.gone[set] = append(e.gone[set], nftables.SetElement{Key: key})
 		}
-		if m.to != noVerdict {
+		if m.to != none {
 			to := &expr.Verdict{Kind: expr.VerdictGoto, Chain: m.chain(m.to)}
 			e.come[set] = append(e.come[set], nftables.SetElement{Key: key, VerdictData: to})
 		}
@@ -108,6 +108,9 @@ func editsOf(c change) edits {
 
 // encode gives an interval's ends as two: the kernel takes one end alone only where that leaves whole intervals at each step.
 func (m element) encode() []nftables.SetElement {
+	if m.set == setDraws {
+		return []nftables.SetElement{{Key: []byte(m.key[:16]), Val: []byte(m.key[16:])}}
+	}
 	if m.set != setRanges {
 		return []nftables.SetElement{{Key: []byte(m.key)}}
 	}

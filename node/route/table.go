@@ -34,6 +34,10 @@ type Service struct {
 	IP              netip.Addr `json:",omitzero"`  // virtual; the zero address of a headless one
 	External        string     `json:",omitempty"` // the outside name that it stands for; then it has neither address, ports nor endpoints
 	Ports           []Port     `json:",omitempty"`
+	Near            bool       `json:",omitempty"` // its address leads to endpoints of the same node alone, and
+	NearOutside     bool       `json:",omitempty"` // so do ports of nodes
+	PrefersNear     bool       `json:",omitempty"` // both do where the node has some
+	Holds           int        `json:",omitempty"` // seconds for which a client is sent to the endpoint that he was sent to last; 0: each connection to any
 	// Endpoints are the pods that get its traffic, sorted by node and pod. Every one of them is ready, or asked to be published though it is not.
 	Endpoints []Endpoint `json:",omitempty"`
 }
@@ -71,6 +75,12 @@ func (s Service) Targets(port int) (all []Target) {
 		}
 	}
 	return all
+}
+
+// On is the Service with the endpoints of that node alone.
+func (s Service) On(node string) Service {
+	s.Endpoints = slices.DeleteFunc(slices.Clone(s.Endpoints), func(e Endpoint) bool { return e.Node != node })
+	return s
 }
 
 // Same says whether both say the same, whatever their numbers.
