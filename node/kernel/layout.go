@@ -20,6 +20,7 @@ const (
 	chainInput       = "input"
 	chainRefuse      = "refuse"
 	chainTimed       = "timed"
+	chainForward     = "forward"
 	pickChain        = "pick" // of a virtual address, pick-MODULUS
 	nodeChain        = "node" // of a NodePort, node-MODULUS
 
@@ -29,11 +30,36 @@ const (
 	setItself    = "itself"    // addresses of this node's pods, twice each
 	setPeers     = "peers"     // the nodes' addresses
 	setRanges    = "ranges"    // of all nodes' pods
+
+	setKnown      = "known"       // addresses of this node's pods of which policies say something, twice each
+	setGuardedIn  = "guarded-in"  // of those that are spoken to as policies allow, to their chain
+	setGuardedOut = "guarded-out" // of those that speak so
+	setMembers    = "members"     // numbers of groups of pods, and who is in them
+	setBlocks     = "blocks"      // numbers, and ranges of addresses
+	setPorts      = "ports"       // numbers, and ranges of a protocol's ports
 )
+
+// layout is how an element's text is taken apart: a key, and behind it the last one of an interval, or the chain that it leads to.
+type layout struct {
+	key      int
+	interval bool
+	lingers  bool // what goes does so once no packet asks for it any more
+	guards   bool // it leads to a chain
+}
+
+var policySets = map[string]layout{
+	setKnown:      {key: 8},
+	setGuardedIn:  {key: 4, guards: true},
+	setGuardedOut: {key: 4, guards: true},
+	setMembers:    {key: 8},
+	setBlocks:     {key: 8, interval: true, lingers: true},
+	setPorts:      {key: 12, interval: true, lingers: true},
+}
 
 // setNames are in the order in which their elements change: the kernel takes up what a transaction changes one by one, places before what leads to them.
 // One of another shape needs another name, for what is there is never made anew.
-var setNames = []string{setSlots, setServices, setNodePorts, setItself, setPeers, setRanges}
+var setNames = []string{setSlots, setServices, setNodePorts, setItself, setPeers, setRanges,
+	setMembers, setBlocks, setPorts, setGuardedIn, setGuardedOut, setKnown}
 
 // kept is the modulus up to which the chains are there whether they are used or not: to make one anew takes long, see change.readers.
 const kept = 16
@@ -44,6 +70,7 @@ var bases = map[string]nftables.Chain{
 	chainOutput:      {Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityNATDest},
 	chainPostrouting: {Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityRef(90)},
 	chainInput:       {Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter},
+	chainForward:     {Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter},
 }
 
 // chainsOf are the chains that are wanted for the fronts, with the marks of their rules.
@@ -51,6 +78,9 @@ func chainsOf(fronts map[front]picks, f facts) map[string][]string {
 	all := maps.Clone(keptChains())
 	all[chainTimed] = marksOf(rulesOf(chainTimed, f))
 	for name := range bases {
+		all[name] = marksOf(rulesOf(name, f))
+	}
+	for name := range f.admits {
 		all[name] = marksOf(rulesOf(name, f))
 	}
 	for f, p := range fronts {
@@ -104,6 +134,16 @@ func setsOf(t *nftables.Table) map[string]*nftables.Set {
 		setItself:    {KeyType: concat(pairType...), Concatenation: true},
 		setPeers:     {KeyType: nftables.TypeIPAddr},
 		setRanges:    {KeyType: nftables.TypeIPAddr, Interval: true},
+	}
+	for name, s := range map[string]*nftables.Set{
+		setKnown:      {KeyType: concat(pairType...), Concatenation: true},
+		setGuardedIn:  {KeyType: nftables.TypeIPAddr, IsMap: true, DataType: nftables.TypeVerdict},
+		setGuardedOut: {KeyType: nftables.TypeIPAddr, IsMap: true, DataType: nftables.TypeVerdict},
+		setMembers:    {KeyType: concat(nftables.TypeMark, nftables.TypeIPAddr), Concatenation: true},
+		setBlocks:     {KeyType: concat(nftables.TypeMark, nftables.TypeIPAddr), Concatenation: true, Interval: true},
+		setPorts:      {KeyType: concat(nftables.TypeMark, nftables.TypeInetProto, nftables.TypeInetService), Concatenation: true, Interval: true},
+	} {
+		all[name] = s
 	}
 	for name, s := range all {
 		s.Table, s.Name, s.KeyByteOrder = t, name, binaryutil.BigEndian

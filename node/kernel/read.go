@@ -71,7 +71,7 @@ func (s *state) take(set string, elements []nftables.SetElement) {
 		case setSlots:
 			s.takeSlot(e)
 		default:
-			s.sets[set] = append(s.sets[set], string(e.Key))
+			s.sets[set] = append(s.sets[set], policySets[set].text(e))
 		}
 	}
 	s.sets[set] = sorted(s.sets[set])
@@ -119,20 +119,25 @@ func (s *state) takeSlot(e nftables.SetElement) {
 // modulusOf reads a verdict. One that is none of ours is like the wrong number.
 func modulusOf(f front, verdict []byte) int {
 	const foreign = -2
-	attributes, err := netlink.NewAttributeDecoder(verdict)
-	if err != nil {
-		return foreign
-	}
-	for attributes.Next() {
-		if attributes.Type() != unix.NFTA_VERDICT_CHAIN {
-			continue
-		}
-		chain := attributes.String()
-		if _, modulus := numberOf(chain); chain == f.chain(modulus) {
-			return modulus
-		}
+	chain := chainOf(verdict)
+	if _, modulus := numberOf(chain); chain != "" && chain == f.chain(modulus) {
+		return modulus
 	}
 	return foreign
+}
+
+// chainOf is where a verdict leads; empty where it does not.
+func chainOf(verdict []byte) string {
+	attributes, err := netlink.NewAttributeDecoder(verdict)
+	if err != nil {
+		return ""
+	}
+	for attributes.Next() {
+		if attributes.Type() == unix.NFTA_VERDICT_CHAIN {
+			return attributes.String()
+		}
+	}
+	return ""
 }
 
 func (l *link) readChains(s *state) error {
@@ -143,7 +148,8 @@ func (l *link) readChains(s *state) error {
 	for _, c := range chains {
 		_, modulus := numberOf(c.Name)
 		_, base := bases[c.Name]
-		if c.Table.Name == l.table.Name && (modulus > 0 || base || c.Name == chainRefuse || c.Name == chainTimed) {
+		_, guards := sideOf(c.Name)
+		if c.Table.Name == l.table.Name && (modulus > 0 || base || guards || c.Name == chainRefuse || c.Name == chainTimed) {
 			s.chains[c.Name] = []string{}
 		}
 	}

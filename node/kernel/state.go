@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -68,6 +69,9 @@ func wantOf(t *route.Table, node string, vni int, untimed bool) *state {
 	s := &state{facts: factsOf(t, self, vni, untimed), laid: true, fronts: frontsOf(t), sets: map[string][]string{
 		setItself: selves(t, node), setPeers: peers(t), setRanges: intervals(ranges(t)),
 	}}
+	guarding := guards(t, s.own)
+	maps.Copy(s.sets, guarding.sets)
+	s.admits = guarding.chains
 	s.chains = chainsOf(s.fronts, s.facts)
 	return s
 }

@@ -108,6 +108,9 @@ func editsOf(c change) edits {
 
 // encode gives an interval's ends as two: the kernel takes one end alone only where that leaves whole intervals at each step.
 func (m element) encode() []nftables.SetElement {
+	if l, of := policySets[m.set]; of {
+		return []nftables.SetElement{l.element(m.key)}
+	}
 	if m.set != setRanges {
 		return []nftables.SetElement{{Key: []byte(m.key)}}
 	}
