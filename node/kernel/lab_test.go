@@ -103,7 +103,7 @@ func newLab(t testing.TB, pods int) *lab {
 	l.cable("far", l.far, "198.51.100.1/24", "198.51.100.2/24")
 	do(t, l.far, func() error {
 		lo, err := netlink.LinkByName("lo")
-		return errors.Join(err, address(lo, podIP(farPod).String()+"/32"), via("10.42.1.0/24", "198.51.100.1", ""))
+		return errors.Join(err, address(lo, podIP(farPod).String()+"/32"), via("10.42.1.0/24", "198.51.100.1", podIP(farPod).String()))
 	})
 	do(t, l.host, func() error { return via(farRange.String(), "198.51.100.2", "10.42.1.1") })
 	l.serve(l.far, farPod)
