@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -33,6 +34,7 @@ type Kernel struct {
 	offers func(*link) error // fails where the kernel has no timeouts for tables
 	learnt bool              // that was asked
 	lacks  error             // and that is what came of it
+	unseen error             // why policies do not see all that they should
 }
 
 // New is for a cluster. It does nothing yet.
@@ -56,6 +58,10 @@ func (k *Kernel) Put(t *route.Table, node string) error {
 	want := wantOf(t, node, k.named.VNI, k.lacks != nil)
 	if err := k.rules(want); err != nil {
 		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
+	}
+	k.unseen = nil
+	if _, err := os.Stat("/proc/sys/net/bridge"); err != nil && want.policed {
+		k.unseen = errUnseen
 	}
 	if err := k.flows.end(want); err != nil {
 		k.log.WithError(err).Warn("conntrack: some UDP flows still go where they went, until the next attempt")
@@ -84,7 +90,9 @@ func (k *Kernel) learn() error {
 }
 
 // Lacks says what the kernel cannot do of what a table asks, once one was put; nil: nothing.
-func (k *Kernel) Lacks() error { return k.lacks }
+func (k *Kernel) Lacks() error { return errors.Join(k.lacks, k.unseen) }
+
+var errUnseen = errors.New("NetworkPolicies do not hold between pods of this node: the kernel module br_netfilter is not loaded")
 
 // rules makes nftables have what is wanted.
 func (k *Kernel) rules(want *state) (err error) {

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"cmp"
+	"fmt"
 	"net/netip"
 
 	"github.com/podkeep/podkeep/live"
@@ -21,6 +23,9 @@ func (w *world) guard() (g route.Guard) {
 	for _, n := range w.nodes {
 		if !n.Known && n.reach != lost && w.net.ranges[n.Name].IsValid() {
 			g.Unseen = append(g.Unseen, w.net.ranges[n.Name])
+		}
+		if why := cmp.Or(n.unserved, n.Side.Net.None); why != "" && len(n.Pods) > 0 {
+			w.note(fmt.Sprintf("NetworkPolicies do not hold for the pods of %s: %s", n.Name, why))
 		}
 		for _, p := range n.Pods {
 			if _, anew := w.net.born[endpoint{n.Name, p.Name}]; !anew && n.reach != lost && w.sure(n, p) {

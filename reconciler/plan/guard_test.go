@@ -104,6 +104,25 @@ func TestWithoutPoliciesATableHasNone(t *testing.T) {
 	}
 }
 
+func TestWhereNoPolicyHoldsIsSaid(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*manifest.History, *live.Snapshot)
+		want   string
+	}{
+		"everywhere":        {func(*manifest.History, *live.Snapshot) {}, ""},
+		"without node side": {func(h *manifest.History, _ *live.Snapshot) { h.Side.Refused = true }, "NetworkPolicies do not hold, all 1 of them: no node side is wanted on hosts (--node-side=never)"},
+		"a user's own Podman": {func(_ *manifest.History, have *live.Snapshot) { have.Nodes[0].Side.Net.None = "it is a user's own" },
+			"NetworkPolicies do not hold for the pods of n1: it is a user's own"},
+	} {
+		h, have, head := guardedFleet(t, policies)
+		have.Nodes[0].Pods = append(have.Nodes[0].Pods, running(head, "web", 0))
+		c.change(&h, &have)
+		if got := strings.Join(Make(h, have, noon).Notes, "\n"); (c.want == "") == strings.Contains(got, "NetworkPolicies") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: says %q", name, got)
+		}
+	}
+}
+
 func TestWhatPoliciesSayOfAnAddressIsNotInheritedByAnotherPod(t *testing.T) {
 	h, have, _ := guardedFleet(t, policies)
 	ips := map[string]string{}

@@ -37,6 +37,9 @@ func (w *world) route() {
 	case w.h.Side.Refused && w.hold == "":
 		w.plan.Table = &route.Table{} // by which nothing is routed
 	}
+	if n := len(w.want.NetworkPolicies); n > 0 && !w.net.on {
+		w.note(fmt.Sprintf("NetworkPolicies do not hold, all %d of them: %s", n, w.plan.Unrouted))
+	}
 	w.holdStops()
 }
 
