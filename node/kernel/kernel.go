@@ -56,12 +56,9 @@ func (k *Kernel) Put(t *route.Table, node string) error {
 		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
 	}
 	want := wantOf(t, node, k.named.VNI, k.lacks != nil)
+	k.unseen = k.parts(want.policed)
 	if err := k.rules(want); err != nil {
 		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
-	}
-	k.unseen = nil
-	if _, err := os.Stat("/proc/sys/net/bridge"); err != nil && want.policed {
-		k.unseen = errUnseen
 	}
 	if err := k.flows.end(want); err != nil {
 		k.log.WithError(err).Warn("conntrack: some UDP flows still go where they went, until the next attempt")
@@ -91,6 +88,17 @@ func (k *Kernel) learn() error {
 
 // Lacks says what the kernel cannot do of what a table asks, once one was put; nil: nothing.
 func (k *Kernel) Lacks() error { return errors.Join(k.lacks, k.unseen) }
+
+// parts has policies see all that passes between the pods of this node, and says what they do not see.
+func (k *Kernel) parts(policed bool) error {
+	if err := k.wall(policed); err != nil && policed {
+		return fmt.Errorf("NetworkPolicies do not keep pods of this node from each other by IPv6: %w", err)
+	}
+	if _, err := os.Stat("/proc/sys/net/bridge"); err != nil && policed {
+		return errUnseen
+	}
+	return nil
+}
 
 var errUnseen = errors.New("NetworkPolicies do not hold between pods of this node: the kernel module br_netfilter is not loaded")
 
@@ -154,6 +162,9 @@ func (k *Kernel) Remove() error {
 		return fmt.Errorf("nftables: %w", err)
 	}
 	defer k.close()
+	if err := k.wall(false); err != nil {
+		return fmt.Errorf("nftables: %w", err)
+	}
 	k.link.DelTable(k.link.table)
 	if err := k.link.Flush(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)

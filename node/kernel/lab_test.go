@@ -115,8 +115,10 @@ func (l *lab) bridge() error {
 	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
 		return err
 	}
-	if err := os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-iptables", []byte("1"), 0); err != nil {
-		return fmt.Errorf("the module br_netfilter is not loaded: %w", err)
+	for _, name := range []string{"iptables", "ip6tables"} {
+		if err := os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-"+name, []byte("1"), 0); err != nil {
+			return fmt.Errorf("the module br_netfilter is not loaded: %w", err)
+		}
 	}
 	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "pods"}}); err != nil {
 		return err

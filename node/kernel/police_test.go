@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"github.com/podkeep/podkeep/node/route"
 )
@@ -179,5 +181,53 @@ func TestANewProcessTakesUpThePoliciesThatItFinds(t *testing.T) {
 			}
 			return err
 		})
+	}
+}
+
+func TestNoIPv6PassesPolicies(t *testing.T) {
+	l := newLab(t, 3)
+	k := New("one", quiet())
+	k.named.Bridge = "pods"
+	for n, pod := range l.pods {
+		do(t, pod, func() error {
+			link, err := netlink.LinkByName("peer")
+			if err != nil {
+				return err
+			}
+			a, err := netlink.ParseAddr(fmt.Sprintf("fd00::%d/64", n+1))
+			if err != nil {
+				return err
+			}
+			a.Flags = unix.IFA_F_NODAD
+			return netlink.AddrAdd(link, a)
+		})
+	}
+	var listener net.Listener
+	do(t, l.pods[0], func() (err error) { listener, err = net.Listen("tcp6", "[fd00::1]:80"); return err })
+	defer listener.Close()
+	reaches := func(wait time.Duration) bool {
+		return inside(l.pods[1], func() error {
+			c, err := net.DialTimeout("tcp6", "[fd00::1]:80", wait)
+			if err == nil {
+				hangUp(c)
+			}
+			return err
+		}) == nil
+	}
+	deny := policed(tableOf(), route.Policy{Ingress: true})
+	for _, c := range []struct {
+		table *route.Table
+		want  bool
+		wait  time.Duration
+	}{{tableOf(), true, soon}, {deny, false, brief}, {deny, false, brief}, {tableOf(), true, soon}} {
+		l.put(k, c.table)
+		if got := reaches(c.wait); got != c.want || k.Lacks() != nil {
+			t.Errorf("policies %v: reaches %v, lacks %v", c.table.Policies != nil, got, k.Lacks())
+		}
+	}
+	l.put(k, deny)
+	do(t, l.host, k.Remove)
+	if left := l.tables(); len(left) > 0 || !reaches(soon) {
+		t.Errorf("left are %v", left)
 	}
 }

@@ -153,18 +153,22 @@ func (l *link) readChains(s *state) error {
 			s.chains[c.Name] = []string{}
 		}
 	}
-	return l.readMarks(s)
+	return l.marks(l.table, func(chain, mark string) {
+		if marks, ours := s.chains[chain]; ours {
+			s.chains[chain] = append(marks, mark)
+		}
+	})
 }
 
-// readMarks reads of the table's rules no more than is needed to tell them apart. (Conn.GetRules cannot read what it wrote of ct.)
-func (l *link) readMarks(s *state) error {
-	name, err := netlink.MarshalAttributes([]netlink.Attribute{{Type: unix.NFTA_RULE_TABLE, Data: []byte(l.table.Name + "\x00")}})
+// marks reads of a table's rules no more than is needed to tell them apart. (Conn.GetRules cannot read what it wrote of ct.)
+func (l *link) marks(of *nftables.Table, each func(chain, mark string)) error {
+	name, err := netlink.MarshalAttributes([]netlink.Attribute{{Type: unix.NFTA_RULE_TABLE, Data: []byte(of.Name + "\x00")}})
 	if err != nil {
 		return err
 	}
 	rules, err := l.raw.Execute(netlink.Message{
 		Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETRULE, Flags: netlink.Request | netlink.Dump},
-		Data:   append([]byte{byte(l.table.Family), unix.NFNETLINK_V0, 0, 0}, name...),
+		Data:   append([]byte{byte(of.Family), unix.NFNETLINK_V0, 0, 0}, name...),
 	})
 	if err != nil {
 		return err
@@ -174,9 +178,7 @@ func (l *link) readMarks(s *state) error {
 		if err != nil {
 			return err
 		}
-		if marks, ours := s.chains[chain]; ours {
-			s.chains[chain] = append(marks, mark)
-		}
+		each(chain, mark)
 	}
 	return nil
 }
