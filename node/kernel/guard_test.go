@@ -474,3 +474,40 @@ func somePorts(t *rapid.T) (all []networkingv1.NetworkPolicyPort) {
 	}
 	return all
 }
+
+// Whatever is changed: a pod is led to a chain once that has its rules, and to what these ask for; and what is not asked for any more goes after that.
+func TestOnTheWayToAnotherPolicyAPodHasTheOneOrTheOther(t *testing.T) {
+	town := newTown()
+	texts := []string{
+		"",
+		netpol("shop", "a", "{podSelector: {}, ingress: [{from: [{podSelector: {}}], ports: [{port: 80}]}]}"),
+		netpol("shop", "a", "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{namespaceSelector: {}}], ports: [{port: 81}]}]}"),
+		netpol("shop", "a", "{podSelector: {}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 192.0.2.0/24}}]}]}"),
+	}
+	want := func(text string) *state {
+		table, _ := town.table(t.Fatal, labelledSpaces+text)
+		return wantOf(table, "n1", 1, false)
+	}
+	for _, from := range texts {
+		for _, to := range texts {
+			have, want := want(from), want(to)
+			for _, c := range diff(have, want) {
+				for _, e := range c.elements {
+					l := policySets[e.set]
+					if e.gone && l.lingers && !c.readers {
+						t.Errorf("from %q to %q: %q of %s goes while packets ask for it", from, to, e.key, e.set)
+					}
+					if chain := e.key[min(len(e.key), l.key):]; l.guards && !e.gone && have.chains[chain] == nil {
+						t.Errorf("from %q to %q: a pod is led to %s, which is not there yet", from, to, chain)
+					}
+				}
+				for _, name := range c.unchained {
+					delete(have.chains, name)
+				}
+				for _, name := range c.fill {
+					have.chains[name] = want.chains[name]
+				}
+			}
+		}
+	}
+}
