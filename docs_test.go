@@ -19,6 +19,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -122,6 +123,10 @@ func TestTheKindsPagesMissNoField(t *testing.T) {
 		"docs/kinds/job.md":       {reflect.TypeFor[batchv1.JobSpec]()},
 		"docs/kinds/configmap.md": {reflect.TypeFor[corev1.ConfigMap]()},
 		"docs/kinds/secret.md":    {reflect.TypeFor[corev1.Secret]()},
+		"docs/kinds/networkpolicy.md": {
+			reflect.TypeFor[networkingv1.NetworkPolicySpec](), reflect.TypeFor[networkingv1.NetworkPolicyIngressRule](), reflect.TypeFor[networkingv1.NetworkPolicyEgressRule](),
+			reflect.TypeFor[networkingv1.IPBlock](),
+		},
 	} {
 		text := read(t, page)
 		for _, kind := range kinds {

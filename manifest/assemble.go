@@ -278,6 +278,7 @@ func (a *assembly) sort() {
 	sortByID(a.set.Secrets, func(x Secret) ID { return x.ID })
 	sortByID(a.set.Claims, func(x Claim) ID { return x.ID })
 	sortByID(a.set.Services, func(x Service) ID { return x.ID })
+	sortByID(a.set.NetworkPolicies, func(x NetworkPolicy) ID { return x.ID })
 	sortByPlace(a.set.Problems)
 }
 

@@ -293,9 +293,11 @@ type Set struct {
 	Secrets    []Secret
 	Claims     []Claim
 	Services   []Service
-	Signers    []string // keys whose word is believed beside the controller's own, as KeyText has them; from SignersFile
-	Files      []string // every manifest file of the commit, sorted; SignersFile is none
-	Problems   []Problem
+	// NetworkPolicies hold whether or not their Namespace is suspended.
+	NetworkPolicies []NetworkPolicy
+	Signers         []string // keys whose word is believed beside the controller's own, as KeyText has them; from SignersFile
+	Files           []string // every manifest file of the commit, sorted; SignersFile is none
+	Problems        []Problem
 
 	failed  map[ID]string      // objects that did not load, with the file that names them
 	origins map[ID]Origin      // objects that loaded by themselves, those too that cannot be put together

@@ -33,6 +33,8 @@ func obeyed(kind string) []string {
 		return []string{AnnotationSuspend, AnnotationSilenceGrace, AnnotationCapacity, AnnotationAddress}
 	case "Service":
 		return []string{AnnotationSuspend}
+	case aPolicy:
+		return nil
 	case "Namespace", "ConfigMap", "Secret", "PersistentVolume":
 		return []string{AnnotationSuspend, AnnotationPrune}
 	}

@@ -55,12 +55,17 @@ func diff(have, want *state) []change {
 	diffFronts(have.fronts, want.fronts, &swap, &sweep)
 	for _, set := range slices.Sorted(maps.Keys(want.sets)) {
 		come, gone := diffSet(set, have.sets[set], want.sets[set])
+		if l, of := policySets[set]; of {
+			now, later := l.part(come, gone)
+			swap.elements, sweep.elements = append(append(now, swap.elements...), come...), append(sweep.elements, later...)
+			continue
+		}
 		swap.elements = append(swap.elements, come...)
 		switch {
 		case set != setItself:
 			swap.elements = append(gone, swap.elements...)
 		case len(gone) > mostStale:
-			sweep.elements, sweep.thorough = gone, true
+			sweep.elements, sweep.thorough = append(sweep.elements, gone...), true
 		}
 	}
 	return slices.DeleteFunc([]change{lay, swap, sweep}, func(c change) bool { return c.empty() })
@@ -80,7 +85,9 @@ func diffChains(have, want *state, lay, swap, sweep *change) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(have.chains)) {
-		if _, v := numberOf(name); v.modulus > 0 && want.chains[name] == nil {
+		_, v := numberOf(name)
+		_, guards := sideOf(name)
+		if (v.modulus > 0 || guards) && want.chains[name] == nil {
 			sweep.unchained = append(sweep.unchained, name)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -33,6 +34,7 @@ type Kernel struct {
 	offers func(*link) error // fails where the kernel has no timeouts for tables
 	learnt bool              // that was asked
 	lacks  error             // and that is what came of it
+	unseen error             // why policies do not see all that they should
 }
 
 // New is for a cluster. It does nothing yet.
@@ -54,6 +56,7 @@ func (k *Kernel) Put(t *route.Table, node string) error {
 		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
 	}
 	want := wantOf(t, node, k.named.VNI, k.lacks != nil)
+	k.unseen = k.parts(want.policed)
 	if err := k.rules(want); err != nil {
 		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
 	}
@@ -84,7 +87,20 @@ func (k *Kernel) learn() error {
 }
 
 // Lacks says what the kernel cannot do of what a table asks, once one was put; nil: nothing.
-func (k *Kernel) Lacks() error { return k.lacks }
+func (k *Kernel) Lacks() error { return errors.Join(k.lacks, k.unseen) }
+
+// parts has policies see all that passes between the pods of this node, and says what they do not see.
+func (k *Kernel) parts(policed bool) error {
+	if err := k.wall(policed); err != nil && policed {
+		return fmt.Errorf("NetworkPolicies do not keep pods of this node from each other by IPv6: %w", err)
+	}
+	if _, err := os.Stat("/proc/sys/net/bridge"); err != nil && policed {
+		return errUnseen
+	}
+	return nil
+}
+
+var errUnseen = errors.New("NetworkPolicies do not hold between pods of this node: the kernel module br_netfilter is not loaded")
 
 // rules makes nftables have what is wanted.
 func (k *Kernel) rules(want *state) (err error) {
@@ -146,6 +162,9 @@ func (k *Kernel) Remove() error {
 		return fmt.Errorf("nftables: %w", err)
 	}
 	defer k.close()
+	if err := k.wall(false); err != nil {
+		return fmt.Errorf("nftables: %w", err)
+	}
 	k.link.DelTable(k.link.table)
 	if err := k.link.Flush(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)

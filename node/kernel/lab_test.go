@@ -103,7 +103,7 @@ func newLab(t testing.TB, pods int) *lab {
 	l.cable("far", l.far, "198.51.100.1/24", "198.51.100.2/24")
 	do(t, l.far, func() error {
 		lo, err := netlink.LinkByName("lo")
-		return errors.Join(err, address(lo, podIP(farPod).String()+"/32"), via("10.42.1.0/24", "198.51.100.1", ""))
+		return errors.Join(err, address(lo, podIP(farPod).String()+"/32"), via("10.42.1.0/24", "198.51.100.1", podIP(farPod).String()))
 	})
 	do(t, l.host, func() error { return via(farRange.String(), "198.51.100.2", "10.42.1.1") })
 	l.serve(l.far, farPod)
@@ -115,8 +115,10 @@ func (l *lab) bridge() error {
 	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
 		return err
 	}
-	if err := os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-iptables", []byte("1"), 0); err != nil {
-		return fmt.Errorf("the module br_netfilter is not loaded: %w", err)
+	for _, name := range []string{"iptables", "ip6tables"} {
+		if err := os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-"+name, []byte("1"), 0); err != nil {
+			return fmt.Errorf("the module br_netfilter is not loaded: %w", err)
+		}
 	}
 	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "pods"}}); err != nil {
 		return err

@@ -20,6 +20,7 @@ const (
 	chainInput       = "input"
 	chainRefuse      = "refuse"
 	chainTimed       = "timed"
+	chainForward     = "forward"
 	pickChain        = "pick" // of a virtual address, pick-MODULUS, or pick-MODULUS-SECONDS where clients are held
 	nodeChain        = "node" // of a NodePort, the same
 
@@ -32,11 +33,36 @@ const (
 	setStays     = "stays"     // fronts that hold their clients, each with each of its places
 	setDraws     = "draws"     // their fronts and numbers to places, as they are written down
 	setClients   = "clients"   // front and client to place: the kernel writes it down as clients come
+
+	setKnown      = "known"       // addresses of this node's pods of which policies say something, twice each
+	setGuardedIn  = "guarded-in"  // of those that are spoken to as policies allow, to their chain
+	setGuardedOut = "guarded-out" // of those that speak so
+	setMembers    = "members"     // numbers of groups of pods, and who is in them
+	setBlocks     = "blocks"      // numbers, and ranges of addresses
+	setPorts      = "ports"       // numbers, and ranges of a protocol's ports
 )
+
+// layout is how an element's text is taken apart: a key, and behind it the last one of an interval, or the chain that it leads to.
+type layout struct {
+	key      int
+	interval bool
+	lingers  bool // what goes does so once no packet asks for it any more
+	guards   bool // it leads to a chain
+}
+
+var policySets = map[string]layout{
+	setKnown:      {key: 8},
+	setGuardedIn:  {key: 4, guards: true},
+	setGuardedOut: {key: 4, guards: true},
+	setMembers:    {key: 8},
+	setBlocks:     {key: 8, interval: true, lingers: true},
+	setPorts:      {key: 12, interval: true, lingers: true},
+}
 
 // setNames are in the order in which their elements change: the kernel takes up what a transaction changes one by one, places before what leads to them.
 // One of another shape needs another name, for what is there is never made anew.
-var setNames = []string{setSlots, setServices, setNodePorts, setItself, setPeers, setRanges, setStays, setDraws, setClients}
+var setNames = []string{setSlots, setServices, setNodePorts, setItself, setPeers, setRanges, setStays, setDraws, setClients,
+	setMembers, setBlocks, setPorts, setGuardedIn, setGuardedOut, setKnown}
 
 // kept is the modulus up to which the chains are there whether they are used or not: to make one anew takes long, see change.readers.
 const kept = 16
@@ -47,6 +73,7 @@ var bases = map[string]nftables.Chain{
 	chainOutput:      {Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityNATDest},
 	chainPostrouting: {Type: nftables.ChainTypeNAT, Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityRef(90)},
 	chainInput:       {Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookInput, Priority: nftables.ChainPriorityFilter},
+	chainForward:     {Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityFilter},
 }
 
 // chainsOf are the chains that are wanted for the fronts, with the marks of their rules.
@@ -54,6 +81,9 @@ func chainsOf(fronts map[front]picks, f facts) map[string][]string {
 	all := maps.Clone(keptChains())
 	all[chainTimed] = marksOf(rulesOf(chainTimed, f))
 	for name := range bases {
+		all[name] = marksOf(rulesOf(name, f))
+	}
+	for name := range f.admits {
 		all[name] = marksOf(rulesOf(name, f))
 	}
 	for f, p := range fronts {
@@ -123,6 +153,16 @@ func setsOf(t *nftables.Table) map[string]*nftables.Set {
 		setClients: {
 			KeyType: concat(guestType...), Concatenation: true, IsMap: true, DataType: concat(heldType...), Dynamic: true, HasTimeout: true, Size: mostClients,
 		},
+	}
+	for name, s := range map[string]*nftables.Set{
+		setKnown:      {KeyType: concat(pairType...), Concatenation: true},
+		setGuardedIn:  {KeyType: nftables.TypeIPAddr, IsMap: true, DataType: nftables.TypeVerdict},
+		setGuardedOut: {KeyType: nftables.TypeIPAddr, IsMap: true, DataType: nftables.TypeVerdict},
+		setMembers:    {KeyType: concat(nftables.TypeMark, nftables.TypeIPAddr), Concatenation: true},
+		setBlocks:     {KeyType: concat(nftables.TypeMark, nftables.TypeIPAddr), Concatenation: true, Interval: true},
+		setPorts:      {KeyType: concat(nftables.TypeMark, nftables.TypeInetProto, nftables.TypeInetService), Concatenation: true, Interval: true},
+	} {
+		all[name] = s
 	}
 	for name, s := range all {
 		s.Table, s.Name, s.KeyByteOrder = t, name, binaryutil.BigEndian

@@ -74,6 +74,10 @@ func (s *state) take(set string, elements []nftables.SetElement) {
 		case setSlots:
 			s.takeSlot(e)
 		default:
+			if l, of := policySets[set]; of {
+				s.sets[set] = append(s.sets[set], l.text(e))
+				continue
+			}
 			s.sets[set] = append(s.sets[set], string(e.Key)+string(e.Val))
 		}
 	}
@@ -121,21 +125,25 @@ func (s *state) takeSlot(e nftables.SetElement) {
 
 // verdictFrom reads a verdict. One that is none of ours is like the wrong number.
 func verdictFrom(f front, data []byte) verdict {
-	foreign := verdict{modulus: -2}
-	attributes, err := netlink.NewAttributeDecoder(data)
+	chain := chainOf(data)
+	if _, v := numberOf(chain); chain != "" && chain == f.chain(v) {
+		return v
+	}
+	return verdict{modulus: -2}
+}
+
+// chainOf is where a verdict leads; empty where it does not.
+func chainOf(verdict []byte) string {
+	attributes, err := netlink.NewAttributeDecoder(verdict)
 	if err != nil {
-		return foreign
+		return ""
 	}
 	for attributes.Next() {
-		if attributes.Type() != unix.NFTA_VERDICT_CHAIN {
-			continue
-		}
-		chain := attributes.String()
-		if _, v := numberOf(chain); chain == f.chain(v) {
-			return v
+		if attributes.Type() == unix.NFTA_VERDICT_CHAIN {
+			return attributes.String()
 		}
 	}
-	return foreign
+	return ""
 }
 
 func (l *link) readChains(s *state) error {
@@ -146,22 +154,27 @@ func (l *link) readChains(s *state) error {
 	for _, c := range chains {
 		_, v := numberOf(c.Name)
 		_, base := bases[c.Name]
-		if c.Table.Name == l.table.Name && (v.modulus > 0 || base || c.Name == chainRefuse || c.Name == chainTimed) {
+		_, guards := sideOf(c.Name)
+		if c.Table.Name == l.table.Name && (v.modulus > 0 || base || guards || c.Name == chainRefuse || c.Name == chainTimed) {
 			s.chains[c.Name] = []string{}
 		}
 	}
-	return l.readMarks(s)
+	return l.marks(l.table, func(chain, mark string) {
+		if marks, ours := s.chains[chain]; ours {
+			s.chains[chain] = append(marks, mark)
+		}
+	})
 }
 
-// readMarks reads of the table's rules no more than is needed to tell them apart. (Conn.GetRules cannot read what it wrote of ct.)
-func (l *link) readMarks(s *state) error {
-	name, err := netlink.MarshalAttributes([]netlink.Attribute{{Type: unix.NFTA_RULE_TABLE, Data: []byte(l.table.Name + "\x00")}})
+// marks reads of a table's rules no more than is needed to tell them apart. (Conn.GetRules cannot read what it wrote of ct.)
+func (l *link) marks(of *nftables.Table, each func(chain, mark string)) error {
+	name, err := netlink.MarshalAttributes([]netlink.Attribute{{Type: unix.NFTA_RULE_TABLE, Data: []byte(of.Name + "\x00")}})
 	if err != nil {
 		return err
 	}
 	rules, err := l.raw.Execute(netlink.Message{
 		Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETRULE, Flags: netlink.Request | netlink.Dump},
-		Data:   append([]byte{byte(l.table.Family), unix.NFNETLINK_V0, 0, 0}, name...),
+		Data:   append([]byte{byte(of.Family), unix.NFNETLINK_V0, 0, 0}, name...),
 	})
 	if err != nil {
 		return err
@@ -171,9 +184,7 @@ func (l *link) readMarks(s *state) error {
 		if err != nil {
 			return err
 		}
-		if marks, ours := s.chains[chain]; ours {
-			s.chains[chain] = append(marks, mark)
-		}
+		each(chain, mark)
 	}
 	return nil
 }

@@ -19,7 +19,9 @@ type facts struct {
 	own     netip.Prefix // of this node's pods, and
 	gateway netip.Addr   // their gateway; none where it has no pod network
 	vni     int
-	untimed bool // conntrack keeps connections as it does all of the host's
+	admits  map[string][]admission // by chain of this node's guarded pods
+	policed bool                   // policies say who may speak to this node's pods, and to whom these may
+	untimed bool                   // conntrack keeps connections as it does all of the host's
 }
 
 func factsOf(t *route.Table, self route.Node, vni int, untimed bool) facts {
@@ -29,6 +31,7 @@ func factsOf(t *route.Table, self route.Node, vni int, untimed bool) facts {
 	}
 	if self.Range.Addr().Is4() {
 		f.own, f.gateway = self.Range.Masked(), self.Gateway()
+		f.policed = t.Policies != nil
 	}
 	return f
 }
@@ -45,6 +48,8 @@ func rulesOf(chain string, f facts) []rule {
 		return f.sources()
 	case chainInput:
 		return f.tunnel()
+	case chainForward:
+		return f.police()
 	case chainTimed:
 		if f.untimed {
 			return nil
@@ -55,6 +60,9 @@ func rulesOf(chain string, f facts) []rule {
 			{&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg}, is([]byte{unix.IPPROTO_TCP}), &expr.Reject{Type: unix.NFT_REJECT_TCP_RST}},
 			{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: icmpPortUnreachable}},
 		}
+	}
+	if s, guards := sideOf(chain); guards {
+		return admit(s, f.admits[chain])
 	}
 	kind, v := numberOf(chain)
 	if v.holds > 0 {

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -77,6 +78,9 @@ func wantOf(t *route.Table, node string, vni int, untimed bool) *state {
 		setItself: selves(t, node), setPeers: peers(t), setRanges: intervals(ranges(t)),
 	}}
 	s.sets[setStays], s.sets[setDraws] = stays(s.fronts), draws(s.fronts)
+	guarding := guards(t, s.own)
+	maps.Copy(s.sets, guarding.sets)
+	s.admits = guarding.chains
 	s.chains = chainsOf(s.fronts, s.facts)
 	return s
 }

@@ -111,6 +111,9 @@ func (m element) encode() []nftables.SetElement {
 	if m.set == setDraws {
 		return []nftables.SetElement{{Key: []byte(m.key[:16]), Val: []byte(m.key[16:])}}
 	}
+	if l, of := policySets[m.set]; of {
+		return []nftables.SetElement{l.element(m.key)}
+	}
 	if m.set != setRanges {
 		return []nftables.SetElement{{Key: []byte(m.key)}}
 	}

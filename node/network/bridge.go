@@ -98,6 +98,9 @@ func addressed(link netlink.Link, at netip.Prefix) error {
 	return netlink.AddrAdd(link, &netlink.Addr{IPNet: ipNet(at)})
 }
 
+// calls are the settings of a bridge by which IPv4 and IPv6 pass nftables.
+var calls = []int{nl.IFLA_BR_NF_CALL_IPTABLES, nl.IFLA_BR_NF_CALL_IP6TABLES}
+
 // callTables has what passes between the bridge's own ports seen by nftables, as what is routed is. Other bridges are left as they are.
 func callTables(link netlink.Link) error {
 	if call, err := callsTables(link); call || err != nil {
@@ -108,7 +111,10 @@ func callTables(link netlink.Link) error {
 	msg.Index = int32(link.Attrs().Index)
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
 	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
-	info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.IFLA_BR_NF_CALL_IPTABLES, []byte{1})
+	data := info.AddRtAttr(nl.IFLA_INFO_DATA, nil)
+	for _, kind := range calls {
+		data.AddRtAttr(kind, []byte{1})
+	}
 	req.AddData(msg)
 	req.AddData(info)
 	_, err := req.Execute(unix.NETLINK_ROUTE, 0)
@@ -125,18 +131,30 @@ func callsTables(link netlink.Link) (bool, error) {
 		return false, err
 	}
 	value := answers[0][unix.SizeofIfInfomsg:]
-	for _, kind := range []uint16{unix.IFLA_LINKINFO, nl.IFLA_INFO_DATA, nl.IFLA_BR_NF_CALL_IPTABLES} {
-		attrs, err := nl.ParseRouteAttr(value)
-		if err != nil {
+	for _, kind := range []uint16{unix.IFLA_LINKINFO, nl.IFLA_INFO_DATA} {
+		if value, err = attribute(value, kind); err != nil {
 			return false, err
 		}
-		i := slices.IndexFunc(attrs, func(a syscall.NetlinkRouteAttr) bool { return a.Attr.Type == kind })
-		if i < 0 {
-			return false, nil
-		}
-		value = attrs[i].Value
 	}
-	return len(value) == 1 && value[0] == 1, nil
+	for _, kind := range calls {
+		if call, err := attribute(value, uint16(kind)); err != nil || len(call) != 1 || call[0] != 1 {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// attribute is one of some; empty when it is not among them.
+func attribute(of []byte, kind uint16) ([]byte, error) {
+	attrs, err := nl.ParseRouteAttr(of)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(attrs, func(a syscall.NetlinkRouteAttr) bool { return a.Attr.Type == kind })
+	if i < 0 {
+		return nil, nil
+	}
+	return attrs[i].Value, nil
 }
 
 // keep puts the keeper on the bridge.

@@ -23,6 +23,7 @@ type Want struct {
 	Alone map[string]Alone
 	// Carried are endpoints on nodes that nobody has looked at yet, as the table before has them.
 	Carried []Carried
+	Guard   Guard
 	Before  *Table   // the newest that is in force; nil when there is none
 	Served  []*Table // all that are in force somewhere: addresses that they name are not given to others yet
 }
@@ -73,7 +74,7 @@ type Built struct {
 // Build makes the table, but for its number, and says of each Service what came of it. A Service keeps the addresses that the table before gave it;
 // another one's are never given to it while they are served.
 func Build(w Want) (Table, []Built) {
-	t := Table{Pods: w.Net.Pods, Virtual: w.Net.Virtual, Domain: w.Net.Domain, Nodes: w.Nodes}
+	t := Table{Pods: w.Net.Pods, Virtual: w.Net.Virtual, Domain: w.Net.Domain, Nodes: w.Nodes, Policies: w.Guard.policies(w.Before)}
 	ips, ports, index := addresses(w), nodePorts(w), indexed(w.Pods)
 	var built []Built
 	for i := range w.Services {

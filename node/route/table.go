@@ -18,6 +18,7 @@ type Table struct {
 	Domain   string       // of names: "cluster.local"
 	Nodes    []Node       // sorted by name
 	Services []Service    // sorted by namespace and name
+	Policies *Policies    `json:",omitempty"` // nil where everybody may speak to everybody
 }
 
 // Node is a host with pods.

@@ -32,7 +32,7 @@ const (
 
 // Seal signs a table for the cluster's node sides. Its Node is left to say.
 func Seal(key ed25519.PrivateKey, cluster string, t *route.Table) (Table, error) {
-	text, err := json.Marshal(t)
+	text, err := encode(t)
 	if err != nil {
 		return Table{}, err
 	}
@@ -70,14 +70,48 @@ func Open(sealed Table) (*route.Table, error) {
 	if len(text) > mostUnpacked {
 		return nil, fmt.Errorf("a table of more than %d bytes", mostUnpacked)
 	}
-	t := &route.Table{}
-	if err := json.Unmarshal(text, t); err != nil {
+	t, err := decode(text)
+	if err != nil {
 		return nil, err
 	}
 	if t.Number != sealed.Number {
 		return nil, fmt.Errorf("table %d says that it is number %d", sealed.Number, t.Number)
 	}
 	return t, nil
+}
+
+// needing is a table that nobody may route by who does not know all of what it needs. Who is older than needs finds a table in it whose number is not
+// the one that it was sent under, and takes none.
+type needing struct {
+	Needs []string
+	Table *route.Table
+}
+
+// needsPolicies is asked of who is to take a table with policies: who passed over them would let everybody speak to everybody.
+const needsPolicies = "policies"
+
+func encode(t *route.Table) ([]byte, error) {
+	if t.Policies == nil {
+		return json.Marshal(t)
+	}
+	return json.Marshal(needing{[]string{needsPolicies}, t})
+}
+
+func decode(text []byte) (*route.Table, error) {
+	var n needing
+	if err := json.Unmarshal(text, &n); err != nil {
+		return nil, err
+	}
+	for _, need := range n.Needs {
+		if need != needsPolicies {
+			return nil, fmt.Errorf("it needs a node side that knows of %s", need)
+		}
+	}
+	if n.Table != nil {
+		return n.Table, nil
+	}
+	t := &route.Table{}
+	return t, json.Unmarshal(text, t)
 }
 
 // Signer is the public key that signed the table for the cluster, as manifest.KeyText has it; empty if none did.

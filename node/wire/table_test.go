@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"math/rand"
 	"net/netip"
 	"testing"
@@ -90,6 +91,31 @@ func TestATableThatWasTamperedWithIsNotOpenedOrIsNotSigned(t *testing.T) {
 		if got, err := Open(bad); err == nil {
 			t.Errorf("%s: %+v", claim, got)
 		}
+	}
+}
+
+func TestATableWithPoliciesIsTakenByNobodyWhoDoesNotKnowThem(t *testing.T) {
+	policed := table()
+	policed.Policies = &route.Policies{Known: []route.Known{{Node: "n1", Pod: "web-0", IP: netip.MustParseAddr("10.42.1.2")}}}
+	s, err := Seal(key, "c", policed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Open(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(policed, got, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
+		t.Error(diff)
+	}
+	packed, _ := gzip.NewReader(bytes.NewReader(s.Body))
+	older := struct{ Number uint64 }{} // as a node side reads it that is older than policies: the number has to be the one that it was sent under
+	if err := json.NewDecoder(packed).Decode(&older); err != nil || older.Number == s.Number {
+		t.Errorf("number %d, %v: it would be taken", older.Number, err)
+	}
+	text := []byte(`{"Needs":["policies","wings"],"Table":{"Number":7}}`)
+	if _, err := decode(text); err == nil || err.Error() != "it needs a node side that knows of wings" {
+		t.Error(err)
 	}
 }
 

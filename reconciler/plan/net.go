@@ -26,6 +26,9 @@ type network struct {
 	served []*route.Table          // all that are
 	taken  map[netip.Addr]bool     // by pods, here or in a table that is in force
 	named  map[*route.Table]map[endpoint]bool
+
+	policed map[netip.Addr]endpoint // the pods of which policies in force say something, by address
+	born    map[endpoint]live.Pod   // that are told to run now
 }
 
 // endpoint is a pod on a node.
@@ -36,7 +39,8 @@ const ranged = 8
 
 // addNet gives ranges to nodes, and says to which no pod can be joined yet.
 func (w *world) addNet() {
-	w.net = network{ranges: map[string]netip.Prefix{}, taken: map[netip.Addr]bool{}, named: map[*route.Table]map[endpoint]bool{}}
+	w.net = network{ranges: map[string]netip.Prefix{}, taken: map[netip.Addr]bool{}, named: map[*route.Table]map[endpoint]bool{},
+		policed: map[netip.Addr]endpoint{}, born: map[endpoint]live.Pod{}}
 	if !w.h.Net.Pods.IsValid() || w.h.Side.Refused {
 		return
 	}
@@ -211,6 +215,11 @@ func (w *world) takeAddresses() {
 				w.net.taken[e.IP] = true
 			}
 		}
+		if t.Policies != nil {
+			for _, k := range t.Policies.Known {
+				w.net.policed[k.IP] = endpoint{k.Node, k.Pod}
+			}
+		}
 	}
 }
 
@@ -224,7 +233,9 @@ func (w *world) join(n *node, p live.Pod, spec corev1.PodSpec) live.Pod {
 		key = fmt.Sprintf("%s %d", p.Name, times)
 	}
 	const low = 2 // the first is the node's own
-	ip, ok := route.Free(w.net.ranges[n.Name], low, key, func(ip netip.Addr) bool { return w.net.taken[ip] })
+	ip, ok := route.Free(w.net.ranges[n.Name], low, key, func(ip netip.Addr) bool {
+		return w.net.taken[ip] || w.lingers(ip, endpoint{n.Name, p.Name})
+	})
 	if ok {
 		w.net.taken[ip] = true
 		p.Birth.IP, p.Birth.Network = ip.String(), manifest.NetworkOwn

@@ -126,6 +126,7 @@ func (k *work) run(n *node, p live.Pod, f form, attempt map[string]int, why stri
 		k.app.Waits = append(k.app.Waits, fmt.Sprintf("%s on %s: %s", p.Name, n.Name, held))
 		return
 	}
+	k.net.born[endpoint{n.Name, p.Name}] = p
 	pod := live.PodOf(f.Revision, p, attempt)
 	pod.Make, pod.Net = fresh, k.netOf(n, p, f.Spec)
 	pod.Auth, pod.Secrets = f.auth(), f.contents()

@@ -1,0 +1,58 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/node/route"
+)
+
+// Policies go with the table. A pod is in it before it is born: whoever is in none that its node has speaks to nobody but its node.
+
+// guard is what the table's policies are made of.
+func (w *world) guard() (g route.Guard) {
+	if len(w.want.NetworkPolicies) == 0 {
+		return g
+	}
+	g.Policies, g.Namespaces = w.want.NetworkPolicies, map[string]map[string]string{}
+	for _, ns := range w.want.Namespaces {
+		g.Namespaces[ns.Name] = ns.Labels
+	}
+	for _, n := range w.nodes {
+		if !n.Known && n.reach != lost && w.net.ranges[n.Name].IsValid() {
+			g.Unseen = append(g.Unseen, w.net.ranges[n.Name])
+		}
+		if why := cmp.Or(n.unserved, n.Side.Net.None); why != "" && len(n.Pods) > 0 {
+			w.note(fmt.Sprintf("NetworkPolicies do not hold for the pods of %s: %s", n.Name, why))
+		}
+		for _, p := range n.Pods {
+			if _, anew := w.net.born[endpoint{n.Name, p.Name}]; !anew && n.reach != lost && w.sure(n, p) {
+				g.Pods = w.guarded(g.Pods, n, p)
+			}
+		}
+	}
+	for _, a := range w.plan.Actions {
+		if p, born := w.net.born[endpoint{a.Node, a.Name}]; born && a.Verb == Run {
+			g.Pods = w.guarded(g.Pods, w.node(a.Node), p)
+		}
+	}
+	return g
+}
+
+// guarded adds a pod, if it has an address of its own. Those on the host's network are outside.
+func (w *world) guarded(all []route.Pod, n *node, p live.Pod) []route.Pod {
+	if p.Birth.Network == 0 || !w.endpoint(n, p).IsValid() {
+		return all
+	}
+	return append(all, route.Pod{
+		Namespace: p.App.Namespace, Name: p.Name, Node: n.Name, IP: w.endpoint(n, p), Labels: p.Birth.Labels, Ports: p.Birth.Ports,
+	})
+}
+
+// lingers says whether a table that some host routes by says something of the address, of another pod than this one.
+func (w *world) lingers(ip netip.Addr, pod endpoint) bool {
+	of, named := w.net.policed[ip]
+	return named && of != pod
+}
