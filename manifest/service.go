@@ -18,6 +18,8 @@ type Net struct {
 	Pods    netip.Prefix // ranges are given out of it to Nodes that name none
 	Virtual netip.Prefix // of Services
 	Domain  string       // of names: "cluster.local"
+	// Outside are the addresses that Services may ask for as externalIPs and loadBalancerIP, beside those of nodes.
+	Outside []netip.Prefix
 }
 
 // Layout is the version of how pods are joined to networks now.
@@ -34,17 +36,36 @@ const NetworkOwn = 2
 // Service is a name and an address for the pods that its selector chooses in its namespace.
 type Service struct {
 	Meta
-	Headless        bool       // it has no address of its own: its name leads to the pods
-	ClusterIP       netip.Addr // the address that it asks for; the zero address leaves that open
-	NodePorts       bool       // it is of type NodePort
+	Headless        bool           // it has no address of its own: its name leads to the pods
+	ClusterIP       netip.Addr     // the address that it asks for; the zero address leaves that open
+	External        string         // the outside name that it stands for: it is of type ExternalName, and has neither address nor ports
+	NodePorts       bool           // each of its ports has one of nodes: it is of type NodePort, or LoadBalancer
+	Balanced        bool           // it is of type LoadBalancer: its ports are at the addresses of all nodes, or at those of Outside where it asks for some
+	Outside         []netip.Addr   // addresses that it asks for beside its own: externalIPs, loadBalancerIP. Sorted
+	Sources         []netip.Prefix // who may come by ports of nodes and addresses outside; none is everybody
+	Health          bool           // each node says at a port whether it has pods of it: of type LoadBalancer, with NearOutside
+	HealthPort      uint16         // that it asks for, for that; 0 leaves it open
 	Selector        map[string]string
 	Ports           []ServicePort
 	Holds           int  // seconds for which a client is sent where he was sent last; 0: each connection goes anywhere
 	Near            bool // internalTrafficPolicy Local: its address leads to pods of the same node alone
-	NearOutside     bool // externalTrafficPolicy Local: ports of nodes do
-	PrefersNear     bool // trafficDistribution PreferSameNode: where the node has some of its pods, they alone are asked
+	NearOutside     bool // externalTrafficPolicy Local: ports of nodes and addresses outside do
+	PrefersNear     bool // trafficDistribution PreferSameNode: where the node has some of its pods, they alone are asked, and
+	PrefersZone     bool // PreferSameZone, PreferClose: else those in its zone, if there are some
 	PublishNotReady bool
+	Fixed           []Fixed         // of one without a selector: what Endpoints and EndpointSlices of its name say. In their order
 	Object          *corev1.Service // as decoded, for status
+}
+
+// Fixed is an address that somebody wrote down for requests to be sent to.
+type Fixed struct {
+	IP       netip.Addr
+	Ports    map[string]uint16 // by the name of the Service's port and its protocol, "http/tcp", "/udp"
+	Ready    bool
+	Hostname string // by which a headless Service names it
+	Node     string // on which it is said to be; empty where nothing is said
+	Zone     string // the same
+	From     Meta   // which Endpoints or EndpointSlice
 }
 
 // ServicePort is one by which a Service is reached.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/netip"
+	"reflect"
 	"testing"
 
 	"github.com/spf13/pflag"
@@ -37,11 +38,11 @@ func TestTheClustersAddressesAreChecked(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %s", name, got)
 		}
-		if net := s.options(nil, nil, nil).Net; c.want == "" && net != defaults {
+		if net := s.options(nil, nil, nil).Net; c.want == "" && !reflect.DeepEqual(net, defaults) {
 			t.Errorf("%s: %v", name, net)
 		}
 		s.nodeSide = sideNever
-		if net := s.options(nil, nil, nil).Net; net != (manifest.Net{}) {
+		if net := s.options(nil, nil, nil).Net; !reflect.DeepEqual(net, manifest.Net{}) {
 			t.Errorf("%s: %v without a node side", name, net)
 		}
 	}

@@ -88,7 +88,7 @@ func Build(w Want) (Table, []Built) {
 		made := Service{Namespace: s.Namespace, Name: s.Name, IP: ips.of[key], Near: s.Near, NearOutside: s.NearOutside, PrefersNear: s.PrefersNear, Holds: s.Holds}
 		for _, p := range s.Ports {
 			made.Ports = append(made.Ports, Port{
-				Name: p.Name, Protocol: p.Protocol, Port: p.Port, NodePort: ports.of[portKey(key, p.Port, p.Protocol)].port, App: p.AppProtocol,
+				Name: p.Name, Protocol: p.Protocol, Port: p.Port, NodePort: ports.of[portKey(key, p.Port, p.Protocol)].Port, App: p.AppProtocol,
 			})
 		}
 		chosen := index.chosen(s)

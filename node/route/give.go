@@ -99,29 +99,21 @@ func addresses(w Want) given[netip.Addr] {
 	})
 }
 
-// nodePort is a port of nodes under a protocol.
-type nodePort struct {
-	port     uint16
-	protocol string
-}
-
-func (p nodePort) String() string { return strconv.Itoa(int(p.port)) + "/" + p.protocol }
-
 func portKey(service string, port uint16, protocol string) string {
 	return service + ":" + strconv.Itoa(int(port)) + "/" + protocol
 }
 
 // nodePorts gives each port of Services that want them a port of nodes.
-func nodePorts(w Want) given[nodePort] {
-	had := map[string]nodePort{}
+func nodePorts(w Want) given[HostPort] {
+	had := map[string]HostPort{}
 	if w.Before != nil {
 		for _, s := range w.Before.Services {
 			for _, p := range s.Ports {
-				had[portKey(keyOf(s.Namespace, s.Name), p.Port, p.Protocol)] = nodePort{p.NodePort, p.Protocol}
+				had[portKey(keyOf(s.Namespace, s.Name), p.Port, p.Protocol)] = HostPort{p.NodePort, p.Protocol}
 			}
 		}
 	}
-	var seekers []seeker[nodePort]
+	var seekers []seeker[HostPort]
 	for i := range w.Services {
 		s := &w.Services[i]
 		for _, p := range s.Ports {
@@ -129,27 +121,27 @@ func nodePorts(w Want) given[nodePort] {
 				continue
 			}
 			who := keyOf(s.Namespace, s.Name)
-			one := seeker[nodePort]{key: portKey(who, p.Port, p.Protocol), service: who}
+			one := seeker[HostPort]{key: portKey(who, p.Port, p.Protocol), service: who}
 			if p.NodePort != 0 {
-				one.asks = nodePort{p.NodePort, p.Protocol}
+				one.asks = HostPort{p.NodePort, p.Protocol}
 			}
-			if was := had[one.key]; was.port != 0 {
+			if was := had[one.key]; was.Port != 0 {
 				one.had = was
 			}
 			seekers = append(seekers, one)
 		}
 	}
-	may := func(nodePort) string { return "" }
-	return give(seekers, "nodePort", may, func(key string, taken func(nodePort) bool) (nodePort, bool) {
+	may := func(HostPort) string { return "" }
+	return give(seekers, "nodePort", may, func(key string, taken func(HostPort) bool) (HostPort, bool) {
 		const size = LastNodePort - FirstNodePort + 1
 		protocol := key[len(key)-3:]
 		for i := range size {
-			at := nodePort{uint16(FirstNodePort + (int(hash(key))+i)%size), protocol}
+			at := HostPort{uint16(FirstNodePort + (int(hash(key))+i)%size), protocol}
 			if !taken(at) {
 				return at, true
 			}
 		}
-		return nodePort{}, false
+		return HostPort{}, false
 	})
 }
 
