@@ -147,7 +147,7 @@ func (l *local) notes() (plumbing.Hash, error) { return l.lookup(NotesRef) }
 
 func (l *local) obtain(context.Context, plumbing.Hash) error { return files.ErrGone }
 
-func (l *local) heal(context.Context) bool { return false }
+func (l *local) heal(context.Context, plumbing.Hash) bool { return false }
 
 func (l *local) shallow() (map[plumbing.Hash]bool, error) {
 	text, err := os.ReadFile(filepath.Join(l.at.Common, "shallow"))
