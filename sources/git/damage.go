@@ -69,12 +69,22 @@ func (r *remote) heal(ctx context.Context, h plumbing.Hash) bool {
 		return false
 	}
 	_, _, err := r.look(ctx, r.options.Branch, true)
-	if err == nil && r.cache.objects.sound(h) != nil {
+	if still := r.cache.objects.sound(h); err == nil && still != nil {
+		if errors.Is(still, plumbing.ErrObjectNotFound) && r.filters() {
+			r.cache.objects.omit(h)
+		}
 		r.mu.Lock()
 		r.healed[h] = time.Now()
 		r.mu.Unlock()
 	}
 	return err == nil
+}
+
+// filters says whether the server leaves out what is too large.
+func (r *remote) filters() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.filtering
 }
 
 // complete says whether every commit that head descends from is here: a server that is told so gives none of them again.

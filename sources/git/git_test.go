@@ -458,6 +458,34 @@ func TestACacheThatIsDamagedHealsItself(t *testing.T) {
 	}
 }
 
+func TestWhatIsTooLargeToBeReadIsNotFetched(t *testing.T) {
+	t.Parallel()
+	a, _ := newHTTPS(t)
+	a.bare.Git(t, "config", "uploadpack.allowFilter", "true")
+	large := make([]byte, 5<<20)
+	rand.New(rand.NewSource(1)).Read(large)
+	f := one("1")
+	f["video.bin"], f["large.yaml"] = string(large), "# "+strings.Repeat("x", 5<<20)
+	head := a.push(t, f)
+	s := open(t, a.options)
+	sourcetest.Head(t, s)
+	set := sourcetest.Load(t, s, head)
+	equal(t, []string{"a=1"}, sourcetest.Values(set))
+	if len(set.Problems) != 1 || set.Problems[0].File != "large.yaml" || !strings.Contains(set.Problems[0].Text, "is larger than 4 MiB") {
+		t.Error(set.Problems)
+	}
+	size := int64(0)
+	must(t, filepath.WalkDir(a.options.Cache, func(path string, d fs.DirEntry, err error) error {
+		if info, e := d.Info(); e == nil {
+			size += info.Size()
+		}
+		return err
+	}))
+	if size > 1<<20 {
+		t.Errorf("%d bytes were fetched", size)
+	}
+}
+
 func TestAPollWithoutNewsFetchesNoPack(t *testing.T) {
 	t.Parallel()
 	a, h := newHTTPS(t)

@@ -35,6 +35,7 @@ type objects struct {
 	mu      sync.Mutex
 	stores  []*filesystem.ObjectStorage // the repository's own, then its alternates'
 	packs   string                      // which packs there were when the stores were opened
+	large   map[plumbing.Hash]bool      // what a server has left out
 	unsound error                       // why none of them is to be read
 }
 
@@ -162,9 +163,28 @@ func (o *objects) sound(h plumbing.Hash) error {
 	return err
 }
 
+// omit notes that a server leaves an object out because it is too large.
+func (o *objects) omit(h plumbing.Hash) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.large == nil {
+		o.large = map[plumbing.Hash]bool{}
+	}
+	o.large[h] = true
+}
+
+func (o *objects) omitted(h plumbing.Hash) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.large[h]
+}
+
 // read gives an object's content, or files.ErrTooLarge above limit. Beside that every error is damage.
 func (o *objects) read(h plumbing.Hash, t plumbing.ObjectType, limit int64) ([]byte, error) {
 	obj, err := o.get(h, t)
+	if err != nil && o.omitted(h) {
+		return nil, files.ErrTooLarge
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -35,14 +35,15 @@ type remote struct {
 	cache   *store
 	turn    chan struct{} // holds a token while nobody fetches
 
-	mu     sync.Mutex // over what follows
-	client *http.Client
-	bearer bool // the server takes tokens that way
-	refs   state
-	at     time.Time
-	fleet  plumbing.Hash               // the newest of FleetRef that was fetched
-	gone   map[plumbing.Hash]time.Time // what the server did not have, and when
-	healed map[plumbing.Hash]time.Time // what was still damaged when everything had been fetched anew, and when
+	mu        sync.Mutex // over what follows
+	client    *http.Client
+	bearer    bool // the server takes tokens that way
+	filtering bool // it leaves out blobs of some size
+	refs      state
+	at        time.Time
+	fleet     plumbing.Hash               // the newest of FleetRef that was fetched
+	gone      map[plumbing.Hash]time.Time // what the server did not have, and when
+	healed    map[plumbing.Hash]time.Time // what was still damaged when everything had been fetched anew, and when
 }
 
 // goneFor is how long a commit that was not to be had is not asked for again.
@@ -147,6 +148,9 @@ func (r *remote) connect(ctx context.Context) (session, *packp.AdvRefs, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	r.mu.Lock()
+	r.filtering = refs.Capabilities.Supports(capability.Filter)
+	r.mu.Unlock()
 	return s.(session), refs, nil
 }
 

@@ -25,6 +25,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/storage/filesystem"
+
+	"github.com/podkeep/podkeep/sources/files"
 )
 
 // unpackLimit is below how many objects a fetch is kept as single files, as Git does, so that a year of small
@@ -131,7 +133,7 @@ func (s *store) holds(now state) bool {
 	return (now.head.IsZero() || s.objects.has(now.head)) && (now.notes.IsZero() || s.objects.has(now.notes))
 }
 
-// fetch asks for a pack and keeps it.
+// fetch asks for a pack and keeps it. A server that can leaves out what is too large to be read: it would only take time, and go-git's memory.
 func (s *store) fetch(ctx context.Context, from session, caps *capability.List, wants, haves []plumbing.Hash) error {
 	if err := s.make(); err != nil {
 		return fmt.Errorf("cache: %w", err)
@@ -139,6 +141,10 @@ func (s *store) fetch(ctx context.Context, from session, caps *capability.List, 
 	req := packp.NewUploadPackRequestFromCapabilities(caps)
 	if caps.Supports(capability.NoProgress) {
 		_ = req.Capabilities.Set(capability.NoProgress)
+	}
+	if caps.Supports(capability.Filter) {
+		_ = req.Capabilities.Set(capability.Filter)
+		req.Filter = packp.FilterBlobLimit(files.MaxFile+1, packp.BlobLimitPrefixNone)
 	}
 	req.Wants, req.Haves = wants, haves
 	res, err := from.UploadPack(ctx, req)
