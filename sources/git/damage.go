@@ -50,10 +50,13 @@ func isDamage(err error) bool {
 func (s *Source) whole(ctx context.Context, read func() error) error {
 	err := read()
 	var d damaged
-	if !errors.As(err, &d) || !s.origin.heal(ctx, d.hash) {
+	if !errors.As(err, &d) {
 		return err
 	}
-	return read()
+	if s.origin.heal(ctx, d.hash) {
+		err = read()
+	}
+	return s.origin.explained(err)
 }
 
 // heal fetches the branch anew, because an object that must be here is damaged.

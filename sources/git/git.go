@@ -87,6 +87,8 @@ type origin interface {
 	obtain(ctx context.Context, h plumbing.Hash) error
 	// heal gets everything anew because that object is damaged, and says whether there is something new.
 	heal(ctx context.Context, h plumbing.Hash) bool
+	// explained is an error that heal did nothing about, in other words.
+	explained(err error) error
 	// shallow are the commits whose parents a shallow clone lacks.
 	shallow() (map[plumbing.Hash]bool, error)
 	watch(ctx context.Context, s *Source, poke chan<- struct{}) error

@@ -486,6 +486,49 @@ func TestWhatIsTooLargeToBeReadIsNotFetched(t *testing.T) {
 	}
 }
 
+func TestARepositoryThatCannotBeReadIsSaid(t *testing.T) {
+	t.Parallel()
+	t.Run("objects of SHA-256, here", func(t *testing.T) {
+		dir := t.TempDir()
+		r := sourcetest.Repository{Dir: dir}
+		r.Git(t, "init", "-q", "-b", "main", "--object-format=sha256")
+		r.Commit(t, one("1"))
+		_, err := git.Open(t.Context(), git.Options{URL: dir})
+		refused(t, err, "its objects are named by SHA-256")
+	})
+	t.Run("objects of SHA-256, at a server", func(t *testing.T) {
+		a, _ := newHTTPS(t)
+		must(t, os.RemoveAll(a.bare.Dir))
+		must(t, os.MkdirAll(a.bare.Dir, 0o755))
+		a.bare.Git(t, "init", "-q", "--bare", "-b", "main", "--object-format=sha256")
+		r := sourcetest.Repository{Dir: t.TempDir()}
+		r.Git(t, "init", "-q", "-b", "main", "--object-format=sha256")
+		r.Commit(t, one("1"))
+		r.Git(t, "push", "-q", a.bare.Dir, "main")
+		refused(t, headError(t, open(t, a.options)), "its objects are named by SHA-256")
+	})
+	t.Run("a partial clone", func(t *testing.T) {
+		a := newAway(t)
+		head := a.push(t, one("1"))
+		a.bare.Git(t, "config", "uploadpack.allowFilter", "true")
+		dir := t.TempDir()
+		r := sourcetest.Repository{Dir: dir}
+		r.Git(t, "clone", "-q", "--no-checkout", "--filter=blob:none", "file://"+a.bare.Dir, ".")
+		s := open(t, git.Options{URL: dir})
+		equal(t, head, sourcetest.Head(t, s))
+		_, err := s.Load(t.Context(), head)
+		refused(t, err, "an object is not here: the clone is partial; run git -C "+dir+" fetch --refetch --filter=blob:limit=4m")
+	})
+	t.Run("a clone that is sparse is read whole", func(t *testing.T) {
+		a := newAway(t)
+		head := a.push(t, files{"a.yaml": sourcetest.ConfigMap("a", "1"), "sub/b.yaml": sourcetest.ConfigMap("b", "2")})
+		dir := t.TempDir()
+		r := sourcetest.Repository{Dir: dir}
+		r.Git(t, "clone", "-q", "--sparse", a.bare.Dir, ".")
+		equal(t, []string{"a=1", "b=2"}, sourcetest.Values(sourcetest.Load(t, open(t, git.Options{URL: dir}), head)))
+	})
+}
+
 func TestAPollWithoutNewsFetchesNoPack(t *testing.T) {
 	t.Parallel()
 	a, h := newHTTPS(t)

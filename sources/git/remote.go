@@ -293,6 +293,8 @@ func (now state) settle(o *objects, want choice) (state, error) {
 // explainedHTTP says in our words what a server's refusal means.
 func explainedHTTP(err error) error {
 	switch {
+	case strings.Contains(err.Error(), "object-format=sha256"): // go-git has no word for it
+		return files.Lasting(errSHA256)
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return errors.New("has no commit yet")
 	case errors.Is(err, transport.ErrAuthenticationRequired):
@@ -521,6 +523,8 @@ func (r *remote) notes() (plumbing.Hash, error) {
 	defer r.mu.Unlock()
 	return r.refs.notes, nil
 }
+
+func (r *remote) explained(err error) error { return err }
 
 func (r *remote) shallow() (map[plumbing.Hash]bool, error) { return nil, nil }
 
