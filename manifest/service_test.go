@@ -49,6 +49,8 @@ func TestAServiceAsPeopleWriteItLoads(t *testing.T) {
 			`wordpress-mysql invalid IP headless {"app":"wordpress","tier":"mysql"} :3306/tcp>3306`},
 		"kafka's brokers": {service("kafka-headless", "type: ClusterIP\nclusterIP: None\npublishNotReadyAddresses: true\nports:\n- {name: tcp-client, port: 9092, protocol: TCP, targetPort: client}\n- {name: tcp-internal, port: 9093, protocol: TCP, targetPort: internal}\nselector:\n  app.kubernetes.io/name: kafka"),
 			`kafka-headless invalid IP headless unready {"app.kubernetes.io/name":"kafka"} tcp-client:9092/tcp>client tcp-internal:9093/tcp>internal`},
+		"one pod of a StatefulSet": {service("zk-0", "selector: {app.kubernetes.io/name: zk, statefulset.kubernetes.io/pod-name: zk-0}\nports: [{port: 2181}]"),
+			`zk-0 invalid IP {"app.kubernetes.io/name":"zk","statefulset.kubernetes.io/pod-name":"zk-0"} :2181/tcp>2181`},
 		"a name without a port": {service("peers", "clusterIP: None\nselector: {app: peers}"), `peers invalid IP headless {"app":"peers"}`},
 		"prometheus at a node's port": {service("prometheus", "type: NodePort\nports:\n- name: web\n  nodePort: 30900\n  port: 9090\n  protocol: TCP\n  targetPort: web\nselector:\n  prometheus: prometheus"),
 			`prometheus invalid IP nodeports {"prometheus":"prometheus"} web:9090/tcp>web@30900`},
