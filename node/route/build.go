@@ -110,6 +110,9 @@ func Build(w Want) (Table, []Built) {
 
 func keyOf(namespace, name string) string { return namespace + "/" + name }
 
+// ChoosesNone is why nobody answers for a Service whose selector chooses no pod.
+const ChoosesNone = "its selector chooses no pod"
+
 // unanswered is why nobody answers, or one of the ports.
 func unanswered(s *manifest.Service, chosen []*Pod, made Service) string {
 	apart := 0
@@ -129,7 +132,7 @@ func unanswered(s *manifest.Service, chosen []*Pod, made Service) string {
 		}
 		return ""
 	case len(chosen) == 0:
-		return "its selector chooses no pod"
+		return ChoosesNone
 	}
 	return fmt.Sprintf("none of the %d pods that it chooses is ready", len(chosen))
 }
