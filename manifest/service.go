@@ -108,6 +108,7 @@ func init() {
 // service checks a Service as the Kubernetes API server does.
 func (c *check) service(o *corev1.Service) {
 	s := o.Spec
+	c.outside(o)
 	switch s.Type {
 	case corev1.ServiceTypeExternalName:
 		c.refuse("spec.type", "ExternalName is not supported yet; remove the Service, and write the outside name where this one is used")
@@ -126,7 +127,6 @@ func (c *check) service(o *corev1.Service) {
 	c.trafficPolicies(s)
 	c.trafficDistribution(s)
 	c.servicePorts(s)
-	c.outside(o)
 }
 
 func (c *check) clusterIP(s corev1.ServiceSpec) {

@@ -45,7 +45,11 @@ func (c *check) outside(o *corev1.Service) {
 	case len(s.LoadBalancerSourceRanges) > 0:
 		c.refuse("spec.loadBalancerSourceRanges", "is for a Service with type: LoadBalancer; write that, or limit who comes in with the hosts' firewall")
 	}
-	if len(s.ExternalIPs) > 0 && s.ClusterIP == corev1.ClusterIPNone {
+	switch {
+	case len(s.ExternalIPs) == 0:
+	case s.Type == corev1.ServiceTypeExternalName:
+		c.refuse("spec.externalIPs", "go with no ExternalName, which is only a name; remove one of the two")
+	case s.ClusterIP == corev1.ClusterIPNone:
 		c.refuse("spec.externalIPs", "go with no clusterIP: None: a headless Service is only a name; remove one of the two")
 	}
 	if s.LoadBalancerClass != nil {

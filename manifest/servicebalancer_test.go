@@ -106,6 +106,10 @@ func TestWhatNobodyMayReachFromOutsideIsRefusedByField(t *testing.T) {
 	if got := wrongs(s); !strings.Contains(got, "x.yaml:8: Service/web: spec.loadBalancerSourceRanges: names no IPv4 addresses, and there are no others yet; write who may come, such as 192.0.2.0/24") {
 		t.Errorf("where only others were to come in, everybody does: %s", got)
 	}
+	s = set("c", "x.yaml", service("web", "type: ExternalName\nexternalName: db.example.com\nexternalIPs: [192.0.2.1]"))
+	if got := wrongs(s); !strings.Contains(got, "x.yaml:7: Service/web: spec.externalIPs: go with no ExternalName, which is only a name; remove one of the two") {
+		t.Errorf("a name has addresses: %s", got)
+	}
 	for name, spec := range map[string]string{
 		"SSH at an address":    "type: LoadBalancer\nloadBalancerIP: 192.0.2.7\nselector: {app: git}\nports: [{port: 22}]",
 		"the port of DNS":      "type: LoadBalancer\nselector: {app: dns}\nports: [{port: 53, protocol: UDP}]",
