@@ -70,6 +70,10 @@ type assembly struct {
 func (a *assembly) collect(files []Parsed) []*object {
 	var all []*object
 	for _, f := range files {
+		if len(all)+len(f.objects) > maxTogether {
+			text := fmt.Sprintf("there are more than %d objects in the manifests, so this file's are not read: split them over several --path", maxTogether)
+			f = Parsed{Path: f.Path, Problems: []Problem{{Origin: Origin{f.Path, 1}, Text: text}}}
+		}
 		a.set.Problems = append(a.set.Problems, f.Problems...)
 		if isSigners(f.Path) {
 			a.addSigners(f)
