@@ -85,7 +85,7 @@ func TestConntrackIsFull(t *testing.T) {
 	l.put(k, tableOf(service(1, 0)))
 	var tcp net.Conn
 	do(t, l.pods[1], func() (err error) { tcp, err = net.Dial("tcp4", "10.43.0.1:80"); return err })
-	defer tcp.Close()
+	defer hangUp(tcp)
 	udp := l.client(l.pods[1], "10.43.0.1:53")
 	goesOn := func(when string) {
 		t.Helper()
@@ -105,6 +105,7 @@ func TestConntrackIsFull(t *testing.T) {
 	}
 	l.put(New("one", quiet()), tableOf(service(1, farPod, 0), service(2, 1)))
 	goesOn("full, with another table")
+	hangUp(tcp)
 	l.empty(l.host)
 	for _, from := range []netns.NsHandle{l.host, l.pods[1], l.pods[0]} {
 		if a := l.ask(from, "tcp", "10.43.0.2:80"); a.pod != 1 {
