@@ -3,6 +3,7 @@ package kernel
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -206,6 +207,64 @@ func (l *lab) tunnel(ns netns.NsHandle, vni int, mac net.HardwareAddr) {
 	})
 }
 
+// throughTunnel has the host and the far node reach each other's pods by a tunnel.
+func (l *lab) throughTunnel() {
+	vni := route.NamedOf("one").VNI
+	macs := []net.HardwareAddr{{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}}
+	for n, from := range []struct {
+		ns            netns.NsHandle
+		to, peer, src string
+	}{{l.host, farRange.String(), "198.51.100.2", "10.42.1.1"}, {l.far, ownRange.String(), "198.51.100.1", podIP(farPod).String()}} {
+		l.tunnel(from.ns, vni, macs[n])
+		do(l.t, from.ns, func() error {
+			link, err := netlink.LinkByName(fmt.Sprint("t", vni))
+			if err != nil {
+				return err
+			}
+			_, to, _ := net.ParseCIDR(from.to)
+			at, mac := net.ParseIP(from.peer), macs[1-n]
+			return errors.Join(
+				netlink.NeighSet(&netlink.Neigh{LinkIndex: link.Attrs().Index, Family: netlink.FAMILY_V4, IP: at, HardwareAddr: mac, State: netlink.NUD_PERMANENT}),
+				netlink.NeighSet(&netlink.Neigh{
+					LinkIndex: link.Attrs().Index, Family: unix.AF_BRIDGE, Flags: netlink.NTF_SELF, IP: at, HardwareAddr: mac, State: netlink.NUD_PERMANENT,
+				}),
+				netlink.RouteReplace(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: to, Gw: at, Src: net.ParseIP(from.src), Flags: int(netlink.FLAG_ONLINK)}),
+			)
+		})
+	}
+}
+
+// What goes through the tunnel is in conntrack as what it is, and not as the tunnel's once more.
+func TestTheTunnelNeedsNoRoomInConntrack(t *testing.T) {
+	l := newLab(t, 1)
+	l.put(New("one", quiet()), tableOf(service(1, farPod)))
+	l.throughTunnel()
+	for _, from := range []netns.NsHandle{l.host, l.pods[0]} {
+		for _, network := range []string{"tcp", "udp"} {
+			to := map[string]string{"tcp": "10.43.0.1:80", "udp": "10.43.0.1:53"}[network]
+			if a := l.ask(from, network, to); a.pod != farPod {
+				t.Error(a)
+			}
+		}
+	}
+	seen := 0
+	do(t, l.host, func() error {
+		flows, err := netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
+		for _, f := range flows {
+			switch f.Forward.DstPort {
+			case route.TunnelPort:
+				t.Error(f)
+			case 53:
+				seen++
+			}
+		}
+		return err
+	})
+	if seen != 2 {
+		t.Errorf("conntrack knows %d of 2 flows", seen)
+	}
+}
+
 // tunnelled is what a tunnel sends.
 func tunnelled(vni int, mac net.HardwareAddr, packet []byte) []byte {
 	head := binary.BigEndian.AppendUint32([]byte{8, 0, 0, 0}, uint32(vni)<<8)
@@ -245,6 +304,8 @@ func TestNobodyPutsPacketsIntoTheTunnel(t *testing.T) {
 	for who, from := range map[string]string{"a pod": podIP(1).String(), "a pod as a node": "198.51.100.1"} {
 		l.send(l.pods[1], datagram(tunnel(from), tunnel("198.51.100.2"), inner(far, who)))
 	}
+	// An answer to this would look like what that node puts into the tunnel.
+	l.send(l.pods[1], datagram(tunnel(podIP(1).String()), tunnel("198.51.100.2"), "nothing of a tunnel"))
 	if all := ear.heard(func() { l.send(l.far, datagram(tunnel("198.51.100.2"), tunnel("198.51.100.1"), inner(pod, honest))) }); len(all) > 0 {
 		t.Errorf("a pod of this node heard: %q", all)
 	}
