@@ -128,6 +128,20 @@ func TestAPodSpeaksAsItselfAlone(t *testing.T) {
 	}
 }
 
+// Pods' addresses of a node come from its pods alone.
+func TestNobodyOutsideSpeaksAsAPod(t *testing.T) {
+	l := newLab(t, 2)
+	l.put(New("one", quiet()), tableOf())
+	do(t, l.outside, func() error { return via(ownRange.String(), hostIP, "") })
+	ear := l.ear(l.pods[0])
+	for _, ip := range []string{podIP(1).String(), "10.42.1.1", "10.42.1.77"} {
+		l.send(l.outside, datagram(ears(ip), ears(podIP(0).String()), "forged"))
+	}
+	if all := ear.heard(func() { l.send(l.outside, datagram(ears("192.0.2.2"), ears(podIP(0).String()), honest)) }); len(all) > 0 {
+		t.Errorf("heard: %q", all)
+	}
+}
+
 // A pod that says by ARP that others' addresses are its own is not believed.
 func TestAPodTakesNobodysAddress(t *testing.T) {
 	l := newLab(t, 3)
