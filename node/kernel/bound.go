@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"github.com/google/nftables"
@@ -16,26 +15,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Each port of the pods' bridge says what it says, by IPv4 and ARP, as the pod that it leads to. Which addresses that one has the kernel is asked once, when
-// the port is new: a pod that may give itself others later gains nothing. It is a table of the bridge's family, of the same name as ours.
+// Each port of the pods' bridge says what it says as the pod that it leads to: by its hardware's address, and by IPv4 and ARP with its own. What those are
+// the kernel is asked once, when the port is new: a pod that may give itself others later gains nothing. It is a table of the bridge's family, of the same name
+// as ours.
 //
 // A port is known by its number, which no later one has. One that is not known yet may say what it likes, as far as the chain origin lets it.
 const (
-	setBound = "bound" // ports, each with its addresses
-	setLinks = "links" // the same ports
+	setLinks    = "links"    // ports that are known
+	setBound    = "bound"    // each with its addresses
+	setHardware = "hardware" // and with that of its hardware
 )
 
 // binding is that table.
 type binding struct {
 	*nftables.Table
-	bound, links *nftables.Set
+	sets map[string]*nftables.Set
 }
+
+var bindingSets = []string{setBound, setHardware, setLinks}
 
 func bindingOf(table string) binding {
 	b := binding{Table: &nftables.Table{Name: table, Family: nftables.TableFamilyBridge}}
-	port, pair := nftables.TypeIFIndex, nftables.MustConcatSetType(nftables.TypeIFIndex, nftables.TypeIPAddr)
-	b.links = &nftables.Set{Table: b.Table, Name: setLinks, KeyType: port, KeyByteOrder: binaryutil.NativeEndian}
-	b.bound = &nftables.Set{Table: b.Table, Name: setBound, KeyType: pair, Concatenation: true, KeyByteOrder: binaryutil.NativeEndian}
+	port := nftables.TypeIFIndex
+	b.sets = map[string]*nftables.Set{
+		setLinks:    {KeyType: port},
+		setBound:    {KeyType: nftables.MustConcatSetType(port, nftables.TypeIPAddr), Concatenation: true},
+		setHardware: {KeyType: nftables.MustConcatSetType(port, nftables.TypeEtherAddr), Concatenation: true},
+	}
+	for name, set := range b.sets {
+		set.Table, set.Name, set.KeyByteOrder = b.Table, name, binaryutil.NativeEndian
+	}
 	return b
 }
 
@@ -48,11 +57,13 @@ func boundRules() []rule {
 	sender := func(into uint32) expr.Any {
 		return &expr.Payload{DestRegister: into, Base: expr.PayloadBaseNetworkHeader, Offset: 14, Len: 4}
 	}
+	hardware := &expr.Payload{DestRegister: reg + 1, Base: expr.PayloadBaseLLHeader, Offset: 6, Len: 6}
 	asItself := func(source expr.Any) rule {
 		return rule{port, source, &expr.Lookup{SourceRegister: reg, SetName: setBound}}
 	}
 	return []rule{
 		join(rule{port, &expr.Lookup{SourceRegister: reg, SetName: setLinks, Invert: true}}, accept),
+		join(rule{port, hardware, &expr.Lookup{SourceRegister: reg, SetName: setHardware, Invert: true}}, drop),
 		join(of(unix.ETH_P_IP), asItself(loadSource(reg+1)), accept),
 		join(of(unix.ETH_P_IP), drop),
 		join(of(unix.ETH_P_ARP), asItself(sender(reg+1)), accept),
@@ -81,30 +92,47 @@ func (k *Kernel) bind() error {
 			return err
 		}
 	}
-	come, gone := diffSet(setBound, have, want)
-	if laid && len(come)+len(gone) == 0 {
+	var changes []element
+	for _, name := range bindingSets {
+		come, gone := diffSet(name, have[name], sorted(want[name]))
+		changes = append(append(changes, gone...), come...)
+	}
+	if laid && len(changes) == 0 {
 		return nil
 	}
-	if err := k.link.rebind(b, append(gone, come...), want); err != nil {
-		return err
+	for _, c := range changes {
+		edit := k.link.SetAddElements
+		if c.gone {
+			edit = k.link.SetDeleteElements
+		}
+		if err := edit(b.sets[c.set], []nftables.SetElement{{Key: []byte(c.key)}}); err != nil {
+			return err
+		}
 	}
 	return k.commit()
 }
 
-// binds is what the kernel has: whether the table is as it should be, and what is bound.
-func (l *link) binds(b binding) (laid bool, bound []string, err error) {
-	var have []string
-	if err := l.marks(b.Table, func(_, mark string) { have = append(have, mark) }); err != nil {
+// binds is what the kernel has: whether the table is as it should be, and what is in its sets.
+func (l *link) binds(b binding) (laid bool, have map[string][]string, err error) {
+	var marks []string
+	if err := l.marks(b.Table, func(_, mark string) { marks = append(marks, mark) }); err != nil {
 		return false, nil, err
 	}
-	if !slices.Equal(have, marksOf(boundRules())) {
+	if !slices.Equal(marks, marksOf(boundRules())) {
 		return false, nil, nil
 	}
-	found, err := l.GetSetElements(b.bound)
-	for _, e := range found {
-		bound = append(bound, string(e.Key))
+	have = map[string][]string{}
+	for name, set := range b.sets {
+		found, err := l.GetSetElements(set)
+		if err != nil {
+			return false, nil, err
+		}
+		for _, e := range found {
+			have[name] = append(have[name], string(e.Key))
+		}
+		have[name] = sorted(have[name])
 	}
-	return true, sorted(bound), err
+	return true, have, nil
 }
 
 // bindAnew begins a transaction that makes the table.
@@ -114,8 +142,10 @@ func (l *link) bindAnew(b binding) error {
 	l.AddTable(b.Table)
 	l.DelTable(b.Table)
 	l.AddTable(b.Table)
-	if err := errors.Join(l.AddSet(b.bound, nil), l.AddSet(b.links, nil)); err != nil {
-		return err
+	for _, name := range bindingSets {
+		if err := l.AddSet(b.sets[name], nil); err != nil {
+			return err
+		}
 	}
 	chain := l.AddChain(&nftables.Chain{
 		Table: b.Table, Name: chainOrigin, Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityRef(-200),
@@ -124,29 +154,8 @@ func (l *link) bindAnew(b binding) error {
 	return nil
 }
 
-// rebind changes what is bound.
-func (l *link) rebind(b binding, changes []element, want []string) error {
-	for _, c := range changes {
-		bound, port := []nftables.SetElement{{Key: []byte(c.key)}}, []nftables.SetElement{{Key: []byte(c.key[:4])}}
-		others := slices.ContainsFunc(want, func(w string) bool { return w[:4] == c.key[:4] })
-		var err error
-		switch {
-		case !c.gone:
-			err = errors.Join(l.SetAddElements(b.bound, bound), l.SetAddElements(b.links, port))
-		case others:
-			err = l.SetDeleteElements(b.bound, bound)
-		default:
-			err = errors.Join(l.SetDeleteElements(b.links, port), l.SetDeleteElements(b.bound, bound))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ports are those of the bridge, each with its addresses, sorted: those that are bound stay so for as long as they are there.
-func (k *Kernel) ports(bound []string) (all []string, err error) {
+// ports is what the sets are to have: ports of the bridge that are known stay as they are for as long as they are there, and new ones are asked for.
+func (k *Kernel) ports(had map[string][]string) (map[string][]string, error) {
 	bridge, err := netlink.LinkByName(k.named.Bridge)
 	if errors.As(err, &netlink.LinkNotFoundError{}) {
 		return nil, nil
@@ -154,60 +163,74 @@ func (k *Kernel) ports(bound []string) (all []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k.named.Bridge, err)
 	}
-	links, err := netlink.LinkList()
+	links, err := whole(netlink.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}
+	all := map[string][]string{}
 	for _, link := range links {
 		a := link.Attrs()
 		if a.MasterIndex != bridge.Attrs().Index || a.NetNsID < 0 || link.Type() != "veth" {
 			continue
 		}
 		port := string(native(uint32(a.Index)))
-		had := slices.DeleteFunc(slices.Clone(bound), func(b string) bool { return b[:4] != port })
-		if len(had) == 0 {
-			if had, err = addressesOf(a.NetNsID, a.ParentIndex); err != nil {
-				return nil, fmt.Errorf("addresses behind %s: %w", a.Name, err)
+		if slices.Contains(had[setLinks], port) {
+			for name := range had {
+				all[name] = append(all[name], slices.DeleteFunc(slices.Clone(had[name]), func(e string) bool { return e[:4] != port })...)
 			}
-			for i := range had {
-				had[i] = port + had[i]
-			}
+			continue
 		}
-		all = append(all, had...)
+		hardware, ips, err := behind(a.NetNsID, a.ParentIndex)
+		if err != nil {
+			return nil, fmt.Errorf("what is behind %s: %w", a.Name, err)
+		}
+		if hardware == "" || len(ips) == 0 {
+			continue // not yet, or not any more
+		}
+		all[setLinks], all[setHardware] = append(all[setLinks], port), append(all[setHardware], port+hardware)
+		for _, ip := range ips {
+			all[setBound] = append(all[setBound], port+ip)
+		}
 	}
-	return sorted(all), nil
+	return all, nil
 }
 
-// addressesOf asks the kernel which IPv4 addresses a link has in another namespace. Of one that is gone these are none.
-func addressesOf(space, link int) (all []string, err error) {
+// behind asks the kernel for the addresses of a link in another namespace, as sets have them. Of one that is gone there are none.
+func behind(space, link int) (hardware string, ips []string, err error) {
 	conn, err := rtnetlink.Dial(unix.NETLINK_ROUTE, &rtnetlink.Config{Strict: true})
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	defer conn.Close()
-	attributes, err := rtnetlink.MarshalAttributes([]rtnetlink.Attribute{{Type: unix.IFA_TARGET_NETNSID, Data: native(uint32(space))}})
-	if err != nil {
-		return nil, err
-	}
-	found, err := conn.Execute(rtnetlink.Message{
-		Header: rtnetlink.Header{Type: unix.RTM_GETADDR, Flags: rtnetlink.Request | rtnetlink.Dump},
-		Data:   slices.Concat([]byte{unix.AF_INET, 0, 0, 0}, native(uint32(link)), attributes),
-	})
-	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) {
-		return nil, nil
-	}
-	for _, m := range found {
-		in, err := rtnetlink.NewAttributeDecoder(m.Data[unix.SizeofIfAddrmsg:])
+	each := func(kind rtnetlink.HeaderType, flags rtnetlink.HeaderFlags, head []byte, target, wanted uint16, take func([]byte)) error {
+		attributes, err := rtnetlink.MarshalAttributes([]rtnetlink.Attribute{{Type: target, Data: native(uint32(space))}})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for in.Next() {
-			if ip, ok := netip.AddrFromSlice(in.Bytes()); in.Type() == unix.IFA_LOCAL && ok && ip.Is4() {
-				all = append(all, string(ip.AsSlice()))
+		found, err := conn.Execute(rtnetlink.Message{Header: rtnetlink.Header{Type: kind, Flags: rtnetlink.Request | flags}, Data: append(head, attributes...)})
+		if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) {
+			return nil
+		}
+		for _, m := range found {
+			in, err := rtnetlink.NewAttributeDecoder(m.Data[len(head):])
+			if err != nil {
+				return err
+			}
+			for in.Next() {
+				if in.Type() == wanted {
+					take(in.Bytes())
+				}
 			}
 		}
+		return err
 	}
-	return all, err
+	ofLink := slices.Concat(make([]byte, 4), native(uint32(link)), make([]byte, 8))
+	ofAddresses := slices.Concat([]byte{unix.AF_INET, 0, 0, 0}, native(uint32(link)))
+	err = errors.Join(
+		each(unix.RTM_GETLINK, 0, ofLink, unix.IFLA_TARGET_NETNSID, unix.IFLA_ADDRESS, func(b []byte) { hardware = string(b) + "\x00\x00" }),
+		each(unix.RTM_GETADDR, rtnetlink.Dump, ofAddresses, unix.IFA_TARGET_NETNSID, unix.IFA_LOCAL, func(b []byte) { ips = append(ips, string(b)) }),
+	)
+	return hardware, ips, err
 }
 
 // unbind takes the table away.
@@ -223,4 +246,14 @@ func (l *link) rules(chain *nftables.Chain, all []rule) {
 	for i, mark := range marksOf(all) {
 		l.AddRule(&nftables.Rule{Table: chain.Table, Chain: chain, Exprs: all[i], UserData: userdata.AppendString(nil, userdata.TypeComment, mark)})
 	}
+}
+
+// whole lists again where something changed meanwhile, and the kernel says that some may be missing.
+func whole[T any](list func() ([]T, error)) (all []T, err error) {
+	for range mostTries {
+		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return all, err
 }

@@ -169,6 +169,42 @@ func TestAPodTakesNobodysAddress(t *testing.T) {
 	}
 }
 
+// A pod that sends frames as another's hardware does not get what is for that one.
+func TestAPodTakesNobodysHardware(t *testing.T) {
+	l := newLab(t, 3)
+	l.put(New("one", quiet()), tableOf())
+	ear := l.ear(l.pods[0])
+	all, theirs := net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, l.hardware(l.pods[2], "peer")
+	l.ask(l.pods[2], "udp", netip.AddrPortFrom(podIP(0), 8080).String()) // the bridge knows where it is
+	for _, what := range [][]byte{
+		append([]byte{8, 0}, datagram(ears(podIP(1).String()), ears(podIP(0).String()), "as another's hardware")...),
+		append([]byte{0x86, 0xdd}, make([]byte, 60)...), append([]byte{0x88, 0xb5}, make([]byte, 60)...),
+	} {
+		l.frame(l.pods[1], slices.Concat(all, theirs, what))
+	}
+	ear.heard(func() { l.send(l.pods[1], datagram(ears(podIP(1).String()), ears(podIP(0).String()), honest)) })
+	do(t, l.host, func() error {
+		link, err := netlink.LinkByName("pod2")
+		if err != nil {
+			return err
+		}
+		entries, err := netlink.NeighList(0, unix.AF_BRIDGE)
+		known := false
+		for _, e := range entries {
+			if bytes.Equal(e.HardwareAddr, theirs) {
+				known = known || e.LinkIndex == link.Attrs().Index
+				if e.LinkIndex != link.Attrs().Index {
+					t.Errorf("pod 2's hardware is taken to be at port %d", e.LinkIndex)
+				}
+			}
+		}
+		if !known {
+			t.Error("nobody knows where pod 2 is")
+		}
+		return err
+	})
+}
+
 func (l *lab) hardware(ns netns.NsHandle, name string) (mac net.HardwareAddr) {
 	do(l.t, ns, func() error {
 		link, err := netlink.LinkByName(name)

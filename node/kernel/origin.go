@@ -138,7 +138,7 @@ func (k *Kernel) bridgeHas() (all []netip.Prefix, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k.named.Bridge, err)
 	}
-	found, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	found, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_V4) })
 	for _, a := range found {
 		ip, _ := netip.AddrFromSlice(a.IP.To4())
 		bits, _ := a.Mask.Size()
