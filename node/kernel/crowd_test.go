@@ -80,6 +80,9 @@ func (l *lab) empty(ns netns.NsHandle) {
 
 // What is there goes on when conntrack is full, tables come into force, it is said, and all is well again once there is room.
 func TestConntrackIsFull(t *testing.T) {
+	if testing.Short() {
+		t.Skip("to fill conntrack takes seconds")
+	}
 	l := newLab(t, 2)
 	k := New("one", quiet())
 	l.put(k, tableOf(service(1, 0)))

@@ -128,6 +128,42 @@ func TestAPodSpeaksAsItselfAlone(t *testing.T) {
 	}
 }
 
+// A pod that gives itself another address gains nothing, whatever process looks; one that is born again is heard, before and after its port is known.
+func TestAPortIsWhoseItWasWhenItWasNew(t *testing.T) {
+	l := newLab(t, 2)
+	l.put(New("one", quiet()), tableOf())
+	ear := l.ear(l.pods[0])
+	as := func(ip string) {
+		l.send(l.pods[1], datagram(ears(ip), ears(podIP(0).String()), map[bool]string{true: honest, false: "forged"}[ip == podIP(1).String()]))
+	}
+	do(t, l.pods[1], func() error {
+		link, err := netlink.LinkByName("peer")
+		return errors.Join(err, address(link, "10.42.1.77/32"))
+	})
+	for range 2 {
+		l.put(New("one", quiet()), tableOf())
+		as("10.42.1.77")
+		if all := ear.heard(func() { as(podIP(1).String()) }); len(all) > 0 {
+			t.Errorf("heard: %q", all)
+		}
+	}
+	do(t, l.host, func() error {
+		link, err := netlink.LinkByName("pod1")
+		return errors.Join(err, netlink.LinkDel(link))
+	})
+	l.pods[1] = newSpace(t)
+	l.join(1, l.pods[1])
+	for range 2 {
+		ear.heard(func() { as(podIP(1).String()) })
+		l.put(New("one", quiet()), tableOf())
+	}
+	as(podIP(0).String())
+	as("10.42.1.77")
+	if all := ear.heard(func() { as(podIP(1).String()) }); len(all) > 0 {
+		t.Errorf("born again, heard: %q", all)
+	}
+}
+
 // Pods' addresses of a node come from its pods alone.
 func TestNobodyOutsideSpeaksAsAPod(t *testing.T) {
 	l := newLab(t, 2)
