@@ -169,68 +169,93 @@ func (k *Kernel) ports(had map[string][]string) (map[string][]string, error) {
 	}
 	all := map[string][]string{}
 	for _, link := range links {
-		a := link.Attrs()
-		if a.MasterIndex != bridge.Attrs().Index || a.NetNsID < 0 || link.Type() != "veth" {
-			continue
-		}
-		port := string(native(uint32(a.Index)))
-		if slices.Contains(had[setLinks], port) {
-			for name := range had {
-				all[name] = append(all[name], slices.DeleteFunc(slices.Clone(had[name]), func(e string) bool { return e[:4] != port })...)
+		if a := link.Attrs(); a.MasterIndex == bridge.Attrs().Index && a.NetNsID >= 0 && link.Type() == "veth" {
+			if err := portOf(a, had, all); err != nil {
+				return nil, fmt.Errorf("what is behind %s: %w", a.Name, err)
 			}
-			continue
-		}
-		hardware, ips, err := behind(a.NetNsID, a.ParentIndex)
-		if err != nil {
-			return nil, fmt.Errorf("what is behind %s: %w", a.Name, err)
-		}
-		if hardware == "" || len(ips) == 0 {
-			continue // not yet, or not any more
-		}
-		all[setLinks], all[setHardware] = append(all[setLinks], port), append(all[setHardware], port+hardware)
-		for _, ip := range ips {
-			all[setBound] = append(all[setBound], port+ip)
 		}
 	}
 	return all, nil
 }
 
-// behind asks the kernel for the addresses of a link in another namespace, as sets have them. Of one that is gone there are none.
+// portOf adds what the sets are to have of a port.
+func portOf(a *netlink.LinkAttrs, had, all map[string][]string) error {
+	port := string(native(uint32(a.Index)))
+	if slices.Contains(had[setLinks], port) {
+		for name := range had {
+			all[name] = append(all[name], slices.DeleteFunc(slices.Clone(had[name]), func(e string) bool { return e[:4] != port })...)
+		}
+		return nil
+	}
+	hardware, ips, err := behind(a.NetNsID, a.ParentIndex)
+	if err != nil || hardware == "" || len(ips) == 0 {
+		return err // not yet, or not any more
+	}
+	all[setLinks], all[setHardware] = append(all[setLinks], port), append(all[setHardware], port+hardware)
+	for _, ip := range ips {
+		all[setBound] = append(all[setBound], port+ip)
+	}
+	return nil
+}
+
+// behind asks the kernel for the addresses of a link in another namespace, as sets have them. Of one that is gone, or is not up yet, there are none: Podman
+// gives it all that it is to have before.
 func behind(space, link int) (hardware string, ips []string, err error) {
 	conn, err := rtnetlink.Dial(unix.NETLINK_ROUTE, &rtnetlink.Config{Strict: true})
 	if err != nil {
 		return "", nil, err
 	}
 	defer conn.Close()
-	each := func(kind rtnetlink.HeaderType, flags rtnetlink.HeaderFlags, head []byte, target, wanted uint16, take func([]byte)) error {
-		attributes, err := rtnetlink.MarshalAttributes([]rtnetlink.Attribute{{Type: target, Data: native(uint32(space))}})
-		if err != nil {
-			return err
+	ofLink := question{unix.RTM_GETLINK, 0, slices.Concat(make([]byte, 4), native(uint32(link)), make([]byte, 8)), unix.IFLA_TARGET_NETNSID, unix.IFLA_ADDRESS}
+	err = ofLink.ask(conn, space, func(head, value []byte) {
+		if binary.NativeEndian.Uint32(head[8:])&unix.IFF_UP != 0 {
+			hardware = string(value) + "\x00\x00"
 		}
-		found, err := conn.Execute(rtnetlink.Message{Header: rtnetlink.Header{Type: kind, Flags: rtnetlink.Request | flags}, Data: append(head, attributes...)})
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	ofAddresses := question{unix.RTM_GETADDR, rtnetlink.Dump, slices.Concat([]byte{unix.AF_INET, 0, 0, 0}, native(uint32(link))), unix.IFA_TARGET_NETNSID, unix.IFA_LOCAL}
+	err = ofAddresses.ask(conn, space, func(_, value []byte) { ips = append(ips, string(value)) })
+	return hardware, ips, err
+}
+
+// question is one to the kernel about a link of another namespace.
+type question struct {
+	kind   rtnetlink.HeaderType
+	flags  rtnetlink.HeaderFlags
+	head   []byte
+	target uint16 // the attribute that says which namespace
+	wanted uint16 // the one that is the answer
+}
+
+// ask has each answer taken, with the head of its message. A namespace or link that is gone answers nothing.
+func (q question) ask(conn *rtnetlink.Conn, space int, take func(head, value []byte)) error {
+	target, err := rtnetlink.MarshalAttributes([]rtnetlink.Attribute{{Type: q.target, Data: native(uint32(space))}})
+	if err != nil {
+		return err
+	}
+	found, err := conn.Execute(rtnetlink.Message{
+		Header: rtnetlink.Header{Type: q.kind, Flags: rtnetlink.Request | q.flags}, Data: slices.Concat(q.head, target),
+	})
+	if err != nil {
 		if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) {
 			return nil
 		}
-		for _, m := range found {
-			in, err := rtnetlink.NewAttributeDecoder(m.Data[len(head):])
-			if err != nil {
-				return err
-			}
-			for in.Next() {
-				if in.Type() == wanted {
-					take(in.Bytes())
-				}
-			}
-		}
 		return err
 	}
-	ofLink := slices.Concat(make([]byte, 4), native(uint32(link)), make([]byte, 8))
-	ofAddresses := slices.Concat([]byte{unix.AF_INET, 0, 0, 0}, native(uint32(link)))
-	err = errors.Join(
-		each(unix.RTM_GETLINK, 0, ofLink, unix.IFLA_TARGET_NETNSID, unix.IFLA_ADDRESS, func(b []byte) { hardware = string(b) + "\x00\x00" }),
-		each(unix.RTM_GETADDR, rtnetlink.Dump, ofAddresses, unix.IFA_TARGET_NETNSID, unix.IFA_LOCAL, func(b []byte) { ips = append(ips, string(b)) }),
-	)
-	return hardware, ips, err
+	for _, m := range found {
+		in, err := rtnetlink.NewAttributeDecoder(m.Data[len(q.head):])
+		if err != nil {
+			return err
+		}
+		for in.Next() {
+			if in.Type() == q.wanted {
+				take(m.Data[:len(q.head)], in.Bytes())
+			}
+		}
+	}
+	return nil
 }
 
 // unbind takes the table away.
