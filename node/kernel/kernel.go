@@ -1,6 +1,6 @@
 // Package kernel makes a host's kernel do as a route table says: connections to virtual addresses and NodePorts go to pods, the other sides see the sources
-// that they can answer, and tunnels take what nodes send alone, and pods speak as themselves. All of it is one nftables table of the cluster's name, with others of that name for IPv6
-// and for the bridge (wall.go, bound.go), and entries of conntrack.
+// that they can answer, tunnels take what nodes send alone, and pods speak as themselves. All of it is one nftables table of the cluster's name, with others
+// of that name for IPv6 and for the bridge (wall.go, bound.go), and entries of conntrack.
 //
 // The table has one shape for any number of Services. Maps hold what changes: one leads from a front (address, protocol, port) to a chain, another from a
 // front and a number to a place (address, port). The chain pick-N draws a number below N and looks the place up. See want and diff, which are pure: what the
@@ -172,7 +172,10 @@ func (k *Kernel) Remove() error {
 		return fmt.Errorf("nftables: %w", err)
 	}
 	defer k.close()
-	if err := errors.Join(k.wall(false), k.unbind()); err != nil {
+	if err := k.wall(false); err != nil {
+		return fmt.Errorf("nftables: %w", err)
+	}
+	if err := k.unbind(); err != nil {
 		return fmt.Errorf("nftables: %w", err)
 	}
 	k.link.DelTable(k.link.table)

@@ -32,8 +32,15 @@ var originBases = map[string]nftables.Chain{
 
 // speak has pods of this node speak as themselves alone, and says where that is not so.
 func (k *Kernel) speak() error {
-	if err := errors.Join(k.origins(), k.bind()); err != nil {
-		return fmt.Errorf("a pod of this node that may send raw packets can speak as another one: %w", err)
+	var failed error
+	for _, part := range []func() error{k.origins, k.bind} {
+		if err := part(); err != nil {
+			k.close() // answers may still come, and what was gathered is not sent
+			failed = errors.Join(failed, err)
+		}
+	}
+	if failed != nil {
+		return fmt.Errorf("a pod of this node that may send raw packets can speak as another one: %w", failed)
 	}
 	return nil
 }
@@ -119,14 +126,10 @@ func (k *Kernel) commit() error {
 	if err == nil {
 		err = k.link.Flush()
 	}
-	if err != nil {
-		k.close() // answers may still come
-		return err
-	}
-	if before == k.generation {
+	if err == nil && before == k.generation {
 		k.generation++
 	}
-	return nil
+	return err
 }
 
 // bridgeHas is the addresses of the pods' bridge; none where it is not there.
