@@ -145,6 +145,7 @@ var (
 	nodePods    = gauge("node_pods", "Our pods on the node, as last seen.", "node")
 	nodeSide    = gauge("node_side_up", "Whether the node side on the node is heard.", "node")
 	nodeBehind  = gauge("node_table_behind_seconds", "For how long the node has routed by another table than it is told to; else 0.", "node")
+	nodeCrowded = gauge("node_conntrack_full", "Whether the node's conntrack is full, as its node side says: no new connection of it and its pods begins.", "node")
 	endpoints   = gauge("service_endpoints", "Pods behind a Service, by state: selected by it, and of these ready, which are those that requests are sent to.", "namespace", "service", "state")
 	receipts    = gauge("receipts", "Transitions that are written down on the nodes, by verb; of several copies one counts.", "verb")
 	rollInfo    = gauge("rollout_info", "How a Rollout stands, in Argo Rollouts' word, and why it waits; always 1.", append(byApp, "strategy", "phase", "pause")...)
@@ -274,6 +275,7 @@ func collectNode(n live.Node, send func(*prometheus.Desc, float64, ...string)) {
 	send(nodePods, float64(len(n.WithoutSide())), n.Name)
 	send(nodeSide, truth(n.Side.Heard()), n.Name)
 	send(nodeBehind, n.Side.Behind.Seconds(), n.Name)
+	send(nodeCrowded, truth(n.Side.Net.Crowded), n.Name)
 }
 
 func truth(b bool) float64 {
