@@ -126,6 +126,7 @@ func TestARolloutWhoseDeploymentOrServicesAreNotItsOwnIsRefused(t *testing.T) {
 		"one that does not load": {bg, lb, "r.yaml:7: Rollout/web: spec.strategy.blueGreen.activeService: Service/default/live does not load, see x.yaml\n" +
 			"x.yaml:4: Service/live: spec.type: LoadBalancer is not supported yet; write NodePort, which opens a port on every node, and lead there what comes from outside", ""},
 		"one for other pods": {bg, strings.Replace(live, "app: web", "app: b", 1), `r.yaml:7: Rollout/web: spec.strategy.blueGreen.activeService: Service/default/live selects "app=b", and the template's labels are "app=web"; it has to choose these pods`, ""},
+		"one for no pods":    {bg, strings.Replace(live, "selector: {app: web}", "type: ExternalName\n  externalName: a.example.com", 1), "r.yaml:7: Rollout/web: spec.strategy.blueGreen.activeService: Service/default/live chooses no pods; it has to choose these: write a selector", ""},
 		"one of Argo's":      {bg, strings.Replace(live, "app: web", "app: web, rollouts-pod-template-hash: a", 1), "r.yaml:7: Rollout/web: spec.strategy.blueGreen.activeService: Service/default/live selects on rollouts-pod-template-hash, which Argo Rollouts wrote there; remove that label", ""},
 		"one of two": {bg, strings.NewReplacer("name: web}", "name: two}", "app: web}", "app: two}").Replace(rolls("{canary: {stableService: live}}")) + live,
 			"r.yaml:7: Rollout/web: spec.strategy.blueGreen.activeService: Service/default/live is named by Rollout/default/two too, x.yaml:1, so neither has it; give each its own\n" +

@@ -120,13 +120,13 @@ const (
 func (c *check) service(s corev1.ServiceSpec) {
 	switch s.Type {
 	case corev1.ServiceTypeExternalName:
-		c.refuse("spec.type", "ExternalName is not supported yet; remove the Service, and write the outside name where this one is used")
+		c.externalName(s)
 		return
 	case corev1.ServiceTypeLoadBalancer:
 		c.refuse("spec.type", "LoadBalancer is not supported yet; write NodePort, which opens a port on every node, and lead there what comes from outside")
 	case "":
 	default:
-		c.oneOf("spec.type", string(s.Type), "ClusterIP", "NodePort")
+		c.oneOf("spec.type", string(s.Type), "ClusterIP", "NodePort", "ExternalName")
 	}
 	c.labels("spec.selector", s.Selector)
 	if len(s.Selector) == 0 {
@@ -194,6 +194,12 @@ func (c *check) servicePorts(s corev1.ServiceSpec) {
 	if len(s.Ports) == 0 && s.ClusterIP != corev1.ClusterIPNone {
 		c.refuse(path, "is missing; write by which ports it is reached, for example [{port: 80}], or clusterIP: None if it is only a name")
 	}
+	c.eachPort(s)
+}
+
+// eachPort checks the ports that are there.
+func (c *check) eachPort(s corev1.ServiceSpec) {
+	const path = "spec.ports"
 	seen := map[string]int{}
 	once := func(i int, field, what string) {
 		at := under(item(path, i), field)
@@ -259,6 +265,9 @@ func (c *check) portNumber(path string, n int32) {
 // serviceOf is the Service of an object that passed its checks.
 func serviceOf(m Meta, o *corev1.Service) Service {
 	s := o.Spec
+	if s.Type == corev1.ServiceTypeExternalName {
+		return Service{Meta: m, Headless: true, External: s.ExternalName, Object: o}
+	}
 	svc := Service{
 		Meta: m, Headless: s.ClusterIP == corev1.ClusterIPNone, NodePorts: s.Type == corev1.ServiceTypeNodePort, Selector: s.Selector,
 		Near: isNear(s), NearOutside: s.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,

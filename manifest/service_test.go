@@ -22,6 +22,9 @@ func told(s Service) string {
 			words = append(words, is.word)
 		}
 	}
+	if s.External != "" {
+		words = append(words, "for "+s.External)
+	}
 	selector, _ := json.Marshal(s.Selector)
 	words = append(words, string(selector))
 	if s.Holds > 0 {
@@ -62,6 +65,10 @@ func TestAServiceAsPeopleWriteItLoads(t *testing.T) {
 			`web invalid IP nodeports near outside {"app":"web"} :80/tcp>80`},
 		"for a time of its own": {service("web", "sessionAffinity: ClientIP\nsessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}\nselector: {app: web}\nports: [{port: 80}]"),
 			`web invalid IP {"app":"web"} holds 60 :80/tcp>80`},
+		"an outside name":       {service("db", "type: ExternalName\nexternalName: db.example.com"), `db invalid IP headless for db.example.com null`},
+		"with a dot at its end": {service("db", "type: ExternalName\nexternalName: db.example.com."), `db invalid IP headless for db.example.com. null`},
+		"with all that it has no use for": {service("db", "type: ExternalName\nexternalName: db.example.com\nselector: {app: db}\nports: [{port: 5432}]\nsessionAffinity: ClientIP\ninternalTrafficPolicy: Local\ntrafficDistribution: PreferSameNode"),
+			`db invalid IP headless for db.example.com null`},
 		"what kubectl exports": {service("web", "clusterIP: 10.43.7.7\nclusterIPs:\n- 10.43.7.7\ninternalTrafficPolicy: Cluster\nipFamilies:\n- IPv4\nipFamilyPolicy: SingleStack\nports:\n- {port: 80, protocol: TCP, targetPort: 80}\nselector: {app: web}\nsessionAffinity: None\ntype: ClusterIP") +
 			"status:\n  loadBalancer: {}\n", `web 10.43.7.7 {"app":"web"} :80/tcp>80`},
 		"what it exports of a node's port": {service("web", "type: NodePort\nexternalTrafficPolicy: Cluster\nallocateLoadBalancerNodePorts: true\nselector: {app: web}\nports: [{port: 80}]"),
@@ -82,8 +89,13 @@ func TestAServiceThatIsRefusedSaysByWhichField(t *testing.T) {
 		"its port of the nodes":         {"selector: {a: b}\nports: [{port: 80, nodePort: 30080}]\ntype: LoadBalancer", "spec.type: LoadBalancer is not supported yet; write NodePort, which opens a port on every node, and lead there what comes from outside"},
 		"its address":                   {web + "type: NodePort\nloadBalancerIP: 192.0.2.1", "spec.loadBalancerIP: is not supported yet; remove it: " + outside},
 		"its guests":                    {web + "type: NodePort\nloadBalancerSourceRanges: [192.0.2.0/24]", "spec.loadBalancerSourceRanges: is not supported yet; remove it: limit who comes in with the hosts' firewall"},
-		"an outside name":               {"type: ExternalName\nexternalName: db.example.com", "spec.type: ExternalName is not supported yet; remove the Service, and write the outside name where this one is used"},
-		"a type of nobody's":            {web + "type: Nodeport", `spec.type: "Nodeport" is not one of ClusterIP, NodePort; did you mean "NodePort"?`},
+		"an outside name of nothing":    {"type: ExternalName", "spec.externalName: is missing; write the outside name that this one stands for"},
+		"an outside address":            {"type: ExternalName\nexternalName: 192.0.2.1", `spec.externalName: "192.0.2.1" is an address, and no name; write a Service without type and selector, and an EndpointSlice with the address`},
+		"no outside name":               {"type: ExternalName\nexternalName: http://db", `spec.externalName: "http://db": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character`},
+		"an outside name's address":     {"type: ExternalName\nexternalName: db.example.com\nclusterIP: None", "spec.clusterIP: goes with no ExternalName, which has no address of the cluster's; remove one of the two"},
+		"an outside name's family":      {"type: ExternalName\nexternalName: db.example.com\nipFamilies: [IPv4]", "spec.ipFamilies: goes with no ExternalName, which has no address of the cluster's; remove one of the two"},
+		"an outside name at nodes":      {"type: ExternalName\nexternalName: db.example.com\nports: [{port: 80, nodePort: 30080}]", "spec.ports[0].nodePort: is for a Service with type: NodePort; write that, or remove this"},
+		"a type of nobody's":            {web + "type: Nodeport", `spec.type: "Nodeport" is not one of ClusterIP, NodePort, ExternalName; did you mean "NodePort"?`},
 		"outside addresses":             {web + "externalIPs: [192.0.2.1]", "spec.externalIPs: is not supported yet; remove it: " + outside},
 		"affinity of nobody's":          {web + "sessionAffinity: Client", `spec.sessionAffinity: "Client" is not one of None, ClientIP; did you mean "ClientIP"?`},
 		"a time without affinity":       {web + "sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}", "spec.sessionAffinityConfig: is for a Service with sessionAffinity: ClientIP; write that, or remove this"},

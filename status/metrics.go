@@ -178,6 +178,9 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	collectApps(r.Workloads, send)
 	collectRollouts(r, send)
 	for _, x := range r.Services {
+		if x.External != "" {
+			continue
+		}
 		send(endpoints, float64(x.Selected), x.Namespace, x.Name, "selected")
 		send(endpoints, float64(x.Sent), x.Namespace, x.Name, "ready")
 	}

@@ -63,6 +63,10 @@ func defaulted(s *corev1.ServiceSpec) {
 	if s.Type == "" {
 		s.Type = corev1.ServiceTypeClusterIP
 	}
+	if s.Type == corev1.ServiceTypeExternalName {
+		s.SessionAffinity = cmp.Or(s.SessionAffinity, corev1.ServiceAffinityNone)
+		return
+	}
 	s.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
 	switch {
 	case s.SessionAffinity == "":

@@ -106,6 +106,8 @@ func (w World) Lags(n live.Node) bool {
 
 func (x Service) kind() string {
 	switch {
+	case x.External != "":
+		return "ExternalName"
 	case x.Headless:
 		return "Headless"
 	case x.NodePorts:
@@ -116,6 +118,8 @@ func (x Service) kind() string {
 
 func (x Service) address() string {
 	switch {
+	case x.External != "":
+		return x.External
 	case x.Headless:
 		return "None"
 	case x.Made != nil:
@@ -158,10 +162,8 @@ func (r Report) services(w io.Writer, look Look, wide bool) {
 		if wide {
 			why = append(why, x.Lags...)
 		}
-		row := plain(x.short(), x.kind(), x.address(), dash(x.ports()), fmt.Sprintf("%d/%d", x.Sent, x.Selected), strings.Join(why, "\n"))
-		if row[4].paint = Green; x.Sent == 0 || x.Made == nil {
-			row[4].paint = Yellow
-		}
+		row := plain(x.short(), x.kind(), x.address(), dash(x.ports()), "", strings.Join(why, "\n"))
+		row[4] = x.ready()
 		rows = append(rows, row)
 		if x.Made != nil && wide {
 			for _, e := range x.Made.Endpoints {
@@ -175,6 +177,18 @@ func (r Report) services(w io.Writer, look Look, wide bool) {
 		_, _ = fmt.Fprintln(w)
 		look.table(w, []string{"SERVICE", "ENDPOINT", "NODE", "POD"}, ends)
 	}
+}
+
+// ready is how many of those that it may lead to requests are sent to.
+func (x Service) ready() cell {
+	c := cell{text: fmt.Sprintf("%d/%d", x.Sent, x.Selected), paint: Green}
+	switch {
+	case x.External != "":
+		return cell{text: "-"}
+	case x.Sent == 0 || x.Made == nil:
+		c.paint = Yellow
+	}
+	return c
 }
 
 func (x Service) short() string { return strings.TrimPrefix(x.ID.Short(), "service/") }

@@ -118,6 +118,11 @@ func TestWhatIsNotServedSaysSo(t *testing.T) {
 	known.Plan.Table, known.Plan.Services, known.Plan.Unrouted = nil, nil, "hosts are still to say by which table they route"
 	held := routed()
 	held.History.Head.Services[1].Held = "shop.yaml does not load, so its form of a0 stays"
+	named := routed()
+	named.History.Head.Services[0] = manifest.Service{Meta: named.History.Head.Services[0].Meta, External: "db.example.com", Headless: true}
+	named.History.Head.Services[0].Held = "shop.yaml says so"
+	named.Plan.Table.Services[0] = route.Service{Namespace: "default", Name: "nobody", External: "db.example.com"}
+	named.Plan.Services[0] = route.Built{ID: named.History.Head.Services[0].ID}
 	for _, c := range []struct {
 		name, want string
 		w          World
@@ -125,6 +130,7 @@ func TestWhatIsNotServedSaysSo(t *testing.T) {
 		{"nobody routes", "web NodePort - 80:30080/tcp,9090/tcp 0/3 not served: no node side is wanted on hosts (--node-side=never)", off},
 		{"no node serves it", "web NodePort 10.43.180.143 80:30080/tcp,9090:30492/tcp 2/3 no node serves it yet", young},
 		{"while no table can be made", "web NodePort 10.43.180.143 80:30080/tcp,9090:30492/tcp 2/3", known},
+		{"one is another's name", "nobody ExternalName db.example.com - - shop.yaml says so", named},
 		{"another form stands in", "web NodePort 10.43.180.143 80:30080/tcp,9090:30492/tcp 2/3 shop.yaml does not load, so its form of a0 stays", held},
 	} {
 		var b bytes.Buffer
@@ -182,6 +188,13 @@ func TestAPlanSaysWhatBecomesOfRequests(t *testing.T) {
 			w.History.Head.Services[1].Selector = map[string]string{"app": "webb"}
 			has.Services[1].Endpoints, w.Plan.Services[1] = nil, route.Built{Why: "its selector chooses no pod"}
 		}, "default/web leads to web no more; its selector chooses no pod"},
+		{"an outside name comes", func(w *World, had, has *route.Table) {
+			had.Services = had.Services[1:]
+			w.History.Head.Services[0].External, has.Services[0] = "a.example.com", route.Service{Namespace: "default", Name: "nobody", External: "a.example.com"}
+		}, "default/nobody comes: a name for a.example.com"},
+		{"an outside name takes the place of pods", func(w *World, _, has *route.Table) {
+			w.History.Head.Services[0].External, has.Services[0] = "a.example.com", route.Service{Namespace: "default", Name: "nobody", External: "a.example.com"}
+		}, "default/nobody a name for a.example.com takes the place of 10.43.0.10 (53/udp)"},
 		{"one has lost its address", func(w *World, _, has *route.Table) {
 			has.Services, w.Plan.Services[0].Why = has.Services[1:], "clusterIP 10.43.0.10 is default/a's; ask for another, or for none"
 		}, "default/nobody is not served any more: clusterIP 10.43.0.10 is default/a's; ask for another, or for none"},

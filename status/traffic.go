@@ -77,6 +77,8 @@ func (t traffic) change(s manifest.Service, had, has *route.Service, b route.Bui
 		return "is not served: " + b.Why
 	case has == nil:
 		return "is not served any more: " + b.Why
+	case had == nil && s.External != "":
+		return "comes: " + reached(*has)
 	case had == nil && b.Selected == 0 && t.chosen(s) != "":
 		return fmt.Sprintf("comes: %s leads to the pods of %s, once they are there", reached(*has), t.chosen(s))
 	case had == nil:
@@ -145,7 +147,10 @@ func retargets(had, has *route.Service) bool {
 // reached is where a Service is reached: its address with its ports.
 func reached(s route.Service) string {
 	at := "its name"
-	if s.IP.IsValid() {
+	switch {
+	case s.External != "":
+		at = "a name for " + s.External
+	case s.IP.IsValid():
 		at = s.IP.String()
 	}
 	if ports := portsOf(s); ports != "" {

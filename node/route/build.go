@@ -85,7 +85,7 @@ func Build(w Want) (Table, []Built) {
 			built = append(built, b)
 			continue
 		}
-		made := Service{Namespace: s.Namespace, Name: s.Name, IP: ips.of[key], Near: s.Near, NearOutside: s.NearOutside, PrefersNear: s.PrefersNear, Holds: s.Holds}
+		made := Service{Namespace: s.Namespace, Name: s.Name, IP: ips.of[key], External: s.External, Near: s.Near, NearOutside: s.NearOutside, PrefersNear: s.PrefersNear, Holds: s.Holds}
 		for _, p := range s.Ports {
 			made.Ports = append(made.Ports, Port{
 				Name: p.Name, Protocol: p.Protocol, Port: p.Port, NodePort: ports.of[portKey(key, p.Port, p.Protocol)].Port, App: p.AppProtocol,
@@ -114,6 +114,8 @@ func unanswered(s *manifest.Service, chosen []*Pod, made Service) string {
 		}
 	}
 	switch {
+	case s.External != "":
+		return ""
 	case apart > 0:
 		return fmt.Sprintf("%d of the %d pods that it chooses have no address in the cluster's network", apart, len(chosen))
 	case len(made.Endpoints) > 0:

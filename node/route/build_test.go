@@ -3,6 +3,7 @@ package route_test
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -281,5 +282,16 @@ func TestTablesAreTheSameWhateverTheirNumbers(t *testing.T) {
 	}
 	if s := one.Service("default", "web"); s != &one.Services[0] || one.Service("shop", "web") != nil || none.Service("default", "web") != nil {
 		t.Errorf("found %v", s)
+	}
+}
+
+func TestAnOutsideNameHasNothingElse(t *testing.T) {
+	s := manifest.Service{Meta: service("db").Meta, Headless: true, External: "db.example.com"}
+	table, built := build([]manifest.Service{s}, pod("db", 0, route.Ready))
+	if want := []route.Service{{Namespace: "default", Name: "db", External: "db.example.com"}}; !reflect.DeepEqual(want, table.Services) {
+		t.Errorf("%+v", table.Services)
+	}
+	if built[0] != (route.Built{ID: s.ID}) {
+		t.Errorf("said %+v", built[0])
 	}
 }
