@@ -105,7 +105,6 @@ func TestAServiceThatIsRefusedSaysByWhichField(t *testing.T) {
 		"from outside, without a port":  {web + "externalTrafficPolicy: Local", "spec.externalTrafficPolicy: is for a Service with type: NodePort; write that, or remove this"},
 		"a port to ask a node's health": {web + "type: NodePort\nhealthCheckNodePort: 30000", "spec.healthCheckNodePort: is not supported yet; remove it: only type LoadBalancer has a use for it"},
 		"the nearest pods":              {web + "trafficDistribution: PreferClose", "spec.trafficDistribution: PreferClose is not supported yet; remove it, or write PreferSameNode"},
-		"no selector":                   {"ports: [{port: 80}]", "spec.selector: is missing; write the labels of the pods that it leads to: Endpoints that are written by hand are not supported yet"},
 		"a selector's key":              {"selector: {a b: c}\nports: [{port: 80}]", "spec.selector[a b]: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"},
 		"a selector's value":            {"selector: {a: b/c}\nports: [{port: 80}]", "spec.selector[a]: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"},
 		"no ports":                      {"selector: {a: b}", "spec.ports: is missing; write by which ports it is reached, for example [{port: 80}], or clusterIP: None if it is only a name"},
