@@ -176,7 +176,7 @@ func (j judge) routes() error {
 			n := node(j.p.Snapshot, e.Node)
 			i := slices.IndexFunc(n.Pods, func(p live.Pod) bool { return p.Name == e.Pod })
 			switch {
-			case !n.Known:
+			case !n.Known || e.Pod == "": // somebody wrote it down
 				continue
 			case i < 0:
 				errs = append(errs, fmt.Errorf("traffic: %s sends to %s, which is not on %s", v.Name, e.Pod, e.Node))
