@@ -19,7 +19,7 @@ import (
 type Service struct {
 	manifest.Service
 	Made           *route.Service // as hosts are to route it; nil while they are not to
-	Selected, Sent int            // pods that its selector chooses, and those of them that requests are sent to
+	Selected, Sent int            // pods that its selector chooses, or addresses that are written down for it, and those that requests are sent to
 	Why            string         // what of it is not served as it asks, or why nobody answers
 	Leads          string         // to which revision alone, and which Rollout has it so; empty where it leads to all of its pods
 	Lags           []string       // which nodes do not serve it so yet, and why
@@ -37,7 +37,7 @@ func services(w World, pods map[manifest.ID][]Pod) (all []Service) {
 		b := built[s.ID]
 		x := Service{Service: s, Made: table.Service(s.Namespace, s.Name), Selected: b.Selected, Why: b.Why}
 		if w.Plan.Unrouted != "" {
-			x.Selected = len(chosen(s, pods))
+			x.Selected = len(chosen(s, pods)) + len(s.Fixed)
 		}
 		if w.Plan.Unrouted != "" && x.Made == nil {
 			x.Why = unrouted(w)
@@ -167,7 +167,7 @@ func (r Report) services(w io.Writer, look Look, wide bool) {
 		rows = append(rows, row)
 		if x.Made != nil && wide {
 			for _, e := range x.Made.Endpoints {
-				ends = append(ends, plain(x.short(), targetOf(e), e.Node, e.Pod))
+				ends = append(ends, plain(x.short(), targetOf(e), dash(e.Node), dash(e.Pod)))
 			}
 		}
 	}
