@@ -104,6 +104,40 @@ func TestServicesAreShownWithWhereTheyLead(t *testing.T) {
 	golden(t, "services.yaml", data)
 }
 
+func TestAddressesThatAreWrittenDownAreShown(t *testing.T) {
+	w := routed()
+	files := []manifest.Parsed{served[0], manifest.Parse("db.yaml", []byte(`apiVersion: v1
+kind: Service
+metadata: {name: away}
+spec: {type: ExternalName, externalName: a.example.com}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: pg}
+spec: {ports: [{port: 5432}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: pg-1, labels: {kubernetes.io/service-name: pg}}
+addressType: IPv4
+ports: [{port: 5433}]
+endpoints: [{addresses: [192.0.2.7], nodeName: n1}, {addresses: [192.0.2.8]}, {addresses: [192.0.2.9], conditions: {ready: false}}]
+`))}
+	w.History.Head = manifest.Assemble(manifest.Info{Commit: "a1"}, files)
+	table, built := route.Build(route.Want{Net: virtual, Services: w.History.Want().Services, Nodes: w.Plan.Table.Nodes})
+	w.Plan.Table, w.Plan.Services = &table, built
+	w.Snapshot.Nodes[0].Side.Serves, w.Snapshot.Nodes[1].Side.Serves = &table, &table
+	var b bytes.Buffer
+	Of(w).Only(Selection{Kinds: []string{"Service"}}).services(&b, Look{}, true)
+	golden(t, "services-written.txt", b.Bytes())
+	s := Selection{Objects: []manifest.ID{{Kind: "Service", Namespace: "default", Name: "away"}, {Kind: "Service", Namespace: "default", Name: "pg"}}}
+	data, err := yaml.Marshal(ListOnly(w, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "services-written.yaml", data)
+}
+
 func TestWhatIsNotServedSaysSo(t *testing.T) {
 	off := routed()
 	off.Plan.Table, off.Plan.Before, off.Plan.Services = nil, nil, nil
@@ -188,6 +222,23 @@ func TestAPlanSaysWhatBecomesOfRequests(t *testing.T) {
 			w.History.Head.Services[1].Selector = map[string]string{"app": "webb"}
 			has.Services[1].Endpoints, w.Plan.Services[1] = nil, route.Built{Why: "its selector chooses no pod"}
 		}, "default/web leads to web no more; its selector chooses no pod"},
+		{"addresses come", func(w *World, had, has *route.Table) {
+			had.Services = had.Services[1:]
+			w.History.Head.Services[0].Selector, w.Plan.Services[0].Why = nil, ""
+			has.Services[0].Endpoints = []route.Endpoint{{IP: netip.MustParseAddr("192.0.2.7"), Ports: []uint16{5353}}}
+		}, "default/nobody comes: 10.43.0.10 (53/udp) leads to 192.0.2.7:5353"},
+		{"a Service comes without one", func(w *World, had, has *route.Table) {
+			had.Services = had.Services[1:]
+			w.History.Head.Services[0].Selector, w.Plan.Services[0].Why = nil, "none is written down"
+		}, "default/nobody comes: 10.43.0.10 (53/udp) leads to nothing; none is written down"},
+		{"other addresses are written down", func(w *World, had, has *route.Table) {
+			end := func(last byte, port uint16) route.Endpoint {
+				return route.Endpoint{IP: netip.AddrFrom4([4]byte{192, 0, 2, last}), Ports: []uint16{port}}
+			}
+			w.History.Head.Services[0].Selector, w.Plan.Services[0] = nil, route.Built{Selected: 7}
+			had.Services[0].Endpoints = []route.Endpoint{end(7, 53), end(8, 53), end(9, 53)}
+			has.Services[0].Endpoints = []route.Endpoint{end(7, 54), end(8, 53), end(10, 53), end(11, 53), end(12, 53), end(13, 53)}
+		}, "default/nobody leads to 192.0.2.7:54, 192.0.2.10:53, 192.0.2.11:53, 2 more too; leads to 192.0.2.7:53, 192.0.2.9:53 no more"},
 		{"an outside name comes", func(w *World, had, has *route.Table) {
 			had.Services = had.Services[1:]
 			w.History.Head.Services[0].External, has.Services[0] = "a.example.com", route.Service{Namespace: "default", Name: "nobody", External: "a.example.com"}
