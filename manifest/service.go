@@ -268,8 +268,9 @@ func serviceOf(m Meta, o *corev1.Service) Service {
 	svc := Service{
 		Meta: m, Headless: s.ClusterIP == corev1.ClusterIPNone, NodePorts: s.Type == corev1.ServiceTypeNodePort, Selector: s.Selector,
 		Near: isNear(s), NearOutside: s.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
-		PrefersNear: prefersNear(s), Holds: holdsOf(s), PublishNotReady: s.PublishNotReadyAddresses, Object: o,
+		Holds: holdsOf(s), PublishNotReady: s.PublishNotReadyAddresses, Object: o,
 	}
+	svc.PrefersNear, svc.PrefersZone = prefers(s)
 	if !svc.Headless && s.ClusterIP != "" {
 		svc.ClusterIP = netip.MustParseAddr(s.ClusterIP)
 	}

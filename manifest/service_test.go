@@ -17,7 +17,7 @@ func told(s Service) string {
 	for _, is := range []struct {
 		so   bool
 		word string
-	}{{s.Headless, "headless"}, {s.NodePorts, "nodeports"}, {s.PublishNotReady, "unready"}, {s.Near, "near"}, {s.NearOutside, "near outside"}, {s.PrefersNear, "rather near"}} {
+	}{{s.Headless, "headless"}, {s.NodePorts, "nodeports"}, {s.PublishNotReady, "unready"}, {s.Near, "near"}, {s.NearOutside, "near outside"}, {s.PrefersNear, "rather near"}, {s.PrefersZone, "rather in zone"}} {
 		if is.so {
 			words = append(words, is.word)
 		}
@@ -60,7 +60,10 @@ func TestAServiceAsPeopleWriteItLoads(t *testing.T) {
 			`game invalid IP nodeports {"app":"game"} t:7777/tcp>7777@30777 u:7777/udp>7777@30777`},
 		"clients that keep their pod": {service("web", "sessionAffinity: ClientIP\nselector: {app: web}\nports: [{port: 80}]"), `web invalid IP {"app":"web"} holds 10800 :80/tcp>80`},
 		"pods of the same node":       {service("web", "internalTrafficPolicy: Local\nselector: {app: web}\nports: [{port: 80}]"), `web invalid IP near {"app":"web"} :80/tcp>80`},
-		"rather of the same node":     {service("web", "trafficDistribution: PreferSameNode\nselector: {app: web}\nports: [{port: 80}]"), `web invalid IP rather near {"app":"web"} :80/tcp>80`},
+		"rather of the same zone":     {service("web", "trafficDistribution: PreferSameZone\nselector: {app: web}\nports: [{port: 80}]"), `web invalid IP rather in zone {"app":"web"} :80/tcp>80`},
+		"by its old name":             {service("web", "trafficDistribution: PreferClose\nselector: {app: web}\nports: [{port: 80}]"), `web invalid IP rather in zone {"app":"web"} :80/tcp>80`},
+		"of no address of its own":    {service("web", "trafficDistribution: PreferSameNode\nclusterIP: None\nselector: {app: web}"), `web invalid IP headless {"app":"web"}`},
+		"rather of the same node":     {service("web", "trafficDistribution: PreferSameNode\nselector: {app: web}\nports: [{port: 80}]"), `web invalid IP rather near rather in zone {"app":"web"} :80/tcp>80`},
 		"the same from outside": {service("web", "type: NodePort\nexternalTrafficPolicy: Local\nselector: {app: web}\nports: [{port: 80}]"),
 			`web invalid IP nodeports near outside {"app":"web"} :80/tcp>80`},
 		"for a time of its own": {service("web", "sessionAffinity: ClientIP\nsessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}\nselector: {app: web}\nports: [{port: 80}]"),
@@ -104,7 +107,7 @@ func TestAServiceThatIsRefusedSaysByWhichField(t *testing.T) {
 		"another, from outside":         {web + "type: NodePort\nexternalTrafficPolicy: Near", `spec.externalTrafficPolicy: "Near" is not one of Cluster, Local`},
 		"from outside, without a port":  {web + "externalTrafficPolicy: Local", "spec.externalTrafficPolicy: is for a Service with type: NodePort; write that, or remove this"},
 		"a port to ask a node's health": {web + "type: NodePort\nhealthCheckNodePort: 30000", "spec.healthCheckNodePort: is not supported yet; remove it: only type LoadBalancer has a use for it"},
-		"the nearest pods":              {web + "trafficDistribution: PreferClose", "spec.trafficDistribution: PreferClose is not supported yet; remove it, or write PreferSameNode"},
+		"the farthest pods":             {web + "trafficDistribution: PreferFar", `spec.trafficDistribution: "PreferFar" is not one of PreferSameNode, PreferSameZone, PreferClose`},
 		"a selector's key":              {"selector: {a b: c}\nports: [{port: 80}]", "spec.selector[a b]: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"},
 		"a selector's value":            {"selector: {a: b/c}\nports: [{port: 80}]", "spec.selector[a]: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"},
 		"no ports":                      {"selector: {a: b}", "spec.ports: is missing; write by which ports it is reached, for example [{port: 80}], or clusterIP: None if it is only a name"},

@@ -85,7 +85,7 @@ func Build(w Want) (Table, []Built) {
 			built = append(built, b)
 			continue
 		}
-		made := Service{Namespace: s.Namespace, Name: s.Name, IP: ips.of[key], External: s.External, Near: s.Near, NearOutside: s.NearOutside, PrefersNear: s.PrefersNear, Holds: s.Holds}
+		made := Service{Namespace: s.Namespace, Name: s.Name, IP: ips.of[key], External: s.External, Near: s.Near, NearOutside: s.NearOutside, PrefersNear: s.PrefersNear, PrefersZone: s.PrefersZone, Holds: s.Holds}
 		for _, p := range s.Ports {
 			made.Ports = append(made.Ports, Port{
 				Name: p.Name, Protocol: p.Protocol, Port: p.Port, NodePort: ports.of[portKey(key, p.Port, p.Protocol)].Port, App: p.AppProtocol,

@@ -110,10 +110,10 @@ func TestANamedPortIsEachPodsOwn(t *testing.T) {
 
 func TestHowPodsAreChosenIsInTheTable(t *testing.T) {
 	s := service("web")
-	s.Holds, s.Near, s.NearOutside, s.PrefersNear = 60, true, true, true
+	s.Holds, s.Near, s.NearOutside, s.PrefersNear, s.PrefersZone = 60, true, true, true, true
 	table, _ := build([]manifest.Service{s}, pod("web", 0, route.Ready), pod("web", 1, route.Ready))
 	made := table.Services[0]
-	if made.Holds != 60 || !made.Near || !made.NearOutside || !made.PrefersNear {
+	if made.Holds != 60 || !made.Near || !made.NearOutside || !made.PrefersNear || !made.PrefersZone {
 		t.Errorf("%+v", made)
 	}
 	if got := sent(made.On("n1")); len(got) != 1 || got[0] != "web-1" || len(made.Endpoints) != 2 {

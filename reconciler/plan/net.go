@@ -283,7 +283,9 @@ func (w *world) layout(n *node) int {
 func (w *world) routeNodes() (all []route.Node) {
 	for _, n := range w.nodes {
 		if !n.gone || n.reach != answers || w.occupied(n) {
-			all = append(all, route.Node{Name: n.Name, Host: n.id, Address: w.address(n), Range: w.net.ranges[n.Name]})
+			all = append(all, route.Node{
+				Name: n.Name, Host: n.id, Address: w.address(n), Range: w.net.ranges[n.Name], Zone: n.want.Labels[corev1.LabelTopologyZone],
+			})
 		}
 	}
 	return all
