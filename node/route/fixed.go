@@ -23,8 +23,10 @@ func (w Want) fixed(s *manifest.Service) []Endpoint {
 		case f.Ending:
 			c.State = Doubtful
 		}
-		if _, ours := (&Table{Nodes: w.Nodes}).Node(f.Node); ours {
-			c.Node = f.Node
+		for _, n := range w.Nodes {
+			if n.Name == f.Node || f.Node == "" && n.Range.Contains(f.IP) { // a pod that is sent to itself is, as behind any Service
+				c.Node = n.Name
+			}
 		}
 		if s.Headless {
 			c.Hostname = f.Hostname

@@ -73,7 +73,7 @@ func TestAServiceWithoutASelectorLeadsWhereSomebodyWrote(t *testing.T) {
 		{"its name", []manifest.Fixed{at("192.0.2.7", "pg/tcp=1", "web/udp=1", "called=a")}, headless, "192.0.2.7[1 1] a", ""},
 		{"which only a headless one has a use for", []manifest.Fixed{at("192.0.2.7", "pg/tcp=1", "web/udp=1", "called=a"), at("192.0.2.7", "pg/tcp=1", "web/udp=1", "called=b")}, nil, "192.0.2.7[1 1]", ""},
 		{"another Service", []manifest.Fixed{at("10.43.0.9", "pg/tcp=1", "web/udp=1"), at("192.0.2.7", "pg/tcp=1", "web/udp=1")}, nil, "192.0.2.7[1 1]", "10.43.0.9, db.yaml:3, is a Service's address and is left out: a Service leads to no other one"},
-		{"a pod", []manifest.Fixed{at("10.42.1.7", "pg/tcp=1", "web/udp=1")}, nil, "10.42.1.7[1 1]", "10.42.1.7, db.yaml:3, is a pod's address, and the pod that comes next has another: write a selector"},
+		{"a pod", []manifest.Fixed{at("10.42.1.7", "pg/tcp=1", "web/udp=1")}, nil, "10.42.1.7[1 1] n1", "10.42.1.7, db.yaml:3, is a pod's address, and the pod that comes next has another: write a selector"},
 		{"nothing", nil, nil, "", "it has no selector, and no EndpointSlice with the label kubernetes.io/service-name: db says where it leads"},
 	} {
 		s := service("db", manifest.ServicePort{Name: "pg", Protocol: "tcp", Port: 80}, manifest.ServicePort{Name: "web", Protocol: "udp", Port: 81})
@@ -81,7 +81,7 @@ func TestAServiceWithoutASelectorLeadsWhereSomebodyWrote(t *testing.T) {
 		if c.change != nil {
 			c.change(&s)
 		}
-		table, built := route.Build(route.Want{Net: net, Nodes: []route.Node{{Name: "n1"}}, Services: []manifest.Service{s}, Pods: []route.Pod{pod("db", 0, route.Ready)}})
+		table, built := route.Build(route.Want{Net: net, Nodes: []route.Node{{Name: "n1", Range: netip.MustParsePrefix("10.42.1.0/24")}, {Name: "n2"}}, Services: []manifest.Service{s}, Pods: []route.Pod{pod("db", 0, route.Ready)}})
 		if got := ends(table.Services[0]); got != c.want {
 			t.Errorf("%s: %s", c.name, got)
 		}
