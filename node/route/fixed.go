@@ -3,6 +3,7 @@ package route
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -82,13 +83,16 @@ func (w Want) unled(s *manifest.Service, made Service) string {
 	case len(s.Fixed) == 0:
 		return fmt.Sprintf("it has no selector, and no EndpointSlice with the label kubernetes.io/service-name: %s says where it leads", s.Name)
 	}
-	for _, f := range s.Fixed {
-		switch {
-		case w.Net.Virtual.Contains(f.IP):
-			return fmt.Sprintf("%s, %s, is a Service's address and is left out: a Service leads to no other one", f.IP, f.From.Origin)
-		case w.Net.Pods.Contains(f.IP):
-			return fmt.Sprintf("%s, %s, is a pod's address, and the pod that comes next has another: write a selector", f.IP, f.From.Origin)
+	first := func(in netip.Prefix) string {
+		for _, f := range s.Fixed {
+			if in.Contains(f.IP) {
+				return fmt.Sprintf("%s, %s,", f.IP, f.From.Origin)
+			}
 		}
+		return ""
+	}
+	if ip := first(w.Net.Virtual); ip != "" {
+		return ip + " is a Service's address and is left out: a Service leads to no other one"
 	}
 	if len(made.Endpoints) == 0 {
 		return fmt.Sprintf("none of the %d addresses that are written down for it is ready", len(s.Fixed))
@@ -97,6 +101,9 @@ func (w Want) unled(s *manifest.Service, made Service) string {
 		if len(made.Targets(i)) == 0 {
 			return fmt.Sprintf("port %d leads nowhere: nothing that is written down for it has a port of the name %q, %s", p.Port, p.Name, strings.ToUpper(p.Protocol))
 		}
+	}
+	if ip := first(w.Net.Pods); ip != "" {
+		return ip + " is a pod's address, and the pod that comes next has another: write a selector"
 	}
 	return ""
 }
