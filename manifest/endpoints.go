@@ -122,10 +122,8 @@ func (c *check) endpointIP(path, text string) {
 		c.refuse(path, "%q is no IPv4 address", text)
 	case !ip.Is4():
 		c.refuse(path, "%s is no IPv4 address, and there are no others yet; remove it", ip)
-	case ip.IsLoopback():
-		c.refuse(path, "%s is each host's own; write the address by which the nodes reach it", ip)
-	case ip.IsUnspecified(), ip.IsLinkLocalUnicast(), ip.IsMulticast(), ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		c.refuse(path, "%s is no host's that the nodes can reach; write the address by which they do", ip)
+	case IsNoHosts(ip):
+		c.refuse(path, "%s is an address at which nobody reaches a host; write one at which the nodes do", ip)
 	}
 }
 

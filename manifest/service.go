@@ -39,7 +39,7 @@ type Service struct {
 	Headless        bool           // it has no address of its own: its name leads to the pods
 	ClusterIP       netip.Addr     // the address that it asks for; the zero address leaves that open
 	External        string         // the outside name that it stands for: it is of type ExternalName, and has neither address nor ports
-	NodePorts       bool           // each of its ports has one of nodes: it is of type NodePort, or LoadBalancer
+	NodePorts       bool           // each of its ports has one of nodes, asked for or not: it is of type NodePort, or LoadBalancer
 	Balanced        bool           // it is of type LoadBalancer: its ports are at the addresses of all nodes, or at those of Outside where it asks for some
 	Outside         []netip.Addr   // addresses that it asks for beside its own: externalIPs, loadBalancerIP. Sorted
 	Sources         []netip.Prefix // who may come by ports of nodes and addresses outside; none is everybody
@@ -74,7 +74,7 @@ type ServicePort struct {
 	Protocol    string // "tcp" or "udp"
 	Port        uint16
 	Target      intstr.IntOrString // the pod's port, by number or by its name
-	NodePort    uint16             // that it asks for, in a Service with NodePorts; 0 leaves that open
+	NodePort    uint16             // that it asks for; 0 leaves that open in a Service with NodePorts, and is none in others
 	AppProtocol string
 }
 
@@ -84,7 +84,7 @@ const aService = "Service"
 var serviceKind = kind{
 	version: "v1", name: aService, meek: true,
 	empty: func() typed { return &corev1.Service{} },
-	check: func(c *check, t typed) { c.service(t.(*corev1.Service).Spec) },
+	check: func(c *check, t typed) { c.service(t.(*corev1.Service)) },
 	add: func(a *assembly, m Meta, o *object) {
 		a.set.Services = append(a.set.Services, serviceOf(m, o.typed.(*corev1.Service)))
 	},
@@ -98,35 +98,24 @@ const (
 
 func init() {
 	built[typeOf[corev1.ServiceSpec]()] = "ports selector clusterIP clusterIPs type publishNotReadyAddresses ipFamilies ipFamilyPolicy sessionAffinity sessionAffinityConfig " +
-		"internalTrafficPolicy externalTrafficPolicy trafficDistribution"
+		"internalTrafficPolicy externalTrafficPolicy trafficDistribution externalIPs loadBalancerIP loadBalancerSourceRanges loadBalancerClass healthCheckNodePort " +
+		"allocateLoadBalancerNodePorts"
 	idle[typeOf[corev1.ServiceSpec]()] = map[string]string{
-		"allocateLoadBalancerNodePorts": "only type LoadBalancer has a use for it",
-		"externalName":                  "only type ExternalName has a use for it",
-	}
-	instead[typeOf[corev1.ServiceSpec]()] = map[string]string{
-		"externalIPs":              atNodePorts,
-		"loadBalancerIP":           atNodePorts,
-		"loadBalancerSourceRanges": "limit who comes in with the hosts' firewall",
-		"loadBalancerClass":        atNodePorts,
-		"healthCheckNodePort":      "only type LoadBalancer has a use for it",
+		"externalName": "only type ExternalName has a use for it",
 	}
 }
 
-const (
-	atNodePorts = "type: NodePort opens a port on every node; lead there what comes from outside"
-)
-
 // service checks a Service as the Kubernetes API server does.
-func (c *check) service(s corev1.ServiceSpec) {
+func (c *check) service(o *corev1.Service) {
+	s := o.Spec
+	c.outside(o)
 	switch s.Type {
 	case corev1.ServiceTypeExternalName:
 		c.externalName(s)
 		return
-	case corev1.ServiceTypeLoadBalancer:
-		c.refuse("spec.type", "LoadBalancer is not supported yet; write NodePort, which opens a port on every node, and lead there what comes from outside")
 	case "":
 	default:
-		c.oneOf("spec.type", string(s.Type), "ClusterIP", "NodePort", "ExternalName")
+		c.oneOf("spec.type", string(s.Type), "ClusterIP", "NodePort", "LoadBalancer", "ExternalName")
 	}
 	c.labels("spec.selector", s.Selector)
 	c.clusterIP(s)
@@ -142,8 +131,8 @@ func (c *check) clusterIP(s corev1.ServiceSpec) {
 	switch ip, err := netip.ParseAddr(s.ClusterIP); {
 	case s.ClusterIP == "":
 	case s.ClusterIP == corev1.ClusterIPNone:
-		if s.Type == corev1.ServiceTypeNodePort {
-			c.refuse(path, "None goes with no NodePort: a headless Service has no address that a port could lead to; remove one of the two")
+		if s.Type == corev1.ServiceTypeNodePort || isBalanced(s) {
+			c.refuse(path, "None goes with no %s: a headless Service has no address that a port could lead to; remove one of the two", s.Type)
 		}
 	case err != nil:
 		c.refuse(path, "%q is neither an IPv4 address nor None; remove it to have one chosen", s.ClusterIP)
@@ -246,8 +235,8 @@ func (c *check) servicePort(at string, s corev1.ServiceSpec, p corev1.ServicePor
 	}
 	switch {
 	case p.NodePort == 0:
-	case s.Type != corev1.ServiceTypeNodePort && s.Type != corev1.ServiceTypeLoadBalancer:
-		c.refuse(under(at, "nodePort"), "is for a Service with type: NodePort; write that, or remove this")
+	case s.Type != corev1.ServiceTypeNodePort && !isBalanced(s):
+		c.refuse(under(at, "nodePort"), "is for a Service with type: NodePort or LoadBalancer; write that, or remove this")
 	case p.NodePort < FirstNodePort || p.NodePort > LastNodePort:
 		c.refuse(under(at, "nodePort"), "%d is not between %d and %d; remove it to have one chosen", p.NodePort, FirstNodePort, LastNodePort)
 	}
@@ -266,11 +255,11 @@ func serviceOf(m Meta, o *corev1.Service) Service {
 		return Service{Meta: m, Headless: true, External: s.ExternalName, Object: o}
 	}
 	svc := Service{
-		Meta: m, Headless: s.ClusterIP == corev1.ClusterIPNone, NodePorts: s.Type == corev1.ServiceTypeNodePort, Selector: s.Selector,
-		Near: isNear(s), NearOutside: s.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
-		Holds: holdsOf(s), PublishNotReady: s.PublishNotReadyAddresses, Object: o,
+		Meta: m, Headless: s.ClusterIP == corev1.ClusterIPNone, Selector: s.Selector,
+		Near: isNear(s), Holds: holdsOf(s), PublishNotReady: s.PublishNotReadyAddresses, Object: o,
 	}
 	svc.PrefersNear, svc.PrefersZone = prefers(s)
+	svc.outsideOf(o)
 	if !svc.Headless && s.ClusterIP != "" {
 		svc.ClusterIP = netip.MustParseAddr(s.ClusterIP)
 	}
@@ -304,6 +293,9 @@ func (s Service) asked() map[string]string {
 		if p.NodePort != 0 {
 			all[fmt.Sprintf("nodePort %d/%s", p.NodePort, strings.ToUpper(p.Protocol))] = under(item("spec.ports", i), "nodePort")
 		}
+	}
+	if s.HealthPort != 0 {
+		all[fmt.Sprintf("nodePort %d/TCP", s.HealthPort)] = "spec.healthCheckNodePort"
 	}
 	return all
 }

@@ -10,10 +10,10 @@ func (c *check) trafficPolicies(s corev1.ServiceSpec) {
 	}
 	switch {
 	case s.ExternalTrafficPolicy == "":
-	case s.Type == corev1.ServiceTypeNodePort || s.Type == corev1.ServiceTypeLoadBalancer:
+	case isOutside(s):
 		c.oneOf(path, string(s.ExternalTrafficPolicy), "Cluster", "Local")
 	case s.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyCluster:
-		c.refuse(path, "is for a Service with type: NodePort; write that, or remove this")
+		c.refuse(path, "is for a Service with type: NodePort or LoadBalancer, or with externalIPs; write one of these, or remove this")
 	}
 }
 

@@ -46,6 +46,9 @@ func (l *lister) service(x Service) *corev1.Service {
 	if o.Spec.ClusterIP != "" {
 		o.Spec.ClusterIPs = []string{o.Spec.ClusterIP}
 	}
+	if x.Made != nil {
+		o.Spec.HealthCheckNodePort, o.Status.LoadBalancer.Ingress = int32(x.Made.Health), x.ingress()
+	}
 	for i := range o.Spec.Ports {
 		if x.Made != nil && i < len(x.Made.Ports) {
 			o.Spec.Ports[i].NodePort = int32(x.Made.Ports[i].NodePort)
@@ -83,7 +86,11 @@ func defaulted(s *corev1.ServiceSpec) {
 		everywhere := corev1.ServiceInternalTrafficPolicyCluster
 		s.InternalTrafficPolicy = &everywhere
 	}
-	if s.Type == corev1.ServiceTypeNodePort && s.ExternalTrafficPolicy == "" {
+	balanced := s.Type == corev1.ServiceTypeLoadBalancer
+	if balanced && s.AllocateLoadBalancerNodePorts == nil {
+		s.AllocateLoadBalancerNodePorts = new(true)
+	}
+	if (balanced || s.Type == corev1.ServiceTypeNodePort || len(s.ExternalIPs) > 0) && s.ExternalTrafficPolicy == "" {
 		s.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyCluster
 	}
 	for i := range s.Ports {

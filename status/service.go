@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strconv"
@@ -22,6 +23,7 @@ type Service struct {
 	Selected, Sent int            // pods that its selector chooses, or addresses that are written down for it, and those that requests are sent to
 	Why            string         // what of it is not served as it asks, or why nobody answers
 	Leads          string         // to which revision alone, and which Rollout has it so; empty where it leads to all of its pods
+	Reached        []netip.Addr   // addresses of hosts, and outside, at which others reach its ports as they are. Sorted
 	Lags           []string       // which nodes do not serve it so yet, and why
 }
 
@@ -44,6 +46,8 @@ func services(w World, pods map[manifest.ID][]Pod) (all []Service) {
 		}
 		if x.Made != nil {
 			x.Sent = len(x.Made.Endpoints)
+			x.Reached = x.reachedAt(table, w.Snapshot.Nodes)
+			x.Why = strings.Join(notEmpty(append([]string{x.Why}, x.keptBy(table, w.Snapshot.Nodes)...)...), "; ")
 			x.lag(w, table, late)
 		}
 		x.Why = strings.Join(notEmpty(s.Held, x.Why), "; ")
@@ -110,6 +114,8 @@ func (x Service) kind() string {
 		return "ExternalName"
 	case x.Headless:
 		return "Headless"
+	case x.Balanced:
+		return "LoadBalancer"
 	case x.NodePorts:
 		return "NodePort"
 	}
@@ -157,6 +163,11 @@ func (r Report) services(w io.Writer, look Look, wide bool) {
 		return
 	}
 	var rows, ends [][]cell
+	head := []string{"SERVICE", "TYPE", "ADDRESS", "PORTS", "READY", "WHY"}
+	outside := slices.ContainsFunc(r.Services, func(x Service) bool { return x.Balanced || len(x.Outside) > 0 })
+	if outside {
+		head = slices.Insert(head, 3, "EXTERNAL")
+	}
 	for _, x := range r.Services {
 		why := notEmpty(x.Why, x.Leads)
 		if wide {
@@ -164,6 +175,9 @@ func (r Report) services(w io.Writer, look Look, wide bool) {
 		}
 		row := plain(x.short(), x.kind(), x.address(), dash(x.ports()), "", strings.Join(why, "\n"))
 		row[4] = x.ready()
+		if outside {
+			row = slices.Insert(row, 3, plain(x.external())...)
+		}
 		rows = append(rows, row)
 		if x.Made != nil && wide {
 			for _, e := range x.Made.Endpoints {
@@ -172,7 +186,7 @@ func (r Report) services(w io.Writer, look Look, wide bool) {
 		}
 	}
 	_, _ = fmt.Fprintln(w)
-	look.table(w, []string{"SERVICE", "TYPE", "ADDRESS", "PORTS", "READY", "WHY"}, rows)
+	look.table(w, head, rows)
 	if len(ends) > 0 {
 		_, _ = fmt.Fprintln(w)
 		look.table(w, []string{"SERVICE", "ENDPOINT", "NODE", "POD"}, ends)

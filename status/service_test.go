@@ -208,7 +208,7 @@ func TestAPlanSaysWhatBecomesOfRequests(t *testing.T) {
 		}, "shop/db goes: its name answers no more"},
 		{"one has another port", func(_ *World, _, has *route.Table) {
 			has.Services[1].Ports = []route.Port{{Protocol: "tcp", Port: 81}}
-		}, "default/web 10.43.180.143 (81/tcp) takes the place of 10.43.180.143 (80:30080/tcp,9090:30492/tcp)"},
+		}, "default/web 10.43.180.143 (81/tcp) takes the place of 10.43.180.143 (80:30080/tcp,9090:30492/tcp); closes 30080/tcp on all hosts, 30492/tcp on all hosts"},
 		{"one has another targetPort", func(_ *World, _, has *route.Table) { has.Services[1].Endpoints[0].Ports = []uint16{8081, 9090} },
 			"default/web leads to other ports of its pods"},
 		{"a pod is not ready any more", func(_ *World, _, has *route.Table) { has.Services[1].Endpoints = has.Services[1].Endpoints[1:] }, ""},

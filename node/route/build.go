@@ -19,6 +19,8 @@ type Want struct {
 	Nodes    []Node             // sorted by name
 	Services []manifest.Service // sorted by namespace and name
 	Pods     []Pod
+	// Reach are TCP ports by which podkeep reaches hosts: there no Service has them.
+	Reach []uint16
 	// Alone are Services that lead to pods of one revision alone, by namespace and name with a "/" between.
 	Alone map[string]Alone
 	// Carried are endpoints on nodes that nobody has looked at yet, as the table before has them.
@@ -75,20 +77,23 @@ type Built struct {
 // another one's are never given to it while they are served.
 func Build(w Want) (Table, []Built) {
 	t := Table{Pods: w.Net.Pods, Virtual: w.Net.Virtual, Domain: w.Net.Domain, Nodes: w.Nodes, Policies: w.Guard.policies(w.Before)}
-	ips, ports, index := addresses(w), nodePorts(w), indexed(w.Pods)
+	ips, ports, index := addresses(w), hostPorts(w), indexed(w.Pods)
+	places := outside(w, ports)
 	var built []Built
 	for i := range w.Services {
 		s := &w.Services[i]
 		key := keyOf(s.Namespace, s.Name)
-		b := Built{ID: s.ID, Why: cmp.Or(ips.why[key], ports.why[key])}
+		b := Built{ID: s.ID, Why: joined(ips.why[key], ports.why[key], places.why[key])}
 		if !s.Headless && !ips.of[key].IsValid() {
 			built = append(built, b)
 			continue
 		}
 		made := Service{Namespace: s.Namespace, Name: s.Name, IP: ips.of[key], External: s.External, Near: s.Near, NearOutside: s.NearOutside, PrefersNear: s.PrefersNear, PrefersZone: s.PrefersZone, Holds: s.Holds}
+		made.Sources, made.Health = s.Sources, ports.of[healthKey(key)].Port
 		for _, p := range s.Ports {
+			port := portKey(key, p.Port, p.Protocol)
 			made.Ports = append(made.Ports, Port{
-				Name: p.Name, Protocol: p.Protocol, Port: p.Port, NodePort: ports.of[portKey(key, p.Port, p.Protocol)].Port, App: p.AppProtocol,
+				Name: p.Name, Protocol: p.Protocol, Port: p.Port, NodePort: ports.of[port].Port, Hosts: ports.of[hostsKey(port)].Port != 0, Outside: at(places, s, p), App: p.AppProtocol,
 			})
 		}
 		why := ""
@@ -111,6 +116,9 @@ func Build(w Want) (Table, []Built) {
 
 func keyOf(namespace, name string) string { return namespace + "/" + name }
 
+// ChoosesNone is why nobody answers for a Service whose selector chooses no pod.
+const ChoosesNone = "its selector chooses no pod"
+
 // unanswered is why nobody answers, or one of the ports.
 func unanswered(s *manifest.Service, chosen []*Pod, made Service) string {
 	apart := 0
@@ -130,7 +138,7 @@ func unanswered(s *manifest.Service, chosen []*Pod, made Service) string {
 		}
 		return ""
 	case len(chosen) == 0:
-		return "its selector chooses no pod"
+		return ChoosesNone
 	}
 	return fmt.Sprintf("none of the %d pods that it chooses is ready", len(chosen))
 }

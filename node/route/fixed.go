@@ -37,15 +37,15 @@ func (w Want) fixed(s *manifest.Service) []Endpoint {
 		}
 		found = append(found, c)
 	}
-	return joined(best(s, found))
+	return together(best(s, found))
 }
 
-// joined are endpoints in order, each port of an address once: several may be written down for one, each with ports of its own.
-func joined(all []Endpoint) (out []Endpoint) {
-	slices.SortFunc(all, func(a, b Endpoint) int { return cmp.Or(place(a, b), slices.Compare(a.Ports, b.Ports)) })
+// together are endpoints in order, each port of an address once: several may be written down for one, each with ports of its own.
+func together(all []Endpoint) (out []Endpoint) {
+	slices.SortFunc(all, func(a, b Endpoint) int { return cmp.Or(byPlace(a, b), slices.Compare(a.Ports, b.Ports)) })
 	first := 0 // of that address
 	for i, e := range all {
-		if i == 0 || place(all[i-1], e) != 0 {
+		if i == 0 || byPlace(all[i-1], e) != 0 {
 			first = len(out)
 			out = append(out, e.without())
 		}
@@ -71,7 +71,7 @@ func (e Endpoint) without() Endpoint {
 	return e
 }
 
-func place(a, b Endpoint) int {
+func byPlace(a, b Endpoint) int {
 	return cmp.Or(cmp.Compare(a.Node, b.Node), a.IP.Compare(b.IP), cmp.Compare(a.Hostname, b.Hostname))
 }
 

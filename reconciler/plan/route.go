@@ -63,7 +63,10 @@ func (w *world) makeTable() {
 			stops[endpoint{a.Node, a.Name}] = true
 		}
 	}
-	want := route.Want{Net: w.h.Net, Nodes: w.routeNodes(), Services: w.want.Services, Before: w.net.before, Served: w.net.served, Carried: w.carried(), Alone: w.alone, Guard: w.guard()}
+	want := route.Want{
+		Net: w.h.Net, Nodes: w.routeNodes(), Services: w.want.Services, Before: w.net.before, Served: w.net.served, Carried: w.carried(), Alone: w.alone,
+		Guard: w.guard(), Reach: w.reachedBy(),
+	}
 	among := map[string]bool{} // namespaces: pods of others are nobody's
 	for _, s := range w.want.Services {
 		among[s.Namespace] = true

@@ -34,7 +34,7 @@ var kinds = map[string]string{
 var words = strings.Fields(`image replicas surge unavail strategy deadline min-ready suspend paused config secret env
 	completions parallel indexed backoff per-index max-failed ttl active-deadline halt
 	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain at silence capacity init wave needs hook hook-delete claim mode
-	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr by-hand external of ips
+	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr address balanced outside by-hand external of ips
 	steps active preview canary stable hand auto delay delay-revs abort-delay some window restart-at abort-late over`)
 
 // say reads words on top of what the object says already.
@@ -134,7 +134,7 @@ func (o object) meta() m {
 	meta := m{"name": o.name}
 	notes := m{}
 	for word, key := range map[string]string{
-		"suspend": "suspend", "on-failure": "on-failure", "silence": "silence-grace", "capacity": "capacity", "needs": "depends-on",
+		"suspend": "suspend", "on-failure": "on-failure", "silence": "silence-grace", "capacity": "capacity", "needs": "depends-on", "address": "address",
 	} {
 		if v := o.words[word]; v != "" {
 			notes["podkeep.io/"+key] = v
@@ -182,6 +182,12 @@ func (o object) service() m {
 	if p := o.words["node-port"]; p != "" {
 		spec["type"] = "NodePort"
 		number(port, "nodePort", strings.TrimPrefix(p, "true"))
+	}
+	if o.words["balanced"] != "" {
+		spec["type"] = "LoadBalancer"
+	}
+	if ips := o.words["outside"]; ips != "" {
+		spec["externalIPs"] = strings.Split(ips, ",")
 	}
 	if o.words["not-ready"] != "" {
 		spec["publishNotReadyAddresses"] = true

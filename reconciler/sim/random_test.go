@@ -139,6 +139,9 @@ var features = map[string]feature{
 	"addresses written by hand":         says(`svc/far by-hand`, `eps/far-\d`),
 	"an outside name":                   says(`svc/far .*external=db`),
 	"ports of nodes":                    says(`node-port`),
+	"a port of all hosts":               says(`svc/front balanced=true`),
+	"an address outside":                says(`svc/front balanced=\S* outside=\d`),
+	"a host that listens itself":        says(`^listen n\d 81/tcp`),
 	"a host that routes late":           says(`^table n\d late`),
 	"a sidecar with a startup probe":    says(`init-probe=startup`),
 	"a canary by steps":                 says(`ro/grey .*active= steps=\d`),
@@ -174,7 +177,7 @@ func TestMadeUpStoriesDrawEverythingThatIsBuilt(t *testing.T) {
 
 // undrawn are verbs of stories, items of commits and words of objects that made-up stories do without, and why.
 var undrawn = map[string]string{
-	"pods": prints, "receipts": prints, "files": prints, "volumes": prints, "status": prints, "problems": prints, "tables": prints,
+	"pods": prints, "receipts": prints, "files": prints, "volumes": prints, "status": prints, "problems": prints, "tables": prints, "services": prints,
 	"over": "a Rollout over a Deployment is two objects that go together; the story ro-over tells of them",
 }
 

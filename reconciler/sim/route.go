@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,20 @@ import (
 
 // network is what the cluster of a story has, once it says net.
 var network = manifest.Net{Pods: netip.MustParsePrefix("10.42.0.0/16"), Virtual: netip.MustParsePrefix("10.43.0.0/16"), Domain: "cluster.local"}
+
+// joins has pods be in the cluster's own network from here on.
+func (s *Sim) joins(args []string) error {
+	s.net = network
+	for _, text := range args {
+		r, err := netip.ParsePrefix(text)
+		if err != nil {
+			return err
+		}
+		s.net.Outside = append(s.net.Outside, r)
+	}
+	s.killAll()
+	return nil
+}
 
 // tellTable has the node sides hear by which table to route, those that do not route as it says. Each that hears it is a write, at which the controller
 // may die.
@@ -67,6 +82,9 @@ func (s *Sim) tables() string {
 		if behind > 0 {
 			late = ", and was told of a newer one"
 		}
+		for _, p := range s.world.Keeps(host, cluster) {
+			late += ", keeps " + p.String()
+		}
 		fmt.Fprintf(&b, "%s  table %d, %v%s\n", host, t.Number, s.world.Range(host, cluster), late)
 		for _, v := range t.Services {
 			var ends []string
@@ -76,10 +94,35 @@ func (s *Sim) tables() string {
 			if v.External != "" {
 				ends = append(ends, v.External)
 			}
-			fmt.Fprintf(&b, "    %s/%s %v: %s\n", v.Namespace, v.Name, v.IP, strings.Join(ends, " "))
+			fmt.Fprintf(&b, "    %s/%s %v%s: %s\n", v.Namespace, v.Name, v.IP, outside(v), strings.Join(ends, " "))
 		}
 	}
 	return b.String()
+}
+
+// outside is where a Service is reached beside its own address: hosts:80, 203.0.113.7:80.
+func outside(v route.Service) (text string) {
+	for _, p := range v.Ports {
+		if p.Hosts {
+			text += fmt.Sprintf(" hosts:%d", p.Port)
+		}
+		for _, ip := range p.Outside {
+			text += fmt.Sprintf(" %s:%d", ip, p.Port)
+		}
+	}
+	return text
+}
+
+// services is what the controller would say of Services now.
+func (s *Sim) services(c *controller) (string, error) {
+	dry := s.dry(c)
+	defer dry.rec.Close()
+	p := dry.rec.Pass(context.Background())
+	var b strings.Builder
+	for _, v := range p.Plan.Services {
+		fmt.Fprintf(&b, "%s/%s %d/%d  %s\n", v.ID.Namespace, v.ID.Name, v.Sent, v.Selected, v.Why)
+	}
+	return noBlank(b.String()), p.Err
 }
 
 // nodeAt is what the Node that leads to a host is called.
@@ -173,7 +216,7 @@ func (j judge) routes() error {
 	if t == nil {
 		return nil
 	}
-	var errs []error
+	errs := []error{j.alone(t)}
 	for _, v := range t.Services {
 		well, ill := 0, ""
 		for _, e := range v.Endpoints {
@@ -204,6 +247,34 @@ func (j judge) routes() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// alone: no two Services have one port of hosts, or one port at one address outside; and no address outside is anybody's but a node's or of the range.
+func (j judge) alone(t *route.Table) error {
+	at := map[string]string{}
+	for _, v := range t.Services {
+		for _, p := range v.Ports {
+			places := []string{}
+			if p.Hosts {
+				places = append(places, "all hosts")
+			}
+			for _, ip := range p.Outside {
+				places = append(places, ip.String())
+				named := slices.ContainsFunc(j.s.net.Outside, func(r netip.Prefix) bool { return r.Contains(ip) })
+				if !named && !slices.ContainsFunc(t.Nodes, func(n route.Node) bool { return n.Address == ip }) {
+					return fmt.Errorf("traffic: %s has %s, which is nobody's to give", v.Name, ip)
+				}
+			}
+			for _, place := range places {
+				key := fmt.Sprintf("%d/%s at %s", p.Port, p.Protocol, place)
+				if at[key] != "" {
+					return fmt.Errorf("traffic: %s is %s's and %s's", key, at[key], v.Name)
+				}
+				at[key] = v.Name
+			}
+		}
+	}
+	return nil
 }
 
 func down(p live.Pod) bool {
