@@ -201,6 +201,7 @@ func (a *assembly) together(objects []*object) {
 	refused := map[ID]bool{}
 	writers := a.writers()
 	a.services(byID)
+	a.endpoints(byID)
 	a.lead()
 	a.rollouts(byID)
 	a.holdUnled()
@@ -282,6 +283,7 @@ func (a *assembly) sort() {
 	sortByID(a.set.Secrets, func(x Secret) ID { return x.ID })
 	sortByID(a.set.Claims, func(x Claim) ID { return x.ID })
 	sortByID(a.set.Services, func(x Service) ID { return x.ID })
+	sortByID(a.set.Endpoints, func(x Endpoints) ID { return x.ID })
 	sortByID(a.set.NetworkPolicies, func(x NetworkPolicy) ID { return x.ID })
 	sortByPlace(a.set.Problems)
 }

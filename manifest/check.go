@@ -40,6 +40,13 @@ func (c *check) notice(path, text string) {
 	})
 }
 
+// unused notes that nothing is done for the object, because of what stands at path. It breaks nothing.
+func (c *check) unused(path, format string, args ...any) {
+	c.refuse("", "nothing is done for it: "+format, args...)
+	last := &c.found[len(c.found)-1]
+	last.Line, last.Notice = c.at(path), true
+}
+
 // broken says whether anything that was found loses the object.
 func (c *check) broken() bool { return slices.ContainsFunc(c.found, Problem.breaks) }
 

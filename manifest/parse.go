@@ -230,7 +230,7 @@ func (f *file) kindOf(c *check, version, name string) (kind, bool) {
 		if k.name == name && k.version == version {
 			return k, true
 		}
-		if k.name == name && !strings.Contains(version, ".") { // a group with a dot is somebody's own
+		if k.name == name && (!strings.Contains(version, ".") || groupOf(version) == groupOf(k.version)) { // another group with a dot is somebody's own
 			c.refuse("apiVersion", "%s", wantVersion(k, version))
 			return kind{}, false
 		}
@@ -260,6 +260,12 @@ func (f *file) kindOf(c *check, version, name string) (kind, bool) {
 		c.found[0].Notice = true
 	}
 	return kind{}, false
+}
+
+// groupOf is what stands before the version of an API: apps, of apps/v1.
+func groupOf(version string) string {
+	group, _, _ := strings.Cut(version, "/")
+	return group
 }
 
 func wantVersion(k kind, version string) string {

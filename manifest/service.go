@@ -33,7 +33,7 @@ func (n Net) Layout() int {
 // NetworkOwn is the layout of pods that have an address from the plan, in the cluster's own network.
 const NetworkOwn = 2
 
-// Service is a name and an address for the pods that its selector chooses in its namespace.
+// Service is a name and an address for the pods that its selector chooses in its namespace, or for the addresses that Endpoints name.
 type Service struct {
 	Meta
 	Headless        bool           // it has no address of its own: its name leads to the pods
@@ -53,7 +53,7 @@ type Service struct {
 	PrefersNear     bool // trafficDistribution PreferSameNode: where the node has some of its pods, they alone are asked, and
 	PrefersZone     bool // PreferSameZone, PreferClose: else those in its zone, if there are some
 	PublishNotReady bool
-	Fixed           []Fixed         // of one without a selector: what Endpoints and EndpointSlices of its name say. In their order
+	Fixed           []Fixed         // of one without a selector: what Endpoints and EndpointSlices say, in their order. History.Want fills it in
 	Object          *corev1.Service // as decoded, for status
 }
 
@@ -62,9 +62,9 @@ type Fixed struct {
 	IP       netip.Addr
 	Ports    map[string]uint16 // by the name of the Service's port and its protocol, "http/tcp", "/udp"
 	Ready    bool
+	Ending   bool   // it is not Ready, and answers still: it is asked where no other one is Ready
 	Hostname string // by which a headless Service names it
 	Node     string // on which it is said to be; empty where nothing is said
-	Zone     string // the same
 	From     Meta   // which Endpoints or EndpointSlice
 }
 
@@ -111,16 +111,13 @@ func (c *check) service(o *corev1.Service) {
 	c.outside(o)
 	switch s.Type {
 	case corev1.ServiceTypeExternalName:
-		c.refuse("spec.type", "ExternalName is not supported yet; remove the Service, and write the outside name where this one is used")
+		c.externalName(s)
 		return
 	case "":
 	default:
-		c.oneOf("spec.type", string(s.Type), "ClusterIP", "NodePort", "LoadBalancer")
+		c.oneOf("spec.type", string(s.Type), "ClusterIP", "NodePort", "LoadBalancer", "ExternalName")
 	}
 	c.labels("spec.selector", s.Selector)
-	if len(s.Selector) == 0 {
-		c.refuse("spec.selector", "is missing; write the labels of the pods that it leads to: Endpoints that are written by hand are not supported yet")
-	}
 	c.clusterIP(s)
 	c.ipFamilies(s)
 	c.sessionAffinity(s)
@@ -183,6 +180,12 @@ func (c *check) servicePorts(s corev1.ServiceSpec) {
 	if len(s.Ports) == 0 && s.ClusterIP != corev1.ClusterIPNone {
 		c.refuse(path, "is missing; write by which ports it is reached, for example [{port: 80}], or clusterIP: None if it is only a name")
 	}
+	c.eachPort(s)
+}
+
+// eachPort checks the ports that are there.
+func (c *check) eachPort(s corev1.ServiceSpec) {
+	const path = "spec.ports"
 	seen := map[string]int{}
 	once := func(i int, field, what string) {
 		at := under(item(path, i), field)
@@ -248,10 +251,14 @@ func (c *check) portNumber(path string, n int32) {
 // serviceOf is the Service of an object that passed its checks.
 func serviceOf(m Meta, o *corev1.Service) Service {
 	s := o.Spec
+	if s.Type == corev1.ServiceTypeExternalName {
+		return Service{Meta: m, Headless: true, External: s.ExternalName, Object: o}
+	}
 	svc := Service{
 		Meta: m, Headless: s.ClusterIP == corev1.ClusterIPNone, Selector: s.Selector,
-		Near: isNear(s), PrefersNear: prefersNear(s), Holds: holdsOf(s), PublishNotReady: s.PublishNotReadyAddresses, Object: o,
+		Near: isNear(s), Holds: holdsOf(s), PublishNotReady: s.PublishNotReadyAddresses, Object: o,
 	}
+	svc.PrefersNear, svc.PrefersZone = prefers(s)
 	svc.outsideOf(o)
 	if !svc.Headless && s.ClusterIP != "" {
 		svc.ClusterIP = netip.MustParseAddr(s.ClusterIP)

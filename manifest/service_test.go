@@ -17,10 +17,13 @@ func told(s Service) string {
 	for _, is := range []struct {
 		so   bool
 		word string
-	}{{s.Headless, "headless"}, {s.NodePorts, "nodeports"}, {s.PublishNotReady, "unready"}, {s.Near, "near"}, {s.NearOutside, "near outside"}, {s.PrefersNear, "rather near"}} {
+	}{{s.Headless, "headless"}, {s.NodePorts, "nodeports"}, {s.PublishNotReady, "unready"}, {s.Near, "near"}, {s.NearOutside, "near outside"}, {s.PrefersNear, "rather near"}, {s.PrefersZone, "rather in zone"}} {
 		if is.so {
 			words = append(words, is.word)
 		}
+	}
+	if s.External != "" {
+		words = append(words, "for "+s.External)
 	}
 	selector, _ := json.Marshal(s.Selector)
 	words = append(words, string(selector))
@@ -59,11 +62,18 @@ func TestAServiceAsPeopleWriteItLoads(t *testing.T) {
 			`game invalid IP nodeports {"app":"game"} t:7777/tcp>7777@30777 u:7777/udp>7777@30777`},
 		"clients that keep their pod": {service("web", "sessionAffinity: ClientIP\nselector: {app: web}\nports: [{port: 80}]"), `web invalid IP {"app":"web"} holds 10800 :80/tcp>80`},
 		"pods of the same node":       {service("web", "internalTrafficPolicy: Local\nselector: {app: web}\nports: [{port: 80}]"), `web invalid IP near {"app":"web"} :80/tcp>80`},
-		"rather of the same node":     {service("web", "trafficDistribution: PreferSameNode\nselector: {app: web}\nports: [{port: 80}]"), `web invalid IP rather near {"app":"web"} :80/tcp>80`},
+		"rather of the same zone":     {service("web", "trafficDistribution: PreferSameZone\nselector: {app: web}\nports: [{port: 80}]"), `web invalid IP rather in zone {"app":"web"} :80/tcp>80`},
+		"by its old name":             {service("web", "trafficDistribution: PreferClose\nselector: {app: web}\nports: [{port: 80}]"), `web invalid IP rather in zone {"app":"web"} :80/tcp>80`},
+		"of no address of its own":    {service("web", "trafficDistribution: PreferSameNode\nclusterIP: None\nselector: {app: web}"), `web invalid IP headless {"app":"web"}`},
+		"rather of the same node":     {service("web", "trafficDistribution: PreferSameNode\nselector: {app: web}\nports: [{port: 80}]"), `web invalid IP rather near rather in zone {"app":"web"} :80/tcp>80`},
 		"the same from outside": {service("web", "type: NodePort\nexternalTrafficPolicy: Local\nselector: {app: web}\nports: [{port: 80}]"),
 			`web invalid IP nodeports near outside {"app":"web"} :80/tcp>80`},
 		"for a time of its own": {service("web", "sessionAffinity: ClientIP\nsessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}\nselector: {app: web}\nports: [{port: 80}]"),
 			`web invalid IP {"app":"web"} holds 60 :80/tcp>80`},
+		"an outside name":       {service("db", "type: ExternalName\nexternalName: db.example.com"), `db invalid IP headless for db.example.com null`},
+		"with a dot at its end": {service("db", "type: ExternalName\nexternalName: db.example.com."), `db invalid IP headless for db.example.com. null`},
+		"with all that it has no use for": {service("db", "type: ExternalName\nexternalName: db.example.com\nselector: {app: db}\nports: [{port: 5432}]\nsessionAffinity: ClientIP\ninternalTrafficPolicy: Local\ntrafficDistribution: PreferSameNode"),
+			`db invalid IP headless for db.example.com null`},
 		"what kubectl exports": {service("web", "clusterIP: 10.43.7.7\nclusterIPs:\n- 10.43.7.7\ninternalTrafficPolicy: Cluster\nipFamilies:\n- IPv4\nipFamilyPolicy: SingleStack\nports:\n- {port: 80, protocol: TCP, targetPort: 80}\nselector: {app: web}\nsessionAffinity: None\ntype: ClusterIP") +
 			"status:\n  loadBalancer: {}\n", `web 10.43.7.7 {"app":"web"} :80/tcp>80`},
 		"what it exports of a node's port": {service("web", "type: NodePort\nexternalTrafficPolicy: Cluster\nallocateLoadBalancerNodePorts: true\nselector: {app: web}\nports: [{port: 80}]"),
@@ -79,16 +89,20 @@ func TestAServiceAsPeopleWriteItLoads(t *testing.T) {
 func TestAServiceThatIsRefusedSaysByWhichField(t *testing.T) {
 	const web = "selector: {app: web}\nports: [{port: 80}]\n"
 	for name, c := range map[string]struct{ spec, want string }{
-		"an outside name":              {"type: ExternalName\nexternalName: db.example.com", "spec.type: ExternalName is not supported yet; remove the Service, and write the outside name where this one is used"},
-		"a type of nobody's":           {web + "type: Nodeport", `spec.type: "Nodeport" is not one of ClusterIP, NodePort, LoadBalancer; did you mean "NodePort"?`},
+		"an outside name of nothing":   {"type: ExternalName", "spec.externalName: is missing; write the outside name that this one stands for"},
+		"an outside address":           {"type: ExternalName\nexternalName: 192.0.2.1", `spec.externalName: "192.0.2.1" is an address, and no name; write a Service without type and selector, and an EndpointSlice with the address`},
+		"no outside name":              {"type: ExternalName\nexternalName: http://db", `spec.externalName: "http://db": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character`},
+		"an outside name's address":    {"type: ExternalName\nexternalName: db.example.com\nclusterIP: None", "spec.clusterIP: goes with no ExternalName, which has no address of the cluster's; remove one of the two"},
+		"an outside name's family":     {"type: ExternalName\nexternalName: db.example.com\nipFamilies: [IPv4]", "spec.ipFamilies: goes with no ExternalName, which has no address of the cluster's; remove one of the two"},
+		"an outside name at nodes":     {"type: ExternalName\nexternalName: db.example.com\nports: [{port: 80, nodePort: 30080}]", "spec.ports[0].nodePort: is for a Service with type: NodePort or LoadBalancer; write that, or remove this"},
+		"the farthest pods":            {web + "trafficDistribution: PreferFar", `spec.trafficDistribution: "PreferFar" is not one of PreferSameNode, PreferSameZone, PreferClose`},
+		"a type of nobody's":           {web + "type: Nodeport", `spec.type: "Nodeport" is not one of ClusterIP, NodePort, LoadBalancer, ExternalName; did you mean "NodePort"?`},
 		"affinity of nobody's":         {web + "sessionAffinity: Client", `spec.sessionAffinity: "Client" is not one of None, ClientIP; did you mean "ClientIP"?`},
 		"a time without affinity":      {web + "sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}", "spec.sessionAffinityConfig: is for a Service with sessionAffinity: ClientIP; write that, or remove this"},
 		"clients for ever":             {web + "sessionAffinity: ClientIP\nsessionAffinityConfig: {clientIP: {timeoutSeconds: 86401}}", "spec.sessionAffinityConfig.clientIP.timeoutSeconds: 86401 is not between 1 and 86400; remove it for 10800"},
 		"another policy":               {web + "internalTrafficPolicy: local", `spec.internalTrafficPolicy: "local" is not one of Cluster, Local; did you mean "Local"?`},
 		"another, from outside":        {web + "type: NodePort\nexternalTrafficPolicy: Near", `spec.externalTrafficPolicy: "Near" is not one of Cluster, Local`},
 		"from outside, without a port": {web + "externalTrafficPolicy: Local", "spec.externalTrafficPolicy: is for a Service with type: NodePort or LoadBalancer, or with externalIPs; write one of these, or remove this"},
-		"the nearest pods":             {web + "trafficDistribution: PreferClose", "spec.trafficDistribution: PreferClose is not supported yet; remove it, or write PreferSameNode"},
-		"no selector":                  {"ports: [{port: 80}]", "spec.selector: is missing; write the labels of the pods that it leads to: Endpoints that are written by hand are not supported yet"},
 		"a selector's key":             {"selector: {a b: c}\nports: [{port: 80}]", "spec.selector[a b]: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"},
 		"a selector's value":           {"selector: {a: b/c}\nports: [{port: 80}]", "spec.selector[a]: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"},
 		"no ports":                     {"selector: {a: b}", "spec.ports: is missing; write by which ports it is reached, for example [{port: 80}], or clusterIP: None if it is only a name"},
@@ -189,7 +203,7 @@ func TestAServiceThatDoesNotLoadKeepsItsLastForm(t *testing.T) {
 	old, lb := service("web", "selector: {app: old}\nports: [{port: 80}]"), service("web", "type: LoadBalance\nselector: {app: new}\nports: [{port: 80}]")
 	web1, web2 := deployment("web", "nginx:1"), deployment("web", "nginx:2")
 	good, bad := set("p", "x.yaml", old+"---\n"+web1), set("p1", "x.yaml", lb+"---\n"+web2)
-	const why = "x.yaml:5 does not load at h (Service/web: spec.type: \"LoadBalance\" is not one of ClusterIP, NodePort, LoadBalancer; did you mean \"LoadBalancer\"?), so its form of p stays"
+	const why = "x.yaml:5 does not load at h (Service/web: spec.type: \"LoadBalance\" is not one of ClusterIP, NodePort, LoadBalancer, ExternalName; did you mean \"LoadBalancer\"?), so its form of p stays"
 	for name, c := range map[string]struct {
 		head Set
 		line []Set

@@ -66,6 +66,10 @@ func defaulted(s *corev1.ServiceSpec) {
 	if s.Type == "" {
 		s.Type = corev1.ServiceTypeClusterIP
 	}
+	if s.Type == corev1.ServiceTypeExternalName {
+		s.SessionAffinity = cmp.Or(s.SessionAffinity, corev1.ServiceAffinityNone)
+		return
+	}
 	s.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
 	switch {
 	case s.SessionAffinity == "":
@@ -100,8 +104,8 @@ func defaulted(s *corev1.ServiceSpec) {
 	}
 }
 
-// slices are the Service's pods: those that requests are sent to, which are ready, and the others that its selector chooses. Those in one have the
-// same ports.
+// slices are the Service's pods: those that requests are sent to, which are ready, and the others that its selector chooses; or the addresses that are
+// written down for it, those that requests are sent to. Those in one have the same ports.
 func (l *lister) slices(x Service, of *corev1.Service, pods []Pod) (all []*discoveryv1.EndpointSlice) {
 	if x.Made == nil {
 		return nil
@@ -163,9 +167,12 @@ func (l *lister) slice(x Service, of *corev1.Service, ports []uint16) *discovery
 }
 
 func (l *lister) endpoint(x Service, e route.Endpoint) discoveryv1.Endpoint {
-	one := discoveryv1.Endpoint{
-		Addresses: []string{e.IP.String()}, NodeName: new(e.Node),
-		TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: x.Namespace, Name: e.Pod},
+	one := discoveryv1.Endpoint{Addresses: []string{e.IP.String()}}
+	if e.Node != "" {
+		one.NodeName = new(e.Node)
+	}
+	if e.Pod != "" {
+		one.TargetRef = &corev1.ObjectReference{Kind: "Pod", Namespace: x.Namespace, Name: e.Pod}
 	}
 	if e.Hostname != "" {
 		one.Hostname = new(e.Hostname)

@@ -20,7 +20,7 @@ import (
 type Service struct {
 	manifest.Service
 	Made           *route.Service // as hosts are to route it; nil while they are not to
-	Selected, Sent int            // pods that its selector chooses, and those of them that requests are sent to
+	Selected, Sent int            // pods that its selector chooses, or addresses that are written down for it, and those that requests are sent to
 	Why            string         // what of it is not served as it asks, or why nobody answers
 	Leads          string         // to which revision alone, and which Rollout has it so; empty where it leads to all of its pods
 	Reached        []netip.Addr   // addresses of hosts, and outside, at which others reach its ports as they are. Sorted
@@ -39,7 +39,7 @@ func services(w World, pods map[manifest.ID][]Pod) (all []Service) {
 		b := built[s.ID]
 		x := Service{Service: s, Made: table.Service(s.Namespace, s.Name), Selected: b.Selected, Why: b.Why}
 		if w.Plan.Unrouted != "" {
-			x.Selected = len(chosen(s, pods))
+			x.Selected = len(chosen(s, pods)) + len(s.Fixed)
 		}
 		if w.Plan.Unrouted != "" && x.Made == nil {
 			x.Why = unrouted(w)
@@ -110,6 +110,8 @@ func (w World) Lags(n live.Node) bool {
 
 func (x Service) kind() string {
 	switch {
+	case x.External != "":
+		return "ExternalName"
 	case x.Headless:
 		return "Headless"
 	case x.Balanced:
@@ -122,6 +124,8 @@ func (x Service) kind() string {
 
 func (x Service) address() string {
 	switch {
+	case x.External != "":
+		return x.External
 	case x.Headless:
 		return "None"
 	case x.Made != nil:
@@ -169,17 +173,15 @@ func (r Report) services(w io.Writer, look Look, wide bool) {
 		if wide {
 			why = append(why, x.Lags...)
 		}
-		row := plain(x.short(), x.kind(), x.address(), dash(x.ports()), fmt.Sprintf("%d/%d", x.Sent, x.Selected), strings.Join(why, "\n"))
-		if row[4].paint = Green; x.Sent == 0 || x.Made == nil {
-			row[4].paint = Yellow
-		}
+		row := plain(x.short(), x.kind(), x.address(), dash(x.ports()), "", strings.Join(why, "\n"))
+		row[4] = x.ready()
 		if outside {
 			row = slices.Insert(row, 3, plain(x.external())...)
 		}
 		rows = append(rows, row)
 		if x.Made != nil && wide {
 			for _, e := range x.Made.Endpoints {
-				ends = append(ends, plain(x.short(), targetOf(e), e.Node, e.Pod))
+				ends = append(ends, plain(x.short(), targetOf(e), dash(e.Node), dash(e.Pod)))
 			}
 		}
 	}
@@ -189,6 +191,18 @@ func (r Report) services(w io.Writer, look Look, wide bool) {
 		_, _ = fmt.Fprintln(w)
 		look.table(w, []string{"SERVICE", "ENDPOINT", "NODE", "POD"}, ends)
 	}
+}
+
+// ready is how many of those that it may lead to requests are sent to.
+func (x Service) ready() cell {
+	c := cell{text: fmt.Sprintf("%d/%d", x.Sent, x.Selected), paint: Green}
+	switch {
+	case x.External != "":
+		return cell{text: "-"}
+	case x.Sent == 0 || x.Made == nil:
+		c.paint = Yellow
+	}
+	return c
 }
 
 func (x Service) short() string { return strings.TrimPrefix(x.ID.Short(), "service/") }

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -82,10 +83,16 @@ func (t traffic) change(s manifest.Service, had, has *route.Service, b route.Bui
 		return "is not served: " + b.Why
 	case has == nil:
 		return "is not served any more: " + b.Why
+	case had == nil && s.External != "":
+		return "comes: " + reached(*has)
 	case had == nil && b.Selected == 0 && t.chosen(s) != "":
 		return t.comes(has, "the pods of "+t.chosen(s)+", once they are there", strings.TrimSuffix(b.Why, route.ChoosesNone))
 	case had == nil:
-		return t.comes(has, plural(len(has.Endpoints), "pod"), b.Why)
+		what := plural(len(has.Endpoints), "pod")
+		if len(s.Selector) == 0 {
+			what = cmp.Or(less(podless(has), nil), "nothing")
+		}
+		return t.comes(has, what, b.Why)
 	}
 	var all []string
 	if reached(*had) != reached(*has) {
@@ -101,10 +108,11 @@ func (t traffic) change(s manifest.Service, had, has *route.Service, b route.Bui
 		}
 		after[app] = true
 	}
-	if gain := lacking(after, before); gain != "" {
+	was, is := podless(had), podless(has)
+	if gain := strings.Join(notEmpty(lacking(after, before), less(is, was)), ", "); gain != "" {
 		all = append(all, "leads to "+gain+" too")
 	}
-	if lose := lacking(before, after); lose != "" {
+	if lose := strings.Join(notEmpty(lacking(before, after), less(was, is)), ", "); lose != "" {
 		all = append(all, "leads to "+lose+" no more")
 	}
 	if b.Selected == 0 && len(had.Endpoints) > 0 || len(all) > 0 && denied(s, *has) {
@@ -129,6 +137,30 @@ func (t traffic) behind(s *route.Service) map[manifest.ID]bool {
 	return all
 }
 
+// podless are the addresses behind a Service that are nobody's pods', with their ports.
+func podless(s *route.Service) (all []string) {
+	for _, e := range s.Endpoints {
+		if e.Pod == "" {
+			all = append(all, targetOf(e))
+		}
+	}
+	return all
+}
+
+// less are those that the other ones lack, the first few by name.
+func less(some, other []string) string {
+	var all []string
+	for _, s := range some {
+		if !slices.Contains(other, s) {
+			all = append(all, s)
+		}
+	}
+	if more := len(all) - shown; more > 0 {
+		all = append(all[:shown], fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(all, ", ")
+}
+
 // lacking are the names of those that the other ones lack.
 func lacking(some, other map[manifest.ID]bool) string {
 	var all []string
@@ -145,7 +177,9 @@ func lacking(some, other map[manifest.ID]bool) string {
 func retargets(had, has *route.Service) bool {
 	ports := map[onNode][]uint16{}
 	for _, e := range had.Endpoints {
-		ports[onNode{e.Node, e.Pod}] = e.Ports
+		if e.Pod != "" {
+			ports[onNode{e.Node, e.Pod}] = e.Ports
+		}
 	}
 	return slices.ContainsFunc(has.Endpoints, func(e route.Endpoint) bool {
 		was, there := ports[onNode{e.Node, e.Pod}]
@@ -156,7 +190,10 @@ func retargets(had, has *route.Service) bool {
 // reached is where a Service is reached: its address with its ports.
 func reached(s route.Service) string {
 	at := "its name"
-	if s.IP.IsValid() {
+	switch {
+	case s.External != "":
+		at = "a name for " + s.External
+	case s.IP.IsValid():
 		at = s.IP.String()
 	}
 	if ports := portsOf(s); ports != "" {

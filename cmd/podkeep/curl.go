@@ -149,7 +149,7 @@ func (c *crew) way(p aim, namespace string) (w way, err error) {
 	if err != nil {
 		return w, err
 	}
-	peers, err := behind(s, i)
+	peers, err := c.behind(s, i)
 	if err != nil {
 		return w, err
 	}

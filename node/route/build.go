@@ -88,7 +88,7 @@ func Build(w Want) (Table, []Built) {
 			built = append(built, b)
 			continue
 		}
-		made := Service{Namespace: s.Namespace, Name: s.Name, IP: ips.of[key], Near: s.Near, NearOutside: s.NearOutside, PrefersNear: s.PrefersNear, Holds: s.Holds}
+		made := Service{Namespace: s.Namespace, Name: s.Name, IP: ips.of[key], External: s.External, Near: s.Near, NearOutside: s.NearOutside, PrefersNear: s.PrefersNear, PrefersZone: s.PrefersZone, Holds: s.Holds}
 		made.Sources, made.Health = s.Sources, ports.of[healthKey(key)].Port
 		for _, p := range s.Ports {
 			port := portKey(key, p.Port, p.Protocol)
@@ -96,13 +96,19 @@ func Build(w Want) (Table, []Built) {
 				Name: p.Name, Protocol: p.Protocol, Port: p.Port, NodePort: ports.of[port].Port, Hosts: ports.of[hostsKey(port)].Port != 0, Outside: at(places, s, p), App: p.AppProtocol,
 			})
 		}
-		chosen := index.chosen(s)
-		if alone, is := w.Alone[key]; is {
-			chosen = slices.DeleteFunc(chosen, func(p *Pod) bool { return p.Of != alone })
+		why := ""
+		if len(s.Selector) == 0 {
+			made.Endpoints, b.Selected = w.fixed(s), len(s.Fixed)
+			why = w.unled(s, made)
+		} else {
+			chosen := index.chosen(s)
+			if alone, is := w.Alone[key]; is {
+				chosen = slices.DeleteFunc(chosen, func(p *Pod) bool { return p.Of != alone })
+			}
+			made.Endpoints, b.Selected = w.endpoints(s, chosen), len(chosen)
+			why = unanswered(s, chosen, made)
 		}
-		made.Endpoints = w.endpoints(s, chosen)
-		b.Selected, b.Sent = len(chosen), len(made.Endpoints)
-		b.Why = cmp.Or(b.Why, unanswered(s, chosen, made))
+		b.Sent, b.Why = len(made.Endpoints), cmp.Or(b.Why, why)
 		t.Services, built = append(t.Services, made), append(built, b)
 	}
 	return t, built
@@ -137,12 +143,14 @@ func unanswered(s *manifest.Service, chosen []*Pod, made Service) string {
 	return fmt.Sprintf("none of the %d pods that it chooses is ready", len(chosen))
 }
 
-// endpoints are those that requests are sent to: what is ready, and when nothing is, what may be.
+// candidate is an endpoint that may be sent requests.
+type candidate struct {
+	Endpoint
+	State
+}
+
+// endpoints are those pods that requests are sent to.
 func (w Want) endpoints(s *manifest.Service, chosen []*Pod) (all []Endpoint) {
-	type candidate struct {
-		Endpoint
-		State
-	}
 	var found []candidate
 	for _, p := range chosen {
 		e := Endpoint{Pod: p.Name, Node: p.Node, IP: p.IP, Ports: PortsOf(s, p.Ports)}
@@ -156,6 +164,13 @@ func (w Want) endpoints(s *manifest.Service, chosen []*Pod) (all []Endpoint) {
 			found = append(found, candidate{c.Endpoint, c.State})
 		}
 	}
+	all = best(s, found)
+	slices.SortFunc(all, func(a, b Endpoint) int { return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Pod, b.Pod)) })
+	return all
+}
+
+// best are those that requests are sent to: what is ready, and when nothing is, what may be.
+func best(s *manifest.Service, found []candidate) (all []Endpoint) {
 	best := Unready
 	for _, c := range found {
 		best = max(best, c.State)
@@ -165,7 +180,6 @@ func (w Want) endpoints(s *manifest.Service, chosen []*Pod) (all []Endpoint) {
 			all = append(all, c.Endpoint)
 		}
 	}
-	slices.SortFunc(all, func(a, b Endpoint) int { return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Pod, b.Pod)) })
 	return all
 }
 

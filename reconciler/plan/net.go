@@ -285,7 +285,9 @@ func (w *world) routeNodes() (all []route.Node) {
 	for _, n := range w.nodes {
 		if !n.gone || n.reach != answers || w.occupied(n) {
 			_, excluded := n.want.Labels[corev1.LabelNodeExcludeBalancers]
-			all = append(all, route.Node{Name: n.Name, Host: n.id, Address: w.address(n), Range: w.net.ranges[n.Name], Excluded: excluded})
+			all = append(all, route.Node{
+				Name: n.Name, Host: n.id, Address: w.address(n), Range: w.net.ranges[n.Name], Zone: n.want.Labels[corev1.LabelTopologyZone], Excluded: excluded,
+			})
 		}
 	}
 	return all

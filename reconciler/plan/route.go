@@ -153,7 +153,7 @@ func (w *world) carried() (all []route.Carried) {
 		state := w.untilQuick(n.Silent)
 		for _, s := range w.net.before.Services {
 			for _, e := range s.Endpoints {
-				if e.Node == n.Name && w.mayLead(s, e.Pod) {
+				if e.Node == n.Name && e.Pod != "" && w.mayLead(s, e.Pod) {
 					all = append(all, route.Carried{Namespace: s.Namespace, Service: s.Name, Endpoint: e, State: state})
 				}
 			}

@@ -27,14 +27,14 @@ func (o object) equal(p object) bool {
 // kinds are the short forms before a name: pod/x, node/n1. None is a Deployment.
 var kinds = map[string]string{
 	"": "Deployment", "pod": "Pod", "rs": "ReplicaSet", "rc": "ReplicationController",
-	"job": "Job", "node": "Node", "ns": "Namespace", "cm": "ConfigMap", "pvc": "PersistentVolumeClaim", "svc": "Service", "ro": "Rollout",
+	"job": "Job", "node": "Node", "ns": "Namespace", "cm": "ConfigMap", "pvc": "PersistentVolumeClaim", "svc": "Service", "eps": "EndpointSlice", "ro": "Rollout",
 }
 
 // words are all that can be said of an object. A flag alone means "true"; "=" with nothing after takes it back.
 var words = strings.Fields(`image replicas surge unavail strategy deadline min-ready suspend paused config secret env
 	completions parallel indexed backoff per-index max-failed ttl active-deadline halt
 	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain at silence capacity init wave needs hook hook-delete claim mode
-	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr address balanced outside
+	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr address balanced outside by-hand external of ips
 	steps active preview canary stable hand auto delay delay-revs abort-delay some window restart-at abort-late over`)
 
 // say reads words on top of what the object says already.
@@ -97,6 +97,8 @@ func (o object) manifests() []m {
 		return []m{o.node()}
 	case "Service":
 		return []m{o.service()}
+	case "EndpointSlice":
+		return []m{o.endpoints()}
 	case "Namespace":
 		return []m{{"apiVersion": "v1", "kind": "Namespace", "metadata": o.meta()}}
 	case "PersistentVolumeClaim":
@@ -165,6 +167,12 @@ func (o object) service() m {
 	number(port, "port", o.words["port"])
 	number(port, "targetPort", o.words["target"])
 	spec := m{"selector": m{"app": cmp.Or(o.words["selects"], o.name)}, "ports": []m{port}}
+	if o.words["by-hand"] != "" {
+		delete(spec, "selector")
+	}
+	if name := o.words["external"]; name != "" {
+		return m{"apiVersion": "v1", "kind": "Service", "metadata": o.meta(), "spec": m{"type": "ExternalName", "externalName": name}}
+	}
 	if o.words["headless"] != "" {
 		spec["clusterIP"] = "None"
 	}
@@ -185,6 +193,24 @@ func (o object) service() m {
 		spec["publishNotReadyAddresses"] = true
 	}
 	return m{"apiVersion": "v1", "kind": "Service", "metadata": o.meta(), "spec": spec}
+}
+
+func (o object) endpoints() m {
+	port, ends := m{}, []m{}
+	number(port, "port", cmp.Or(o.words["target"], "80"))
+	for ip := range strings.SplitSeq(o.words["ips"], ",") {
+		end := m{"addresses": []string{ip}}
+		if o.words["not-ready"] != "" {
+			end["conditions"] = m{"ready": false}
+		}
+		if node := o.words["on"]; node != "" {
+			end["nodeName"] = node
+		}
+		ends = append(ends, end)
+	}
+	meta := o.meta()
+	meta["labels"] = m{"kubernetes.io/service-name": o.words["of"]}
+	return m{"apiVersion": "discovery.k8s.io/v1", "kind": o.kind, "metadata": meta, "addressType": "IPv4", "ports": []m{port}, "endpoints": ends}
 }
 
 func (o object) node() m {

@@ -136,6 +136,8 @@ var features = map[string]feature{
 	"a newer node side":                 says(`^side v2`),
 	"no node side":                      says(`^side never`),
 	"a Service":                         says(`svc/stall`),
+	"addresses written by hand":         says(`svc/far by-hand`, `eps/far-\d`),
+	"an outside name":                   says(`svc/far .*external=db`),
 	"ports of nodes":                    says(`node-port`),
 	"a port of all hosts":               says(`svc/front balanced=true`),
 	"an address outside":                says(`svc/front balanced=\S* outside=\d`),

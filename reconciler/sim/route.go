@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -88,7 +89,10 @@ func (s *Sim) tables() string {
 		for _, v := range t.Services {
 			var ends []string
 			for _, e := range v.Endpoints {
-				ends = append(ends, e.Pod+"@"+e.Node)
+				ends = append(ends, cmp.Or(e.Pod, e.IP.String())+"@"+e.Node)
+			}
+			if v.External != "" {
+				ends = append(ends, v.External)
 			}
 			fmt.Fprintf(&b, "    %s/%s %v%s: %s\n", v.Namespace, v.Name, v.IP, outside(v), strings.Join(ends, " "))
 		}
@@ -219,6 +223,11 @@ func (j judge) routes() error {
 			n := node(j.p.Snapshot, e.Node)
 			i := slices.IndexFunc(n.Pods, func(p live.Pod) bool { return p.Name == e.Pod })
 			switch {
+			case e.Pod == "":
+				if !j.written(v, e.IP) {
+					errs = append(errs, fmt.Errorf("traffic: %s sends to %s, which nobody wrote down", v.Name, e.IP))
+				}
+				continue
 			case !n.Known:
 				continue
 			case i < 0:
@@ -275,6 +284,13 @@ func down(p live.Pod) bool {
 func (j judge) publishes(v route.Service) bool {
 	return slices.ContainsFunc(j.want.Services, func(s manifest.Service) bool {
 		return s.Name == v.Name && s.Namespace == v.Namespace && s.PublishNotReady
+	})
+}
+
+// written says whether somebody wrote the address down for a Service.
+func (j judge) written(v route.Service, ip netip.Addr) bool {
+	return slices.ContainsFunc(j.want.Services, func(s manifest.Service) bool {
+		return s.Name == v.Name && s.Namespace == v.Namespace && slices.ContainsFunc(s.Fixed, func(f manifest.Fixed) bool { return f.IP == ip })
 	})
 }
 

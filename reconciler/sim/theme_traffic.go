@@ -18,6 +18,10 @@ func themeTraffic(g *generator) {
 		g.commit("remove svc/front")
 		g.commit("svc/front selects=stall")
 	}, func() {
+		g.commit("svc/far %s", g.pick("by-hand external=", "by-hand= external=db.example.com", "by-hand= external= selects=stall"))
+	}, func() {
+		g.commit("eps/%s of=far ips=%s not-ready=%s on=%s", g.pick("far-1", "far-2"), g.pick("192.0.2.7", "192.0.2.7,192.0.2.8", "10.42.7.9", "127.0.0.1"), g.pick("", "true"), g.pick("", g.node()))
+	}, func() {
 		g.commit("svc/front balanced=%s outside=%s port=%s", g.pick("", "true"), g.pick("", "", "203.0.113.7", "192.0.2.1"), g.pick("81", "22", "30080"))
 	}, func() {
 		g.commit("node/%s file=nodes.yaml address=%s", g.node(), g.pick("192.0.2.1", "192.0.2.9", ""))
