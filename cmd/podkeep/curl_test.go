@@ -1,0 +1,39 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestAnAnswerDoesNothingToATerminal(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                "",
+		"plain\n":                         "plain\n",
+		"no end":                          "no end\n",
+		"\x1b]0;owned\x07a \x1b[31mred\n": "a red\n",
+		"a\tb\r\nc":                       "a    b \nc\n",
+	} {
+		var b bytes.Buffer
+		if err := plainly(&b, strings.NewReader(text)); err != nil || b.String() != want {
+			t.Errorf("%q: %q, %v", text, b.String(), err)
+		}
+	}
+	var b bytes.Buffer
+	long := strings.Repeat("x", 200<<10)
+	if err := plainly(&b, strings.NewReader(long)); err != nil || b.String() != long+"\n" {
+		t.Errorf("of %d bytes without an end came %d, %v", len(long), b.Len(), err)
+	}
+}
+
+func TestWhatIsNoTerminalGetsTheBytesAndAPlainHead(t *testing.T) {
+	answer := &http.Response{
+		Proto: "HTTP/1.1", Status: "200 \x1b[31mOK", Header: http.Header{"X-Name": {"\x1b]0;owned\x07a"}}, Body: io.NopCloser(strings.NewReader("\x1b[31m\x00")),
+	}
+	var b bytes.Buffer
+	if err := (&curlOptions{include: true}).print(&b, answer); err != nil || b.String() != "HTTP/1.1 200 OK\nX-Name: a\n\n\x1b[31m\x00" {
+		t.Errorf("%q, %v", b.String(), err)
+	}
+}
