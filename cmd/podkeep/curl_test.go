@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -35,5 +36,16 @@ func TestWhatIsNoTerminalGetsTheBytesAndAPlainHead(t *testing.T) {
 	var b bytes.Buffer
 	if err := (&curlOptions{include: true}).print(&b, answer); err != nil || b.String() != "HTTP/1.1 200 OK\nX-Name: a\n\n\x1b[31m\x00" {
 		t.Errorf("%q, %v", b.String(), err)
+	}
+}
+
+func TestAnAnswerFrom400OnFailsWhereThatIsAskedFor(t *testing.T) {
+	for status, want := range map[int]int{399: 0, 400: 22, 503: 22} {
+		var b bytes.Buffer
+		err := (&curlOptions{fail: true}).print(&b, &http.Response{StatusCode: status, Status: "so it is", Body: io.NopCloser(strings.NewReader("text"))})
+		var code exit
+		if errors.As(err, &code); code.code != want || (b.Len() > 0) != (want == 0) {
+			t.Errorf("%d: %v, and it printed %q", status, err, b.String())
+		}
 	}
 }
