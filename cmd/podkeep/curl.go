@@ -248,7 +248,7 @@ func (o *curlOptions) print(w io.Writer, answer *http.Response) error {
 			return err
 		}
 	}
-	if _, _, ok := terminal(w); ok {
+	if _, ok := screen(w); ok {
 		return plainly(w, answer.Body)
 	}
 	_, err := io.Copy(w, answer.Body)

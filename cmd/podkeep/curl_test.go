@@ -3,10 +3,14 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestAnAnswerDoesNothingToATerminal(t *testing.T) {
@@ -26,6 +30,33 @@ func TestAnAnswerDoesNothingToATerminal(t *testing.T) {
 	long := strings.Repeat("x", 200<<10)
 	if err := plainly(&b, strings.NewReader(long)); err != nil || b.String() != long+"\n" {
 		t.Errorf("of %d bytes without an end came %d, %v", len(long), b.Len(), err)
+	}
+}
+
+func TestATerminalWithoutASizeIsOneToo(t *testing.T) {
+	outer, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal("no terminal can be had here: ", err)
+	}
+	defer func() { _ = outer.Close() }()
+	number, err := unix.IoctlGetInt(int(outer.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetPointerInt(int(outer.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	inner, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = inner.Close() }()
+	if err := (&curlOptions{}).print(&sink{Writer: inner}, &http.Response{Body: io.NopCloser(strings.NewReader("\x1b]0;owned\x07a \x1b[31mred"))}); err != nil {
+		t.Fatal(err)
+	}
+	shown := make([]byte, 64)
+	if n, err := outer.Read(shown); err != nil || string(shown[:n]) != "a red\r\n" {
+		t.Errorf("%q, %v", shown[:n], err)
 	}
 }
 
