@@ -26,11 +26,13 @@ type Namer interface {
 	Put(t *route.Table, node string) error
 }
 
-// Ruler sends new connections where the table says. Lacks says what it cannot do of that, and does without.
+// Ruler sends new connections where the table says. Lacks says what it cannot do of that, and does without; Keeps, at which ports of those that Services
+// ask of hosts this one listens itself.
 type Ruler interface {
 	Put(t *route.Table, node string) error
 	Remove() error
 	Lacks() error
+	Keeps() []route.HostPort
 }
 
 // Route puts a table in force: first the links, for their addresses are what the other two go by, then the names, then where connections go. The
@@ -52,6 +54,7 @@ func (r Routers) Route(ctx context.Context, t *route.Table, node string) (live.N
 		return live.Net{}, err
 	}
 	say("connections", r.Kernel.Lacks())
+	net.Keeps = r.Kernel.Keeps()
 	return net, nil
 }
 

@@ -40,6 +40,8 @@ func (p putter) Remove() error { return p.turn("nothing by " + p.name) }
 
 func (p putter) Lacks() error { return p.fails["lacks"] }
 
+func (p putter) Keeps() []route.HostPort { return []route.HostPort{{Port: 80, Protocol: "tcp"}} }
+
 // one names the node n1.
 var one = &route.Table{Nodes: []route.Node{{Name: "n1"}}}
 
@@ -69,8 +71,8 @@ func TestWhatTheHostLacksIsSaidAndHoldsNothingUp(t *testing.T) {
 	}}
 	net, err := p.routers().Route(t.Context(), one, "n1")
 	want := []string{"n2: no address", "pod network: no bridge", "names: port 53 is taken", "connections: no timeouts"}
-	if err != nil || !slices.Equal(net.Troubles, want) {
-		t.Errorf("%v, %q", err, net.Troubles)
+	if err != nil || !slices.Equal(net.Troubles, want) || len(net.Keeps) != 1 {
+		t.Errorf("%v, %q, keeps %v", err, net.Troubles, net.Keeps)
 	}
 }
 

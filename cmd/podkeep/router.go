@@ -20,14 +20,16 @@ import (
 // hostRoot is where the node side's container sees the host's own files.
 const hostRoot = "/proc/1/root"
 
-// router is what makes a host route. It works until ctx ends, and join waits for that.
-func router(ctx context.Context, cluster string, driver network.Podman, log *logrus.Logger) (r node.Router, join func()) {
+// router is what makes a host route. It works until ctx ends, and join waits for that; stirs says when it is to be called again.
+func router(ctx context.Context, cluster string, driver network.Podman, log *logrus.Logger) (r node.Router, stirs chan struct{}, join func()) {
 	links := network.New(cluster, driver, log)
 	called := names.New(names.Options{Resolv: hostFile(hostRoot, "/etc/resolv.conf"), Log: log})
+	rules, stirs := kernel.New(cluster, log), make(chan struct{}, 1)
 	var all sync.WaitGroup
+	all.Go(func() { rules.Watch(ctx, stirs) })
 	all.Go(func() { links.Watch(ctx) })
 	all.Go(func() { called.Serve(ctx) })
-	return node.Routers{Network: links, Names: said{called}, Kernel: kernel.New(cluster, log)}, all.Wait
+	return node.Routers{Network: links, Names: said{called}, Kernel: rules}, stirs, all.Wait
 }
 
 // hostFile is where a file of the host is seen below root, wherever links lead on the host.

@@ -35,12 +35,16 @@ type Kernel struct {
 	learnt bool              // that was asked
 	lacks  error             // and that is what came of it
 	unseen error             // why policies do not see all that they should
+
+	own     *own
+	keeps   []route.HostPort
+	unheard error // why that is not known
 }
 
 // New is for a cluster. It does nothing yet.
 func New(cluster string, log *logrus.Logger) *Kernel {
 	named := route.NamedOf(cluster)
-	return &Kernel{named: named, log: log.WithField("table", named.Table), flows: flows{all: true}, offers: (*link).offers}
+	return &Kernel{named: named, log: log.WithField("table", named.Table), flows: flows{all: true}, offers: (*link).offers, own: newOwn()}
 }
 
 // patience is how long the kernel may take for one attempt.
@@ -55,7 +59,7 @@ func (k *Kernel) Put(t *route.Table, node string) error {
 	if err := k.learn(); err != nil {
 		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
 	}
-	want := wantOf(t, node, k.named.VNI, k.lacks != nil)
+	want := wantOf(k.spared(t, node), node, k.named.VNI, k.lacks != nil)
 	k.unseen = k.parts(want.policed)
 	if err := k.rules(want); err != nil {
 		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
@@ -87,7 +91,7 @@ func (k *Kernel) learn() error {
 }
 
 // Lacks says what the kernel cannot do of what a table asks, once one was put; nil: nothing.
-func (k *Kernel) Lacks() error { return errors.Join(k.lacks, k.unseen) }
+func (k *Kernel) Lacks() error { return errors.Join(k.lacks, k.unseen, k.unheard) }
 
 // parts has policies see all that passes between the pods of this node, and says what they do not see.
 func (k *Kernel) parts(policed bool) error {
@@ -162,6 +166,7 @@ func (k *Kernel) Remove() error {
 		return fmt.Errorf("nftables: %w", err)
 	}
 	defer k.close()
+	k.spared(&route.Table{}, "")
 	if err := k.wall(false); err != nil {
 		return fmt.Errorf("nftables: %w", err)
 	}

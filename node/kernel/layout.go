@@ -25,13 +25,14 @@ const (
 	nodeChain        = "node" // of a NodePort, the same
 
 	setServices  = "services"  // front to verdict
-	setNodePorts = "nodeports" // the same, apart: for each rule that asks a map the kernel looks at all of its verdicts when one changes
+	setNodePorts = "nodeports" // the same of ports of nodes, apart: for each rule that asks a map the kernel looks at all of its verdicts when one changes
 	setSlots     = "slots"     // front and number to place
 	setItself    = "itself"    // addresses of this node's pods, twice each
 	setPeers     = "peers"     // the nodes' addresses
 	setRanges    = "ranges"    // of all nodes' pods
 	setStays     = "stays"     // fronts that hold their clients, each with each of its places
 	setDraws     = "draws"     // their fronts and numbers to places, as they are written down
+	setStrangers = "strangers" // places of Services that are no pods', as fronts
 	setClients   = "clients"   // front and client to place: the kernel writes it down as clients come
 
 	setKnown      = "known"       // addresses of this node's pods of which policies say something, twice each
@@ -61,7 +62,7 @@ var policySets = map[string]layout{
 
 // setNames are in the order in which their elements change: the kernel takes up what a transaction changes one by one, places before what leads to them.
 // One of another shape needs another name, for what is there is never made anew.
-var setNames = []string{setSlots, setServices, setNodePorts, setItself, setPeers, setRanges, setStays, setDraws, setClients,
+var setNames = []string{setSlots, setServices, setNodePorts, setItself, setStrangers, setPeers, setRanges, setStays, setDraws, setClients,
 	setMembers, setBlocks, setPorts, setGuardedIn, setGuardedOut, setKnown}
 
 // kept is the modulus up to which the chains are there whether they are used or not: to make one anew takes long, see change.readers.
@@ -146,6 +147,7 @@ func setsOf(t *nftables.Table) map[string]*nftables.Set {
 		setNodePorts: {KeyType: concat(frontType...), Concatenation: true, IsMap: true, DataType: nftables.TypeVerdict},
 		setSlots:     {KeyType: concat(slotType...), Concatenation: true, IsMap: true, DataType: concat(placeType...)},
 		setItself:    {KeyType: concat(pairType...), Concatenation: true},
+		setStrangers: {KeyType: concat(frontType...), Concatenation: true},
 		setPeers:     {KeyType: nftables.TypeIPAddr},
 		setRanges:    {KeyType: nftables.TypeIPAddr, Interval: true},
 		setStays:     {KeyType: concat(stayType...), Concatenation: true},

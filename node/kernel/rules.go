@@ -82,12 +82,20 @@ const (
 // the virtual addresses is refused.
 func (f facts) dispatch() []rule {
 	service := join(key(loadDestination(reg)), lead(setServices))
-	port := join(isLocal(), key(anyAddress(reg)), lead(setNodePorts))
+	port := join(f.isHosts(), key(anyAddress(reg)), lead(setNodePorts))
 	all := []rule{service, service, port, port}
 	if f.virtual.IsValid() {
 		all = append(all, join(within(loadDestination(reg), f.virtual, expr.CmpOpEq), rule{&expr.Verdict{Kind: expr.VerdictGoto, Chain: chainRefuse}}))
 	}
 	return all
+}
+
+// isHosts asks whether the packet goes to the host as others know it: pods ask their gateway for names.
+func (f facts) isHosts() rule {
+	if !f.gateway.IsValid() {
+		return isLocal()
+	}
+	return join(isLocal(), rule{loadDestination(reg), isNot(f.gateway.AsSlice())})
 }
 
 // choose sends a connection to one of the places of its front. Places are taken away only once nobody chooses by the old number; should somebody be late
@@ -107,25 +115,20 @@ func choose(address expr.Any, modulus int) []rule {
 }
 
 // sources says what a pod sees as the source of a connection: who made it, but for what would not find its way back. A pod that is sent to itself, and
-// whoever comes by a NodePort to a pod of another node, come from this node's gateway.
+// whoever comes from outside to a pod of another node, come from this node's gateway; and to who is no pod, everybody comes from an address of the host.
 func (f facts) sources() []rule {
+	sent := rule{
+		&expr.Ct{Key: expr.CtKeySTATUS, Register: reg}, masked(binaryutil.NativeEndian.PutUint32(statusDestination)), isNot(make([]byte, 4)),
+	}
 	keep := join(member(loadSource(reg), setRanges), member(loadDestination(reg), setRanges), rule{loadSource(reg)}, snat())
+	stranger := join(sent, key(loadDestination(reg)), rule{&expr.Lookup{SourceRegister: reg, SetName: setStrangers}, &expr.Masq{}})
 	if !f.own.IsValid() {
-		return []rule{keep}
+		return []rule{keep, stranger}
 	}
 	gateway := join(rule{&expr.Immediate{Register: reg, Data: f.gateway.AsSlice()}}, snat())
 	itself := join(rule{loadSource(reg), loadDestination(reg + 1), &expr.Lookup{SourceRegister: reg, SetName: setItself}}, gateway)
-	// A NodePort with places has a first one: that it is found tells by what the connection came.
-	byPort := join(
-		rule{&expr.Ct{Key: expr.CtKeySTATUS, Register: reg}, masked(binaryutil.NativeEndian.PutUint32(statusDestination)), isNot(make([]byte, 4))},
-		within(loadDestination(reg), f.own, expr.CmpOpNeq), member(loadDestination(reg), setRanges),
-		f.notVirtual(),
-		rule{anyAddress(reg), &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg + 1}, &expr.Ct{Key: expr.CtKeyPROTODST, Register: reg + 2}},
-		rule{&expr.Immediate{Register: reg + 3, Data: make([]byte, 4)}},
-		rule{&expr.Lookup{SourceRegister: reg, DestRegister: reg, IsDestRegSet: true, SetName: setSlots}},
-		gateway,
-	)
-	return []rule{itself, byPort, keep}
+	far := join(sent, within(loadDestination(reg), f.own, expr.CmpOpNeq), member(loadDestination(reg), setRanges), f.notVirtual(), gateway)
+	return []rule{itself, far, keep, stranger}
 }
 
 // notVirtual is about what the connection was made to.
