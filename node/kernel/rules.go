@@ -42,8 +42,10 @@ type rule []expr.Any
 // rulesOf are the rules of the chain of that name, in order.
 func rulesOf(chain string, f facts) []rule {
 	switch chain {
-	case chainPrerouting, chainOutput:
-		return f.dispatch()
+	case chainPrerouting:
+		return f.dispatch(true)
+	case chainOutput:
+		return f.dispatch(false)
 	case chainPostrouting:
 		return f.sources()
 	case chainInput:
@@ -79,15 +81,29 @@ const (
 )
 
 // dispatch asks where a new connection's front leads. It asks twice, for an answer that is being changed may be missed once. What nobody knows among
-// the virtual addresses is refused.
-func (f facts) dispatch() []rule {
-	service := join(key(loadDestination(reg)), lead(setServices))
-	port := join(f.isHosts(), key(anyAddress(reg)), lead(setNodePorts))
-	all := []rule{service, service, port, port}
+// the virtual addresses is refused. Who comes, and is not the host itself, may be one who may not.
+func (f facts) dispatch(comes bool) []rule {
+	ask := func(by rule, set string) []rule {
+		asked := join(by, lead(set))
+		if !comes {
+			return []rule{asked, asked}
+		}
+		return []rule{join(by, limit()), asked, asked}
+	}
+	all := append(ask(key(loadDestination(reg)), setServices), ask(join(f.isHosts(), key(anyAddress(reg))), setNodePorts)...)
 	if f.virtual.IsValid() {
 		all = append(all, join(within(loadDestination(reg), f.virtual, expr.CmpOpEq), rule{&expr.Verdict{Kind: expr.VerdictGoto, Chain: chainRefuse}}))
 	}
 	return all
+}
+
+// limit drops what comes to the front that is loaded from where it may not.
+func limit() rule {
+	return rule{
+		&expr.Lookup{SourceRegister: reg, SetName: setLimited},
+		loadSource(reg + 3), &expr.Lookup{SourceRegister: reg, SetName: setSources, Invert: true},
+		&expr.Verdict{Kind: expr.VerdictDrop},
+	}
 }
 
 // isHosts asks whether the packet goes to the host as others know it: pods ask their gateway for names.

@@ -74,10 +74,12 @@ func (f front) verdicts() string {
 // wantOf is what the table asks of the node of that name. It leaves out what is not IPv4.
 func wantOf(t *route.Table, node string, vni int, untimed bool) *state {
 	self, _ := t.Node(node)
-	s := &state{facts: factsOf(t, self, vni, untimed), laid: true, fronts: frontsOf(t, node), sets: map[string][]string{
+	fronts, limits := frontsOf(t, node)
+	s := &state{facts: factsOf(t, self, vni, untimed), laid: true, fronts: fronts, sets: map[string][]string{
 		setItself: selves(t, node), setPeers: peers(t), setRanges: intervals(ranges(t)),
 	}}
 	s.sets[setStays], s.sets[setDraws], s.sets[setStrangers] = stays(s.fronts), draws(s.fronts), s.strangers(t)
+	s.sets[setLimited], s.sets[setSources] = limited(limits)
 	guarding := guards(t, s.own)
 	maps.Copy(s.sets, guarding.sets)
 	s.admits = guarding.chains
@@ -101,9 +103,11 @@ func viewOf(t *route.Table, node string) view {
 	return v
 }
 
-// frontsOf are where the Services are spoken to: at their virtual addresses, and from outside. Of two that claim one front the first has it.
-func frontsOf(t *route.Table, node string) map[front]picks {
-	all, v := make(map[front]picks, len(t.Services)), viewOf(t, node)
+// frontsOf are where the Services are spoken to: at their virtual addresses, and from outside; and the limits of those at which not everybody may. Of two
+// that claim one front the first has it.
+func frontsOf(t *route.Table, node string) (all map[front]picks, limits map[front][]netip.Prefix) {
+	all, limits = make(map[front]picks, len(t.Services)), map[front][]netip.Prefix{}
+	v := viewOf(t, node)
 	for _, s := range slices.Backward(t.Services) {
 		for i, p := range slices.Backward(s.Ports) {
 			proto := protocol(p.Protocol)
@@ -114,12 +118,34 @@ func frontsOf(t *route.Table, node string) map[front]picks {
 			if outside := v.outside(p); len(outside) > 0 {
 				picks := v.picksOf(s, i, s.NearOutside)
 				for _, f := range outside {
-					all[f] = picks
+					all[f], limits[f] = picks, s.Sources
 				}
 			}
 		}
 	}
-	return all
+	return all, limits
+}
+
+// limited are the fronts that have limits, and those.
+func limited(limits map[front][]netip.Prefix) (fronts, sources []string) {
+	for f, from := range limits {
+		if len(from) == 0 {
+			continue
+		}
+		key := string(f.encode())
+		fronts = append(fronts, key)
+		var spans [][2]uint32
+		for _, p := range from {
+			if p.Addr().Is4() {
+				first, last := ends(p)
+				spans = append(spans, [2]uint32{first, last})
+			}
+		}
+		for _, r := range merged(spans) {
+			sources = append(sources, key+string(address4(r[0]))+key+string(address4(r[1])))
+		}
+	}
+	return sorted(fronts), sorted(sources)
 }
 
 // outside are the fronts of a port that are not virtual.
