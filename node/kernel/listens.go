@@ -49,15 +49,8 @@ var kinds = []struct {
 
 // listens is what the host of this thread's network namespace listens to.
 func listens() (h heard, err error) {
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_V4)
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return h, fmt.Errorf("addresses: %w", err)
-	}
-	h.local = make(map[netip.Addr]bool, len(addrs))
-	for _, a := range addrs {
-		if ip, ok := netip.AddrFromSlice(a.IP.To4()); ok {
-			h.local[ip] = true
-		}
+	if h.local, err = addresses(); err != nil {
+		return h, err
 	}
 	for _, k := range kinds {
 		for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
@@ -69,6 +62,21 @@ func listens() (h heard, err error) {
 		}
 	}
 	return h, nil
+}
+
+// addresses are those of the host of this thread's network namespace.
+func addresses() (map[netip.Addr]bool, error) {
+	found, err := netlink.AddrList(nil, netlink.FAMILY_V4)
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("addresses: %w", err)
+	}
+	all := make(map[netip.Addr]bool, len(found))
+	for _, a := range found {
+		if ip, ok := netip.AddrFromSlice(a.IP.To4()); ok {
+			all[ip] = true
+		}
+	}
+	return all, nil
 }
 
 // query asks the kernel for the sockets of a protocol that are in one state.
