@@ -172,7 +172,7 @@ func (v view) shared(p route.Port) (all []front) {
 	return all
 }
 
-// picksOf are what connections to the Service's port of that index choose from, where the node's own pods alone may be asked: from them.
+// picksOf are what connections to the Service's port of that index choose from. own: the node's own pods alone may be asked.
 func (v view) picksOf(s route.Service, port int, own bool) picks {
 	places := expand(v.targets(s, port, own))
 	if len(places) == 0 {
@@ -181,13 +181,25 @@ func (v view) picksOf(s route.Service, port int, own bool) picks {
 	return picks{verdict{len(places), s.Holds}, places}
 }
 
+// targets are the nearest that the Service asks for.
 func (v view) targets(s route.Service, port int, own bool) []route.Target {
 	if own || s.PrefersNear {
 		if near := s.On(v.node).Targets(port); own || len(near) > 0 {
 			return near
 		}
 	}
+	if s.PrefersZone && v.self.Zone != "" {
+		if near := v.inZone(s).Targets(port); len(near) > 0 {
+			return near
+		}
+	}
 	return s.Targets(port)
+}
+
+// inZone is the Service with the endpoints of nodes of this one's zone alone.
+func (v view) inZone(s route.Service) route.Service {
+	s.Endpoints = slices.DeleteFunc(slices.Clone(s.Endpoints), func(e route.Endpoint) bool { return v.zones[e.Node] != v.self.Zone })
+	return s
 }
 
 var protocols = map[byte]string{unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp"}
