@@ -9,11 +9,12 @@ import (
 	"github.com/podkeep/podkeep/node/route"
 )
 
-// Routers are a Router of three parts, of which none knows of the others. What each Put promises is what Route does.
+// Routers are a Router of four parts, of which none knows of the others. What each Put promises is what Route does.
 type Routers struct {
-	Network Linker // links and addresses
-	Names   Namer  // what names stand for
-	Kernel  Ruler  // where connections go
+	Network Linker  // links and addresses
+	Names   Namer   // what names stand for
+	Kernel  Ruler   // where connections go
+	Counts  Counter // how many endpoints are here
 }
 
 // Linker has a host's pods reach those of other hosts, and says how far they do.
@@ -26,6 +27,11 @@ type Namer interface {
 	Put(t *route.Table, node string) error
 }
 
+// Counter tells load balancers how many endpoints of a Service the node has.
+type Counter interface {
+	Put(t *route.Table, node string) error
+}
+
 // Ruler sends new connections where the table says. Lacks says what it cannot do of that, and does without; Keeps, at which ports of those that Services
 // ask of hosts this one listens itself.
 type Ruler interface {
@@ -35,8 +41,8 @@ type Ruler interface {
 	Keeps() []route.HostPort
 }
 
-// Route puts a table in force: first the links, for their addresses are what the other two go by, then the names, then where connections go. The
-// last alone decides whether it is in force. What keeps the others from it is said, and keeps no pod that is gone behind its Service.
+// Route puts a table in force: first the links, for their addresses are what the others go by, then what names and counts are said, then where connections go.
+// The last alone decides whether it is in force. What keeps the others from it is said, and keeps no pod that is gone behind its Service.
 func (r Routers) Route(ctx context.Context, t *route.Table, node string) (live.Net, error) {
 	net, err := r.Network.Put(ctx, t, node)
 	if ctx.Err() != nil {
@@ -50,6 +56,7 @@ func (r Routers) Route(ctx context.Context, t *route.Table, node string) (live.N
 	}
 	say("pod network", err)
 	say("names", r.Names.Put(t, node))
+	say("connections", r.Counts.Put(t, node))
 	if err := r.rules(t, node); err != nil {
 		return live.Net{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/podkeep/podkeep/node"
+	"github.com/podkeep/podkeep/node/counts"
 	"github.com/podkeep/podkeep/node/kernel"
 	"github.com/podkeep/podkeep/node/names"
 	"github.com/podkeep/podkeep/node/network"
@@ -24,12 +25,13 @@ const hostRoot = "/proc/1/root"
 func router(ctx context.Context, cluster string, driver network.Podman, log *logrus.Logger) (r node.Router, stirs chan struct{}, join func()) {
 	links := network.New(cluster, driver, log)
 	called := names.New(names.Options{Resolv: hostFile(hostRoot, "/etc/resolv.conf"), Log: log})
-	rules, stirs := kernel.New(cluster, log), make(chan struct{}, 1)
+	rules, told, stirs := kernel.New(cluster, log), counts.New(), make(chan struct{}, 1)
 	var all sync.WaitGroup
 	all.Go(func() { rules.Watch(ctx, stirs) })
+	all.Go(func() { told.Serve(ctx) })
 	all.Go(func() { links.Watch(ctx) })
 	all.Go(func() { called.Serve(ctx) })
-	return node.Routers{Network: links, Names: said{called}, Kernel: rules}, stirs, all.Wait
+	return node.Routers{Network: links, Names: said{called}, Kernel: rules, Counts: told}, stirs, all.Wait
 }
 
 // hostFile is where a file of the host is seen below root, wherever links lead on the host.
