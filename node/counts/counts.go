@@ -19,8 +19,11 @@ import (
 	"github.com/podkeep/podkeep/node/route"
 )
 
-// patience is how long who asks may take for all of it.
-const patience = 5 * time.Second
+// Bounds on who asks: how long he may take, and how many may ask at a time at one port.
+const (
+	patience  = 5 * time.Second
+	mostConns = 64
+)
 
 // Counts answers as the table says that was put last.
 type Counts struct {
@@ -101,7 +104,7 @@ func (c *Counts) listen(port uint16) error {
 		ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: patience, MaxHeaderBytes: 8 << 10,
 	}
 	c.at[port] = server
-	c.under.Go(func() { _ = server.Serve(abroad{listener}) })
+	c.under.Go(func() { _ = server.Serve(&abroad{listener, make(chan struct{}, mostConns)}) })
 	return nil
 }
 
@@ -122,15 +125,33 @@ func (c *Counts) answer(port uint16) http.HandlerFunc {
 	}
 }
 
-// abroad turns away who comes by the loopback.
-type abroad struct{ net.Listener }
+// abroad turns away who comes by the loopback, and who comes when there is no slot for him.
+type abroad struct {
+	net.Listener
+	slots chan struct{}
+}
 
-func (a abroad) Accept() (net.Conn, error) {
+func (a *abroad) Accept() (net.Conn, error) {
 	for {
 		conn, err := a.Listener.Accept()
-		if err != nil || !conn.LocalAddr().(*net.TCPAddr).IP.IsLoopback() {
-			return conn, err
+		if err != nil {
+			return nil, err
+		}
+		if !conn.LocalAddr().(*net.TCPAddr).IP.IsLoopback() {
+			select {
+			case a.slots <- struct{}{}:
+				return taken{conn, sync.OnceValue(func() error { <-a.slots; return conn.Close() })}, nil
+			default:
+			}
 		}
 		_ = conn.Close()
 	}
 }
+
+// taken is a connection that has a slot until it is closed.
+type taken struct {
+	net.Conn
+	close func() error
+}
+
+func (t taken) Close() error { return t.close() }

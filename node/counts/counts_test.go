@@ -79,6 +79,13 @@ func TestALoadBalancerIsToldWhetherThereAreEndpoints(t *testing.T) {
 			t.Errorf("got %s, want %s", got, step.want)
 		}
 	}
+	for range 3 * mostConns / 2 { // some of them are turned away, and keep nobody from asking once they have gone
+		conn, err := net.Dial("tcp4", fmt.Sprint(at, ":", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
 	if got := get("127.0.0.1", port); got != "" {
 		t.Errorf("by the loopback: %s", got)
 	}

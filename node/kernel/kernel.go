@@ -32,8 +32,10 @@ type Kernel struct {
 	flows      flows // of conntrack, that are still to go
 
 	offers func(*link) error // fails where the kernel has no timeouts for tables
+	hears  func(*link) error // or where its rules cannot ask for sockets
 	learnt bool              // that was asked
 	lacks  error             // and that is what came of it
+	deaf   bool              // and that of the other
 	unseen error             // why policies do not see all that they should
 
 	own     *own
@@ -44,7 +46,7 @@ type Kernel struct {
 // New is for a cluster. It does nothing yet.
 func New(cluster string, log *logrus.Logger) *Kernel {
 	named := route.NamedOf(cluster)
-	return &Kernel{named: named, log: log.WithField("table", named.Table), flows: flows{all: true}, offers: (*link).offers, own: newOwn()}
+	return &Kernel{named: named, log: log.WithField("table", named.Table), flows: flows{all: true}, offers: (*link).offers, hears: (*link).hears, own: newOwn()}
 }
 
 // patience is how long the kernel may take for one attempt.
@@ -60,6 +62,9 @@ func (k *Kernel) Put(t *route.Table, node string) error {
 		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
 	}
 	want := wantOf(k.spared(t, node), node, k.named.VNI, k.lacks != nil)
+	if want.deaf = k.deaf; k.deaf {
+		want.chains = chainsOf(want.fronts, want.facts)
+	}
 	k.unseen = k.parts(want.policed)
 	if err := k.rules(want); err != nil {
 		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
@@ -86,7 +91,22 @@ func (k *Kernel) learn() error {
 		k.lacks, err = fmt.Errorf("%w: %w", errUntimed, err), nil
 		k.log.WithError(k.lacks).Warn("nftables: the table does without")
 	}
-	k.learnt = err == nil
+	if k.learnt = err == nil; k.learnt {
+		k.deaf = k.hearing() != nil
+	}
+	return err
+}
+
+// hearing fails where rules cannot ask for sockets.
+func (k *Kernel) hearing() error {
+	err := k.open()
+	if err == nil {
+		err = k.hears(k.link)
+	}
+	if err != nil {
+		k.close() // answers may still come
+		k.log.WithError(err).Info("nftables: what the host begins to listen to is its own a little later")
+	}
 	return err
 }
 

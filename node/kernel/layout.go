@@ -32,6 +32,7 @@ const (
 	setRanges    = "ranges"    // of all nodes' pods
 	setStays     = "stays"     // fronts that hold their clients, each with each of its places
 	setDraws     = "draws"     // their fronts and numbers to places, as they are written down
+	setShared    = "shared"    // fronts at which the host itself may come to listen
 	setSources   = "sources"   // fronts, and from where they may be spoken to
 	setLimited   = "limited"   // fronts of which that is said
 	setStrangers = "strangers" // places of Services that are no pods', as fronts
@@ -67,7 +68,7 @@ var layouts = map[string]layout{
 
 // setNames are in the order in which their elements change: the kernel takes up what a transaction changes one by one, places before what leads to them.
 // One of another shape needs another name, for what is there is never made anew.
-var setNames = []string{setSlots, setServices, setNodePorts, setItself, setSources, setLimited, setStrangers, setPeers, setRanges, setStays, setDraws, setClients,
+var setNames = []string{setSlots, setServices, setNodePorts, setItself, setShared, setSources, setLimited, setStrangers, setPeers, setRanges, setStays, setDraws, setClients,
 	setMembers, setBlocks, setPorts, setGuardedIn, setGuardedOut, setKnown}
 
 // kept is the modulus up to which the chains are there whether they are used or not: to make one anew takes long, see change.readers.
@@ -152,6 +153,7 @@ func setsOf(t *nftables.Table) map[string]*nftables.Set {
 		setNodePorts: {KeyType: concat(frontType...), Concatenation: true, IsMap: true, DataType: nftables.TypeVerdict},
 		setSlots:     {KeyType: concat(slotType...), Concatenation: true, IsMap: true, DataType: concat(placeType...)},
 		setItself:    {KeyType: concat(pairType...), Concatenation: true},
+		setShared:    {KeyType: concat(frontType...), Concatenation: true},
 		setSources:   {KeyType: concat(guestType...), Concatenation: true, Interval: true},
 		setLimited:   {KeyType: concat(frontType...), Concatenation: true},
 		setStrangers: {KeyType: concat(frontType...), Concatenation: true},

@@ -117,15 +117,8 @@ func (k *Kernel) Keeps() []route.HostPort { return k.keeps }
 
 // spared is the table without what the host has for itself.
 func (k *Kernel) spared(t *route.Table, node string) *route.Table {
-	asked, v := map[front]bool{}, viewOf(t, node)
-	for _, s := range t.Services {
-		for _, p := range s.Ports {
-			for _, f := range v.shared(p) {
-				asked[f] = true
-			}
-		}
-	}
-	kept, err := k.own.keeps(asked, v.self.Gateway(), time.Now())
+	v := viewOf(t, node)
+	kept, err := k.own.keeps(v.sharedOf(t), v.self.Gateway(), time.Now())
 	k.unheard, k.keeps = nil, portsOf(kept)
 	if err != nil {
 		k.unheard, k.keeps = fmt.Errorf("at which ports the host listens is not known, so Services have none of those that they share with it: %w", err), nil

@@ -108,6 +108,40 @@ func TestAPortChangesHandsWhenTheHostBeginsToListenAndCeases(t *testing.T) {
 	_ = watch.Wait()
 }
 
+// The kernel itself asks whether the host listens, each time that somebody comes.
+func TestWhatTheHostBeginsToListenToIsItsAtOnce(t *testing.T) {
+	l := newLab(t, 1)
+	l.toHost()
+	s := balanced(1, 0)
+	s.Ports[0].NodePort, s.Ports[0].Outside, s.Ports[1].Outside = 30080, []netip.Addr{outsideIP}, []netip.Addr{netip.MustParseAddr(hostIP)}
+	for name, c := range map[string]struct {
+		hears func(*link) error
+		want  int // who answers until it is looked again
+	}{
+		"rules ask for sockets": {(*link).hears, hostself},
+		"they cannot":           {func(*link) error { return unix.ENOENT }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := New("one", quiet())
+			k.own.listens, k.hears = func() (heard, error) { return heard{}, nil }, c.hears
+			l.put(k, tableOf(s))
+			l.ask(l.outside, "tcp", hostIP+":80")
+			for at, network := range map[string]string{"[::]:80": "tcp", hostIP + ":53": "udp4", ":30080": "tcp4"} {
+				hears := l.listen(l.host, network, at)
+				defer hears.Close()
+			}
+			for to, want := range map[string]int{hostIP + ":80": c.want, outsideIP.String() + ":80": 0, hostIP + ":30080": 0} {
+				if a := l.ask(l.outside, "tcp", to); a.pod != want {
+					t.Errorf("%s: %v, want %d", to, a, want)
+				}
+			}
+			if a := l.ask(l.outside, "udp", hostIP+":53"); a.pod != c.want {
+				t.Errorf("udp: %v, want %d", a, c.want)
+			}
+		})
+	}
+}
+
 func TestAPortStaysTheHostsForAMoment(t *testing.T) {
 	f := front{proto: unix.IPPROTO_TCP, port: 80}
 	hears, fails := true, error(nil)

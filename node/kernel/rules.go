@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
@@ -22,6 +23,7 @@ type facts struct {
 	admits  map[string][]admission // by chain of this node's guarded pods
 	policed bool                   // policies say who may speak to this node's pods, and to whom these may
 	untimed bool                   // conntrack keeps connections as it does all of the host's
+	deaf    bool                   // rules cannot ask whether the host listens
 }
 
 func factsOf(t *route.Table, self route.Node, vni int, untimed bool) facts {
@@ -90,11 +92,20 @@ func (f facts) dispatch(comes bool) []rule {
 		}
 		return []rule{join(by, limit()), asked, asked}
 	}
-	all := append(ask(key(loadDestination(reg)), setServices), ask(join(f.isHosts(), key(anyAddress(reg))), setNodePorts)...)
+	var hosts []rule
+	if comes && !f.deaf {
+		hosts = []rule{listened(anyAddress(reg), f.isHosts()), listened(loadDestination(reg), isLocal())}
+	}
+	all := slices.Concat(hosts, ask(key(loadDestination(reg)), setServices), ask(join(f.isHosts(), key(anyAddress(reg))), setNodePorts))
 	if f.virtual.IsValid() {
 		all = append(all, join(within(loadDestination(reg), f.virtual, expr.CmpOpEq), rule{&expr.Verdict{Kind: expr.VerdictGoto, Chain: chainRefuse}}))
 	}
 	return all
+}
+
+// listened leaves to the host what comes to a front that is shared with it, where it listens by now.
+func listened(address expr.Any, local rule) rule {
+	return join(key(address), rule{&expr.Lookup{SourceRegister: reg, SetName: setShared}}, local, hasSocket(), rule{&expr.Verdict{Kind: expr.VerdictAccept}})
 }
 
 // limit drops what comes to the front that is loaded from where it may not.

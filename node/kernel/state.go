@@ -79,6 +79,10 @@ func wantOf(t *route.Table, node string, vni int, untimed bool) *state {
 		setItself: selves(t, node), setPeers: peers(t), setRanges: intervals(ranges(t)),
 	}}
 	s.sets[setStays], s.sets[setDraws], s.sets[setStrangers] = stays(s.fronts), draws(s.fronts), s.strangers(t)
+	for f := range viewOf(t, node).sharedOf(t) {
+		s.sets[setShared] = append(s.sets[setShared], string(f.encode()))
+	}
+	s.sets[setShared] = sorted(s.sets[setShared])
 	s.sets[setLimited], s.sets[setSources] = limited(limits)
 	guarding := guards(t, s.own)
 	maps.Copy(s.sets, guarding.sets)
@@ -167,6 +171,19 @@ func (v view) shared(p route.Port) (all []front) {
 		if ip.Is4() {
 			f.ip = ip.As4()
 			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// sharedOf are those of all Services.
+func (v view) sharedOf(t *route.Table) map[front]bool {
+	all := map[front]bool{}
+	for _, s := range t.Services {
+		for _, p := range s.Ports {
+			for _, f := range v.shared(p) {
+				all[f] = true
+			}
 		}
 	}
 	return all
