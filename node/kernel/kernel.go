@@ -1,5 +1,6 @@
-// Package kernel makes a host's kernel do as a route table says: connections to virtual addresses and NodePorts go to pods, the other sides see the sources
-// that they can answer, and tunnels take what nodes send alone. All of it is one nftables table of the cluster's name, and entries of conntrack.
+// Package kernel makes a host's kernel do as a route table says: connections to virtual addresses, ports of nodes and addresses outside go to pods, the other sides
+// see the sources that they can answer, and tunnels take what nodes send alone. What the host itself listens to stays its own. All of it is one nftables table of
+// the cluster's name, and entries of conntrack.
 //
 // The table has one shape for any number of Services. Maps hold what changes: one leads from a front (address, protocol, port) to a chain, another from a
 // front and a number to a place (address, port). The chain pick-N draws a number below N and looks the place up. See want and diff, which are pure: what the
