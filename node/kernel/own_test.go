@@ -142,6 +142,25 @@ func TestWhatTheHostBeginsToListenToIsItsAtOnce(t *testing.T) {
 	}
 }
 
+func TestWhatMayBeTheHostsIsLeftToItWhereThatIsNotKnown(t *testing.T) {
+	l := newLab(t, 1)
+	s := balanced(1, 0)
+	s.Ports[0].NodePort = 30080
+	k := New("one", quiet())
+	k.own.listens = func() (heard, error) { return heard{}, unix.ENOENT }
+	l.put(k, tableOf(s))
+	if k.Lacks() == nil || k.Keeps() != nil {
+		t.Errorf("lacks %v, keeps %v", k.Lacks(), k.Keeps())
+	}
+	l.refused(l.outside, "tcp", hostIP+":80")
+	l.ask(l.outside, "tcp", hostIP+":30080")
+	k.own.listens = listens
+	l.put(k, tableOf(s))
+	if l.ask(l.outside, "tcp", hostIP+":80"); k.Lacks() != nil {
+		t.Error(k.Lacks())
+	}
+}
+
 func TestAPortStaysTheHostsForAMoment(t *testing.T) {
 	f := front{proto: unix.IPPROTO_TCP, port: 80}
 	hears, fails := true, error(nil)
