@@ -43,8 +43,8 @@ type count struct {
 // New answers nobody yet.
 func New() *Counts { return &Counts{at: map[uint16]*http.Server{}} }
 
-// Put has it answer as the table says, seen from the node of that name, at all addresses of the host but its loopback. What cannot be had of ports is the error, and is
-// tried again by the next Put.
+// Put has it answer as the table says, seen from the node of that name, at all addresses of the host but its loopback. A port that cannot be had is the
+// error, and is tried again by the next Put.
 func (c *Counts) Put(t *route.Table, node string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

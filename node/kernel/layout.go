@@ -68,8 +68,8 @@ var layouts = map[string]layout{
 
 // setNames are in the order in which their elements change: the kernel takes up what a transaction changes one by one, places before what leads to them.
 // One of another shape needs another name, for what is there is never made anew.
-var setNames = []string{setSlots, setServices, setNodePorts, setItself, setShared, setSources, setLimited, setStrangers, setPeers, setRanges, setStays, setDraws, setClients,
-	setMembers, setBlocks, setPorts, setGuardedIn, setGuardedOut, setKnown}
+var setNames = []string{setSlots, setServices, setNodePorts, setItself, setPeers, setRanges, setStays, setDraws, setClients,
+	setShared, setSources, setLimited, setStrangers, setMembers, setBlocks, setPorts, setGuardedIn, setGuardedOut, setKnown}
 
 // kept is the modulus up to which the chains are there whether they are used or not: to make one anew takes long, see change.readers.
 const kept = 16

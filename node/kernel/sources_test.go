@@ -94,7 +94,7 @@ func TestNoConnectionIsLostWhileSourcesChange(t *testing.T) {
 		})
 	}()
 	r := rand.New(rand.NewPCG(3, 4))
-	for range 80 {
+	for range 30 {
 		var sources []string
 		for n := range r.IntN(4) {
 			sources = append(sources, fmt.Sprintf("198.51.%d.0/24", n+r.IntN(9)))
