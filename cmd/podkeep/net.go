@@ -16,7 +16,7 @@ type netSettings struct{ clusterCIDR, serviceCIDR, clusterDomain string }
 func (s *netSettings) register(flags *pflag.FlagSet) {
 	flags.StringVar(&s.clusterCIDR, "cluster-cidr", "10.42.0.0/16", "range of the pods' addresses, for Nodes that name no podCIDR")
 	flags.StringVar(&s.serviceCIDR, "service-cidr", "10.43.0.0/16", "range of the Services' addresses")
-	flags.StringVar(&s.clusterDomain, "cluster-domain", "cluster.local", "domain of the Services' names")
+	flags.StringVar(&s.clusterDomain, "cluster-domain", manifest.DefaultDomain, "domain of the Services' names")
 }
 
 func (s *netSettings) check() error {
