@@ -18,6 +18,11 @@ const (
 // DefaultDomain is the cluster's where none is set.
 const DefaultDomain = "cluster.local"
 
+// NeedsNetwork says whether such pods have a part in the cluster's own network, where it has one: an address of it, or its names.
+func NeedsNetwork(s corev1.PodSpec) bool {
+	return !s.HostNetwork || s.DNSPolicy == corev1.DNSClusterFirstWithHostNet
+}
+
 // names checks what the pod calls itself and whom it knows.
 func (c *check) names(at string, s corev1.PodSpec) {
 	if s.Hostname != "" {
