@@ -10,6 +10,9 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 )
 
+// longestDomain is what three labels of 63 letters, a pod's hostname, its Service and its namespace, and "svc" leave of a name.
+const longestDomain = 253 - 3*64 - len("svc.")
+
 // netSettings say which addresses and names the cluster has for its pods and Services.
 type netSettings struct{ clusterCIDR, serviceCIDR, clusterDomain string }
 
@@ -36,6 +39,9 @@ func (s *netSettings) net() (manifest.Net, error) {
 		return manifest.Net{}, err
 	case pods.Overlaps(virtual):
 		return manifest.Net{}, fmt.Errorf("service-cidr %s: overlaps --cluster-cidr, %s; give Services a range of their own", virtual, pods)
+	case len(s.clusterDomain) > longestDomain:
+		return manifest.Net{}, fmt.Errorf("cluster-domain %q: has %d letters; with more than %d there are pods whose names are too long to be asked for",
+			s.clusterDomain, len(s.clusterDomain), longestDomain)
 	case len(validation.IsDNS1123Subdomain(s.clusterDomain)) > 0:
 		return manifest.Net{}, fmt.Errorf("cluster-domain %q: write a domain in small letters and without a dot at its end, such as cluster.local", s.clusterDomain)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/spf13/pflag"
@@ -22,7 +23,10 @@ func TestTheClustersAddressesAreChecked(t *testing.T) {
 		"too small":            {[]string{"--cluster-cidr=10.42.0.0/25"}, "cluster-cidr 10.42.0.0/25: write a range between a /8 and a /24"},
 		"everything":           {[]string{"--cluster-cidr=0.0.0.0/0"}, "cluster-cidr 0.0.0.0/0: write a range between a /8 and a /24"},
 		"one within the other": {[]string{"--cluster-cidr=10.0.0.0/8"}, "service-cidr 10.43.0.0/16: overlaps --cluster-cidr, 10.0.0.0/8; give Services a range of their own"},
-		"no domain":            {[]string{"--cluster-domain=Cluster.local."}, `cluster-domain "Cluster.local.": write a domain in small letters and without a dot at its end, such as cluster.local`},
+		"a long domain":        {[]string{"--cluster-domain=" + strings.Repeat("a.", 28) + "b"}, ""},
+		"too long a domain": {[]string{"--cluster-domain=" + strings.Repeat("a", 58)},
+			`cluster-domain "` + strings.Repeat("a", 58) + `": has 58 letters; with more than 57 there are pods whose names are too long to be asked for`},
+		"no domain": {[]string{"--cluster-domain=Cluster.local."}, `cluster-domain "Cluster.local.": write a domain in small letters and without a dot at its end, such as cluster.local`},
 	} {
 		var s settings
 		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
@@ -37,6 +41,7 @@ func TestTheClustersAddressesAreChecked(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %s", name, got)
 		}
+		defaults.Domain = s.clusterDomain
 		if net := s.options(nil, nil, nil).Net; c.want == "" && net != defaults {
 			t.Errorf("%s: %v", name, net)
 		}
