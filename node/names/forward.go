@@ -124,11 +124,11 @@ func (a *abroad) anyone(ctx context.Context, r *dns.Msg, network string, all []*
 		case s.again.Swap(0) != 0:
 			a.log.WithField("resolver", s.AddrPort).Info("resolver answers again")
 		}
-		switch {
-		case reply.Rcode == dns.RcodeSuccess, reply.Rcode == dns.RcodeNameError:
-			return reply
-		case reply.Rcode <= dns.RcodeRefused: // another may know. What lies beyond is between us and it
+		switch reply.Rcode {
+		case dns.RcodeServerFailure, dns.RcodeRefused, dns.RcodeNotImplemented, dns.RcodeFormatError: // another may know
 			none = reply
+		default:
+			return reply
 		}
 	}
 	return none
@@ -217,7 +217,8 @@ func (a *abroad) once(ctx context.Context, r *dns.Msg, network string, s *resolv
 }
 
 // believed is what counts of what came as a reply to r, under the number and from the address that r was sent with and to. What it says of other
-// names is passed on with it, and is no answer to those who ask for them.
+// names is passed on with it, and is no answer to those who ask for them. A record that nobody could read, or a code that not every asker knows,
+// is no answer.
 func believed(r, reply *dns.Msg) (*dns.Msg, error) {
 	switch {
 	case !reply.Response || reply.Opcode != dns.OpcodeQuery:
@@ -226,6 +227,13 @@ func believed(r, reply *dns.Msg) (*dns.Msg, error) {
 		return nil, errors.New("it answers another question")
 	}
 	reply.Extra = slices.DeleteFunc(reply.Extra, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeOPT })
+	wire, err := compressed(reply).Pack()
+	if err == nil {
+		err = new(dns.Msg).Unpack(wire)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("its answer cannot be passed on: %w", err)
+	}
 	return reply, nil
 }
 

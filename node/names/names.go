@@ -207,7 +207,7 @@ func (n *Names) answer(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) {
 	reply.RecursionAvailable = true
 	reply = fit(reply, r, by.network)
 	wire, err := reply.Pack()
-	if err != nil { // a resolver said what nobody can be told
+	if err != nil { // rather than nothing
 		_ = w.WriteMsg(new(dns.Msg).SetRcode(r, dns.RcodeServerFailure))
 		return
 	}
