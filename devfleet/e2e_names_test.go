@@ -84,7 +84,7 @@ func TestPodsFindNames(t *testing.T) {
 	libraries := s.namesImage(node)
 	manifests := namesManifest + fmt.Sprintf(dbPod, "db-0", node) + fmt.Sprintf(dbPod, "db-1", other)
 	for name, policy := range map[string]string{
-		"first": "dnsPolicy: ClusterFirst", "host": "hostNetwork: true\n  dnsPolicy: ClusterFirstWithHostNet", "node": "dnsPolicy: Default",
+		"first": "dnsPolicy: ClusterFirst", "host": "hostNetwork: true\n  dnsPolicy: ClusterFirstWithHostNet", "node": "dnsPolicy: Default", "own": "hostNetwork: true",
 		"more": "dnsConfig: {searches: [example.com], options: [{name: ndots, value: '1'}]}",
 		"none": "dnsPolicy: None\n  dnsConfig: {nameservers: [" + s.fleet.Gateway() + "], searches: [example.com]}",
 	} {
@@ -123,6 +123,7 @@ func TestPodsFindNames(t *testing.T) {
 	})
 	s.scene("or another, as they ask", func(s *stage) {
 		s.looks(node, "node", "/app", lookups{"A www.example.com": "192.0.2.1", "A www": "absent", "A hello." + svc: "absent"})
+		s.looks(node, "own", "/app", lookups{"A www.example.com": "192.0.2.1", "A hello." + svc: "absent"})
 		s.looks(node, "none", "/app", lookups{"A www.example.com": "192.0.2.1", "A www": "192.0.2.1", "A hello." + svc: "absent"})
 	})
 	s.scene("a pod calls itself by its full name", func(s *stage) {

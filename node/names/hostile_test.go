@@ -229,7 +229,7 @@ func TestNodesThatAskEachOtherNoticeIt(t *testing.T) {
 	two.table.Nodes[0].Range = netip.MustParsePrefix("127.66.2.0/24")
 	two.port = one.port
 	for _, h := range []*stage{one, two} {
-		h.abroad.port, h.abroad.patience = one.port, 100*time.Millisecond
+		h.abroad.port, h.abroad.patience = one.port, 300*time.Millisecond
 	}
 	two.upstream("127.66.9.1", says("192.0.2.1"))
 	two.said = one.said

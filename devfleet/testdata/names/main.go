@@ -33,9 +33,6 @@ func look(ctx context.Context, kind, name string) (found []string, err error) {
 		return r.LookupTXT(ctx, name)
 	case "PTR":
 		return r.LookupAddr(ctx, name)
-	case "CNAME":
-		found, err := r.LookupCNAME(ctx, name)
-		return []string{found}, err
 	case "SRV":
 		_, all, err := r.LookupSRV(ctx, "", "", name)
 		for _, s := range all {
