@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/manifest"
 )
 
 // filters each give the reason why a host cannot take a pod, to be read after a count, or "".
@@ -79,7 +81,7 @@ func apart(r *Request, h *Host) string {
 func (h *Host) others(r *Request) bool { return h.Apps[r.App] > h.Revs[r.Rev] }
 
 func netless(r *Request, h *Host) string {
-	if h.Netless && !h.Joining && !r.Spec.HostNetwork {
+	if h.Netless && !h.Joining && manifest.NeedsNetwork(*r.Spec) {
 		return "whose pod network is not there yet"
 	}
 	return ""

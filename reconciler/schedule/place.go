@@ -80,7 +80,7 @@ func Place(r Request, hosts []*Host) (host *Host, why string) {
 // waited is why the pod waits for the host, though it can take it.
 func (h *Host) waited(r Request) string {
 	switch {
-	case h.Joining && !r.Spec.HostNetwork:
+	case h.Joining && manifest.NeedsNetwork(*r.Spec):
 		return "the pod network of " + h.Name + " is about to come"
 	case h.Awaited && r.asks():
 		return h.Name + " is about to say how big it is"
