@@ -120,7 +120,7 @@ func (r *reading) match(words []string) (bool, error) {
 			met = false
 		case "host", "originalhost", "user", "localuser", "exec", "localnetwork", "tagged":
 			if len(words) == 0 {
-				return false, fmt.Errorf("Match %s without a value", criterion)
+				return false, fmt.Errorf("a Match of %s without a value", criterion)
 			}
 			patterns := strings.Split(words[0], ",")
 			words = words[1:]
@@ -134,7 +134,7 @@ func (r *reading) match(words []string) (bool, error) {
 			case "localuser":
 				met = matches(patterns, localUser())
 			default:
-				return false, fmt.Errorf("Match %s is not looked into here", criterion)
+				return false, fmt.Errorf("a Match of %s is not looked into here", criterion)
 			}
 		default:
 			return false, fmt.Errorf("unknown criterion %q of Match", criterion)

@@ -229,7 +229,7 @@ func TestItGoesWhereSSHGoes(t *testing.T) {
 		"tokens of the host":         {config: "Host 127\n HostName %h.0.0.1\n Port PORT\n" + usual, host: "127"},
 		"a Match of hosts":           {config: "Match host 127.* !originalhost desk\n Port 1\nMatch originalhost desk\n HostName 127.0.0.1\n Port PORT\nMatch all\n" + usual, host: "desk"},
 		"a Match that runs something": {
-			config: "Match exec \"true\" host nowhere\n Port 1\nHost *\n" + usual, warned: "config:1: Match exec is not looked into here; skipped"},
+			config: "Match exec \"true\" host nowhere\n Port 1\nHost *\n" + usual, warned: "config:1: a Match of exec is not looked into here; skipped"},
 		"an included file": {config: "Include HOME/more*\n" + usual, host: "desk",
 			make: func(d *desk, s *sshd) {
 				write(d.t, d.path("more1"), []byte("Host desk\n HostName 127.0.0.1\n Port "+s.port+"\n"))

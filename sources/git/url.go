@@ -68,13 +68,6 @@ func (w where) String() string {
 
 var defaultPorts = map[string]string{"https": "443", "http": "80", "ssh": "22"}
 
-func (w where) address() string {
-	if w.port != "" {
-		return net.JoinHostPort(w.host, w.port)
-	}
-	return net.JoinHostPort(w.host, defaultPorts[w.scheme])
-}
-
 // name is the same for every way to write, and to reach, the same repository.
 func (w where) name() string {
 	host := strings.ToLower(w.host)
