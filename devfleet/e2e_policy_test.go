@@ -87,6 +87,7 @@ func TestPoliciesHoldOnRealNodes(t *testing.T) {
 	scene("egress is allowed as ingress is", policyEgress)
 	scene("node sides that die leave in force what was", policySidesDie)
 	scene("a pod that is born under a policy is heard by nobody before it applies", policyFirstInstruction)
+	scene("a pod of which its node has not heard is alone", policyUnheard)
 	scene("policies that go open what they held", policyGoes)
 }
 
@@ -218,6 +219,23 @@ func policyFirstInstruction(s *policed) {
 	s.write("eager.yaml", eager.String())
 	s.push("eager")
 	s.settle()
+	s.tries(names...)
+}
+
+// policyUnheard has a pod that no policy selects begin while its node's side stands still, and be heard once that goes on.
+func policyUnheard(s *policed) {
+	s.signalSide("n2", "STOP")
+	s.write("free.yaml", s.pod("shop", "free", "free", "n2", "tell", s.where["ear"], s.where["1:9000"], s.where["2:9000"]))
+	s.push("free")
+	s.settle("free")
+	s.tries("free")
+	s.signalSide("n2", "CONT")
+	s.isHeard("free")
+}
+
+// tries waits until each of these pods has tried a hundred times to speak, and wants nobody to have heard it.
+func (s *policed) tries(names ...string) {
+	s.Helper()
 	for _, name := range names {
 		s.await(func() error {
 			if said := s.on(s.pods[name].node, "sh", "-c", `podman logs --tail 1 `+s.container(name)+` 2>&1`); len(said) < 3 {
@@ -229,7 +247,11 @@ func policyFirstInstruction(s *policed) {
 			s.Errorf("%s was heard: %v", name, who)
 		}
 	}
-	s.policies("# nobody is held any more\n")
+}
+
+// isHeard waits until each of these pods is.
+func (s *policed) isHeard(names ...string) {
+	s.Helper()
 	s.await(func() error {
 		who := s.whoSpoke()
 		for _, name := range names {
@@ -242,6 +264,8 @@ func policyFirstInstruction(s *policed) {
 }
 
 func policyGoes(s *policed) {
+	s.policies("# nobody is held any more\n")
+	s.isHeard("eager-n1", "eager-n2", "eager-n3")
 	s.hear(map[string]string{"web-1": all, "web-2": all, "other": all, "job": all, "night": all})
 	s.outside("n1 n2 n3")
 }
@@ -267,8 +291,8 @@ func (s *policed) policies(text string) {
 	s.push("policies")
 }
 
-// settle waits until all pods are ready, and learns their addresses.
-func (s *policed) settle() {
+// settle waits until these pods are ready, or all, and learns their addresses.
+func (s *policed) settle(names ...string) {
 	s.Helper()
 	s.await(func() error {
 		var list struct{ Items []json.RawMessage }
@@ -283,6 +307,9 @@ func (s *policed) settle() {
 			}
 		}
 		for name, at := range s.pods {
+			if len(names) > 0 && !slices.Contains(names, name) {
+				continue
+			}
 			if at.ip = ready[name]; at.ip == "" {
 				return fmt.Errorf("%s is not ready", name)
 			}
