@@ -41,6 +41,17 @@ func (w *world) guard() (g route.Guard) {
 	return g
 }
 
+// tellPolicies says of policies that hold nobody.
+func (w *world) tellPolicies() {
+	if n := len(w.want.NetworkPolicies); n > 0 && !w.net.on {
+		w.note(fmt.Sprintf("NetworkPolicies do not hold, all %d of them: %s", n, w.plan.Unrouted))
+	}
+	for _, id := range w.want.Unruled() {
+		w.note(fmt.Sprintf("%s/%s in namespace %s never loaded: it holds nobody, and the pods that it means are open to everybody until %s is mended",
+			id.Kind, id.Name, id.Namespace, w.want.Failed(id)))
+	}
+}
+
 // guarded adds a pod, if it has an address of its own. Those on the host's network are outside.
 func (w *world) guarded(all []route.Pod, n *node, p live.Pod) []route.Pod {
 	if p.Birth.Network == 0 || !w.endpoint(n, p).IsValid() {

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,5 +161,15 @@ func TestPodsOfNodesThatNobodyHasLookedAtStayInTheirGroups(t *testing.T) {
 	table := Make(h, have, noon).Table
 	if got, want := said(table), said(&served); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestThatAPolicyNeverLoadedIsSaid(t *testing.T) {
+	h, have, _ := guardedFleet(t)
+	files := []manifest.Parsed{manifest.Parse("nodes.yaml", []byte(nodes("n1"))), manifest.Parse("p.yaml", []byte(strings.Replace(policies, "podSelector: {matchLabels", "podSelector: {matchLabel", 1)))}
+	h.Head = manifest.Assemble(manifest.Info{Commit: "a1"}, files)
+	want := "NetworkPolicy/p in namespace default never loaded: it holds nobody, and the pods that it means are open to everybody until p.yaml is mended"
+	if p := Make(h, have, noon); !slices.Contains(p.Notes, want) {
+		t.Errorf("it says %q", p.Notes)
 	}
 }
