@@ -47,6 +47,7 @@ func (s *Sim) fault(verb string, args []string) (bool, error) {
 		s.world.Mend(node)
 	case "table":
 		s.world.Late(node, one(args[1:]) == "late")
+		s.world.Older(node, one(args[1:]) == "older")
 	case "lose":
 		if len(args) != 3 || args[1] != "claim" {
 			return true, fmt.Errorf("lose NODE claim NAME")

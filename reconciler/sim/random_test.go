@@ -138,6 +138,9 @@ var features = map[string]feature{
 	"a Service":                         says(`svc/stall`),
 	"ports of nodes":                    says(`node-port`),
 	"a host that routes late":           says(`^table n\d late`),
+	"a NetworkPolicy":                   says(`netpol/hold`),
+	"a NetworkPolicy removed":           says(`remove netpol/hold`),
+	"a node side older than policies":   says(`^table n\d older`, `netpol/`),
 	"a sidecar with a startup probe":    says(`init-probe=startup`),
 	"a canary by steps":                 says(`ro/grey .*active= steps=\d`),
 	"a pause that a person ends":        says(`ro/grey .*steps=\S*pause(,|;|$)`, `decide (promote|skip) grey`),
@@ -173,7 +176,8 @@ func TestMadeUpStoriesDrawEverythingThatIsBuilt(t *testing.T) {
 // undrawn are verbs of stories, items of commits and words of objects that made-up stories do without, and why.
 var undrawn = map[string]string{
 	"pods": prints, "receipts": prints, "files": prints, "volumes": prints, "status": prints, "problems": prints, "tables": prints,
-	"over": "a Rollout over a Deployment is two objects that go together; the story ro-over tells of them",
+	"policies": prints,
+	"over":     "a Rollout over a Deployment is two objects that go together; the story ro-over tells of them",
 }
 
 const prints = "prints, and changes nothing"

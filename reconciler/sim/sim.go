@@ -274,6 +274,8 @@ func (s *Sim) act(who, verb string, args []string) (string, error) {
 		s.killAll()
 	case "tables":
 		return s.tables(), nil
+	case "policies":
+		return s.policies(c)
 	case "pods":
 		return s.pods(), nil
 	case "receipts":

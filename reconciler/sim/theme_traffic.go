@@ -18,7 +18,12 @@ func themeTraffic(g *generator) {
 		g.commit("remove svc/front")
 		g.commit("svc/front selects=stall")
 	}, func() {
-		g.say("table %s %s", g.node(), g.pick("late", "prompt"))
+		g.say("table %s %s", g.node(), g.pick("late", "prompt", "older"))
+	}, func() {
+		g.commit("netpol/hold selects=%s from=%s to=%s", g.pick("stall", "web", ""), g.pick("web", "", "stall"), g.pick("", "stall", "nobody"))
+	}, func() {
+		g.commit("netpol/hold selects=web")
+		g.commit("%s", g.pick("remove netpol/hold", "break netpol-hold.yaml"))
 	}, func() {
 		g.say("side %s %s", g.node(), g.pick("deaf", "heard"))
 	}, func() {
