@@ -31,7 +31,10 @@ func policies(w World, pods map[manifest.ID][]Pod) (all []Policy) {
 	for _, r := range w.Plan.Policies {
 		ruled[r.ID] = r
 	}
-	want := w.History.Want()
+	want, late := w.History.Want(), map[string]bool{}
+	for _, n := range w.Snapshot.Nodes {
+		late[n.Name] = len(want.NetworkPolicies) > 0 && !w.table().Same(n.Side.Serves)
+	}
 	for _, p := range want.NetworkPolicies {
 		x := Policy{NetworkPolicy: p, Pods: picked(p, pods), Open: map[string]string{}}
 		x.Whys = notEmpty(p.Held)
@@ -39,7 +42,7 @@ func policies(w World, pods map[manifest.ID][]Pod) (all []Policy) {
 			x.Whys = append(x.Whys, selectsNone(p, want))
 		}
 		x.hold(w)
-		x.enforce(w)
+		x.enforce(w, late)
 		x.Whys = append(x.Whys, ruled[p.ID].Whys...)
 		all = append(all, x)
 	}
@@ -119,8 +122,8 @@ func (w World) unheld(p Pod) string {
 // table is what is planned, else what is in force, else one that says nothing.
 func (w World) table() *route.Table { return cmp.Or(w.Plan.Table, w.Plan.Before, &route.Table{}) }
 
-// enforce finds the nodes that do as it says: those that have a place in the cluster's network, and pods of it.
-func (x *Policy) enforce(w World) {
+// enforce finds the nodes that do as it says, among those that have a place in the cluster's network, or pods of it. Late are those that go by another table.
+func (x *Policy) enforce(w World, late map[string]bool) {
 	table, lags := w.table(), map[string][]string{}
 	policy := table.Policy(x.Namespace, x.Name)
 	if policy != nil {
@@ -140,7 +143,7 @@ func (x *Policy) enforce(w World) {
 		}
 		x.Nodes++
 		switch {
-		case policy != nil && n.Side.Serves.Holds(table, x.Namespace, x.Name):
+		case policy != nil && (!late[n.Name] || n.Side.Serves.Holds(table, x.Namespace, x.Name)):
 			x.InForce++
 		default:
 			why := w.lateness(n)
@@ -196,8 +199,11 @@ func (x Policy) directions() string {
 	return strings.Join(all, ",")
 }
 
-// holds is how many of the pods that it selects it holds.
+// holds is how many of the pods that it selects it holds; of one that never loaded nobody knows which it selects.
 func (x Policy) holds() string {
+	if x.Object == nil {
+		return "-"
+	}
 	return fmt.Sprintf("%d/%d", len(x.Pods)-len(x.Open), len(x.Pods))
 }
 
