@@ -41,6 +41,19 @@ func (w *world) guard() (g route.Guard) {
 	return g
 }
 
+// shut lets no pod begin on a node that knows of no policy yet, while there are some: whoever is in no table is alone only where one has policies. It is
+// waited for a node that takes the table, and has nothing to say of it.
+func (w *world) shut(n *node) {
+	if n.host == nil || n.host.Netless || n.apart() || len(w.want.NetworkPolicies) == 0 || n.Side.Serves != nil && n.Side.Serves.Policies != nil {
+		return
+	}
+	n.host.Netless, n.host.Open = true, true
+	if due := w.now.Add(joining - n.Side.Behind); n.Side.Heard() && len(n.Side.Net.Troubles) == 0 && w.now.Before(due) {
+		n.joining, n.host.Joining = true, true
+		w.wake(due)
+	}
+}
+
 // tellPolicies says of policies that hold nobody.
 func (w *world) tellPolicies() {
 	if n := len(w.want.NetworkPolicies); n > 0 && !w.net.on {

@@ -69,6 +69,7 @@ func (w *world) addNet() {
 				w.wake(due)
 			}
 		}
+		w.shut(n)
 	}
 }
 

@@ -79,10 +79,13 @@ func apart(r *Request, h *Host) string {
 func (h *Host) others(r *Request) bool { return h.Apps[r.App] > h.Revs[r.Rev] }
 
 func netless(r *Request, h *Host) string {
-	if h.Netless && !h.Joining && !r.Spec.HostNetwork {
-		return "whose pod network is not there yet"
+	switch {
+	case !h.Netless || h.Joining || r.Spec.HostNetwork:
+		return ""
+	case h.Open:
+		return "without NetworkPolicies in force"
 	}
-	return ""
+	return "whose pod network is not there yet"
 }
 
 func files(r *Request, h *Host) string {

@@ -39,6 +39,7 @@ type Host struct {
 	Unschedulable bool
 	Netless       bool               // no pod can be joined to the cluster's network there yet
 	Joining       bool               // it is Netless, and will not be soon
+	Open          bool               // it is Netless because it does not hold NetworkPolicies yet
 	Unsized       bool               // it has not said yet how big it is: Room means nothing
 	Awaited       bool               // it is Unsized, and will say so soon
 	Room          manifest.Resources // in all
@@ -81,6 +82,9 @@ func Place(r Request, hosts []*Host) (host *Host, why string) {
 func (h *Host) waited(r Request) string {
 	switch {
 	case h.Joining && !r.Spec.HostNetwork:
+		if h.Open {
+			return h.Name + " is about to hold NetworkPolicies"
+		}
 		return "the pod network of " + h.Name + " is about to come"
 	case h.Awaited && r.asks():
 		return h.Name + " is about to say how big it is"

@@ -151,7 +151,14 @@ func (j judge) guarded() error {
 		return nil
 	}
 	for _, a := range j.p.Plan.Actions {
-		if a.Verb == plan.Run && a.Pod.Net.IP.IsValid() && !slices.ContainsFunc(t.Policies.Known, func(k route.Known) bool { return k.IP == a.Pod.Net.IP && k.Pod == a.Name }) {
+		if a.Verb != plan.Run || !a.Pod.Net.IP.IsValid() {
+			continue
+		}
+		there := slices.ContainsFunc(node(j.p.Snapshot, a.Node).Pods, func(p live.Pod) bool { return p.Name == a.Name })
+		if by := node(j.p.Snapshot, a.Node).Side.Serves; !there && (by == nil || by.Policies == nil) {
+			return fmt.Errorf("policies: %s is born on %s, which holds none yet", a.Name, a.Node)
+		}
+		if !slices.ContainsFunc(t.Policies.Known, func(k route.Known) bool { return k.IP == a.Pod.Net.IP && k.Pod == a.Name }) {
 			return fmt.Errorf("policies: %s is born on %s, and its table does not know it", a.Name, a.Node)
 		}
 	}
