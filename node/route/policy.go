@@ -85,9 +85,8 @@ type resolver struct {
 
 // Ruled is what is said of one policy.
 type Ruled struct {
-	ID       manifest.ID
-	Selected int      // pods that it holds
-	Whys     []string // which of its rules allow nothing, though something is asked for; none while some pods are not known
+	ID   manifest.ID
+	Whys []string // which of its rules allow nothing, though something is asked for; none while some pods are not known
 }
 
 // Build makes the policies of a table, which are nil where there is none, and says of each what came of it.
@@ -114,7 +113,7 @@ func (g Guard) Build(before *Table) (*Policies, []Ruled) {
 	slices.SortFunc(all.Known, func(a, b Known) int { return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Pod, b.Pod)) })
 	var ruled []Ruled
 	for i, p := range g.Policies {
-		said := Ruled{ID: p.ID, Selected: len(all.Groups[all.Each[i].Pods].IPs)}
+		said := Ruled{ID: p.ID}
 		if len(g.Unseen) == 0 {
 			said.Whys = drafts[i].whys
 		}
