@@ -13,6 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/podkeep/podkeep/status"
 )
 
 // talkers are pods of two namespaces: databases, whose port web has another number in each, and those that would speak to them.
@@ -79,6 +82,7 @@ func TestPoliciesHoldOnRealNodes(t *testing.T) {
 		})
 	}
 	scene("without a policy everybody speaks to everybody", policyNone)
+	scene("a pod that comes with the first policy is born once that is in force", policyFirst)
 	scene("a policy without rules denies all, but probes and names", policyDeniesAll)
 	scene("pods are allowed by their labels, at a port by name and at a range", policyByPods)
 	scene("pods of namespaces are allowed by the labels of those", policyByNamespaces)
@@ -122,6 +126,20 @@ func policyNone(s *policed) {
 	s.outside("n1 n2 n3")
 }
 
+// policyFirst has the node side of the pod's node stand still, so that it has no table with policies.
+func policyFirst(s *policed) {
+	s.signalSide("n2", "STOP")
+	s.write("first.yaml", s.pod("shop", "first", "first", "n2", "tell", s.where["ear"], s.where["1:9000"], s.where["2:9000"]))
+	s.policies("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: first, namespace: shop}\nspec: {podSelector: {matchLabels: {app: first}}, policyTypes: [Egress]}\n")
+	s.says("NetworkPolicies", "first")
+	s.signalSide("n2", "CONT")
+	s.settle("first")
+	s.tries("first")
+	s.inForce("first", "1/1", "3/3")
+	s.ok(os.Remove(s.path("work", "first.yaml")))
+	delete(s.pods, "first")
+}
+
 func policyDeniesAll(s *policed) {
 	s.policies(denyAll)
 	s.hear(map[string]string{"web-1": "ear", "web-2": "ear", "other": "ear", "job": "ear", "night": "ear"})
@@ -149,6 +167,8 @@ func policyByPods(s *policed) {
 	s.policies(denyAll + allows("web", "ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: web}, {port: 9000, endPort: 9001}]}]"))
 	webs := "1:9000 1:9001 1web 2:9000 2web ear svc"
 	s.hear(map[string]string{"web-1": webs, "web-2": webs, "other": "ear", "job": "ear", "night": "ear"})
+	s.inForce("web", "2/2", "3/3")
+	s.inForce("nobody", "5/5", "3/3")
 	s.policies(denyAll + allows("web", "ingress: [{from: [{podSelector: {matchLabels: {app: other}}}], ports: [{port: 9002}]}]"))
 	s.hear(map[string]string{"web-1": "ear", "web-2": "ear", "other": "1:9002 ear", "job": "ear", "night": "ear"})
 }
@@ -268,6 +288,28 @@ func policyGoes(s *policed) {
 	s.isHeard("eager-n1", "eager-n2", "eager-n3")
 	s.hear(map[string]string{"web-1": all, "web-2": all, "other": all, "job": all, "night": all})
 	s.outside("n1 n2 n3")
+}
+
+// inForce waits until the controller says of so many pods, and on so many nodes, that a policy of shop's is.
+func (s *policed) inForce(name, pods, nodes string) {
+	s.Helper()
+	s.await(func() error {
+		var list struct{ Items []json.RawMessage }
+		if err := ask(http.DefaultClient, "http://"+s.listen+"/status", &list); err != nil {
+			return err
+		}
+		said := map[string]string{}
+		for _, item := range list.Items {
+			p := networkingv1.NetworkPolicy{}
+			if err := json.Unmarshal(item, &p); err == nil && p.Kind == "NetworkPolicy" && p.Name == name {
+				said = p.Annotations
+			}
+		}
+		if said[status.AnnotationPods] != pods || said[status.AnnotationNodes] != nodes || said[status.AnnotationWhy] != "" {
+			return fmt.Errorf("%s: %v", name, said)
+		}
+		return nil
+	})
 }
 
 // pod declares one that runs the program with these arguments, and remembers it. The first is its port web, if it listens.
