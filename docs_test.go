@@ -19,6 +19,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/podkeep/podkeep/live"
@@ -123,6 +124,11 @@ func TestTheKindsPagesMissNoField(t *testing.T) {
 		"docs/kinds/job.md":       {reflect.TypeFor[batchv1.JobSpec]()},
 		"docs/kinds/configmap.md": {reflect.TypeFor[corev1.ConfigMap]()},
 		"docs/kinds/secret.md":    {reflect.TypeFor[corev1.Secret]()},
+		"docs/kinds/endpoints.md": {
+			reflect.TypeFor[corev1.Endpoints](), reflect.TypeFor[corev1.EndpointSubset](), reflect.TypeFor[corev1.EndpointAddress](), reflect.TypeFor[corev1.EndpointPort](),
+		},
+		"docs/kinds/endpointslice.md": {reflect.TypeFor[discoveryv1.EndpointSlice]()},
+		"docs/kinds/service.md":       {reflect.TypeFor[corev1.ServiceSpec]()},
 		"docs/kinds/networkpolicy.md": {
 			reflect.TypeFor[networkingv1.NetworkPolicySpec](), reflect.TypeFor[networkingv1.NetworkPolicyIngressRule](), reflect.TypeFor[networkingv1.NetworkPolicyEgressRule](),
 			reflect.TypeFor[networkingv1.IPBlock](),

@@ -40,7 +40,7 @@ var clocks = []string{"Now", "Since", "Until", "After", "AfterFunc", "Tick", "Ne
 
 // folders are all that may stand at the top.
 var folders = []string{
-	"bench", "cmd", "devfleet", "docs", "drivers", "examples", "live", "manifest", "node", "reconciler", "sources", "status",
+	"bench", "cmd", "devfleet", "docs", "drivers", "examples", "live", "manifest", "node", "openssh", "reconciler", "sources", "status",
 }
 
 // vague names say nothing about what is inside.

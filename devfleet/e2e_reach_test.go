@@ -2,6 +2,8 @@ package devfleet_test
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -39,11 +42,69 @@ func TestPodsAreReachedFromTheDesk(t *testing.T) {
 		s.many(port, 50)
 		stop()
 	})
+	s.scene("files go into every pod and come out again", func(s *stage) {
+		for _, pod := range s.podByNode() {
+			s.copies(pod)
+		}
+	})
+	s.scene("what pods and nodes use is measured", func(s *stage) {
+		if n := len(s.uses("pods")); n != 6 {
+			s.Errorf("%d pods are measured", n)
+		}
+		for _, u := range s.uses("nodes") {
+			if u.Memory <= 0 || u.Memory > u.MemoryAll || u.Disk <= 0 || u.Disk > u.DiskAll {
+				s.Errorf("%+v", u)
+			}
+		}
+	})
 	s.scene("a command that is interrupted ends in its container", func(s *stage) {
 		for _, pod := range s.podByNode() {
 			s.interrupts(pod)
+			s.interrupts(pod, "--tty")
 		}
 	})
+	s.scene("where no node side is it runs on, which is said", func(s *stage) {
+		s.stop()
+		for node, pod := range s.podByNode() {
+			s.on(node, "sh", "-c", "podman pod rm --force $(podman pod ps --quiet --filter label=podkeep.io/side)")
+			left, said := s.interrupted(pod)
+			if len(left) != 1 || !strings.Contains(said, "interrupted; the command may run on: there is no node side") {
+				s.Errorf("processes %v are left; it said %s", left, said)
+			}
+		}
+	})
+}
+
+// copies has a directory go into a pod, and come out as it was.
+func (s *stage) copies(pod string) {
+	s.Helper()
+	from, to := s.path("given"), s.path("taken-"+pod)
+	s.ok(os.MkdirAll(filepath.Join(from, "below"), 0o700))
+	s.ok(os.WriteFile(filepath.Join(from, "below", "run"), bytes.Repeat([]byte("word "), 1<<20), 0o750))
+	s.ok(os.WriteFile(filepath.Join(from, "key"), []byte("k"), 0o600))
+	s.prints("cp", from, pod+":/given")
+	s.prints("cp", pod+":/given", to)
+	if out, err := exec.Command("diff", "-r", from, to).CombinedOutput(); err != nil {
+		s.Errorf("%v: %s", err, out)
+	}
+	for name, want := range map[string]os.FileMode{"below": 0o700, "below/run": 0o750, "key": 0o600} {
+		if info, err := os.Stat(filepath.Join(to, name)); err != nil || info.Mode().Perm() != want {
+			s.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+}
+
+// use is a line of podkeep top.
+type use struct {
+	Name                             string
+	Memory, MemoryAll, Disk, DiskAll int64
+}
+
+func (s *stage) uses(of string) []use {
+	s.Helper()
+	var said struct{ Items []use }
+	s.ok(json.Unmarshal([]byte(s.prints("top", of, "-o", "json")), &said))
+	return said.Items
 }
 
 // prints is what a command prints.
@@ -126,11 +187,19 @@ func askedAt(client *http.Client, port string) error {
 	return nil
 }
 
-// interrupts has podkeep run a command in a pod that does not end, interrupts it, and wants nothing of it left.
-func (s *stage) interrupts(pod string) {
+// interrupts wants nothing to be left of a command that was interrupted.
+func (s *stage) interrupts(pod string, flags ...string) {
+	s.Helper()
+	if left, said := s.interrupted(pod, flags...); len(left) > 0 || !strings.Contains(said, "interrupted; the command was ended") {
+		s.Errorf("processes %v are left; it said %s", left, said)
+	}
+}
+
+// interrupted has podkeep run a command in a pod that does not end, interrupts it, and gives what is left of it, which it then ends.
+func (s *stage) interrupted(pod string, flags ...string) (left []string, output string) {
 	s.Helper()
 	mark := "http://127.0.0.1:8080/" + pod
-	cmd := s.podkeep("exec", pod)
+	cmd := s.podkeep(append([]string{"exec", pod}, flags...)...)
 	cmd.Args = append(cmd.Args, "--", "/app", "load", mark)
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = nil, &said
@@ -146,9 +215,13 @@ func (s *stage) interrupts(pod string) {
 	if err := cmd.Wait(); !errors.As(err, &code) || code.ExitCode() != 130 {
 		s.Errorf("it ended with %v", err)
 	}
-	if left := running("/app", mark); len(left) > 0 || !strings.Contains(said.String(), "interrupted; the command was ended") {
-		s.Errorf("processes %v are left; it said %s", left, said.String())
+	left = running("/app", mark)
+	for _, pid := range left {
+		n, err := strconv.Atoi(pid)
+		s.ok(err)
+		s.ok(syscall.Kill(n, syscall.SIGKILL))
 	}
+	return left, said.String()
 }
 
 // running are the processes of a program that was given an argument. All nodes' are in one table here.

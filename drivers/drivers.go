@@ -79,7 +79,7 @@ type Copier interface {
 	Folder(ctx context.Context, container, path string) (bool, error)
 	// Unpack makes what an archive holds below a directory, which must be there, as the container's user's. It has no deadline of its own.
 	Unpack(ctx context.Context, container, dir string, archive io.Reader) error
-	// Pack gives a file, or a directory with all that is in it, as an archive in which all names begin with that of the path. It has no deadline
+	// Pack gives a file, or a directory with all that is in it, as an archive in which all names begin with that of the path, if it ends with one. It has no deadline
 	// of its own.
 	Pack(ctx context.Context, container, path string, archive io.Writer) error
 }

@@ -22,6 +22,7 @@ type Options struct {
 	Cache string
 	// Whole has an Observe wait for what the host says of itself, as long as it may take; else it may come with a later one.
 	Whole bool
+	Warn  func(string) // is told of what is skipped in files for SSH; may be nil
 }
 
 // Open gives the driver for a Node's providerID. It does not connect: an unreachable host is Observe's to tell.

@@ -59,6 +59,8 @@ type Net struct {
 	Address  netip.Addr        `json:",omitzero"`  // by which the host reaches others
 	Paths    map[string]string `json:",omitempty"` // how it reaches the pods of each other node: "direct", "vxlan", or why it does not
 	Troubles []string          `json:",omitempty"` // what is not as the table says, and why
+	Keeps    []route.HostPort  `json:",omitempty"` // ports at which the host itself listens, of those that Services ask of hosts: there they are not served. Sorted
+	Crowded  bool              `json:",omitempty"` // conntrack is full: no new connection of the host and its pods begins
 	None     string            `json:",omitempty"` // why the host has no pod network and will have none; its pods have addresses of its own
 }
 

@@ -70,6 +70,10 @@ type assembly struct {
 func (a *assembly) collect(files []Parsed) []*object {
 	var all []*object
 	for _, f := range files {
+		if len(all)+len(f.objects) > maxTogether {
+			text := fmt.Sprintf("there are more than %d objects in the manifests, so this file's are not read: split them over several --path", maxTogether)
+			f = Parsed{Path: f.Path, Problems: []Problem{{Origin: Origin{f.Path, 1}, Text: text}}}
+		}
 		a.set.Problems = append(a.set.Problems, f.Problems...)
 		if isSigners(f.Path) {
 			a.addSigners(f)
@@ -197,6 +201,7 @@ func (a *assembly) together(objects []*object) {
 	refused := map[ID]bool{}
 	writers := a.writers()
 	a.services(byID)
+	a.endpoints(byID)
 	a.lead()
 	a.rollouts(byID)
 	a.holdUnled()
@@ -278,6 +283,7 @@ func (a *assembly) sort() {
 	sortByID(a.set.Secrets, func(x Secret) ID { return x.ID })
 	sortByID(a.set.Claims, func(x Claim) ID { return x.ID })
 	sortByID(a.set.Services, func(x Service) ID { return x.ID })
+	sortByID(a.set.Endpoints, func(x Endpoints) ID { return x.ID })
 	sortByID(a.set.NetworkPolicies, func(x NetworkPolicy) ID { return x.ID })
 	sortByPlace(a.set.Problems)
 }

@@ -19,8 +19,11 @@ type check struct {
 
 // refuse notes a problem of the field at path, or of the whole object when path is empty.
 func (c *check) refuse(path, format string, args ...any) {
-	if c.torn[path] {
+	if c.torn[path] || len(c.found) > maxMistakes {
 		return
+	}
+	if len(c.found) == maxMistakes {
+		path, format, args = "", "more than %d mistakes: mend those first", []any{maxMistakes}
 	}
 	c.found = append(c.found, Problem{
 		Origin: Origin{File: c.file, Line: c.at(path)}, Object: c.object, Field: path, Text: fmt.Sprintf(format, args...),
@@ -35,6 +38,13 @@ func (c *check) notice(path, text string) {
 	c.found = append(c.found, Problem{
 		Origin: Origin{File: c.file, Line: c.at(path)}, Object: c.object, Field: path, Text: text, Notice: true,
 	})
+}
+
+// unused notes that nothing is done for the object, because of what stands at path. It breaks nothing.
+func (c *check) unused(path, format string, args ...any) {
+	c.refuse("", "nothing is done for it: "+format, args...)
+	last := &c.found[len(c.found)-1]
+	last.Line, last.Notice = c.at(path), true
 }
 
 // broken says whether anything that was found loses the object.

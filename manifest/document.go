@@ -33,6 +33,10 @@ func (f *file) documents(data []byte) []document {
 		if begun && isSeparator(data[at:end]) {
 			docs = append(docs, f.chunk(data[start:at], offset)...)
 			start, offset = at, line
+			if len(docs) > maxObjects {
+				f.tooFull(1 + line)
+				return docs[:maxObjects]
+			}
 		}
 		begun = begun || !isPreface(data[at:end])
 		at = end

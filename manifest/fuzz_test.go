@@ -24,6 +24,9 @@ func FuzzParse(f *testing.F) {
 	f.Add(rich)
 	f.Add(service("web", "type: NodePort\nclusterIP: 10.43.0.9\nselector: {app: web}\nports: [{name: a, port: 80, targetPort: web, nodePort: 30080}, {name: b, port: 81}]"))
 	f.Add(service("web", "clusterIP: None\nipFamilyPolicy: PreferDualStack\nipFamilies: [IPv4]\nselector: {app: web}") + "---\n" + service("web", "type: LoadBalancer"))
+	f.Add(service("db", "ports: [{port: 80}]") + "---\n" + slice("a", "db", "ports: [{port: 1}]\nendpoints: [{addresses: [192.0.2.1], conditions: {ready: false}, hostname: a, nodeName: n}]") +
+		"---\n" + endpoints("db", "- addresses: [{ip: 192.0.2.1}]\n  ports: [{name: a, port: 1}]") + "---\n" + service("mail", "type: ExternalName\nexternalName: a.example.com"))
+	f.Add(annotated("web", `metallb.io/loadBalancerIPs: "192.0.2.7, 192.0.2.8"`, "type: LoadBalancer\nexternalTrafficPolicy: Local\nhealthCheckNodePort: 30999\nexternalIPs: [192.0.2.1]\nloadBalancerSourceRanges: [192.0.2.0/24, '::/0']\nselector: {app: web}\nports: [{port: 80}]"))
 	f.Add(over("front", "{canary: {steps: [{setWeight: 20}, {pause: {duration: 10m}}], canaryService: live, canaryMetadata: {labels: {a: b}}}}") + "---\n" + none("b") + named("live"))
 	f.Add(rolls("{blueGreen: {activeService: live, previewReplicaCount: 1, antiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {}}}}") + named("live"))
 	f.Fuzz(func(t *testing.T, text string) {

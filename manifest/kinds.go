@@ -25,7 +25,7 @@ type kind struct {
 func kinds() []kind {
 	return []kind{
 		deploymentKind, replicaSetKind, replicationControllerKind, podKind, jobKind, configMapKind, secretKind, namespaceKind, nodeKind,
-		claimKind, persistentVolumeKind, serviceKind, rolloutKind, networkPolicyKind,
+		claimKind, persistentVolumeKind, serviceKind, rolloutKind, networkPolicyKind, endpointsKind, endpointSliceKind,
 	}
 }
 

@@ -293,6 +293,7 @@ type Set struct {
 	Secrets    []Secret
 	Claims     []Claim
 	Services   []Service
+	Endpoints  []Endpoints // what Services lead to that choose no pods; see History.Want
 	// NetworkPolicies hold whether or not their Namespace is suspended.
 	NetworkPolicies []NetworkPolicy
 	Signers         []string // keys whose word is believed beside the controller's own, as KeyText has them; from SignersFile

@@ -11,8 +11,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// maxFile is how many bytes a manifest file may have.
-const maxFile = 16 << 20
+// Bounds: how many bytes a manifest file may have, how many objects one may hold, and all of a commit; and how many mistakes of one object are said.
+const (
+	maxFile     = 16 << 20
+	maxObjects  = 5_000
+	maxTogether = 50_000
+	maxMistakes = 100
+)
 
 // Parse reads one file of YAML or JSON, with any number of documents and lists. What is wrong with one object is a
 // Problem with the line of the field, and stops only that object.
@@ -69,6 +74,11 @@ type file struct {
 
 func (f *file) complain(line int, format string, args ...any) {
 	f.Problems = append(f.Problems, Problem{Origin: Origin{f.Path, line}, Text: fmt.Sprintf(format, args...)})
+}
+
+// tooFull refuses what follows.
+func (f *file) tooFull(line int) {
+	f.complainOnce(line, fmt.Sprintf("the file holds more than %d objects, and what follows is not read: split it", maxObjects))
 }
 
 // complainOnce says nothing that was said of the file before.
@@ -170,6 +180,10 @@ func or(s, other string) string {
 
 // object reads one object of a kind that is built.
 func (f *file) object(doc document, version, name string) {
+	if len(f.objects) >= maxObjects {
+		f.tooFull(doc.node.Line + doc.offset)
+		return
+	}
 	meta := doc.get("metadata")
 	id := ID{Kind: name}
 	if meta != nil {
@@ -216,7 +230,7 @@ func (f *file) kindOf(c *check, version, name string) (kind, bool) {
 		if k.name == name && k.version == version {
 			return k, true
 		}
-		if k.name == name && !strings.Contains(version, ".") { // a group with a dot is somebody's own
+		if k.name == name && (!strings.Contains(version, ".") || groupOf(version) == groupOf(k.version)) { // another group with a dot is somebody's own
 			c.refuse("apiVersion", "%s", wantVersion(k, version))
 			return kind{}, false
 		}
@@ -246,6 +260,12 @@ func (f *file) kindOf(c *check, version, name string) (kind, bool) {
 		c.found[0].Notice = true
 	}
 	return kind{}, false
+}
+
+// groupOf is what stands before the version of an API: apps, of apps/v1.
+func groupOf(version string) string {
+	group, _, _ := strings.Cut(version, "/")
+	return group
 }
 
 func wantVersion(k kind, version string) string {

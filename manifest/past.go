@@ -116,6 +116,7 @@ func (s Set) standIn(file string, head Set) Set {
 	part.Claims = pick(s.Claims, func(x *Claim) bool { return k.keeps(&x.Meta) })
 	part.Secrets = pick(s.Secrets, func(x *Secret) bool { return k.keeps(&x.Meta) })
 	part.Services = pick(s.Services, func(x *Service) bool { return k.keeps(&x.Meta) })
+	part.Endpoints = pick(s.Endpoints, func(x *Endpoints) bool { return k.keeps(&x.Meta) })
 	part.NetworkPolicies = pick(s.NetworkPolicies, func(x *NetworkPolicy) bool { return k.keeps(&x.Meta) })
 	part.failed = s.lostIn(file)
 	return part

@@ -93,7 +93,7 @@ func TestARolloutWhoseDeploymentOrServicesAreNotItsOwnIsRefused(t *testing.T) {
 		return strings.Replace(rolls(strategy, more...), "spec: {containers:", "spec: {volumes: [{name: data, persistentVolumeClaim: {claimName: data}}], containers:", 1)
 	}
 	const jams = "PersistentVolumeClaim/default/data is for one pod at a time, and a Rollout starts new pods beside the old; write ReadWriteMany in the claim if both may write, or a Deployment, which stops the old pod first"
-	const lb = "---\napiVersion: v1\nkind: Service\nmetadata: {name: live}\nspec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]}\n"
+	const lb = "---\napiVersion: v1\nkind: Service\nmetadata: {name: live}\nspec: {type: Balancer, selector: {app: web}, ports: [{port: 80}]}\n"
 	live, next := named("live"), named("next")
 	bg := rolls("{blueGreen: {activeService: live}}")
 	for name, c := range map[string]struct {
@@ -124,8 +124,9 @@ func TestARolloutWhoseDeploymentOrServicesAreNotItsOwnIsRefused(t *testing.T) {
 		"one of another name":        {bg, named("alive"), `r.yaml:7: Rollout/web: spec.strategy.blueGreen.activeService: Service/default/live is not in the repository; add it; did you mean "alive"?`, ""},
 		"one of another namespace":   {bg, strings.Replace(live, "{name: live}", "{name: live, namespace: b}", 1), "r.yaml:7: Rollout/web: spec.strategy.blueGreen.activeService: Service/default/live is not in the repository; add it", ""},
 		"one that does not load": {bg, lb, "r.yaml:7: Rollout/web: spec.strategy.blueGreen.activeService: Service/default/live does not load, see x.yaml\n" +
-			"x.yaml:4: Service/live: spec.type: LoadBalancer is not supported yet; write NodePort, which opens a port on every node, and lead there what comes from outside", ""},
+			`x.yaml:4: Service/live: spec.type: "Balancer" is not one of ClusterIP, NodePort, LoadBalancer, ExternalName`, ""},
 		"one for other pods": {bg, strings.Replace(live, "app: web", "app: b", 1), `r.yaml:7: Rollout/web: spec.strategy.blueGreen.activeService: Service/default/live selects "app=b", and the template's labels are "app=web"; it has to choose these pods`, ""},
+		"one for no pods":    {bg, strings.Replace(live, "selector: {app: web}", "type: ExternalName\n  externalName: a.example.com", 1), "r.yaml:7: Rollout/web: spec.strategy.blueGreen.activeService: Service/default/live chooses no pods; it has to choose these: write a selector", ""},
 		"one of Argo's":      {bg, strings.Replace(live, "app: web", "app: web, rollouts-pod-template-hash: a", 1), "r.yaml:7: Rollout/web: spec.strategy.blueGreen.activeService: Service/default/live selects on rollouts-pod-template-hash, which Argo Rollouts wrote there; remove that label", ""},
 		"one of two": {bg, strings.NewReplacer("name: web}", "name: two}", "app: web}", "app: two}").Replace(rolls("{canary: {stableService: live}}")) + live,
 			"r.yaml:7: Rollout/web: spec.strategy.blueGreen.activeService: Service/default/live is named by Rollout/default/two too, x.yaml:1, so neither has it; give each its own\n" +

@@ -88,6 +88,8 @@ func (a *assembly) role(c *check, w Workload, r role, named map[ID][]Meta) {
 	}
 	selector := a.set.Services[i].Selector
 	switch _, argos := selector[argo.DefaultRolloutUniqueLabelKey]; {
+	case len(selector) == 0:
+		c.refuse(r.field, "%s chooses no pods; it has to choose these: write a selector", id.said())
 	case argos:
 		c.refuse(r.field, "%s selects on %s, which Argo Rollouts wrote there; remove that label", id.said(), argo.DefaultRolloutUniqueLabelKey)
 	case !chooses(selector, w.Revision.Labels):

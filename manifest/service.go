@@ -18,6 +18,8 @@ type Net struct {
 	Pods    netip.Prefix // ranges are given out of it to Nodes that name none
 	Virtual netip.Prefix // of Services
 	Domain  string       // of names: "cluster.local"
+	// Outside are the addresses that Services may ask for as externalIPs and loadBalancerIP, beside those of nodes.
+	Outside []netip.Prefix
 }
 
 // Layout is the version of how pods are joined to networks now.
@@ -31,20 +33,39 @@ func (n Net) Layout() int {
 // NetworkOwn is the layout of pods that have an address from the plan, in the cluster's own network.
 const NetworkOwn = 2
 
-// Service is a name and an address for the pods that its selector chooses in its namespace.
+// Service is a name and an address for the pods that its selector chooses in its namespace, or for the addresses that Endpoints name.
 type Service struct {
 	Meta
-	Headless        bool       // it has no address of its own: its name leads to the pods
-	ClusterIP       netip.Addr // the address that it asks for; the zero address leaves that open
-	NodePorts       bool       // it is of type NodePort
+	Headless        bool           // it has no address of its own: its name leads to the pods
+	ClusterIP       netip.Addr     // the address that it asks for; the zero address leaves that open
+	External        string         // the outside name that it stands for: it is of type ExternalName, and has neither address nor ports
+	NodePorts       bool           // each of its ports has one of nodes, asked for or not: it is of type NodePort, or LoadBalancer
+	Balanced        bool           // it is of type LoadBalancer: its ports are at the addresses of all nodes, or at those of Outside where it asks for some
+	Outside         []netip.Addr   // addresses that it asks for beside its own: externalIPs, loadBalancerIP. Sorted
+	Sources         []netip.Prefix // who may come by ports of nodes and addresses outside; none is everybody
+	Health          bool           // each node says at a port whether it has pods of it: of type LoadBalancer, with NearOutside
+	HealthPort      uint16         // that it asks for, for that; 0 leaves it open
 	Selector        map[string]string
 	Ports           []ServicePort
 	Holds           int  // seconds for which a client is sent where he was sent last; 0: each connection goes anywhere
 	Near            bool // internalTrafficPolicy Local: its address leads to pods of the same node alone
-	NearOutside     bool // externalTrafficPolicy Local: ports of nodes do
-	PrefersNear     bool // trafficDistribution PreferSameNode: where the node has some of its pods, they alone are asked
+	NearOutside     bool // externalTrafficPolicy Local: ports of nodes and addresses outside do
+	PrefersNear     bool // trafficDistribution PreferSameNode: where the node has some of its pods, they alone are asked, and
+	PrefersZone     bool // PreferSameZone, PreferClose: else those in its zone, if there are some
 	PublishNotReady bool
+	Fixed           []Fixed         // of one without a selector: what Endpoints and EndpointSlices say, in their order. History.Want fills it in
 	Object          *corev1.Service // as decoded, for status
+}
+
+// Fixed is an address that somebody wrote down for requests to be sent to.
+type Fixed struct {
+	IP       netip.Addr
+	Ports    map[string]uint16 // by the name of the Service's port and its protocol, "http/tcp", "/udp"
+	Ready    bool
+	Ending   bool   // it is not Ready, and answers still: it is asked where no other one is Ready
+	Hostname string // by which a headless Service names it
+	Node     string // on which it is said to be; empty where nothing is said
+	From     Meta   // which Endpoints or EndpointSlice
 }
 
 // ServicePort is one by which a Service is reached.
@@ -53,7 +74,7 @@ type ServicePort struct {
 	Protocol    string // "tcp" or "udp"
 	Port        uint16
 	Target      intstr.IntOrString // the pod's port, by number or by its name
-	NodePort    uint16             // that it asks for, in a Service with NodePorts; 0 leaves that open
+	NodePort    uint16             // that it asks for; 0 leaves that open in a Service with NodePorts, and is none in others
 	AppProtocol string
 }
 
@@ -63,7 +84,7 @@ const aService = "Service"
 var serviceKind = kind{
 	version: "v1", name: aService, meek: true,
 	empty: func() typed { return &corev1.Service{} },
-	check: func(c *check, t typed) { c.service(t.(*corev1.Service).Spec) },
+	check: func(c *check, t typed) { c.service(t.(*corev1.Service)) },
 	add: func(a *assembly, m Meta, o *object) {
 		a.set.Services = append(a.set.Services, serviceOf(m, o.typed.(*corev1.Service)))
 	},
@@ -77,40 +98,26 @@ const (
 
 func init() {
 	built[typeOf[corev1.ServiceSpec]()] = "ports selector clusterIP clusterIPs type publishNotReadyAddresses ipFamilies ipFamilyPolicy sessionAffinity sessionAffinityConfig " +
-		"internalTrafficPolicy externalTrafficPolicy trafficDistribution"
+		"internalTrafficPolicy externalTrafficPolicy trafficDistribution externalIPs loadBalancerIP loadBalancerSourceRanges loadBalancerClass healthCheckNodePort " +
+		"allocateLoadBalancerNodePorts"
 	idle[typeOf[corev1.ServiceSpec]()] = map[string]string{
-		"allocateLoadBalancerNodePorts": "only type LoadBalancer has a use for it",
-		"externalName":                  "only type ExternalName has a use for it",
-	}
-	instead[typeOf[corev1.ServiceSpec]()] = map[string]string{
-		"externalIPs":              atNodePorts,
-		"loadBalancerIP":           atNodePorts,
-		"loadBalancerSourceRanges": "limit who comes in with the hosts' firewall",
-		"loadBalancerClass":        atNodePorts,
-		"healthCheckNodePort":      "only type LoadBalancer has a use for it",
+		"externalName": "only type ExternalName has a use for it",
 	}
 }
 
-const (
-	atNodePorts = "type: NodePort opens a port on every node; lead there what comes from outside"
-)
-
 // service checks a Service as the Kubernetes API server does.
-func (c *check) service(s corev1.ServiceSpec) {
+func (c *check) service(o *corev1.Service) {
+	s := o.Spec
+	c.outside(o)
 	switch s.Type {
 	case corev1.ServiceTypeExternalName:
-		c.refuse("spec.type", "ExternalName is not supported yet; remove the Service, and write the outside name where this one is used")
+		c.externalName(s)
 		return
-	case corev1.ServiceTypeLoadBalancer:
-		c.refuse("spec.type", "LoadBalancer is not supported yet; write NodePort, which opens a port on every node, and lead there what comes from outside")
 	case "":
 	default:
-		c.oneOf("spec.type", string(s.Type), "ClusterIP", "NodePort")
+		c.oneOf("spec.type", string(s.Type), "ClusterIP", "NodePort", "LoadBalancer", "ExternalName")
 	}
 	c.labels("spec.selector", s.Selector)
-	if len(s.Selector) == 0 {
-		c.refuse("spec.selector", "is missing; write the labels of the pods that it leads to: Endpoints that are written by hand are not supported yet")
-	}
 	c.clusterIP(s)
 	c.ipFamilies(s)
 	c.sessionAffinity(s)
@@ -124,8 +131,8 @@ func (c *check) clusterIP(s corev1.ServiceSpec) {
 	switch ip, err := netip.ParseAddr(s.ClusterIP); {
 	case s.ClusterIP == "":
 	case s.ClusterIP == corev1.ClusterIPNone:
-		if s.Type == corev1.ServiceTypeNodePort {
-			c.refuse(path, "None goes with no NodePort: a headless Service has no address that a port could lead to; remove one of the two")
+		if s.Type == corev1.ServiceTypeNodePort || isBalanced(s) {
+			c.refuse(path, "None goes with no %s: a headless Service has no address that a port could lead to; remove one of the two", s.Type)
 		}
 	case err != nil:
 		c.refuse(path, "%q is neither an IPv4 address nor None; remove it to have one chosen", s.ClusterIP)
@@ -173,6 +180,12 @@ func (c *check) servicePorts(s corev1.ServiceSpec) {
 	if len(s.Ports) == 0 && s.ClusterIP != corev1.ClusterIPNone {
 		c.refuse(path, "is missing; write by which ports it is reached, for example [{port: 80}], or clusterIP: None if it is only a name")
 	}
+	c.eachPort(s)
+}
+
+// eachPort checks the ports that are there.
+func (c *check) eachPort(s corev1.ServiceSpec) {
+	const path = "spec.ports"
 	seen := map[string]int{}
 	once := func(i int, field, what string) {
 		at := under(item(path, i), field)
@@ -222,8 +235,8 @@ func (c *check) servicePort(at string, s corev1.ServiceSpec, p corev1.ServicePor
 	}
 	switch {
 	case p.NodePort == 0:
-	case s.Type != corev1.ServiceTypeNodePort && s.Type != corev1.ServiceTypeLoadBalancer:
-		c.refuse(under(at, "nodePort"), "is for a Service with type: NodePort; write that, or remove this")
+	case s.Type != corev1.ServiceTypeNodePort && !isBalanced(s):
+		c.refuse(under(at, "nodePort"), "is for a Service with type: NodePort or LoadBalancer; write that, or remove this")
 	case p.NodePort < FirstNodePort || p.NodePort > LastNodePort:
 		c.refuse(under(at, "nodePort"), "%d is not between %d and %d; remove it to have one chosen", p.NodePort, FirstNodePort, LastNodePort)
 	}
@@ -238,11 +251,15 @@ func (c *check) portNumber(path string, n int32) {
 // serviceOf is the Service of an object that passed its checks.
 func serviceOf(m Meta, o *corev1.Service) Service {
 	s := o.Spec
-	svc := Service{
-		Meta: m, Headless: s.ClusterIP == corev1.ClusterIPNone, NodePorts: s.Type == corev1.ServiceTypeNodePort, Selector: s.Selector,
-		Near: isNear(s), NearOutside: s.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
-		PrefersNear: prefersNear(s), Holds: holdsOf(s), PublishNotReady: s.PublishNotReadyAddresses, Object: o,
+	if s.Type == corev1.ServiceTypeExternalName {
+		return Service{Meta: m, Headless: true, External: s.ExternalName, Object: o}
 	}
+	svc := Service{
+		Meta: m, Headless: s.ClusterIP == corev1.ClusterIPNone, Selector: s.Selector,
+		Near: isNear(s), Holds: holdsOf(s), PublishNotReady: s.PublishNotReadyAddresses, Object: o,
+	}
+	svc.PrefersNear, svc.PrefersZone = prefers(s)
+	svc.outsideOf(o)
 	if !svc.Headless && s.ClusterIP != "" {
 		svc.ClusterIP = netip.MustParseAddr(s.ClusterIP)
 	}
@@ -276,6 +293,9 @@ func (s Service) asked() map[string]string {
 		if p.NodePort != 0 {
 			all[fmt.Sprintf("nodePort %d/%s", p.NodePort, strings.ToUpper(p.Protocol))] = under(item("spec.ports", i), "nodePort")
 		}
+	}
+	if s.HealthPort != 0 {
+		all[fmt.Sprintf("nodePort %d/TCP", s.HealthPort)] = "spec.healthCheckNodePort"
 	}
 	return all
 }

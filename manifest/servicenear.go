@@ -10,10 +10,10 @@ func (c *check) trafficPolicies(s corev1.ServiceSpec) {
 	}
 	switch {
 	case s.ExternalTrafficPolicy == "":
-	case s.Type == corev1.ServiceTypeNodePort || s.Type == corev1.ServiceTypeLoadBalancer:
+	case isOutside(s):
 		c.oneOf(path, string(s.ExternalTrafficPolicy), "Cluster", "Local")
 	case s.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyCluster:
-		c.refuse(path, "is for a Service with type: NodePort; write that, or remove this")
+		c.refuse(path, "is for a Service with type: NodePort or LoadBalancer, or with externalIPs; write one of these, or remove this")
 	}
 }
 
@@ -23,17 +23,17 @@ func (c *check) trafficDistribution(s corev1.ServiceSpec) {
 	if s.TrafficDistribution == nil {
 		return
 	}
-	switch d := *s.TrafficDistribution; d {
-	case corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone:
-		c.refuse(path, "%s is not supported yet; remove it, or write PreferSameNode", d)
-	default:
-		c.oneOf(path, d, corev1.ServiceTrafficDistributionPreferSameNode)
-	}
+	c.oneOf(path, *s.TrafficDistribution, corev1.ServiceTrafficDistributionPreferSameNode, corev1.ServiceTrafficDistributionPreferSameZone,
+		corev1.ServiceTrafficDistributionPreferClose)
 }
 
-// prefersNear says whether pods of the same node are asked where there are some.
-func prefersNear(s corev1.ServiceSpec) bool {
-	return s.TrafficDistribution != nil && *s.TrafficDistribution == corev1.ServiceTrafficDistributionPreferSameNode && s.ClusterIP != corev1.ClusterIPNone
+// prefers says whether pods of the same node are asked where there are some, and else those of the same zone: in Kubernetes who prefers the node
+// goes by zones too.
+func prefers(s corev1.ServiceSpec) (node, zone bool) {
+	if s.TrafficDistribution == nil || s.ClusterIP == corev1.ClusterIPNone {
+		return false, false
+	}
+	return *s.TrafficDistribution == corev1.ServiceTrafficDistributionPreferSameNode, true
 }
 
 // isNear says whether the Service's address leads to pods of the same node alone.

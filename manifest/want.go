@@ -54,6 +54,7 @@ func (h History) want() (want Set, damaged []Problem) {
 		want.inheritSuspend()
 	}
 	h.lastForms(&want)
+	want.writtenDown()
 	return want, damaged
 }
 
@@ -170,6 +171,7 @@ func (s Set) holding(past *Set, head Set, file, why string) Set {
 	s.Claims = hold(k, s.Claims, past.Claims, func(x *Claim) *Meta { return &x.Meta })
 	s.Secrets = hold(k, s.Secrets, past.Secrets, func(x *Secret) *Meta { return &x.Meta })
 	s.Services = hold(k, s.Services, past.Services, func(x *Service) *Meta { return &x.Meta })
+	s.Endpoints = hold(k, s.Endpoints, past.Endpoints, func(x *Endpoints) *Meta { return &x.Meta })
 	s.NetworkPolicies = hold(k, s.NetworkPolicies, past.NetworkPolicies, func(x *NetworkPolicy) *Meta { return &x.Meta })
 	k.complete(s.Workloads)
 	return s

@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,8 +31,8 @@ func endBelow(root int) error {
 	return unix.Kill(root, unix.SIGCONT)
 }
 
-// Kill ends a process of a container by force, with all that descends from it. One that is gone is success; one of another container, or
-// of none, is an error: its number was given away anew.
+// Kill ends a process of a container by force, with all that descends from it, and waits until they have ended. One that is gone is success; one of
+// another container, or of none, is an error: its number was given away anew.
 func Kill(container string, pid int) error {
 	groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
@@ -44,14 +48,29 @@ func Kill(container string, pid int) error {
 	if err != nil {
 		return err
 	}
-	for pid := range seen {
-		_ = unix.Kill(pid, unix.SIGKILL)
-	}
-	return nil
+	return killed(seen)
 }
 
-// idLength is that of a container's whole ID.
-const idLength = 64
+const (
+	idLength = 64              // that of a container's whole ID
+	dying    = 5 * time.Second // how long what was killed may take to end: what waits for a disk cannot
+)
+
+// killed kills processes, and waits until none of them runs.
+func killed(pids map[int]bool) error {
+	for pid := range pids {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+	for deadline := time.Now().Add(dying); ; time.Sleep(5 * time.Millisecond) {
+		left := slices.DeleteFunc(slices.Sorted(maps.Keys(pids)), func(pid int) bool { state, _ := stat(pid); return strings.Contains("ZX", state) })
+		if len(left) == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("processes %v were killed, and do not end", left)
+		}
+	}
+}
 
 // halted are a process and all that descends from it. Each is halted before those below it are looked for once more, so that none is begun
 // meanwhile and escapes.
@@ -97,12 +116,17 @@ func parents() (map[int]int, error) {
 }
 
 // parent is the process above another, or 0.
-func parent(pid int) (above int) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	var state string
-	_, _ = fmt.Sscan(string(stat[bytes.LastIndexByte(stat, ')')+1:]), &state, &above)
+func parent(pid int) int {
+	_, above := stat(pid)
 	return above
+}
+
+// stat is a process' state, as a letter, and the process above it. Of one that is gone they are empty, and 0.
+func stat(pid int) (state string, above int) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", 0
+	}
+	_, _ = fmt.Sscan(string(text[bytes.LastIndexByte(text, ')')+1:]), &state, &above)
+	return state, above
 }

@@ -311,3 +311,18 @@ func TestWhatIsBrokenOffCountsForNothing(t *testing.T) {
 	got := NewProber(Runtime{}).Run(ctx, Target{IP: host}, &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Port: intstr.FromInt32(port)}}})
 	expect(t, Answer{Void: true, Why: fmt.Sprintf("GET http://127.0.0.1:%d/: broken off", port)}, got)
 }
+
+// When the host lets no connection begin, nobody knows how a pod is that is not heard in time.
+func TestWhatIsNotAnsweredWhileConntrackIsFullCountsForNothing(t *testing.T) {
+	host, port := split(t, serve(t, frozen))
+	for crowded, want := range map[bool]Answer{
+		false: {Why: fmt.Sprintf("GET http://127.0.0.1:%d/: no answer within 1s", port)},
+		true:  {Void: true, Why: fmt.Sprintf("GET http://127.0.0.1:%d/: conntrack of the host is full: it may never have been asked", port)},
+	} {
+		p := NewProber(Runtime{})
+		p.Crowded = func() bool { return crowded }
+		expect(t, want, p.Run(t.Context(), Target{IP: host}, &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Port: intstr.FromInt32(port)}}}))
+		_, refused := split(t, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
+		expect(t, Answer{Why: "TCP 127.0.0.1:1: connection refused"}, p.Run(t.Context(), Target{IP: host}, &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(refused)}}}))
+	}
+}

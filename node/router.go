@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -26,12 +27,16 @@ type Namer interface {
 	Put(t *route.Table, node string) error
 }
 
-// Ruler sends new connections where the table says. Lacks says what it cannot do of that, and does without.
+// Ruler sends new connections where the table says. Lacks says what it cannot do of that, and does without; Crowded, that the kernel lets none begin.
 type Ruler interface {
 	Put(t *route.Table, node string) error
 	Remove() error
 	Lacks() error
+	Crowded() bool
 }
+
+var errCrowded = errors.New("conntrack is full, or nearly so: new ones to and from this host are lost, and those that are there go on" +
+	" (net.netfilter.nf_conntrack_max is how many there may be)")
 
 // Route puts a table in force: first the links, for their addresses are what the other two go by, then the names, then where connections go. The
 // last alone decides whether it is in force. What keeps the others from it is said, and keeps no pod that is gone behind its Service.
@@ -52,6 +57,9 @@ func (r Routers) Route(ctx context.Context, t *route.Table, node string) (live.N
 		return live.Net{}, err
 	}
 	say("connections", r.Kernel.Lacks())
+	if net.Crowded = r.Kernel.Crowded(); net.Crowded {
+		say("connections", errCrowded)
+	}
 	return net, nil
 }
 

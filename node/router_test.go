@@ -40,6 +40,8 @@ func (p putter) Remove() error { return p.turn("nothing by " + p.name) }
 
 func (p putter) Lacks() error { return p.fails["lacks"] }
 
+func (p putter) Crowded() bool { return p.fails["crowded"] != nil }
+
 // one names the node n1.
 var one = &route.Table{Nodes: []route.Node{{Name: "n1"}}}
 
@@ -71,6 +73,16 @@ func TestWhatTheHostLacksIsSaidAndHoldsNothingUp(t *testing.T) {
 	want := []string{"n2: no address", "pod network: no bridge", "names: port 53 is taken", "connections: no timeouts"}
 	if err != nil || !slices.Equal(net.Troubles, want) {
 		t.Errorf("%v, %q", err, net.Troubles)
+	}
+}
+
+func TestThatConntrackIsFullIsSaidInWordsThatStay(t *testing.T) {
+	p := &parts{fails: map[string]error{"crowded": errors.New("yes")}}
+	for range 2 {
+		net, err := p.routers().Route(t.Context(), one, "n1")
+		if want := []string{"n2: no address", "connections: " + errCrowded.Error()}; err != nil || !net.Crowded || !slices.Equal(net.Troubles, want) {
+			t.Errorf("%v, %+v", err, net)
+		}
 	}
 }
 

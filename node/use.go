@@ -36,8 +36,8 @@ func Use(dir string, window time.Duration) (live.HostUse, error) {
 	if err := unix.Statfs(dir, &fs); err != nil {
 		return u, err
 	}
-	u.DiskAll = int64(fs.Blocks) * int64(fs.Bsize)
-	u.Disk = u.DiskAll - int64(fs.Bfree)*int64(fs.Bsize)
+	u.Disk = int64(fs.Blocks-fs.Bfree) * int64(fs.Bsize)
+	u.DiskAll = u.Disk + int64(fs.Bavail)*int64(fs.Bsize) // as df has it: what is kept back is nobody's to fill
 	return u, nil
 }
 

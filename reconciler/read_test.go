@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime"
 	"testing"
 	"time"
@@ -229,7 +230,7 @@ func heap() uint64 {
 func TestThinkingIsToldWhichAddressesThereAre(t *testing.T) {
 	net := manifest.Net{Domain: "cluster.local"}
 	r := reader{Options: Options{Source: failing{shelf: &shelf{}}, Net: net}}
-	if got := r.blank(reading{}).Net; got != net {
+	if got := r.blank(reading{}).Net; !reflect.DeepEqual(got, net) {
 		t.Error(got)
 	}
 }

@@ -75,7 +75,7 @@ func TestWhatCannotBeOpenedIsSaid(t *testing.T) {
 		"has no branches":             {URL: plain, Branch: "main"},
 		"leads out of the repository": {URL: plain, Path: "../.."},
 		"is not spoken":               {URL: "git://127.0.0.1/x"},
-		"objectformat":                {URL: broken},
+		"SHA-256":                     {URL: broken},
 	} {
 		if _, err := sources.Open(t.Context(), o); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%+v: %v does not say %q", o, err, says)

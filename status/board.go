@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -16,7 +17,7 @@ import (
 //
 //	/healthz  200 while passes happen, 503 when the last one is older than Stale
 //	/metrics  Prometheus
-//	/status   JSON; text for "Accept: text/plain" or ?o=text, ?o=wide; YAML for ?o=yaml
+//	/status   JSON; text for "Accept: text/plain" or ?o=text, ?o=wide; YAML for ?o=yaml. Values of environment variables are not in it
 type Board struct {
 	Metrics *Metrics
 	now     func() time.Time
@@ -103,11 +104,55 @@ func form(r *http.Request) string {
 }
 
 func answer(w http.ResponseWriter, kind string, seen World, encode func(any) ([]byte, error)) {
-	data, err := encode(List(seen))
+	list, err := discreet(List(seen))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	data, err := encode(list)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", kind)
 	_, _ = w.Write(data)
+}
+
+// notShown stands for what is not for everybody who reaches the address.
+const notShown = "(not shown)"
+
+// discreet is the list without what environment variables are set to: many a password stands there, though it should be in a Secret.
+func discreet(list any) (any, error) {
+	data, err := json.Marshal(list)
+	if err != nil {
+		return nil, err
+	}
+	var all any
+	if err := json.Unmarshal(data, &all); err != nil {
+		return nil, err
+	}
+	conceal(all)
+	return all, nil
+}
+
+func conceal(of any) {
+	switch of := of.(type) {
+	case []any:
+		for _, one := range of {
+			conceal(one)
+		}
+	case map[string]any:
+		variables, _ := of["env"].([]any)
+		for _, v := range variables {
+			if one, is := v.(map[string]any); is && one["value"] != nil {
+				one["value"] = notShown
+			}
+		}
+		if annotations, is := of["annotations"].(map[string]any); is {
+			delete(annotations, corev1.LastAppliedConfigAnnotation)
+		}
+		for _, one := range of {
+			conceal(one)
+		}
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
@@ -82,6 +84,24 @@ func TestStatusIsServedInTheFormAskedFor(t *testing.T) {
 	} {
 		if code, body := get(t, b, c.path, "Accept", c.accept); code != c.code || !strings.Contains(body, c.want) {
 			t.Errorf("%s: %d, want %d; want %q in\n%s", c.path, code, c.code, c.want, body)
+		}
+	}
+}
+
+func TestWhatVariablesAreSetToIsNotServed(t *testing.T) {
+	w := fleet()
+	app := &w.History.Head.Workloads[0]
+	app.Revision.Spec.Containers = append([]corev1.Container{}, app.Revision.Spec.Containers...)
+	app.Revision.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "PASSWORD", Value: "canary"}}
+	b := NewBoard(time.Minute, (&clock{noon}).now)
+	b.Show(w, time.Millisecond)
+	for _, path := range []string{"/status", "/status?o=yaml", "/status?o=wide"} {
+		_, body := get(t, b, path)
+		if strings.Contains(body, "canary") {
+			t.Errorf("%s shows the value", path)
+		}
+		if path != "/status?o=wide" && !strings.Contains(body, "PASSWORD") {
+			t.Errorf("%s does not show the name", path)
 		}
 	}
 }

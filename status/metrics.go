@@ -146,7 +146,8 @@ var (
 	nodeSide    = gauge("node_side_up", "Whether the node side on the node is heard.", "node")
 	nodeBehind  = gauge("node_table_behind_seconds", "For how long the node has routed by another table than it is told to; else 0.", "node")
 	guarded     = gauge("networkpolicy_pods", "Pods that a NetworkPolicy is about, by state: selected by it, and of these held, which are those that are held to it now.", "namespace", "networkpolicy", "state")
-	endpoints   = gauge("service_endpoints", "Pods behind a Service, by state: selected by it, and of these ready, which are those that requests are sent to.", "namespace", "service", "state")
+	nodeCrowded = gauge("node_conntrack_full", "Whether the node's conntrack is full, as its node side says: no new connection of it and its pods begins.", "node")
+	endpoints   = gauge("service_endpoints", "Pods behind a Service, or addresses that are written down for it, by state: selected, and of these ready, which are those that requests are sent to.", "namespace", "service", "state")
 	receipts    = gauge("receipts", "Transitions that are written down on the nodes, by verb; of several copies one counts.", "verb")
 	rollInfo    = gauge("rollout_info", "How a Rollout stands, in Argo Rollouts' word, and why it waits; always 1.", append(byApp, "strategy", "phase", "pause")...)
 	rollDone    = gauge("rollout_steps_done", "Steps of a canary that are done.", byApp...)
@@ -179,6 +180,9 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 	collectApps(r.Workloads, send)
 	collectRollouts(r, send)
 	for _, x := range r.Services {
+		if x.External != "" {
+			continue
+		}
 		send(endpoints, float64(x.Selected), x.Namespace, x.Name, "selected")
 		send(endpoints, float64(x.Sent), x.Namespace, x.Name, "ready")
 	}
@@ -279,6 +283,7 @@ func collectNode(n live.Node, send func(*prometheus.Desc, float64, ...string)) {
 	send(nodePods, float64(len(n.WithoutSide())), n.Name)
 	send(nodeSide, truth(n.Side.Heard()), n.Name)
 	send(nodeBehind, n.Side.Behind.Seconds(), n.Name)
+	send(nodeCrowded, truth(n.Side.Net.Crowded), n.Name)
 }
 
 func truth(b bool) float64 {

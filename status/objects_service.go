@@ -46,6 +46,9 @@ func (l *lister) service(x Service) *corev1.Service {
 	if o.Spec.ClusterIP != "" {
 		o.Spec.ClusterIPs = []string{o.Spec.ClusterIP}
 	}
+	if x.Made != nil {
+		o.Spec.HealthCheckNodePort, o.Status.LoadBalancer.Ingress = int32(x.Made.Health), x.ingress()
+	}
 	for i := range o.Spec.Ports {
 		if x.Made != nil && i < len(x.Made.Ports) {
 			o.Spec.Ports[i].NodePort = int32(x.Made.Ports[i].NodePort)
@@ -63,6 +66,10 @@ func defaulted(s *corev1.ServiceSpec) {
 	if s.Type == "" {
 		s.Type = corev1.ServiceTypeClusterIP
 	}
+	if s.Type == corev1.ServiceTypeExternalName {
+		s.SessionAffinity = cmp.Or(s.SessionAffinity, corev1.ServiceAffinityNone)
+		return
+	}
 	s.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
 	switch {
 	case s.SessionAffinity == "":
@@ -79,7 +86,11 @@ func defaulted(s *corev1.ServiceSpec) {
 		everywhere := corev1.ServiceInternalTrafficPolicyCluster
 		s.InternalTrafficPolicy = &everywhere
 	}
-	if s.Type == corev1.ServiceTypeNodePort && s.ExternalTrafficPolicy == "" {
+	balanced := s.Type == corev1.ServiceTypeLoadBalancer
+	if balanced && s.AllocateLoadBalancerNodePorts == nil {
+		s.AllocateLoadBalancerNodePorts = new(true)
+	}
+	if (balanced || s.Type == corev1.ServiceTypeNodePort || len(s.ExternalIPs) > 0) && s.ExternalTrafficPolicy == "" {
 		s.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyCluster
 	}
 	for i := range s.Ports {
@@ -93,8 +104,8 @@ func defaulted(s *corev1.ServiceSpec) {
 	}
 }
 
-// slices are the Service's pods: those that requests are sent to, which are ready, and the others that its selector chooses. Those in one have the
-// same ports.
+// slices are the Service's pods: those that requests are sent to, which are ready, and the others that its selector chooses; or the addresses that are
+// written down for it, those that requests are sent to. Those in one have the same ports.
 func (l *lister) slices(x Service, of *corev1.Service, pods []Pod) (all []*discoveryv1.EndpointSlice) {
 	if x.Made == nil {
 		return nil
@@ -156,9 +167,12 @@ func (l *lister) slice(x Service, of *corev1.Service, ports []uint16) *discovery
 }
 
 func (l *lister) endpoint(x Service, e route.Endpoint) discoveryv1.Endpoint {
-	one := discoveryv1.Endpoint{
-		Addresses: []string{e.IP.String()}, NodeName: new(e.Node),
-		TargetRef: &corev1.ObjectReference{Kind: "Pod", Namespace: x.Namespace, Name: e.Pod},
+	one := discoveryv1.Endpoint{Addresses: []string{e.IP.String()}}
+	if e.Node != "" {
+		one.NodeName = new(e.Node)
+	}
+	if e.Pod != "" {
+		one.TargetRef = &corev1.ObjectReference{Kind: "Pod", Namespace: x.Namespace, Name: e.Pod}
 	}
 	if e.Hostname != "" {
 		one.Hostname = new(e.Hostname)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strconv"
@@ -19,9 +20,10 @@ import (
 type Service struct {
 	manifest.Service
 	Made           *route.Service // as hosts are to route it; nil while they are not to
-	Selected, Sent int            // pods that its selector chooses, and those of them that requests are sent to
+	Selected, Sent int            // pods that its selector chooses, or addresses that are written down for it, and those that requests are sent to
 	Why            string         // what of it is not served as it asks, or why nobody answers
 	Leads          string         // to which revision alone, and which Rollout has it so; empty where it leads to all of its pods
+	Reached        []netip.Addr   // addresses of hosts, and outside, at which others reach its ports as they are. Sorted
 	Lags           []string       // which nodes do not serve it so yet, and why
 }
 
@@ -37,13 +39,15 @@ func services(w World, pods map[manifest.ID][]Pod) (all []Service) {
 		b := built[s.ID]
 		x := Service{Service: s, Made: table.Service(s.Namespace, s.Name), Selected: b.Selected, Why: b.Why}
 		if w.Plan.Unrouted != "" {
-			x.Selected = len(chosen(s, pods))
+			x.Selected = len(chosen(s, pods)) + len(s.Fixed)
 		}
 		if w.Plan.Unrouted != "" && x.Made == nil {
 			x.Why = unrouted(w)
 		}
 		if x.Made != nil {
 			x.Sent = len(x.Made.Endpoints)
+			x.Reached = x.reachedAt(table, w.Snapshot.Nodes)
+			x.Why = strings.Join(notEmpty(append([]string{x.Why}, x.keptBy(table, w.Snapshot.Nodes)...)...), "; ")
 			x.lag(w, table, late)
 		}
 		x.Why = strings.Join(notEmpty(s.Held, x.Why), "; ")
@@ -106,8 +110,12 @@ func (w World) Lags(n live.Node) bool {
 
 func (x Service) kind() string {
 	switch {
+	case x.External != "":
+		return "ExternalName"
 	case x.Headless:
 		return "Headless"
+	case x.Balanced:
+		return "LoadBalancer"
 	case x.NodePorts:
 		return "NodePort"
 	}
@@ -116,6 +124,8 @@ func (x Service) kind() string {
 
 func (x Service) address() string {
 	switch {
+	case x.External != "":
+		return x.External
 	case x.Headless:
 		return "None"
 	case x.Made != nil:
@@ -153,28 +163,46 @@ func (r Report) services(w io.Writer, look Look, wide bool) {
 		return
 	}
 	var rows, ends [][]cell
+	head := []string{"SERVICE", "TYPE", "ADDRESS", "PORTS", "READY", "WHY"}
+	outside := slices.ContainsFunc(r.Services, func(x Service) bool { return x.Balanced || len(x.Outside) > 0 })
+	if outside {
+		head = slices.Insert(head, 3, "EXTERNAL")
+	}
 	for _, x := range r.Services {
 		why := notEmpty(x.Why, x.Leads)
 		if wide {
 			why = append(why, x.Lags...)
 		}
-		row := plain(x.short(), x.kind(), x.address(), dash(x.ports()), fmt.Sprintf("%d/%d", x.Sent, x.Selected), strings.Join(why, "\n"))
-		if row[4].paint = Green; x.Sent == 0 || x.Made == nil {
-			row[4].paint = Yellow
+		row := plain(x.short(), x.kind(), x.address(), dash(x.ports()), "", strings.Join(why, "\n"))
+		row[4] = x.ready()
+		if outside {
+			row = slices.Insert(row, 3, plain(x.external())...)
 		}
 		rows = append(rows, row)
 		if x.Made != nil && wide {
 			for _, e := range x.Made.Endpoints {
-				ends = append(ends, plain(x.short(), targetOf(e), e.Node, e.Pod))
+				ends = append(ends, plain(x.short(), targetOf(e), dash(e.Node), dash(e.Pod)))
 			}
 		}
 	}
 	_, _ = fmt.Fprintln(w)
-	look.table(w, []string{"SERVICE", "TYPE", "ADDRESS", "PORTS", "READY", "WHY"}, rows)
+	look.table(w, head, rows)
 	if len(ends) > 0 {
 		_, _ = fmt.Fprintln(w)
 		look.table(w, []string{"SERVICE", "ENDPOINT", "NODE", "POD"}, ends)
 	}
+}
+
+// ready is how many of those that it may lead to requests are sent to.
+func (x Service) ready() cell {
+	c := cell{text: fmt.Sprintf("%d/%d", x.Sent, x.Selected), paint: Green}
+	switch {
+	case x.External != "":
+		return cell{text: "-"}
+	case x.Sent == 0 || x.Made == nil:
+		c.paint = Yellow
+	}
+	return c
 }
 
 func (x Service) short() string { return strings.TrimPrefix(x.ID.Short(), "service/") }

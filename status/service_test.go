@@ -104,6 +104,40 @@ func TestServicesAreShownWithWhereTheyLead(t *testing.T) {
 	golden(t, "services.yaml", data)
 }
 
+func TestAddressesThatAreWrittenDownAreShown(t *testing.T) {
+	w := routed()
+	files := []manifest.Parsed{served[0], manifest.Parse("db.yaml", []byte(`apiVersion: v1
+kind: Service
+metadata: {name: away}
+spec: {type: ExternalName, externalName: a.example.com}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: pg}
+spec: {ports: [{port: 5432}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: pg-1, labels: {kubernetes.io/service-name: pg}}
+addressType: IPv4
+ports: [{port: 5433}]
+endpoints: [{addresses: [192.0.2.7], nodeName: n1}, {addresses: [192.0.2.8]}, {addresses: [192.0.2.9], conditions: {ready: false}}]
+`))}
+	w.History.Head = manifest.Assemble(manifest.Info{Commit: "a1"}, files)
+	table, built := route.Build(route.Want{Net: virtual, Services: w.History.Want().Services, Nodes: w.Plan.Table.Nodes})
+	w.Plan.Table, w.Plan.Services = &table, built
+	w.Snapshot.Nodes[0].Side.Serves, w.Snapshot.Nodes[1].Side.Serves = &table, &table
+	var b bytes.Buffer
+	Of(w).Only(Selection{Kinds: []string{"Service"}}).services(&b, Look{}, true)
+	golden(t, "services-written.txt", b.Bytes())
+	s := Selection{Objects: []manifest.ID{{Kind: "Service", Namespace: "default", Name: "away"}, {Kind: "Service", Namespace: "default", Name: "pg"}}}
+	data, err := yaml.Marshal(ListOnly(w, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "services-written.yaml", data)
+}
+
 func TestWhatIsNotServedSaysSo(t *testing.T) {
 	off := routed()
 	off.Plan.Table, off.Plan.Before, off.Plan.Services = nil, nil, nil
@@ -118,6 +152,11 @@ func TestWhatIsNotServedSaysSo(t *testing.T) {
 	known.Plan.Table, known.Plan.Services, known.Plan.Unrouted = nil, nil, "hosts are still to say by which table they route"
 	held := routed()
 	held.History.Head.Services[1].Held = "shop.yaml does not load, so its form of a0 stays"
+	named := routed()
+	named.History.Head.Services[0] = manifest.Service{Meta: named.History.Head.Services[0].Meta, External: "db.example.com", Headless: true}
+	named.History.Head.Services[0].Held = "shop.yaml says so"
+	named.Plan.Table.Services[0] = route.Service{Namespace: "default", Name: "nobody", External: "db.example.com"}
+	named.Plan.Services[0] = route.Built{ID: named.History.Head.Services[0].ID}
 	for _, c := range []struct {
 		name, want string
 		w          World
@@ -125,6 +164,7 @@ func TestWhatIsNotServedSaysSo(t *testing.T) {
 		{"nobody routes", "web NodePort - 80:30080/tcp,9090/tcp 0/3 not served: no node side is wanted on hosts (--node-side=never)", off},
 		{"no node serves it", "web NodePort 10.43.180.143 80:30080/tcp,9090:30492/tcp 2/3 no node serves it yet", young},
 		{"while no table can be made", "web NodePort 10.43.180.143 80:30080/tcp,9090:30492/tcp 2/3", known},
+		{"one is another's name", "nobody ExternalName db.example.com - - shop.yaml says so", named},
 		{"another form stands in", "web NodePort 10.43.180.143 80:30080/tcp,9090:30492/tcp 2/3 shop.yaml does not load, so its form of a0 stays", held},
 	} {
 		var b bytes.Buffer
@@ -168,7 +208,7 @@ func TestAPlanSaysWhatBecomesOfRequests(t *testing.T) {
 		}, "shop/db goes: its name answers no more"},
 		{"one has another port", func(_ *World, _, has *route.Table) {
 			has.Services[1].Ports = []route.Port{{Protocol: "tcp", Port: 81}}
-		}, "default/web 10.43.180.143 (81/tcp) takes the place of 10.43.180.143 (80:30080/tcp,9090:30492/tcp)"},
+		}, "default/web 10.43.180.143 (81/tcp) takes the place of 10.43.180.143 (80:30080/tcp,9090:30492/tcp); closes 30080/tcp on all hosts, 30492/tcp on all hosts"},
 		{"one has another targetPort", func(_ *World, _, has *route.Table) { has.Services[1].Endpoints[0].Ports = []uint16{8081, 9090} },
 			"default/web leads to other ports of its pods"},
 		{"a pod is not ready any more", func(_ *World, _, has *route.Table) { has.Services[1].Endpoints = has.Services[1].Endpoints[1:] }, ""},
@@ -182,6 +222,30 @@ func TestAPlanSaysWhatBecomesOfRequests(t *testing.T) {
 			w.History.Head.Services[1].Selector = map[string]string{"app": "webb"}
 			has.Services[1].Endpoints, w.Plan.Services[1] = nil, route.Built{Why: "its selector chooses no pod"}
 		}, "default/web leads to web no more; its selector chooses no pod"},
+		{"addresses come", func(w *World, had, has *route.Table) {
+			had.Services = had.Services[1:]
+			w.History.Head.Services[0].Selector, w.Plan.Services[0].Why = nil, ""
+			has.Services[0].Endpoints = []route.Endpoint{{IP: netip.MustParseAddr("192.0.2.7"), Ports: []uint16{5353}}}
+		}, "default/nobody comes: 10.43.0.10 (53/udp) leads to 192.0.2.7:5353"},
+		{"a Service comes without one", func(w *World, had, has *route.Table) {
+			had.Services = had.Services[1:]
+			w.History.Head.Services[0].Selector, w.Plan.Services[0].Why = nil, "none is written down"
+		}, "default/nobody comes: 10.43.0.10 (53/udp) leads to nothing; none is written down"},
+		{"other addresses are written down", func(w *World, had, has *route.Table) {
+			end := func(last byte, port uint16) route.Endpoint {
+				return route.Endpoint{IP: netip.AddrFrom4([4]byte{192, 0, 2, last}), Ports: []uint16{port}}
+			}
+			w.History.Head.Services[0].Selector, w.Plan.Services[0] = nil, route.Built{Selected: 7}
+			had.Services[0].Endpoints = []route.Endpoint{end(7, 53), end(8, 53), end(9, 53)}
+			has.Services[0].Endpoints = []route.Endpoint{end(7, 54), end(8, 53), end(10, 53), end(11, 53), end(12, 53), end(13, 53)}
+		}, "default/nobody leads to 192.0.2.7:54, 192.0.2.10:53, 192.0.2.11:53, 2 more too; leads to 192.0.2.7:53, 192.0.2.9:53 no more"},
+		{"an outside name comes", func(w *World, had, has *route.Table) {
+			had.Services = had.Services[1:]
+			w.History.Head.Services[0].External, has.Services[0] = "a.example.com", route.Service{Namespace: "default", Name: "nobody", External: "a.example.com"}
+		}, "default/nobody comes: a name for a.example.com"},
+		{"an outside name takes the place of pods", func(w *World, _, has *route.Table) {
+			w.History.Head.Services[0].External, has.Services[0] = "a.example.com", route.Service{Namespace: "default", Name: "nobody", External: "a.example.com"}
+		}, "default/nobody a name for a.example.com takes the place of 10.43.0.10 (53/udp)"},
 		{"one has lost its address", func(w *World, _, has *route.Table) {
 			has.Services, w.Plan.Services[0].Why = has.Services[1:], "clusterIP 10.43.0.10 is default/a's; ask for another, or for none"
 		}, "default/nobody is not served any more: clusterIP 10.43.0.10 is default/a's; ask for another, or for none"},

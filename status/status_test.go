@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
@@ -20,6 +21,20 @@ func TestANodeThatIsHeldSaysWhyAndItsPodsAreNotShown(t *testing.T) {
 	}
 	if pods := r.Workloads[0].Pods; len(pods) != 1 || pods[0].Node != "edge-1" {
 		t.Errorf("%+v", pods)
+	}
+}
+
+func TestThatConntrackOfANodeIsFullIsSaid(t *testing.T) {
+	have := snapshot()
+	have.Nodes[0].Side.Net = live.Net{Crowded: true, Troubles: []string{"connections: conntrack is full"}}
+	w := World{Now: noon, Snapshot: have}
+	if n := Of(w).Nodes[0]; !strings.Contains(n.Why, "conntrack is full") {
+		t.Errorf("%q", n.Why)
+	}
+	b := NewBoard(time.Minute, (&clock{noon}).now)
+	b.Show(w, time.Millisecond)
+	if _, body := get(t, b, "/metrics"); !strings.Contains(body, `podkeep_node_conntrack_full{node="edge-1"} 1`+"\n") {
+		t.Error("no metric says it")
 	}
 }
 

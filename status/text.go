@@ -323,11 +323,19 @@ func aboutOf(p manifest.Problem) string {
 // WriteProblems writes what is refused, and what is accepted and has no effect yet: one FILE:LINE: line each, never wrapped,
 // so that editors find them.
 func (r Report) WriteProblems(w io.Writer, look Look) {
-	for _, p := range r.Problems {
-		_, _ = fmt.Fprintln(w, look.Paint(Red, oneLine(p)))
+	writeSome(w, look, Red, r.Problems)
+	writeSome(w, look, Yellow, r.Notices)
+}
+
+// mostLines is how many problems are read by a person.
+const mostLines = 100
+
+func writeSome(w io.Writer, look Look, paint Paint, all []manifest.Problem) {
+	for _, p := range all[:min(len(all), mostLines)] {
+		_, _ = fmt.Fprintln(w, look.Paint(paint, oneLine(p)))
 	}
-	for _, p := range r.Notices {
-		_, _ = fmt.Fprintln(w, look.Paint(Yellow, oneLine(p)))
+	if more := len(all) - mostLines; more > 0 {
+		_, _ = fmt.Fprintln(w, look.Paint(paint, fmt.Sprintf("and %d more; -o json has them all", more)))
 	}
 }
 

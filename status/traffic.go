@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -28,7 +29,7 @@ func moves(w World) (all []Move) {
 		}
 		return all
 	}
-	t := traffic{works: w.History.Want().Workloads, pods: podsByApp(w), app: map[onNode]manifest.ID{}}
+	t := traffic{World: w, works: w.History.Want().Workloads, pods: podsByApp(w), app: map[onNode]manifest.ID{}}
 	for app, pods := range t.pods {
 		for _, p := range pods {
 			t.app[onNode{p.Node, p.Name}] = app
@@ -36,8 +37,11 @@ func moves(w World) (all []Move) {
 	}
 	for i, s := range services {
 		had, has := w.Plan.Before.Service(s.Namespace, s.Name), w.Plan.Table.Service(s.Namespace, s.Name)
-		if what := t.change(s, had, has, w.Plan.Services[i]); what != "" {
+		switch what := t.change(s, had, has, w.Plan.Services[i]); {
+		case what != "":
 			all = append(all, Move{s.Namespace + "/" + s.Name, what, w.Plan.Before != nil && (had != nil || has != nil)})
+		case has != nil && denied(s, *has):
+			all = append(all, Move{s.Namespace + "/" + s.Name, w.Plan.Services[i].Why, false})
 		}
 	}
 	if w.Plan.Before == nil {
@@ -45,7 +49,8 @@ func moves(w World) (all []Move) {
 	}
 	for _, had := range w.Plan.Before.Services {
 		if !slices.ContainsFunc(services, func(s manifest.Service) bool { return s.Namespace == had.Namespace && s.Name == had.Name }) {
-			all = append(all, Move{had.Namespace + "/" + had.Name, "goes: " + reached(had) + " answers no more", true})
+			what := append([]string{"goes: " + reached(had) + " answers no more"}, opens(w, &had, nil)...)
+			all = append(all, Move{had.Namespace + "/" + had.Name, strings.Join(what, "; "), true})
 		}
 	}
 	return all
@@ -55,6 +60,7 @@ type onNode struct{ node, pod string }
 
 // traffic is what changes are told by: what is asked for, the pods there are, and whose each is.
 type traffic struct {
+	World
 	works []manifest.Workload
 	pods  map[manifest.ID][]Pod
 	app   map[onNode]manifest.ID
@@ -77,10 +83,16 @@ func (t traffic) change(s manifest.Service, had, has *route.Service, b route.Bui
 		return "is not served: " + b.Why
 	case has == nil:
 		return "is not served any more: " + b.Why
+	case had == nil && s.External != "":
+		return "comes: " + reached(*has)
 	case had == nil && b.Selected == 0 && t.chosen(s) != "":
-		return fmt.Sprintf("comes: %s leads to the pods of %s, once they are there", reached(*has), t.chosen(s))
+		return t.comes(has, "the pods of "+t.chosen(s)+", once they are there", strings.TrimSuffix(b.Why, route.ChoosesNone))
 	case had == nil:
-		return strings.Join(notEmpty(fmt.Sprintf("comes: %s leads to %s", reached(*has), plural(len(has.Endpoints), "pod")), b.Why), "; ")
+		what := plural(len(has.Endpoints), "pod")
+		if len(s.Selector) == 0 {
+			what = cmp.Or(less(podless(has), nil), "nothing")
+		}
+		return t.comes(has, what, b.Why)
 	}
 	var all []string
 	if reached(*had) != reached(*has) {
@@ -88,6 +100,7 @@ func (t traffic) change(s manifest.Service, had, has *route.Service, b route.Bui
 	} else if retargets(had, has) {
 		all = append(all, notEmpty("leads to other ports of its pods", b.Why)...)
 	}
+	all = append(all, opens(t.World, had, has)...)
 	before, after := t.behind(had), t.behind(has)
 	for app := range before {
 		if !slices.ContainsFunc(t.pods[app], func(p Pod) bool { return route.Has(p.Birth.Labels, s.Selector) }) {
@@ -95,16 +108,22 @@ func (t traffic) change(s manifest.Service, had, has *route.Service, b route.Bui
 		}
 		after[app] = true
 	}
-	if gain := lacking(after, before); gain != "" {
+	was, is := podless(had), podless(has)
+	if gain := strings.Join(notEmpty(lacking(after, before), less(is, was)), ", "); gain != "" {
 		all = append(all, "leads to "+gain+" too")
 	}
-	if lose := lacking(before, after); lose != "" {
+	if lose := strings.Join(notEmpty(lacking(before, after), less(was, is)), ", "); lose != "" {
 		all = append(all, "leads to "+lose+" no more")
 	}
-	if b.Selected == 0 && len(had.Endpoints) > 0 {
+	if b.Selected == 0 && len(had.Endpoints) > 0 || len(all) > 0 && denied(s, *has) {
 		all = append(all, b.Why)
 	}
 	return strings.Join(all, "; ")
+}
+
+func (t traffic) comes(has *route.Service, to, why string) string {
+	all := append([]string{"comes: " + reached(*has) + " leads to " + to}, opens(t.World, nil, has)...)
+	return strings.Join(notEmpty(append(all, why)...), "; ")
 }
 
 // behind are the workloads whose pods are sent its requests.
@@ -116,6 +135,30 @@ func (t traffic) behind(s *route.Service) map[manifest.ID]bool {
 		}
 	}
 	return all
+}
+
+// podless are the addresses behind a Service that are nobody's pods', with their ports.
+func podless(s *route.Service) (all []string) {
+	for _, e := range s.Endpoints {
+		if e.Pod == "" {
+			all = append(all, targetOf(e))
+		}
+	}
+	return all
+}
+
+// less are those that the other ones lack, the first few by name.
+func less(some, other []string) string {
+	var all []string
+	for _, s := range some {
+		if !slices.Contains(other, s) {
+			all = append(all, s)
+		}
+	}
+	if more := len(all) - shown; more > 0 {
+		all = append(all[:shown], fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(all, ", ")
 }
 
 // lacking are the names of those that the other ones lack.
@@ -134,7 +177,9 @@ func lacking(some, other map[manifest.ID]bool) string {
 func retargets(had, has *route.Service) bool {
 	ports := map[onNode][]uint16{}
 	for _, e := range had.Endpoints {
-		ports[onNode{e.Node, e.Pod}] = e.Ports
+		if e.Pod != "" {
+			ports[onNode{e.Node, e.Pod}] = e.Ports
+		}
 	}
 	return slices.ContainsFunc(has.Endpoints, func(e route.Endpoint) bool {
 		was, there := ports[onNode{e.Node, e.Pod}]
@@ -145,7 +190,10 @@ func retargets(had, has *route.Service) bool {
 // reached is where a Service is reached: its address with its ports.
 func reached(s route.Service) string {
 	at := "its name"
-	if s.IP.IsValid() {
+	switch {
+	case s.External != "":
+		at = "a name for " + s.External
+	case s.IP.IsValid():
 		at = s.IP.String()
 	}
 	if ports := portsOf(s); ports != "" {

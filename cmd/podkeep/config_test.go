@@ -46,7 +46,7 @@ func found(t *testing.T, text string, flags ...string) (*runOptions, error) {
 func TestAFileThatNobodyNamedGivesNothingAwayAndTrustsNobody(t *testing.T) {
 	for key, value := range map[string]string{
 		"token-file": "/root/.ssh/id_ed25519", "ssh-key": "id", "known-hosts": "hosts", "ca-file": "ca.pem", "cluster": "blue", "key": "/root/.ssh/id_ed25519",
-		"listen": "0.0.0.0:7077",
+		"listen": "0.0.0.0:7077", "external-cidr": "192.0.2.0/24",
 	} {
 		text := "source: https://git.example.com/fleet.git\n" + key + ": " + value + "\n"
 		want := "podkeep.yaml:2: " + key + " is not taken from a file that only lies here, since that may be somebody else's: " +

@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,9 +46,19 @@ podkeep cp ./site shop/web-3fa9c1-0:/srv -c app`),
 	o.bind(cmd)
 	o.namespaceFlag(cmd, &o.namespace)
 	cmd.Flags().StringVarP(&o.container, "container", "c", "", "the container (default: the pod's first)")
-	completed(cmd, o.containers(&o.namespace), "container")
-	cmd.ValidArgsFunction = o.targets(&o.namespace, 2, aFile)
+	completed(cmd, o.completeContainer, "container")
+	cmd.ValidArgsFunction = o.inPods(&o.namespace, 2)
 	return cmd
+}
+
+// completeContainer offers the containers of what is named, if something is.
+func (o *cpOptions) completeContainer(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	for _, arg := range args {
+		if p, ok := parseInPod(arg+".", o.namespace); ok {
+			return o.containers(&p.namespace)(cmd, []string{p.object}, begun)
+		}
+	}
+	return o.containers(&o.namespace)(cmd, nil, begun)
 }
 
 // inPod is a path in a container of a pod.
@@ -122,13 +134,14 @@ func copyIn(ctx context.Context, c drivers.Copier, container, from, to string) e
 		return err
 	}
 	dir, name := to, filepath.Base(whole)
-	switch is, err := c.Folder(ctx, container, to); {
-	case errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(to, "/"):
-		return err
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return err
-	case !is:
+	if is, err := c.Folder(ctx, container, to); !is {
+		if strings.HasSuffix(to, "/") {
+			return cmp.Or(err, fmt.Errorf("%s is no directory", to))
+		}
 		dir, name = path.Dir(to), path.Base(to)
+		if is, err = c.Folder(ctx, container, dir); !is {
+			return cmp.Or(err, fmt.Errorf("%s is no directory", dir))
+		}
 	}
 	r, w := io.Pipe()
 	packed := make(chan struct{})
@@ -191,7 +204,7 @@ func packOne(out *tar.Writer, at, name string) error {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	_, err = io.Copy(out, file)
+	_, err = io.Copy(out, io.LimitReader(file, h.Size)) // one that grows meanwhile, as logs do, is copied as long as it was
 	return err
 }
 
@@ -199,7 +212,9 @@ func packOne(out *tar.Writer, at, name string) error {
 func copyOut(ctx context.Context, c drivers.Copier, container, from, to string, errOut io.Writer) error {
 	dir, name := filepath.Split(filepath.Clean(to))
 	if info, err := os.Stat(to); err == nil && info.IsDir() {
-		dir, name = to, path.Base(path.Clean(from))
+		if dir, name = to, path.Base(from); nameless(from) {
+			name = "." // all that is in it
+		}
 	} else if strings.HasSuffix(to, "/") {
 		return fmt.Errorf("%s: %w", to, fs.ErrNotExist)
 	}
@@ -208,6 +223,8 @@ func copyOut(ctx context.Context, c drivers.Copier, container, from, to string, 
 		return err
 	}
 	defer func() { _ = root.Close() }()
+	from = path.Clean(from)
+	made := &copied{above: root, name: name, bare: nameless(from)}
 	r, w := io.Pipe()
 	packed := make(chan error, 1)
 	go func() {
@@ -215,7 +232,7 @@ func copyOut(ctx context.Context, c drivers.Copier, container, from, to string, 
 		_ = w.CloseWithError(err)
 		packed <- err
 	}()
-	err = unpack(r, root, name, errOut)
+	err = unpack(ctx, r, made, errOut)
 	_ = r.CloseWithError(io.ErrClosedPipe)
 	return errors.Join(err, unlessClosed(<-packed, err))
 }
@@ -228,25 +245,38 @@ func unlessClosed(err, first error) error {
 	return err
 }
 
-// unpack makes what an archive holds below root, and nowhere else, whoever wrote it: the first element of each name becomes the given one.
-func unpack(r io.Reader, root *os.Root, name string, errOut io.Writer) error {
+// nameless says whether a path has no name of its own at its end.
+func nameless(at string) bool { return slices.Contains([]string{"/", ".", ".."}, path.Base(at)) }
+
+// unpack makes what an archive holds, and nothing outside of that, whoever wrote it: the first element of each name becomes the target.
+func unpack(ctx context.Context, r io.Reader, to *copied, errOut io.Writer) error {
+	defer to.close()
 	in := tar.NewReader(r)
-	for {
+	for some := false; ; some = true {
 		h, err := in.Next()
 		if errors.Is(err, io.EOF) {
-			_, err = io.Copy(io.Discard, r)
+			if _, err = io.Copy(io.Discard, r); err == nil && !some {
+				err = errors.New("it is no ordinary file and no directory")
+			}
 			return err
 		}
 		if err != nil {
 			return err
 		}
-		_, below, _ := strings.Cut(strings.Trim(path.Clean("/"+h.Name), "/"), "/")
-		at := filepath.Join(name, filepath.FromSlash(below))
-		switch h.Typeflag {
-		case tar.TypeDir:
-			err = root.MkdirAll(at, 0o755)
-		case tar.TypeReg:
-			err = unpackFile(in, root, at, h.FileInfo().Mode().Perm())
+		root, at, err := to.place(h.Name)
+		if err != nil {
+			return err
+		}
+		mode := h.FileInfo().Mode().Perm()
+		switch {
+		case h.Typeflag == tar.TypeDir:
+			err = root.MkdirAll(at, mode|0o700)
+		case h.Typeflag == tar.TypeReg:
+			err = unpackFile(ctx, in, root, at, mode)
+		case h.Typeflag == tar.TypeLink:
+			err = to.link(h.Linkname, h.Name)
+		case root == to.above:
+			err = errors.New("it is no ordinary file and no directory")
 		default:
 			_, _ = fmt.Fprintf(errOut, "podkeep: left out, for it is no file and no directory: %s\n", live.Plain(h.Name))
 		}
@@ -256,11 +286,66 @@ func unpack(r io.Reader, root *os.Root, name string, errOut io.Writer) error {
 	}
 }
 
-func unpackFile(in io.Reader, root *os.Root, at string, mode fs.FileMode) error {
+// copied is what a copy out of a container makes here: a file, or a directory with all in it.
+type copied struct {
+	above *os.Root // of the directory that it is in
+	name  string   // its own there
+	bare  bool     // the archive has it without a name, so that there is no first element
+	all   *os.Root // what is in it; nil until something is
+}
+
+// place is where that lies which has a name in the archive. No .. and no link that was here before leads out of the copy.
+func (c *copied) place(inArchive string) (root *os.Root, at string, err error) {
+	below := strings.Trim(path.Clean("/"+inArchive), "/")
+	if !c.bare {
+		_, below, _ = strings.Cut(below, "/")
+	}
+	if below == "" {
+		return c.above, c.name, nil
+	}
+	if c.all == nil {
+		if err := c.above.MkdirAll(c.name, 0o755); err != nil {
+			return nil, "", err
+		}
+		if c.all, err = c.above.OpenRoot(c.name); err != nil {
+			return nil, "", err
+		}
+	}
+	return c.all, filepath.FromSlash(below), nil
+}
+
+// link gives a file that came before it a further name.
+func (c *copied) link(of, name string) error {
+	root, at, err := c.place(name)
+	if err != nil {
+		return err
+	}
+	from, was, err := c.place(of)
+	if err != nil {
+		return err
+	}
+	if from != root || root == c.above {
+		return fmt.Errorf("%s is a link to itself", name)
+	}
+	if err := root.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return root.Link(was, at)
+}
+
+func (c *copied) close() {
+	if c.all != nil {
+		_ = c.all.Close()
+	}
+}
+
+// unpackFile ends with ctx, however much of nothing a sparse file is.
+func unpackFile(ctx context.Context, in io.Reader, root *os.Root, at string, mode fs.FileMode) error {
 	file, err := root.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode|0o200)
 	if err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, func() { _ = file.Close() })()
 	if _, err := io.Copy(file, in); err != nil {
 		_ = file.Close()
 		return err

@@ -28,6 +28,9 @@ type crew struct {
 func (s *settings) crew(ctx context.Context, cmd *cobra.Command) (*crew, error) {
 	c := &crew{drivers: map[string]drivers.Driver{}}
 	if err := c.again(ctx, cmd, s); err != nil {
+		if ctx.Err() != nil {
+			return nil, exit{130, errors.New("interrupted")}
+		}
 		return nil, err
 	}
 	c.nodes = c.world.History.Head.Nodes

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -149,7 +151,7 @@ func (c *crew) way(p aim, namespace string) (w way, err error) {
 	if err != nil {
 		return w, err
 	}
-	peers, err := behind(s, i)
+	peers, err := c.behind(s, i)
 	if err != nil {
 		return w, err
 	}
@@ -240,16 +242,36 @@ func (o *curlOptions) print(w io.Writer, answer *http.Response) error {
 		return exit{22, fmt.Errorf("answered %s", answer.Status)}
 	}
 	if o.include {
-		if _, err := fmt.Fprintf(w, "%s %s\n", answer.Proto, live.Plain(answer.Status)); err != nil {
-			return err
-		}
-		if err := answer.Header.Write(w); err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintln(w); err != nil {
+		var head bytes.Buffer
+		_ = answer.Header.Write(&head)
+		if _, err := fmt.Fprintf(w, "%s %s\n%s\n", answer.Proto, live.Plain(answer.Status), live.Plain(strings.ReplaceAll(head.String(), "\r", ""))); err != nil {
 			return err
 		}
 	}
+	if _, ok := screen(w); ok {
+		return plainly(w, answer.Body)
+	}
 	_, err := io.Copy(w, answer.Body)
 	return err
+}
+
+// plainly writes somebody else's text to a terminal, a line at a time, and ends the last one.
+func plainly(w io.Writer, text io.Reader) error {
+	lines := bufio.NewReaderSize(text, 64<<10)
+	for whole := true; ; {
+		line, err := lines.ReadSlice('\n')
+		if len(line) == 0 && !whole {
+			line = []byte("\n")
+		}
+		whole = len(line) == 0 || line[len(line)-1] == '\n'
+		if _, err := io.WriteString(w, live.Plain(strings.ReplaceAll(string(line), "\t", "    "))); err != nil {
+			return err
+		}
+		switch {
+		case errors.Is(err, io.EOF) && whole:
+			return nil
+		case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull):
+			return err
+		}
+	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -11,11 +12,15 @@ import (
 )
 
 // netSettings say which addresses and names the cluster has for its pods and Services.
-type netSettings struct{ clusterCIDR, serviceCIDR, clusterDomain string }
+type netSettings struct {
+	clusterCIDR, serviceCIDR, clusterDomain string
+	externalCIDRs                           []string
+}
 
 func (s *netSettings) register(flags *pflag.FlagSet) {
 	flags.StringVar(&s.clusterCIDR, "cluster-cidr", "10.42.0.0/16", "range of the pods' addresses, for Nodes that name no podCIDR")
 	flags.StringVar(&s.serviceCIDR, "service-cidr", "10.43.0.0/16", "range of the Services' addresses")
+	flags.StringSliceVar(&s.externalCIDRs, "external-cidr", nil, "`RANGE` of addresses that Services may ask for as externalIPs and loadBalancerIP, beside those of nodes")
 	flags.StringVar(&s.clusterDomain, "cluster-domain", "cluster.local", "domain of the Services' names")
 }
 
@@ -39,7 +44,33 @@ func (s *netSettings) net() (manifest.Net, error) {
 	case len(validation.IsDNS1123Subdomain(s.clusterDomain)) > 0:
 		return manifest.Net{}, fmt.Errorf("cluster-domain %q: write a domain in small letters and without a dot at its end, such as cluster.local", s.clusterDomain)
 	}
-	return manifest.Net{Pods: pods, Virtual: virtual, Domain: s.clusterDomain}, nil
+	net := manifest.Net{Pods: pods, Virtual: virtual, Domain: s.clusterDomain}
+	for _, text := range s.externalCIDRs {
+		r, err := external(strings.TrimSpace(text), net)
+		if err != nil {
+			return manifest.Net{}, err
+		}
+		net.Outside = append(net.Outside, r)
+	}
+	return net, nil
+}
+
+// external reads a range of addresses that are neither pods' nor Services' own.
+func external(text string, net manifest.Net) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(text)
+	switch {
+	case err != nil || !p.Addr().Is4():
+		return p, fmt.Errorf("external-cidr %q: write a range of IPv4 addresses, such as 192.0.2.0/24, or 192.0.2.7/32 for a single one", text)
+	case p != p.Masked():
+		return p, fmt.Errorf("external-cidr %s: is an address within a range; write %s", text, p.Masked())
+	case p.Bits() < 8:
+		return p, fmt.Errorf("external-cidr %s: write a /8 or a smaller range: who may write a Service could have hosts lead away what is sent to any of these", text)
+	case manifest.IsNoHosts(p.Addr()):
+		return p, fmt.Errorf("external-cidr %s: by these addresses nobody reaches a host; write those that are led to the nodes", text)
+	case p.Overlaps(net.Pods), p.Overlaps(net.Virtual):
+		return p, fmt.Errorf("external-cidr %s: overlaps --cluster-cidr, %s, or --service-cidr, %s; write addresses that neither pods nor Services have", text, net.Pods, net.Virtual)
+	}
+	return p, nil
 }
 
 // rangeOf reads a flag's range of IPv4 addresses, which can be parted into those of nodes.

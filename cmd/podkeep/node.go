@@ -21,6 +21,7 @@ import (
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/node"
+	"github.com/podkeep/podkeep/node/kernel"
 	"github.com/podkeep/podkeep/node/network"
 )
 
@@ -125,7 +126,9 @@ func prober(root bool) node.Asker {
 	if !root {
 		return unable("a user's own Podman has its pods where they cannot be reached: probes need root's")
 	}
-	return node.NewProber()
+	p := node.NewProber()
+	p.Crowded = func() bool { return kernel.CrowdOf().Full() }
+	return p
 }
 
 // machine is what the firmware calls it, "" where it does not say: a copy of its disk is in another one.

@@ -5,7 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/sirupsen/logrus"
 
 	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/manifest"
@@ -48,7 +51,7 @@ func (s *settings) openFor(ctx context.Context, rev, dir string, asked bool) (so
 func (s *settings) where(url, branch string) sources.Options {
 	o := sources.Options{URL: url, Branch: branch, Path: s.path, Interval: s.interval}
 	o.TokenFile, o.CAFile, o.SSHKey, o.KnownHosts = s.tokenFile, s.caFile, s.sshKey, s.knownHosts
-	o.Keep, o.Signers = s.foundSource, s.decisionSigners
+	o.Keep, o.Signers, o.Warn = s.foundSource, s.decisionSigners, warnOnce
 	return o
 }
 
@@ -71,11 +74,21 @@ func (s *settings) openWhole(ctx context.Context, n manifest.Node) (drivers.Driv
 }
 
 func (s *settings) driver() drivers.Options {
-	o := drivers.Options{Cluster: s.cluster, KnownHosts: given(s.knownHosts), Identity: given(s.sshKey)}
+	o := drivers.Options{Cluster: s.cluster, KnownHosts: given(s.knownHosts), Identity: given(s.sshKey), Warn: warnOnce}
 	if user, err := os.UserCacheDir(); err == nil {
 		o.Cache = filepath.Join(user, "podkeep", "hosts")
 	}
 	return o
+}
+
+// warned are the texts that were.
+var warned sync.Map
+
+// warnOnce says what is skipped in files of this machine, which are read anew for each connection.
+func warnOnce(text string) {
+	if _, before := warned.LoadOrStore(text, true); !before {
+		logrus.Warn(text)
+	}
 }
 
 func given(s string) []string {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,7 +57,8 @@ podkeep port-forward web-3fa9c1-0 5432 9090 --address 0.0.0.0`),
 type forward struct {
 	local  string // empty: the same as the other; "0": a free one
 	remote string
-	to     peer // where connections go for now
+	to     peer      // where connections go for now
+	seen   time.Time // when that pod was last seen at that address
 }
 
 // parseForward reads LOCAL:REMOTE, :REMOTE or REMOTE.
@@ -122,7 +124,7 @@ func (w *forwarding) begin(ctx context.Context, f *forward) error {
 	if err != nil {
 		return err
 	}
-	f.to = peers[0]
+	f.to, f.seen = peers[0], w.looked
 	port := f.local
 	if port == "" {
 		port = f.remote
@@ -142,7 +144,7 @@ func (w *forwarding) begin(ctx context.Context, f *forward) error {
 	return nil
 }
 
-// listenAt listens at a port of all addresses. Of localhost's two one is enough.
+// listenAt listens at a port of all addresses. Of localhost's two one is enough where the other is not there; one that somebody has is not.
 func listenAt(ctx context.Context, addresses []string, port string) (all []net.Listener, err error) {
 	defer func() {
 		if err != nil {
@@ -159,6 +161,9 @@ func listenAt(ctx context.Context, addresses []string, port string) (all []net.L
 		var errs []error
 		for _, host := range hosts {
 			l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, port))
+			if errors.Is(err, syscall.EADDRINUSE) {
+				return all, err
+			}
 			if err != nil {
 				errs = append(errs, err)
 				continue
@@ -214,9 +219,12 @@ func (w *forwarding) carry(ctx context.Context, here net.Conn, f *forward) {
 	defer func() { _ = here.Close() }()
 	w.mu.Lock()
 	w.print("Handling connection for %s", portOf(here.LocalAddr()))
-	to := f.to
+	to, err := f.to, w.gone(ctx, f)
 	w.mu.Unlock()
-	there, err := w.crew.dial(ctx, to.node, to.at.String())
+	var there net.Conn
+	if err == nil {
+		there, err = w.crew.dial(ctx, to.node, to.at.String())
+	}
 	if err != nil {
 		there, err = w.elsewhere(ctx, f, to, err)
 	}
@@ -232,8 +240,34 @@ func portOf(a net.Addr) string {
 	return port
 }
 
-// refresh is how old a look may be when a pod does not answer.
-const refresh = time.Second
+const (
+	refresh = time.Second     // how old a look may be when a pod does not answer
+	trusted = 3 * time.Second // for how long a pod that was seen is taken to be there
+)
+
+// gone is why a port does not lead to its pod any more: another pod may have its address by now, and would answer. mu is held.
+func (w *forwarding) gone(ctx context.Context, f *forward) error {
+	if time.Since(f.seen) < trusted {
+		return nil
+	}
+	n, err := w.crew.drivers[f.to.node].Observe(ctx)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(n.Pods, func(p live.Pod) bool { return p.Name == f.to.pod })
+	if at < 0 {
+		return errors.New("is gone")
+	}
+	ip, err := addressOf(n.Pods[at])
+	switch {
+	case err != nil:
+		return err
+	case n.Pods[at].IP != "" && ip != f.to.at.Addr():
+		return errors.New("has another address")
+	}
+	f.seen = time.Now()
+	return nil
+}
 
 // elsewhere finds another pod for a port, for that which it leads to does not answer. Others that find the same wait here, and take what was found.
 func (w *forwarding) elsewhere(ctx context.Context, f *forward, was peer, why error) (net.Conn, error) {
@@ -246,25 +280,25 @@ func (w *forwarding) elsewhere(ctx context.Context, f *forward, was peer, why er
 	}
 	if time.Since(w.looked) > refresh {
 		if err := w.crew.again(ctx, w.cmd, &w.settings); err != nil {
-			w.complain("%v; and the fleet cannot be looked at: %v", why, err)
+			w.complain("%s: %v; and the fleet cannot be looked at: %v", was, why, err)
 			return nil, err
 		}
 		w.looked = time.Now()
 	}
 	peers, err := w.crew.peers(w.arg, w.namespace, f.remote)
 	if err != nil {
-		w.complain("%v; %v", why, err)
+		w.complain("%s: %v; %v", was, why, err)
 		return nil, err
 	}
 	for _, e := range slices.DeleteFunc(peers, func(e peer) bool { return e == was }) {
 		if conn, err := w.crew.dial(ctx, e.node, e.at.String()); err == nil {
-			w.complain("%s does not answer: %v; goes on with %s", was, why, e)
-			f.to = e
+			w.complain("%s: %v; goes on with %s", was, why, e)
+			f.to, f.seen = e, w.looked
 			return conn, nil
 		}
 	}
 	if ctx.Err() == nil {
-		w.complain("%s does not answer: %v; no other pod does", was, why)
+		w.complain("%s: %v; no other pod answers", was, why)
 	}
 	return nil, why
 }

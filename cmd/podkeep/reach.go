@@ -16,13 +16,18 @@ import (
 	"github.com/podkeep/podkeep/status"
 )
 
-// peer is a port of one pod, and from which node it is reached.
+// peer is a port of one pod, and from which node it is reached. Of an address that is nobody's pod's, pod is empty.
 type peer struct {
 	pod, node string
 	at        netip.AddrPort
 }
 
-func (e peer) String() string { return e.pod + " on " + e.node }
+func (e peer) String() string {
+	if e.pod == "" {
+		return e.at.Addr().String() + " from " + e.node
+	}
+	return e.pod + " on " + e.node
+}
 
 // dial connects to an address from a node.
 func (c *crew) dial(ctx context.Context, node, address string) (net.Conn, error) {
@@ -48,7 +53,7 @@ func (c *crew) peers(arg, namespace, port string) ([]peer, error) {
 		if err != nil {
 			return nil, err
 		}
-		return behind(s, i)
+		return c.behind(s, i)
 	}
 	t, err := c.find(arg, namespace)
 	if err != nil {
@@ -76,6 +81,9 @@ func (c *crew) service(arg, namespace string) (status.Service, error) {
 		return status.Service{}, err
 	}
 	s := all[slices.IndexFunc(all, func(s status.Service) bool { return s.ID == here[0] })]
+	if s.External != "" {
+		return s, fmt.Errorf("%s is a name for %s, which is outside", words(s.ID), s.External)
+	}
 	if s.Made == nil {
 		return s, fmt.Errorf("%s: %s", words(s.ID), cmp.Or(s.Why, "no node serves it yet"))
 	}
@@ -109,12 +117,18 @@ func which(of, port string, there []string) error {
 	return fmt.Errorf("%s has no TCP port %s: %s", of, port, have)
 }
 
-// behind are the pods behind a Service's port of that index.
-func behind(s status.Service, port int) (all []peer, err error) {
+// behind are the pods behind a Service's port of that index, or the addresses that somebody wrote down, which are reached as pods reach them.
+func (c *crew) behind(s status.Service, port int) (all []peer, err error) {
 	for _, e := range s.Made.Endpoints {
-		if port < len(e.Ports) && e.Ports[port] != 0 {
-			all = append(all, peer{e.Pod, e.Node, netip.AddrPortFrom(e.IP, e.Ports[port])})
+		if port >= len(e.Ports) || e.Ports[port] == 0 {
+			continue
 		}
+		if e.Pod == "" {
+			if e.Node, err = c.nearest(s); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, peer{e.Pod, e.Node, netip.AddrPortFrom(e.IP, e.Ports[port])})
 	}
 	if len(all) == 0 {
 		return nil, fmt.Errorf("%s: %s", words(s.ID), cmp.Or(s.Why, "no pod is behind it"))

@@ -2,10 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net"
-	"net/http"
 	"os/signal"
 	"syscall"
 	"time"
@@ -23,6 +19,8 @@ import (
 type runOptions struct {
 	settings settings
 	listen   string
+	// listenNames are those by which it may be asked.
+	listenNames []string
 }
 
 // stale is how old the last pass may be before /healthz says so: four slow resyncs.
@@ -44,7 +42,9 @@ While it runs, --listen serves
   /metrics  Prometheus
   /status   as podkeep status -o json; text for "Accept: text/plain" or ?o=text, ?o=wide, ?o=yaml
 
-The address has no authentication: keep it on loopback, or put something that has in front of it.`),
+The address has no authentication: keep it on loopback, or put something that has in front of it. What
+environment variables are set to is not shown there. It is asked by address, as localhost, by the host's own
+name, or by one of --listen-name.`),
 		Example: examples(`
 # this directory, on this machine
 podkeep run
@@ -57,12 +57,13 @@ curl -s 'http://127.0.0.1:7077/status?o=text'`),
 	}
 	o.settings.bind(cmd)
 	o.register(cmd.Flags())
-	completed(cmd, free(nothing), "listen")
+	completed(cmd, free(nothing), "listen", "listen-name")
 	return cmd
 }
 
 func (o *runOptions) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.listen, "listen", "127.0.0.1:7077", "address for /healthz, /metrics and /status; empty serves nothing")
+	flags.StringSliceVar(&o.listenNames, "listen-name", nil, "names by which that address may be asked, beside addresses, localhost and the host's own")
 }
 
 func (o *runOptions) run(cmd *cobra.Command) error {
@@ -81,7 +82,7 @@ func (o *runOptions) run(cmd *cobra.Command) error {
 
 	board := status.NewBoard(stale, time.Now)
 	board.Metrics.Build(version, commit())
-	closeServer, err := o.serve(board, log, cmd.Flags().Changed("listen"))
+	closeServer, err := serve(o.listen, o.listenNames, board.Handler(), log, cmd.Flags().Changed("listen"))
 	if err != nil {
 		return err
 	}
@@ -104,36 +105,4 @@ func (o *runOptions) run(cmd *cobra.Command) error {
 		return nil
 	}
 	return err
-}
-
-// serve listens and answers until the function it gives is called. An address that is taken is an error only if it
-// was asked for.
-func (o *runOptions) serve(board *status.Board, log *logrus.Logger, asked bool) (func(), error) {
-	if o.listen == "" {
-		return func() {}, nil
-	}
-	listener, err := net.Listen("tcp", o.listen)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE) && !asked:
-		log.WithField("listen", o.listen).Warn("is taken: nothing is served; --listen gives another address")
-		return func() {}, nil
-	case err != nil:
-		return nil, fmt.Errorf("--listen %s: %w", o.listen, err)
-	}
-	server := &http.Server{Handler: board.Handler(), ReadHeaderTimeout: 10 * time.Second}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.WithError(err).Error("serves no more")
-		}
-	}()
-	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if server.Shutdown(ctx) != nil {
-			_ = server.Close()
-		}
-		<-done
-	}, nil
 }

@@ -68,7 +68,7 @@ func (s *settings) bind(cmd *cobra.Command) {
 	completed(cmd, s.revisions(false), "branch")
 	completed(cmd, free(aFile), "ca-file", "config", "decision-signers", "key", "known-hosts", "node-binary", "ssh-key", "token-file")
 	completed(cmd, free(aFolder), "source", "path")
-	completed(cmd, free(nothing), "cluster", "cluster-cidr", "cluster-domain", "interval", "service-cidr")
+	completed(cmd, free(nothing), "cluster", "cluster-cidr", "cluster-domain", "external-cidr", "interval", "service-cidr")
 	cmd.ValidArgsFunction = free(nothing) // a command that takes arguments says which
 }
 

@@ -17,7 +17,7 @@ var strangers = map[string]string{
 	"scale":     "set spec.replicas in the object's file, commit and push it",
 	"autoscale": "set spec.replicas in the object's file, commit and push it: podkeep measures no load",
 	"set":       "set the image, or what else it is, in the object's file, commit and push it",
-	"expose":    "give the container a hostPort in its manifest, or look up the pod's address: `podkeep status pods`",
+	"expose":    "write a Service into the repository, commit and push it; `podkeep port-forward KIND/NAME LOCAL:REMOTE` reaches a pod from here without one",
 	"cordon":    "set spec.unschedulable: true of the Node in the repository, commit and push it",
 	"uncordon":  "take spec.unschedulable out of the Node in the repository, commit and push that",
 	"drain":     "set spec.unschedulable: true of the Node in the repository, or take the Node out: then its pods move; commit and push it",

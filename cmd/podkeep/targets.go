@@ -85,6 +85,21 @@ func (s *settings) targets(namespace *string, most int, rest cobra.ShellCompDire
 	})
 }
 
+// inPods offers what targets does with a colon, after which a path follows, and files.
+func (s *settings) inPods(namespace *string, most int) cobra.CompletionFunc {
+	workloads := s.targets(namespace, most, nothing)
+	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		all, _ := workloads(cmd, args, begun)
+		if len(all) == 0 {
+			return nil, aFile
+		}
+		for i := range all {
+			all[i] += ":"
+		}
+		return all, nothing | cobra.ShellCompDirectiveNoSpace
+	}
+}
+
 // reachable offers what targets does, and Services.
 func (s *settings) reachable(namespace *string, most int, rest cobra.ShellCompDirective) cobra.CompletionFunc {
 	return offer(rest, func(cmd *cobra.Command, args []string, begun string) (all []string) {

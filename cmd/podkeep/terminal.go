@@ -24,13 +24,19 @@ const lowest = 24 // lines
 
 // terminal gives the size of the terminal that w is; ok is false when it is none.
 func terminal(w io.Writer) (width, height int, ok bool) {
-	if s, ok := w.(*sink); ok {
-		w = s.Writer
-	}
-	f, isFile := w.(*os.File)
-	if !isFile || !term.IsTerminal(int(f.Fd())) {
+	f, ok := screen(w)
+	if !ok {
 		return 0, 0, false
 	}
 	width, height, err := term.GetSize(int(f.Fd()))
 	return width, cmp.Or(height, lowest), err == nil && width > 0
+}
+
+// screen is the terminal that w is, whether it says its size or not.
+func screen(w io.Writer) (f *os.File, ok bool) {
+	if s, ok := w.(*sink); ok {
+		w = s.Writer
+	}
+	f, ok = w.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
 }

@@ -51,13 +51,26 @@ podkeep top nodes -o json`),
 	completed(cmd, offer(nothing, func(*cobra.Command, []string, string) []string { return []string{"cpu", "memory"} }), "sort-by")
 	completed(cmd, offer(nothing, func(*cobra.Command, []string, string) []string { return []string{"text", "wide", "json"} }), "output")
 	completed(cmd, free(nothing), "window")
-	cmd.ValidArgsFunction = offer(nothing, func(_ *cobra.Command, args []string, _ string) []string {
-		if len(args) > 0 {
-			return nil
-		}
-		return []string{"nodes", "pods"}
-	})
+	cmd.ValidArgsFunction = o.complete
 	return cmd
+}
+
+// complete offers the two words, and after them names.
+func (o *topOptions) complete(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return []string{"nodes", "pods"}, nothing
+	}
+	if k, _ := kindOf(args[0]); k.kind == "Node" {
+		return o.nodes()(cmd, args, begun)
+	}
+	return offer(nothing, func(cmd *cobra.Command, _ []string, _ string) (all []string) {
+		for _, w := range o.manifests(cmd).Workloads {
+			if o.all || w.ID.Namespace == o.namespace {
+				all = append(all, w.ID.Name)
+			}
+		}
+		return all
+	})(cmd, args, begun)
 }
 
 // used is one line of what is shown.
@@ -72,6 +85,8 @@ type used struct {
 	MemoryAll int64  `json:"memoryAll,omitempty"`
 	Disk      int64  `json:"disk,omitempty"`
 	DiskAll   int64  `json:"diskAll,omitempty"`
+
+	of string // the workload's name
 }
 
 func (o *topOptions) run(cmd *cobra.Command, of string, names []string) error {
@@ -101,8 +116,29 @@ func (o *topOptions) run(cmd *cobra.Command, of string, names []string) error {
 	if k.kind == "Node" {
 		lines = ofNodes(uses, names, cmd.ErrOrStderr())
 	}
+	if err := o.show(cmd.OutOrStdout(), k, lines); err != nil {
+		return err
+	}
+	return unmeasured(lines, names)
+}
+
+// unmeasured says of which names there is no line.
+func unmeasured(lines []used, names []string) error {
+	missing := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return slices.ContainsFunc(lines, func(l used) bool { return l.Name == name || l.of == name })
+	})
+	switch {
+	case len(missing) > 0:
+		return fmt.Errorf("nothing was measured of %s", strings.Join(missing, ", "))
+	case len(lines) == 0:
+		return errors.New("nothing was measured")
+	}
+	return nil
+}
+
+func (o *topOptions) show(w io.Writer, k word, lines []used) error {
 	if len(lines) == 0 {
-		return errors.New("nothing like that runs")
+		return nil
 	}
 	slices.SortStableFunc(lines, func(a, b used) int {
 		switch o.sortBy {
@@ -113,13 +149,13 @@ func (o *topOptions) run(cmd *cobra.Command, of string, names []string) error {
 		}
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Container, b.Container))
 	})
-	if o.output == "json" {
-		return encode(cmd.OutOrStdout(), "json", map[string]any{"window": o.window.String(), "items": lines})
+	switch {
+	case o.output == "json":
+		return encode(w, "json", map[string]any{"window": o.window.String(), "items": lines})
+	case k.kind == "Node":
+		return showNodes(w, lines)
 	}
-	if k.kind == "Node" {
-		return showNodes(cmd.OutOrStdout(), lines)
-	}
-	return o.showPods(cmd.OutOrStdout(), lines)
+	return o.showPods(w, lines)
 }
 
 // measure asks all nodes that answer at a time, and gives what they say by their names.
@@ -155,7 +191,7 @@ func (o *topOptions) pods(c *crew, uses map[string]live.Use, names []string) (al
 			if !asked || p.Side != "" || !o.all && p.App.Namespace != o.namespace {
 				continue
 			}
-			sum := used{Namespace: p.App.Namespace, Name: p.Name, Node: n.Name}
+			sum := used{Namespace: p.App.Namespace, Name: p.Name, Node: n.Name, of: p.App.Name}
 			some := false
 			for _, k := range p.Containers {
 				load, measured := uses[n.Name].Containers[k.ID]
@@ -165,7 +201,8 @@ func (o *topOptions) pods(c *crew, uses map[string]live.Use, names []string) (al
 				some = true
 				sum.MilliCPU, sum.Memory = sum.MilliCPU+load.MilliCPU, sum.Memory+load.Memory
 				if o.containers {
-					all = append(all, used{Namespace: p.App.Namespace, Name: p.Name, Container: k.Name, Node: n.Name, MilliCPU: load.MilliCPU, Memory: load.Memory})
+					one := used{Namespace: p.App.Namespace, Name: p.Name, Container: k.Name, Node: n.Name, MilliCPU: load.MilliCPU, Memory: load.Memory, of: p.App.Name}
+					all = append(all, one)
 				}
 			}
 			if some && !o.containers {
@@ -189,7 +226,12 @@ func ofNodes(uses map[string]live.Use, names []string, errOut io.Writer) (all []
 	return all
 }
 
-func mebi(n int64) string { return fmt.Sprintf("%dMi", n>>20) }
+func mebi(n int64) string {
+	if n>>20 == 0 && n > 0 {
+		return fmt.Sprintf("%dKi", n>>10)
+	}
+	return fmt.Sprintf("%dMi", n>>20)
+}
 
 func share(n, of int64) string {
 	if of == 0 {
@@ -221,6 +263,9 @@ func (o *topOptions) showPods(w io.Writer, lines []used) error {
 		cells = append(cells, cpu, memory)
 		if o.output == "wide" {
 			cells = append(cells, node)
+		}
+		for i := range cells {
+			cells[i] = live.Words(cells[i]) // hosts say what their pods are called
 		}
 		_, _ = fmt.Fprintln(t, strings.Join(cells, "\t"))
 	}

@@ -48,7 +48,7 @@ func (d driver) Observe(ctx context.Context) (n live.Node, err error) {
 	err = d.call(ctx, List, func(h *host) error {
 		n = h.node(d.cluster, d.world.now())
 		h.says(&n, d.cluster, d.world.now())
-		d.word.keeps(&n.Side, h.tables[d.cluster], h.ranged(d.cluster), d.world.now())
+		d.word.keeps(&n.Side, h.tables[d.cluster], h.ranged(d.cluster), h.kept(d.cluster), d.world.now())
 		n.Name, n.Known = "", false
 		return nil
 	})

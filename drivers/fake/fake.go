@@ -17,6 +17,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
 	"github.com/podkeep/podkeep/node/wire"
 )
 
@@ -51,6 +52,7 @@ type host struct {
 	sealed  map[string]wire.Table // by cluster: the newest table as it was sent by a stream; nobody edits it
 	late    bool                  // it does not route by what the node side is given
 	older   bool                  // its node side knows nothing of policies
+	listens []route.HostPort      // ports at which it listens itself; nobody edits it
 }
 
 type pod struct {

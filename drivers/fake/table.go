@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/podkeep/podkeep/live"
@@ -72,6 +73,36 @@ func (w *World) Older(name string, older bool) {
 	w.on(name, func(h *host) { h.older = older })
 }
 
+// Listen has a host itself listen at these ports of its own, and at no others.
+func (w *World) Listen(name string, ports ...route.HostPort) {
+	w.on(name, func(h *host) { h.listens = ports })
+}
+
+// Keeps are the ports that the table by which a host routes asks of it, and at which it listens itself.
+func (w *World) Keeps(name, cluster string) (ports []route.HostPort) {
+	w.on(name, func(h *host) { ports = h.kept(cluster) })
+	return ports
+}
+
+func (h *host) kept(cluster string) (ports []route.HostPort) {
+	t := h.tables[cluster].has
+	if t.says == nil || len(h.listens) == 0 {
+		return nil
+	}
+	n, _ := t.says.Node(t.node)
+	asked := map[route.HostPort]bool{}
+	for _, s := range t.says.Services {
+		asked[route.HostPort{Port: s.Health, Protocol: "tcp"}] = true
+		for _, p := range s.Ports {
+			asked[route.HostPort{Port: p.NodePort, Protocol: p.Protocol}] = true
+			if p.Hosts && !n.Excluded || n.Address.IsValid() && slices.Contains(p.Outside, n.Address) {
+				asked[route.HostPort{Port: p.Port, Protocol: p.Protocol}] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(h.listens), func(p route.HostPort) bool { return !asked[p] })
+}
+
 // Forget has a host route by no table, and its node side know of none, until it is sent one.
 func (w *World) Forget(name, cluster string) {
 	w.on(name, func(h *host) { h.routes(cluster, routing{}) })
@@ -135,12 +166,12 @@ func (h *host) routes(cluster string, r routing) {
 type word live.Side
 
 // keeps lays what was said of tables over what a node side says, or what is remembered of that where it says nothing.
-func (w *word) keeps(s *live.Side, r routing, in netip.Prefix, now time.Time) {
+func (w *word) keeps(s *live.Side, r routing, in netip.Prefix, kept []route.HostPort, now time.Time) {
 	if s.Heard() {
 		*w = word{Serves: r.has.says, Signer: r.has.signer, Number: r.has.number(), Taken: r.taken.number(), Behind: r.behind(now)}
 		if r.has.says != nil {
 			n, _ := r.has.says.Node(r.has.node)
-			w.Net.Range, w.Net.Address = in, n.Address
+			w.Net.Range, w.Net.Address, w.Net.Keeps = in, n.Address, kept
 		}
 		if r.refused != "" {
 			w.Net.Troubles = []string{r.refused}

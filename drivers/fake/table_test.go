@@ -74,6 +74,23 @@ func TestANodeSideSaysByWhichTableItsHostRoutes(t *testing.T) {
 	}
 }
 
+func TestAHostKeepsThePortsAtWhichItListens(t *testing.T) {
+	s := sided(t)
+	d := s.Open("n1", "c", nil)
+	table := numbered(1)
+	table.Services = []route.Service{{Name: "web", Ports: []route.Port{{Protocol: "tcp", Port: 80, Hosts: true}, {Protocol: "tcp", Port: 81}}}}
+	s.Route("n1", "c", "edge", table, "key", false)
+	s.Listen("n1", route.HostPort{Port: 80, Protocol: "tcp"}, route.HostPort{Port: 81, Protocol: "tcp"}, route.HostPort{Port: 80, Protocol: "udp"})
+	n, err := d.Observe(t.Context())
+	if k := n.Side.Net.Keeps; err != nil || len(k) != 1 || k[0].String() != "80/tcp" {
+		t.Errorf("%v, %v", k, err)
+	}
+	s.Listen("n1")
+	if n, err = d.Observe(t.Context()); err != nil || len(n.Side.Net.Keeps) > 0 {
+		t.Errorf("%v, %v", n.Side.Net.Keeps, err)
+	}
+}
+
 func TestAHostWithoutANodeSideTakesNoTable(t *testing.T) {
 	s := newStage()
 	s.Route("n1", "c", "edge", numbered(1), "key", false)

@@ -86,7 +86,11 @@ const endlessBody = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConten
 func TestAHostThatTalksWithoutEndIsCutShortWithTheReason(t *testing.T) {
 	observe := func(d *Driver, ctx context.Context) error { _, err := d.Observe(ctx); return err }
 	exec := func(d *Driver, ctx context.Context) error {
-		return d.attach(ctx, "x", live.Exec{Container: "c", Command: []string{"true"}})
+		conn, err := d.client.dialer.dial(ctx)
+		if err != nil {
+			return err
+		}
+		return d.attach(ctx, conn, "x", live.Exec{Container: "c", Command: []string{"true"}})
 	}
 	block := strings.Repeat("a", 64<<10)
 	for _, c := range []struct {

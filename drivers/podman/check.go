@@ -98,7 +98,7 @@ func (r *remote) examine(ctx context.Context, up *live.Checkup) {
 	systemctl := "systemctl "
 	if up.Rootless {
 		systemctl += "--user "
-		up.User = r.user
+		up.User, _, _ = strings.Cut(r.name(), "@")
 	}
 	up.Socket, up.Restart = r.said(ctx, systemctl+"is-enabled "+socket), r.said(ctx, systemctl+"is-enabled "+restart)
 	up.LowPort = number(r.said(ctx, "cat "+portFile))

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
+	"net/url"
 
+	"github.com/containers/podman/v4/pkg/bindings"
 	"github.com/containers/podman/v4/pkg/bindings/containers"
 	"github.com/containers/podman/v4/pkg/copy"
 )
@@ -27,14 +30,20 @@ func (d *Driver) Folder(ctx context.Context, container, path string) (is bool, e
 	return is, err
 }
 
-// Unpack writes through Podman's archive call.
+// Unpack writes through Podman's archive call. It is made here, since the bindings keep what Podman says of a failure to themselves.
 func (d *Driver) Unpack(ctx context.Context, container, dir string, archive io.Reader) error {
 	return d.client.call(endless(ctx), func(ctx context.Context) error {
-		put, err := containers.CopyFromArchiveWithOptions(ctx, container, dir, archive, new(containers.CopyOptions).WithChown(true))
+		conn, err := bindings.GetClient(ctx)
 		if err != nil {
 			return err
 		}
-		return put()
+		params := url.Values{"path": {dir}, "copyUIDGID": {"true"}}
+		answer, err := conn.DoRequest(ctx, archive, http.MethodPut, "/containers/%s/archive", params, nil, container)
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		return answer.Process(nil)
 	})
 }
 

@@ -92,7 +92,7 @@ func (r *remote) dialFrom(ctx context.Context, address string) (net.Conn, error)
 	var refused *ssh.OpenChannelError
 	switch {
 	case errors.As(err, &refused) && refused.Reason == ssh.Prohibited:
-		return nil, fmt.Errorf("ssh %s@%s: sshd forbids connections through it (%s): is AllowTcpForwarding on in sshd_config?", r.user, r.address, refused.Message)
+		return nil, fmt.Errorf("ssh %s: sshd forbids connections through it (%s): is AllowTcpForwarding on in sshd_config?", r.name(), refused.Message)
 	case errors.As(err, &refused):
 		return nil, fmt.Errorf("dial tcp %s: %s", address, refused.Message)
 	}

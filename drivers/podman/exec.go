@@ -29,30 +29,32 @@ func (d *Driver) Exec(ctx context.Context, ask live.Exec) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	err = d.attach(ctx, session, ask)
-	if err != nil && ctx.Err() != nil {
-		return 0, cmp.Or(d.endExec(context.WithoutCancel(ctx), ask.Container, session), ctx.Err())
-	}
+	conn, err := d.client.dialer.dial(ctx)
 	if err != nil {
 		return 0, err
 	}
-	return d.code(ctx, session)
+	code := 0
+	if err = d.attach(ctx, conn, session, ask); err == nil {
+		code, err = d.code(ctx, session)
+	}
+	if err != nil && ctx.Err() != nil {
+		return 0, cmp.Or(d.endExec(context.WithoutCancel(ctx), ask.Container, session), ctx.Err())
+	}
+	return code, err
 }
 
 // endExec ends a command that runs. Podman has no call for that: the node side can, which sees the host's processes.
 func (d *Driver) endExec(ctx context.Context, container, session string) error {
 	ctx, cancel := context.WithTimeout(ctx, d.change)
 	defer cancel()
-	var s *define.InspectExecSession
-	err := d.do(ctx, d.look, func(ctx context.Context) (err error) {
-		s, err = containers.ExecInspect(ctx, session, nil)
-		return err
-	})
+	s, err := d.begun(ctx, session)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %w", live.ErrRunsOn, err)
-	case !s.Running || s.Pid == 0:
+	case s.CanRemove:
 		return nil
+	case !s.Running || s.Pid == 0:
+		return fmt.Errorf("%w: Podman has not begun it yet", live.ErrRunsOn)
 	}
 	side, err := d.sideContainer(ctx)
 	if err != nil {
@@ -69,6 +71,24 @@ func (d *Driver) endExec(ctx context.Context, container, session string) error {
 		return fmt.Errorf("%w: the node side: %s", live.ErrRunsOn, live.Words(plain(said.String())))
 	}
 	return nil
+}
+
+// begun waits until a session that was asked to begin runs or has ended: Podman begins it though whoever asked has left meanwhile.
+func (d *Driver) begun(ctx context.Context, session string) (s *define.InspectExecSession, err error) {
+	for deadline := time.Now().Add(d.look); ; {
+		s, err = d.inspectExec(ctx, session)
+		if err != nil || s.Running || s.CanRemove || time.Now().After(deadline) || !pause(ctx, 20*time.Millisecond) {
+			return s, err
+		}
+	}
+}
+
+func (d *Driver) inspectExec(ctx context.Context, session string) (s *define.InspectExecSession, err error) {
+	err = d.do(ctx, d.look, func(ctx context.Context) (err error) {
+		s, err = containers.ExecInspect(ctx, session, nil)
+		return err
+	})
+	return s, err
 }
 
 func (d *Driver) session(ctx context.Context, ask live.Exec) (id string, err error) {
@@ -95,11 +115,7 @@ func (d *Driver) session(ctx context.Context, ask live.Exec) (id string, err err
 }
 
 // attach starts the command and carries its streams until both of its outputs have ended.
-func (d *Driver) attach(ctx context.Context, session string, ask live.Exec) error {
-	conn, err := d.client.dialer.dial(ctx)
-	if err != nil {
-		return err
-	}
+func (d *Driver) attach(ctx context.Context, conn net.Conn, session string, ask live.Exec) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
@@ -248,11 +264,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // code waits for the session's end, of which Podman may hear a little after the streams have ended.
 func (d *Driver) code(ctx context.Context, session string) (int, error) {
 	for deadline := time.Now().Add(d.change); ; {
-		var s *define.InspectExecSession
-		err := d.do(ctx, d.look, func(ctx context.Context) (err error) {
-			s, err = containers.ExecInspect(ctx, session, nil)
-			return err
-		})
+		s, err := d.inspectExec(ctx, session)
 		switch {
 		case err != nil:
 			return 0, err

@@ -20,10 +20,9 @@ import (
 // Options are what a Node's manifest does not say.
 type Options struct {
 	Cluster string
-	// KnownHosts are OpenSSH known_hosts files. None means PODKEEP_KNOWN_HOSTS, else ~/.ssh/known_hosts and
-	// /etc/ssh/ssh_known_hosts.
+	// KnownHosts are OpenSSH known_hosts files. None means PODKEEP_KNOWN_HOSTS, else what ssh takes: see package openssh.
 	KnownHosts []string
-	// Identity are private key files. None means PODKEEP_SSH_KEY, else the agent's keys and ~/.ssh/id_*.
+	// Identity are private key files. None means PODKEEP_SSH_KEY, else what ssh takes.
 	Identity []string
 	// Look is how long one Observe may take; 0 means 5 s. Change is the same for one Run, Put or Delete, and what
 	// Stop may take beyond the pod's grace period; 0 means 60 s.
@@ -32,6 +31,7 @@ type Options struct {
 	Cache string
 	// Whole has an Observe wait for what the host says of itself, as long as it may take; else that comes beside it.
 	Whole bool
+	Warn  func(string) // is told of what is skipped in files for SSH; may be nil
 }
 
 // Driver is one host, seen by one cluster. It satisfies drivers.Driver, Puller, Loader and Watcher.

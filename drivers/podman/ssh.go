@@ -8,13 +8,16 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"os/user"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/podkeep/podkeep/openssh"
 )
 
 // How long a way may say nothing before it is given up, and how often it is asked.
@@ -26,32 +29,22 @@ const (
 // remote is a Podman socket behind SSH. Streams to it share one SSH connection, which is made when first needed and
 // again after it broke.
 type remote struct {
-	address string // host:port
-	user    string
+	target  openssh.Target
 	options Options
 	slot    chan struct{} // held by who dials
 
 	mu     sync.Mutex
-	client *ssh.Client
+	client *openssh.Client
 	path   string // of the socket; empty until asked for
 	key    string // fingerprint of the host key of the newest connection
+	at     string // user and address of the newest connection, which the ssh configuration has its say in
 	done   sync.WaitGroup
 }
 
 func newRemote(u *url.URL, o Options) *remote {
-	port := u.Port()
-	if port == "" {
-		port = "22"
-	}
-	r := &remote{address: net.JoinHostPort(u.Hostname(), port), user: u.User.Username(), options: o, slot: make(chan struct{}, 1)}
+	r := &remote{target: openssh.Target{User: u.User.Username(), Host: u.Hostname(), Port: u.Port()}, options: o, slot: make(chan struct{}, 1)}
 	if u.Path != "" && u.Path != "/" {
 		r.path = u.Path
-	}
-	if r.user == "" {
-		r.user = "root"
-		if me, err := user.Current(); err == nil {
-			r.user = me.Username
-		}
 	}
 	return r
 }
@@ -66,7 +59,7 @@ func (r *remote) dialTo(ctx context.Context, path string) (net.Conn, error) {
 	})
 	var refused *ssh.OpenChannelError
 	if errors.As(err, &refused) {
-		return nil, fmt.Errorf("ssh %s@%s: no way to %s (%s): is podman.socket enabled there, and AllowStreamLocalForwarding on in sshd_config?", r.user, r.address, path, refused.Message)
+		return nil, fmt.Errorf("ssh %s: no way to %s (%s): is podman.socket enabled there, and AllowStreamLocalForwarding on in sshd_config?", r.name(), path, refused.Message)
 	}
 	return conn, err
 }
@@ -77,7 +70,7 @@ func (r *remote) open(ctx context.Context, network string, address func(podmans 
 	for attempt := 0; ; attempt++ {
 		client, podmans, err := r.connect(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("ssh %s@%s: %w", r.user, r.address, err)
+			return nil, fmt.Errorf("ssh %s: %w", r.name(), err)
 		}
 		conn, err := client.DialContext(ctx, network, address(podmans))
 		var refused *ssh.OpenChannelError
@@ -85,11 +78,11 @@ func (r *remote) open(ctx context.Context, network string, address func(podmans 
 			return conn, err
 		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("ssh %s@%s: %w", r.user, r.address, ctx.Err())
+			return nil, fmt.Errorf("ssh %s: %w", r.name(), ctx.Err())
 		}
 		r.drop(client)
 		if attempt > 0 {
-			return nil, fmt.Errorf("ssh %s@%s: %w", r.user, r.address, err)
+			return nil, fmt.Errorf("ssh %s: %w", r.name(), err)
 		}
 	}
 }
@@ -98,7 +91,7 @@ func (r *remote) open(ctx context.Context, network string, address func(podmans 
 func (r *remote) socket(ctx context.Context) (string, error) {
 	_, path, err := r.connect(ctx)
 	if err != nil {
-		return "", fmt.Errorf("ssh %s@%s: %w", r.user, r.address, err)
+		return "", fmt.Errorf("ssh %s: %w", r.name(), err)
 	}
 	real := r.said(ctx, "readlink -f '"+strings.ReplaceAll(path, "'", `'\''`)+"'")
 	if !strings.HasPrefix(real, "/") {
@@ -109,7 +102,7 @@ func (r *remote) socket(ctx context.Context) (string, error) {
 
 // connect gives the connection and the socket's path, making and asking what is not known. One caller does; the others
 // wait, no longer than their context.
-func (r *remote) connect(ctx context.Context) (*ssh.Client, string, error) {
+func (r *remote) connect(ctx context.Context) (*openssh.Client, string, error) {
 	select {
 	case r.slot <- struct{}{}:
 		defer func() { <-r.slot }()
@@ -140,44 +133,46 @@ func (r *remote) connect(ctx context.Context) (*ssh.Client, string, error) {
 }
 
 // handshake connects. Both the dialling and the handshake end with ctx.
-func (r *remote) handshake(ctx context.Context) (*ssh.Client, error) {
+func (r *remote) handshake(ctx context.Context) (*openssh.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	hosts, err := newHosts(r.options.KnownHosts)
+	client, err := openssh.Dial(ctx, r.target, r.options.sshOptions())
 	if err != nil {
 		return nil, err
-	}
-	auth, release, err := authentication(ctx, r.options.Identity)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.address)
-	if err != nil {
-		return nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	shown := ""
-	config := &ssh.ClientConfig{User: r.user, Auth: auth, HostKeyAlgorithms: hosts.algorithms(r.address)}
-	config.HostKeyCallback = func(address string, at net.Addr, key ssh.PublicKey) error {
-		shown = ssh.FingerprintSHA256(key)
-		return hosts.check(address, at, key)
-	}
-	c, channels, requests, err := ssh.NewClientConn(conn, r.address, config)
-	if !stop() && err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		_ = conn.Close()
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, explain(err)
 	}
 	r.mu.Lock()
-	r.key = shown
+	r.key, r.at = client.HostKey, client.User+"@"+client.Address
 	r.mu.Unlock()
-	return ssh.NewClient(c, channels, requests), nil
+	return client, nil
+}
+
+// name is whom and where, as far as it is known.
+func (r *remote) name() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.at != "" {
+		return r.at
+	}
+	name := r.target.Host
+	if r.target.Port != "" {
+		name = net.JoinHostPort(name, r.target.Port)
+	}
+	if r.target.User != "" {
+		name = r.target.User + "@" + name
+	}
+	return name
+}
+
+// sshOptions are those of this driver, else of the environment.
+func (o Options) sshOptions() openssh.Options {
+	s := openssh.Options{KnownHosts: o.KnownHosts, Keys: o.Identity, Passphrases: []string{"PODKEEP_SSH_PASSPHRASE"}, Warn: o.Warn}
+	if len(s.KnownHosts) == 0 {
+		s.KnownHosts = filepath.SplitList(os.Getenv("PODKEEP_KNOWN_HOSTS"))
+	}
+	if key := os.Getenv("PODKEEP_SSH_KEY"); len(s.Keys) == 0 && key != "" {
+		s.Keys = []string{key}
+	}
+	return s
 }
 
 // hostKey is the fingerprint of the key that the host showed and that is trusted; empty before there was a connection.
@@ -189,7 +184,7 @@ func (r *remote) hostKey() string {
 
 // keep takes a new connection into use and watches over it: one that gives no sign of life is closed, which ends
 // every call that waits on it.
-func (r *remote) keep(client *ssh.Client) {
+func (r *remote) keep(client *openssh.Client) {
 	r.mu.Lock()
 	r.client = client
 	r.mu.Unlock()
@@ -208,7 +203,7 @@ func (r *remote) keep(client *ssh.Client) {
 }
 
 // beat asks for a sign of life every few seconds and closes the connection when two in a row did not come.
-func (r *remote) beat(client *ssh.Client, ended <-chan struct{}) {
+func (r *remote) beat(client *openssh.Client, ended <-chan struct{}) {
 	tick := time.NewTicker(keepalive)
 	defer tick.Stop()
 	for {
@@ -227,7 +222,7 @@ func (r *remote) beat(client *ssh.Client, ended <-chan struct{}) {
 	}
 }
 
-func (r *remote) drop(client *ssh.Client) {
+func (r *remote) drop(client *openssh.Client) {
 	r.mu.Lock()
 	if r.client == client {
 		r.client = nil
@@ -237,7 +232,7 @@ func (r *remote) drop(client *ssh.Client) {
 }
 
 // ask finds the user's default socket: root's is fixed, others' lie in their runtime directory.
-func (r *remote) ask(ctx context.Context, client *ssh.Client) (string, error) {
+func (r *remote) ask(ctx context.Context, client *openssh.Client) (string, error) {
 	stop := context.AfterFunc(ctx, func() { _ = client.Close() })
 	defer stop()
 	session, err := client.NewSession()

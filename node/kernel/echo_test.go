@@ -19,7 +19,7 @@ type answer struct {
 	from string
 }
 
-// serve answers each question with a line, "NUMBER SOURCE", and goes on until the test ends.
+// serve answers each question with a line, "NUMBER SOURCE", by UDP with the question behind that, and goes on until the test ends.
 func (l *lab) serve(ns netns.NsHandle, number int) {
 	var tcp net.Listener
 	var udp net.PacketConn
@@ -45,8 +45,8 @@ func (l *lab) serve(ns netns.NsHandle, number int) {
 	})
 	under.Go(func() {
 		b := make([]byte, 64)
-		for _, from, err := udp.ReadFrom(b); err == nil; _, from, err = udp.ReadFrom(b) {
-			_, _ = udp.WriteTo(fmt.Appendln(nil, number, from.(*net.UDPAddr).IP), from)
+		for n, from, err := udp.ReadFrom(b); err == nil; n, from, err = udp.ReadFrom(b) {
+			_, _ = udp.WriteTo(fmt.Appendln(nil, number, from.(*net.UDPAddr).IP, string(b[:n])), from)
 		}
 	})
 	l.t.Cleanup(func() { tcp.Close(); udp.Close(); under.Wait() })

@@ -1,5 +1,6 @@
 // Package kernel makes a host's kernel do as a route table says: connections to virtual addresses and NodePorts go to pods, the other sides see the sources
-// that they can answer, and tunnels take what nodes send alone. All of it is one nftables table of the cluster's name, and entries of conntrack.
+// that they can answer, tunnels take what nodes send alone, and pods speak as themselves. All of it is one nftables table of the cluster's name, with others
+// of that name for IPv6 and for the bridge (wall.go, bound.go), and entries of conntrack.
 //
 // The table has one shape for any number of Services. Maps hold what changes: one leads from a front (address, protocol, port) to a chain, another from a
 // front and a number to a place (address, port). The chain pick-N draws a number below N and looks the place up. See want and diff, which are pure: what the
@@ -35,6 +36,9 @@ type Kernel struct {
 	learnt bool              // that was asked
 	lacks  error             // and that is what came of it
 	unseen error             // why policies do not see all that they should
+	forged error             // why pods may speak as others
+
+	crowded bool // conntrack was full when it was last looked at
 }
 
 // New is for a cluster. It does nothing yet.
@@ -60,6 +64,8 @@ func (k *Kernel) Put(t *route.Table, node string) error {
 	if err := k.rules(want); err != nil {
 		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
 	}
+	k.forged = k.speak()
+	k.crowded = CrowdOf().still(k.crowded)
 	if err := k.flows.end(want); err != nil {
 		k.log.WithError(err).Warn("conntrack: some UDP flows still go where they went, until the next attempt")
 	}
@@ -87,7 +93,10 @@ func (k *Kernel) learn() error {
 }
 
 // Lacks says what the kernel cannot do of what a table asks, once one was put; nil: nothing.
-func (k *Kernel) Lacks() error { return errors.Join(k.lacks, k.unseen) }
+func (k *Kernel) Lacks() error { return errors.Join(k.lacks, k.unseen, k.forged) }
+
+// Crowded says whether conntrack of the host was full when a table was last put: no new connection begins.
+func (k *Kernel) Crowded() bool { return k.crowded }
 
 // parts has policies see all that passes between the pods of this node, and says what they do not see.
 func (k *Kernel) parts(policed bool) error {
@@ -158,11 +167,15 @@ func (k *Kernel) read() (differs bool, err error) {
 
 // Remove takes our table away, and so all that this package has ever made.
 func (k *Kernel) Remove() error {
+	k.unseen, k.forged, k.crowded = nil, nil, false
 	if err := k.open(); err != nil {
 		return fmt.Errorf("nftables: %w", err)
 	}
 	defer k.close()
 	if err := k.wall(false); err != nil {
+		return fmt.Errorf("nftables: %w", err)
+	}
+	if err := k.unbind(); err != nil {
 		return fmt.Errorf("nftables: %w", err)
 	}
 	k.link.DelTable(k.link.table)

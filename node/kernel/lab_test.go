@@ -35,6 +35,8 @@ var (
 	ownRange = netip.MustParsePrefix("10.42.1.0/24")
 	farRange = netip.MustParsePrefix("10.42.2.0/24")
 	virtual  = netip.MustParsePrefix("10.43.0.0/16")
+
+	podBridge = route.NamedOf("one").Bridge
 )
 
 func podIP(n int) netip.Addr {
@@ -120,10 +122,10 @@ func (l *lab) bridge() error {
 			return fmt.Errorf("the module br_netfilter is not loaded: %w", err)
 		}
 	}
-	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "pods"}}); err != nil {
+	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: podBridge}}); err != nil {
 		return err
 	}
-	link, err := netlink.LinkByName("pods")
+	link, err := netlink.LinkByName(podBridge)
 	if err != nil {
 		return err
 	}
@@ -135,7 +137,7 @@ func (l *lab) bridge() error {
 func (l *lab) join(n int, pod netns.NsHandle) {
 	name := fmt.Sprint("pod", n)
 	do(l.t, l.host, func() error {
-		bridge, err := netlink.LinkByName("pods")
+		bridge, err := netlink.LinkByName(podBridge)
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,6 @@ func (f facts) police() []rule {
 	if !f.policed {
 		return nil
 	}
-	accept, drop := rule{&expr.Verdict{Kind: expr.VerdictAccept}}, rule{&expr.Verdict{Kind: expr.VerdictDrop}}
 	known := func(invert bool) rule {
 		return rule{&expr.Lookup{SourceRegister: reg, SetName: setKnown, Invert: invert}}
 	}

@@ -187,7 +187,6 @@ func TestANewProcessTakesUpThePoliciesThatItFinds(t *testing.T) {
 func TestNoIPv6PassesPolicies(t *testing.T) {
 	l := newLab(t, 3)
 	k := New("one", quiet())
-	k.named.Bridge = "pods"
 	for n, pod := range l.pods {
 		do(t, pod, func() error {
 			link, err := netlink.LinkByName("peer")

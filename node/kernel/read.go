@@ -39,7 +39,10 @@ func (l *link) readSets(s *state) error {
 	if err != nil {
 		return err
 	}
-	s.laid, s.untimed = true, len(objects) == 0
+	s.laid, s.untimed = true, !slices.ContainsFunc(objects, func(o nftables.Obj) bool {
+		named, is := o.(*nftables.NamedObj)
+		return is && named.Name == timeouts
+	})
 	for _, name := range setNames {
 		if !slices.ContainsFunc(found, func(f *nftables.Set) bool { return f.Name == name }) {
 			s.laid = false

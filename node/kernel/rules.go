@@ -2,7 +2,6 @@ package kernel
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"net/netip"
 
@@ -49,7 +48,7 @@ func rulesOf(chain string, f facts) []rule {
 	case chainInput:
 		return f.tunnel()
 	case chainForward:
-		return f.police()
+		return append([]rule{f.relay()}, f.police()...)
 	case chainTimed:
 		if f.untimed {
 			return nil
@@ -138,15 +137,10 @@ func (f facts) notVirtual() rule {
 
 // tunnel lets in what comes through our tunnel from nodes alone. Other clusters' tunnels, by their numbers, are none of ours.
 func (f facts) tunnel() []rule {
-	port := binary.BigEndian.AppendUint16(nil, route.TunnelPort)
-	vni := binary.BigEndian.AppendUint32(nil, uint32(f.vni))[1:]
-	return []rule{{
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg}, is([]byte{unix.IPPROTO_UDP}),
-		loadPort(reg), is(port),
-		&expr.Payload{DestRegister: reg, Base: expr.PayloadBaseTransportHeader, Offset: 12, Len: 3}, is(vni),
+	return []rule{join(intoTunnel(f.vni), rule{
 		loadSource(reg), &expr.Lookup{SourceRegister: reg, SetName: setPeers, Invert: true},
 		&expr.Verdict{Kind: expr.VerdictDrop},
-	}}
+	})}
 }
 
 // marksOf tells the rules of a chain apart from any others.

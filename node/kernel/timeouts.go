@@ -14,7 +14,7 @@ import (
 
 // timeouts is the name of what our table says of how long conntrack keeps a connection that we send to a pod. Other times need another name, for what is
 // there is never made anew.
-const timeouts = "timeouts"
+const timeouts = "timeouts-2"
 
 const (
 	// mostOpening is for how many seconds that is when nobody has answered yet. By default it is 120, and a client's second attempt, a second later, would be
@@ -24,14 +24,17 @@ const (
 	// 30: when a pod is gone before its client closes, the acknowledgement never comes. The client gives up within seconds, and whoever connects from its
 	// port after that would be taken for the old connection, and be sent to the pod that is gone.
 	mostClosing = 2
+	// mostClosed is for how many when both have closed. By default it is 120, and a few thousand connections a second fill conntrack by then. It is kept at all
+	// for what is late on its way; a port that is used again before that begins anew.
+	mostClosed = 10
 )
 
 // keeps is for how long: otherwise what the host says when the table is made.
 func keeps() *expr.CtTimeout {
-	all := expr.CtStatePolicyTimeout{expr.CtStateTCPSYNSENT: mostOpening, expr.CtStateTCPLASTACK: mostClosing}
+	all := expr.CtStatePolicyTimeout{expr.CtStateTCPSYNSENT: mostOpening, expr.CtStateTCPLASTACK: mostClosing, expr.CtStateTCPTIMEWAIT: mostClosed}
 	for state, name := range map[uint16]string{
 		expr.CtStateTCPSYNRECV: "syn_recv", expr.CtStateTCPESTABLISHED: "established", expr.CtStateTCPFINWAIT: "fin_wait",
-		expr.CtStateTCPCLOSEWAIT: "close_wait", expr.CtStateTCPTIMEWAIT: "time_wait", expr.CtStateTCPCLOSE: "close",
+		expr.CtStateTCPCLOSEWAIT: "close_wait", expr.CtStateTCPCLOSE: "close",
 		expr.CtStateTCPSYNSENT2: "syn_sent", expr.CtStateTCPRETRANS: "max_retrans", expr.CtStateTCPUNACK: "unacknowledged",
 	} {
 		text, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_" + name)

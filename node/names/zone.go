@@ -292,6 +292,7 @@ func (z *zone) called(q dns.Question, ip netip.Addr) (f found) {
 		f.there = true
 		f.answer = append(f.answer, only(q, &dns.PTR{Hdr: head(q.Name, dns.TypePTR), Ptr: name})...)
 	}
+	f.answer = dns.Dedup(f.answer, nil)
 	return f
 }
 

@@ -194,6 +194,29 @@ func TestPodsOfOneHostnameShareIt(t *testing.T) {
 	}
 }
 
+func TestAddressesOfNobodysPodsAreCalledAsPodsAre(t *testing.T) {
+	one, end := table(), func(ip, hostname string, port uint16) route.Endpoint {
+		return route.Endpoint{IP: netip.MustParseAddr(ip), Ports: []uint16{port}, Hostname: hostname}
+	}
+	one.Services = []route.Service{{Namespace: "shop", Name: "far", Ports: []route.Port{{Name: "pg", Protocol: "tcp", Port: 5432}}, Endpoints: []route.Endpoint{
+		end("10.42.1.9", "", 5432), end("192.0.2.7", "a", 5432), end("10.42.1.9", "", 5433),
+	}}}
+	const far = ".far.shop.svc.cluster.local."
+	for _, c := range []struct{ claim, query, want string }{
+		{"each is in the Service's name, once", "A far.shop.svc.cluster.local", "NOERROR\nfar.shop.svc.cluster.local. A 10.42.1.9\nfar.shop.svc.cluster.local. A 192.0.2.7"},
+		{"one has its hostname", "A a.far.shop.svc.cluster.local", "NOERROR\na" + far + " A 192.0.2.7"},
+		{"each port leads there", "SRV _pg._tcp.far.shop.svc.cluster.local", "NOERROR\n_pg._tcp" + far + " SRV 0 1 5432 10-42-1-9" + far + "\n_pg._tcp" + far + " SRV 0 1 5432 a" + far +
+			"\n_pg._tcp" + far + " SRV 0 1 5433 10-42-1-9" + far + "\nextra 10-42-1-9" + far + " A 10.42.1.9\nextra a" + far + " A 192.0.2.7"},
+		{"a pod's address has one name", "PTR 9.1.42.10.in-addr.arpa", "NOERROR\n9.1.42.10.in-addr.arpa. PTR 10-42-1-9" + far},
+		{"what an outside address is called is not the cluster's to say", "PTR 7.2.0.192.in-addr.arpa", "somebody else's"},
+	} {
+		reply, _ := newZone(one, "n1").reply(asked(t, c.query))
+		if got := told(reply); got != c.want {
+			t.Errorf("%s: got\n%s\nwant\n%s", c.claim, got, c.want)
+		}
+	}
+}
+
 func FuzzNames(f *testing.F) {
 	z := newZone(table(), "n1")
 	for _, name := range []string{"web.shop.svc.cluster.local.", "_http._tcp.web.shop.svc.cluster.local.", "1-2.shop.pod.cluster.local.", "7.0.43.10.in-addr.arpa.", ".", "cluster.local."} {

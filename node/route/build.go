@@ -19,6 +19,8 @@ type Want struct {
 	Nodes    []Node             // sorted by name
 	Services []manifest.Service // sorted by namespace and name
 	Pods     []Pod
+	// Reach are TCP ports by which podkeep reaches hosts: there no Service has them.
+	Reach []uint16
 	// Alone are Services that lead to pods of one revision alone, by namespace and name with a "/" between.
 	Alone map[string]Alone
 	// Carried are endpoints on nodes that nobody has looked at yet, as the table before has them.
@@ -75,35 +77,47 @@ type Built struct {
 // another one's are never given to it while they are served.
 func Build(w Want) (Table, []Built) {
 	t := Table{Pods: w.Net.Pods, Virtual: w.Net.Virtual, Domain: w.Net.Domain, Nodes: w.Nodes, Policies: w.Policies}
-	ips, ports, index := addresses(w), nodePorts(w), indexed(w.Pods)
+	ips, ports, index := addresses(w), hostPorts(w), indexed(w.Pods)
+	places := outside(w, ports)
 	var built []Built
 	for i := range w.Services {
 		s := &w.Services[i]
 		key := keyOf(s.Namespace, s.Name)
-		b := Built{ID: s.ID, Why: cmp.Or(ips.why[key], ports.why[key])}
+		b := Built{ID: s.ID, Why: joined(ips.why[key], ports.why[key], places.why[key])}
 		if !s.Headless && !ips.of[key].IsValid() {
 			built = append(built, b)
 			continue
 		}
-		made := Service{Namespace: s.Namespace, Name: s.Name, IP: ips.of[key], Near: s.Near, NearOutside: s.NearOutside, PrefersNear: s.PrefersNear, Holds: s.Holds}
+		made := Service{Namespace: s.Namespace, Name: s.Name, IP: ips.of[key], External: s.External, Near: s.Near, NearOutside: s.NearOutside, PrefersNear: s.PrefersNear, PrefersZone: s.PrefersZone, Holds: s.Holds}
+		made.Sources, made.Health = s.Sources, ports.of[healthKey(key)].Port
 		for _, p := range s.Ports {
+			port := portKey(key, p.Port, p.Protocol)
 			made.Ports = append(made.Ports, Port{
-				Name: p.Name, Protocol: p.Protocol, Port: p.Port, NodePort: ports.of[portKey(key, p.Port, p.Protocol)].port, App: p.AppProtocol,
+				Name: p.Name, Protocol: p.Protocol, Port: p.Port, NodePort: ports.of[port].Port, Hosts: ports.of[hostsKey(port)].Port != 0, Outside: at(places, s, p), App: p.AppProtocol,
 			})
 		}
-		chosen := index.chosen(s)
-		if alone, is := w.Alone[key]; is {
-			chosen = slices.DeleteFunc(chosen, func(p *Pod) bool { return p.Of != alone })
+		why := ""
+		if len(s.Selector) == 0 {
+			made.Endpoints, b.Selected = w.fixed(s), len(s.Fixed)
+			why = w.unled(s, made)
+		} else {
+			chosen := index.chosen(s)
+			if alone, is := w.Alone[key]; is {
+				chosen = slices.DeleteFunc(chosen, func(p *Pod) bool { return p.Of != alone })
+			}
+			made.Endpoints, b.Selected = w.endpoints(s, chosen), len(chosen)
+			why = unanswered(s, chosen, made)
 		}
-		made.Endpoints = w.endpoints(s, chosen)
-		b.Selected, b.Sent = len(chosen), len(made.Endpoints)
-		b.Why = cmp.Or(b.Why, unanswered(s, chosen, made))
+		b.Sent, b.Why = len(made.Endpoints), cmp.Or(b.Why, why)
 		t.Services, built = append(t.Services, made), append(built, b)
 	}
 	return t, built
 }
 
 func keyOf(namespace, name string) string { return namespace + "/" + name }
+
+// ChoosesNone is why nobody answers for a Service whose selector chooses no pod.
+const ChoosesNone = "its selector chooses no pod"
 
 // unanswered is why nobody answers, or one of the ports.
 func unanswered(s *manifest.Service, chosen []*Pod, made Service) string {
@@ -124,17 +138,19 @@ func unanswered(s *manifest.Service, chosen []*Pod, made Service) string {
 		}
 		return ""
 	case len(chosen) == 0:
-		return "its selector chooses no pod"
+		return ChoosesNone
 	}
 	return fmt.Sprintf("none of the %d pods that it chooses is ready", len(chosen))
 }
 
-// endpoints are those that requests are sent to: what is ready, and when nothing is, what may be.
+// candidate is an endpoint that may be sent requests.
+type candidate struct {
+	Endpoint
+	State
+}
+
+// endpoints are those pods that requests are sent to.
 func (w Want) endpoints(s *manifest.Service, chosen []*Pod) (all []Endpoint) {
-	type candidate struct {
-		Endpoint
-		State
-	}
 	var found []candidate
 	for _, p := range chosen {
 		e := Endpoint{Pod: p.Name, Node: p.Node, IP: p.IP, Ports: PortsOf(s, p.Ports)}
@@ -148,6 +164,13 @@ func (w Want) endpoints(s *manifest.Service, chosen []*Pod) (all []Endpoint) {
 			found = append(found, candidate{c.Endpoint, c.State})
 		}
 	}
+	all = best(s, found)
+	slices.SortFunc(all, func(a, b Endpoint) int { return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Pod, b.Pod)) })
+	return all
+}
+
+// best are those that requests are sent to: what is ready, and when nothing is, what may be.
+func best(s *manifest.Service, found []candidate) (all []Endpoint) {
 	best := Unready
 	for _, c := range found {
 		best = max(best, c.State)
@@ -157,7 +180,6 @@ func (w Want) endpoints(s *manifest.Service, chosen []*Pod) (all []Endpoint) {
 			all = append(all, c.Endpoint)
 		}
 	}
-	slices.SortFunc(all, func(a, b Endpoint) int { return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Pod, b.Pod)) })
 	return all
 }
 

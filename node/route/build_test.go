@@ -3,6 +3,7 @@ package route_test
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -109,10 +110,10 @@ func TestANamedPortIsEachPodsOwn(t *testing.T) {
 
 func TestHowPodsAreChosenIsInTheTable(t *testing.T) {
 	s := service("web")
-	s.Holds, s.Near, s.NearOutside, s.PrefersNear = 60, true, true, true
+	s.Holds, s.Near, s.NearOutside, s.PrefersNear, s.PrefersZone = 60, true, true, true, true
 	table, _ := build([]manifest.Service{s}, pod("web", 0, route.Ready), pod("web", 1, route.Ready))
 	made := table.Services[0]
-	if made.Holds != 60 || !made.Near || !made.NearOutside || !made.PrefersNear {
+	if made.Holds != 60 || !made.Near || !made.NearOutside || !made.PrefersNear || !made.PrefersZone {
 		t.Errorf("%+v", made)
 	}
 	if got := sent(made.On("n1")); len(got) != 1 || got[0] != "web-1" || len(made.Endpoints) != 2 {
@@ -281,5 +282,16 @@ func TestTablesAreTheSameWhateverTheirNumbers(t *testing.T) {
 	}
 	if s := one.Service("default", "web"); s != &one.Services[0] || one.Service("shop", "web") != nil || none.Service("default", "web") != nil {
 		t.Errorf("found %v", s)
+	}
+}
+
+func TestAnOutsideNameHasNothingElse(t *testing.T) {
+	s := manifest.Service{Meta: service("db").Meta, Headless: true, External: "db.example.com"}
+	table, built := build([]manifest.Service{s}, pod("db", 0, route.Ready))
+	if want := []route.Service{{Namespace: "default", Name: "db", External: "db.example.com"}}; !reflect.DeepEqual(want, table.Services) {
+		t.Errorf("%+v", table.Services)
+	}
+	if built[0] != (route.Built{ID: s.ID}) {
+		t.Errorf("said %+v", built[0])
 	}
 }

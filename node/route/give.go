@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // What is given to Services, addresses and ports of nodes, follows from their names, so that it is the same wherever it is thought out. Who has
@@ -21,34 +23,40 @@ const (
 type seeker[T comparable] struct {
 	key       string // of it alone
 	service   string // whose it is
+	what      string // it is called, and
+	instead   string // what to do where it cannot be had
 	had, asks T
 }
 
 // given is who has what, and why a Service has not what it asked for, or nothing.
 type given[T comparable] struct {
-	of  map[string]T
-	why map[string]string
+	of    map[string]T
+	owner map[T]seeker[T]
+	why   map[string]string
 }
 
-// give gives each seeker its own. What is given is called what; it may say why nobody can have one; find finds one that is not taken.
-func give[T comparable](seekers []seeker[T], what string, may func(T) string, find func(key string, taken func(T) bool) (T, bool)) given[T] {
-	g, owner := given[T]{of: map[string]T{}, why: map[string]string{}}, map[T]string{}
+// give gives each seeker its own. It may say why a Service cannot have one; find finds one that is not taken.
+func give[T comparable](seekers []seeker[T], may func(service string, v T) string, find func(key string, taken func(T) bool) (T, bool)) given[T] {
+	g := given[T]{of: map[string]T{}, owner: map[T]seeker[T]{}, why: map[string]string{}}
 	var none T
-	has := func(s seeker[T], v T) { g.of[s.key], owner[v] = v, s.service }
+	has := func(s seeker[T], v T) { g.of[s.key], g.owner[v] = v, s }
 	for _, s := range seekers {
-		if s.had != none && owner[s.had] == "" && (s.asks == none || s.asks == s.had) && may(s.had) == "" {
+		if s.had != none && g.owner[s.had].service == "" && (s.asks == none || s.asks == s.had) && may(s.service, s.had) == "" {
 			has(s, s.had)
 		}
+	}
+	lacks := func(s seeker[T], why string) {
+		g.why[s.service] = joined(g.why[s.service], fmt.Sprintf("%s %v %s; %s", s.what, s.asks, why, s.instead))
 	}
 	for _, s := range seekers {
 		if s.asks == none || g.of[s.key] == s.asks {
 			continue
 		}
-		switch why, other := may(s.asks), owner[s.asks]; {
+		switch why, other := may(s.service, s.asks), g.owner[s.asks].service; {
 		case why != "":
-			g.why[s.service] = fmt.Sprintf("%s %v %s; ask for another, or for none", what, s.asks, why)
+			lacks(s, why)
 		case other != "":
-			g.why[s.service] = fmt.Sprintf("%s %v is %s's; ask for another, or for none", what, s.asks, other)
+			lacks(s, "is "+other+"'s")
 		default:
 			has(s, s.asks)
 		}
@@ -57,13 +65,18 @@ func give[T comparable](seekers []seeker[T], what string, may func(T) string, fi
 		if _, done := g.of[s.key]; done || s.asks != none {
 			continue
 		}
-		if v, ok := find(s.key, func(v T) bool { return owner[v] != "" }); ok {
+		if v, ok := find(s.key, func(v T) bool { return g.owner[v].service != "" || may(s.service, v) != "" }); ok {
 			has(s, v)
 		} else {
-			g.why[s.service] = "no " + what + " is left for it"
+			g.why[s.service] = joined(g.why[s.service], "no "+s.what+" is left for it")
 		}
 	}
 	return g
+}
+
+// joined are sentences in one, without the empty ones.
+func joined(some ...string) string {
+	return strings.Join(slices.DeleteFunc(some, func(s string) bool { return s == "" }), "; ")
 }
 
 // addresses gives each Service that wants one its virtual address. What another one had stays its own until no node serves that any more.
@@ -83,74 +96,24 @@ func addresses(w Want) given[netip.Addr] {
 	for i := range w.Services {
 		if s := &w.Services[i]; !s.Headless {
 			key := keyOf(s.Namespace, s.Name)
-			seekers = append(seekers, seeker[netip.Addr]{key, key, had[key], s.ClusterIP})
+			seekers = append(seekers, seeker[netip.Addr]{key, key, "clusterIP", "ask for another, or for none", had[key], s.ClusterIP})
 		}
 	}
-	may := func(ip netip.Addr) string {
+	may := func(_ string, ip netip.Addr) string {
 		if in := w.Net.Virtual; !in.Contains(ip) || ip == in.Masked().Addr() || !in.Contains(ip.Next()) {
 			return "is not one of those for Services, " + in.String()
 		}
 		return ""
 	}
-	return give(seekers, "clusterIP", may, func(key string, taken func(netip.Addr) bool) (netip.Addr, bool) {
+	return give(seekers, may, func(key string, taken func(netip.Addr) bool) (netip.Addr, bool) {
 		return Free(w.Net.Virtual, lowest(w.Net.Virtual), key, func(ip netip.Addr) bool {
 			return taken(ip) || lingers[ip] != "" && lingers[ip] != key
 		})
 	})
 }
 
-// nodePort is a port of nodes under a protocol.
-type nodePort struct {
-	port     uint16
-	protocol string
-}
-
-func (p nodePort) String() string { return strconv.Itoa(int(p.port)) + "/" + p.protocol }
-
 func portKey(service string, port uint16, protocol string) string {
 	return service + ":" + strconv.Itoa(int(port)) + "/" + protocol
-}
-
-// nodePorts gives each port of Services that want them a port of nodes.
-func nodePorts(w Want) given[nodePort] {
-	had := map[string]nodePort{}
-	if w.Before != nil {
-		for _, s := range w.Before.Services {
-			for _, p := range s.Ports {
-				had[portKey(keyOf(s.Namespace, s.Name), p.Port, p.Protocol)] = nodePort{p.NodePort, p.Protocol}
-			}
-		}
-	}
-	var seekers []seeker[nodePort]
-	for i := range w.Services {
-		s := &w.Services[i]
-		for _, p := range s.Ports {
-			if !s.NodePorts {
-				continue
-			}
-			who := keyOf(s.Namespace, s.Name)
-			one := seeker[nodePort]{key: portKey(who, p.Port, p.Protocol), service: who}
-			if p.NodePort != 0 {
-				one.asks = nodePort{p.NodePort, p.Protocol}
-			}
-			if was := had[one.key]; was.port != 0 {
-				one.had = was
-			}
-			seekers = append(seekers, one)
-		}
-	}
-	may := func(nodePort) string { return "" }
-	return give(seekers, "nodePort", may, func(key string, taken func(nodePort) bool) (nodePort, bool) {
-		const size = LastNodePort - FirstNodePort + 1
-		protocol := key[len(key)-3:]
-		for i := range size {
-			at := nodePort{uint16(FirstNodePort + (int(hash(key))+i)%size), protocol}
-			if !taken(at) {
-				return at, true
-			}
-		}
-		return nodePort{}, false
-	})
 }
 
 func hash(s string) uint32 {

@@ -4,9 +4,11 @@ package route
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -27,6 +29,9 @@ type Node struct {
 	Host    string       // its identity (live.Host.ID)
 	Address netip.Addr   `json:",omitzero"` // at which other nodes reach it; the zero address while nobody knows
 	Range   netip.Prefix `json:",omitzero"` // of its pods; the zero prefix where it has no pod network. The first address is its own
+	// Zone is where it stands; empty while nobody said. Excluded: Ports with Hosts are not at its addresses.
+	Zone     string `json:",omitempty"`
+	Excluded bool   `json:",omitempty"`
 }
 
 // Service is a name, and what it stands for.
@@ -36,10 +41,15 @@ type Service struct {
 	External        string     `json:",omitempty"` // the outside name that it stands for; then it has neither address, ports nor endpoints
 	Ports           []Port     `json:",omitempty"`
 	Near            bool       `json:",omitempty"` // its address leads to endpoints of the same node alone, and
-	NearOutside     bool       `json:",omitempty"` // so do ports of nodes
-	PrefersNear     bool       `json:",omitempty"` // both do where the node has some
+	NearOutside     bool       `json:",omitempty"` // so do ports of nodes, and addresses outside
+	PrefersNear     bool       `json:",omitempty"` // all do where the node has some, and
+	PrefersZone     bool       `json:",omitempty"` // else those of nodes of its zone, where there are some
 	Holds           int        `json:",omitempty"` // seconds for which a client is sent to the endpoint that he was sent to last; 0: each connection to any
-	// Endpoints are the pods that get its traffic, sorted by node and pod. Every one of them is ready, or asked to be published though it is not.
+	// Sources are who may come by ports of nodes and addresses outside: what comes from others is dropped. None is everybody.
+	Sources []netip.Prefix `json:",omitempty"`
+	// Health is a port of nodes, for HTTP, at which each says whether it has endpoints of its own; 0 is none.
+	Health uint16 `json:",omitempty"`
+	// Endpoints are what gets its traffic, sorted by node and pod. Every one of them is ready, or asked to be published though it is not.
 	Endpoints []Endpoint `json:",omitempty"`
 }
 
@@ -49,16 +59,41 @@ type Port struct {
 	Protocol string // "tcp" or "udp"
 	Port     uint16
 	NodePort uint16 `json:",omitempty"` // at every node's addresses; 0 is none
-	App      string `json:",omitempty"` // appProtocol
+	// Hosts: it is at every node's addresses as Port too, but for nodes on which the host itself listens there. What is the host's stays the host's.
+	Hosts   bool         `json:",omitempty"`
+	Outside []netip.Addr `json:",omitempty"` // further addresses at which it is Port, on every node; sorted
+	App     string       `json:",omitempty"` // appProtocol
 }
 
-// Endpoint is a pod behind a Service.
+// Endpoint is a pod behind a Service, or an address that somebody wrote down, which is no pod's and mostly on no node.
 type Endpoint struct {
 	Pod, Node string
 	IP        netip.Addr
 	Ports     []uint16 // one for each of the Service's Ports: the pod's own, or 0 where it has none of that name
 	Hostname  string   `json:",omitempty"` // by which a headless Service names it
 	Weight    int      `json:",omitempty"` // its share beside others; 0 is 1
+}
+
+// HostPort is a port of a node, of a protocol, "tcp" or "udp". Its text is 80/tcp.
+type HostPort struct {
+	Port     uint16
+	Protocol string
+}
+
+func (p HostPort) String() string { return strconv.Itoa(int(p.Port)) + "/" + p.Protocol }
+
+// MarshalText is String.
+func (p HostPort) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText takes what String gives.
+func (p *HostPort) UnmarshalText(text []byte) error {
+	number, protocol, _ := strings.Cut(string(text), "/")
+	n, err := strconv.ParseUint(number, 10, 16)
+	if err != nil || protocol != "tcp" && protocol != "udp" {
+		return fmt.Errorf("%q is no port of a host, such as 80/tcp", text)
+	}
+	*p = HostPort{uint16(n), protocol}
+	return nil
 }
 
 // Target is where a connection may be sent.

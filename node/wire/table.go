@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/node/route"
@@ -87,14 +88,26 @@ type needing struct {
 	Table *route.Table
 }
 
-// needsPolicies is asked of who is to take a table with policies: who passed over them would let everybody speak to everybody.
-const needsPolicies = "policies"
+// What a table needs its reader to know: who passed over policies would let everybody speak to everybody, and over sources, in whoever comes.
+const (
+	needsPolicies = "policies"
+	needsSources  = "sources"
+)
+
+var known = []string{needsPolicies, needsSources}
 
 func encode(t *route.Table) ([]byte, error) {
-	if t.Policies == nil {
+	var needs []string
+	if t.Policies != nil {
+		needs = append(needs, needsPolicies)
+	}
+	if slices.ContainsFunc(t.Services, func(s route.Service) bool { return len(s.Sources) > 0 }) {
+		needs = append(needs, needsSources)
+	}
+	if len(needs) == 0 {
 		return json.Marshal(t)
 	}
-	return json.Marshal(needing{[]string{needsPolicies}, t})
+	return json.Marshal(needing{needs, t})
 }
 
 func decode(text []byte) (*route.Table, error) {
@@ -103,7 +116,7 @@ func decode(text []byte) (*route.Table, error) {
 		return nil, err
 	}
 	for _, need := range n.Needs {
-		if need != needsPolicies {
+		if !slices.Contains(known, need) {
 			return nil, fmt.Errorf("it needs a node side that knows of %s", need)
 		}
 	}

@@ -94,24 +94,27 @@ func TestATableThatWasTamperedWithIsNotOpenedOrIsNotSigned(t *testing.T) {
 	}
 }
 
-func TestATableWithPoliciesIsTakenByNobodyWhoDoesNotKnowThem(t *testing.T) {
-	policed := table()
+func TestWhatATableNeedsIsTakenByNobodyWhoDoesNotKnowIt(t *testing.T) {
+	policed, sourced := table(), table()
 	policed.Policies = &route.Policies{Known: []route.Known{{Node: "n1", Pod: "web-0", IP: netip.MustParseAddr("10.42.1.2")}}}
-	s, err := Seal(key, "c", policed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := Open(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(policed, got, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
-		t.Error(diff)
-	}
-	packed, _ := gzip.NewReader(bytes.NewReader(s.Body))
-	older := struct{ Number uint64 }{} // as a node side reads it that is older than policies: the number has to be the one that it was sent under
-	if err := json.NewDecoder(packed).Decode(&older); err != nil || older.Number == s.Number {
-		t.Errorf("number %d, %v: it would be taken", older.Number, err)
+	sourced.Services[0].Sources = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	for name, sent := range map[string]*route.Table{"policies": policed, "sources": sourced} {
+		s, err := Seal(key, "c", sent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Open(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(sent, got, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
+			t.Error(diff)
+		}
+		packed, _ := gzip.NewReader(bytes.NewReader(s.Body))
+		older := struct{ Number uint64 }{} // as a node side reads it that is older: the number has to be the one that it was sent under
+		if err := json.NewDecoder(packed).Decode(&older); err != nil || older.Number == s.Number {
+			t.Errorf("%s: number %d, %v: it would be taken", name, older.Number, err)
+		}
 	}
 	text := []byte(`{"Needs":["policies","wings"],"Table":{"Number":7}}`)
 	if _, err := decode(text); err == nil || err.Error() != "it needs a node side that knows of wings" {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -284,10 +285,25 @@ func (w *world) layout(n *node) int {
 func (w *world) routeNodes() (all []route.Node) {
 	for _, n := range w.nodes {
 		if !n.gone || n.reach != answers || w.occupied(n) {
-			all = append(all, route.Node{Name: n.Name, Host: n.id, Address: w.address(n), Range: w.net.ranges[n.Name]})
+			_, excluded := n.want.Labels[corev1.LabelNodeExcludeBalancers]
+			all = append(all, route.Node{
+				Name: n.Name, Host: n.id, Address: w.address(n), Range: w.net.ranges[n.Name], Zone: n.want.Labels[corev1.LabelTopologyZone], Excluded: excluded,
+			})
 		}
 	}
 	return all
+}
+
+// reachedBy are the ports of hosts by which they are reached over SSH.
+func (w *world) reachedBy() (ports []uint16) {
+	for _, n := range w.nodes {
+		if u, err := url.Parse(n.want.ProviderID); err == nil {
+			if port, err := strconv.ParseUint(u.Port(), 10, 16); err == nil {
+				ports = append(ports, uint16(port))
+			}
+		}
+	}
+	return ports
 }
 
 // routesStill says whether the node side of a node that leaves is still to take away what it routes by: it does so once no table names the node.

@@ -184,3 +184,11 @@ func TestANodeThatLeavesIsInTheTableWhilePodsRunThere(t *testing.T) {
 		t.Errorf("%v", names)
 	}
 }
+
+func TestTheTableSaysInWhichZoneANodeStands(t *testing.T) {
+	w := rangedWorld("10.42.0.0/16", nil, hostNamed("n1", "one", ""), hostNamed("n2", "two", ""))
+	w.nodes[0].want.Labels = map[string]string{corev1.LabelTopologyZone: "a"}
+	if all := w.routeNodes(); len(all) != 2 || all[0].Zone != "a" || all[1].Zone != "" {
+		t.Errorf("%+v", all)
+	}
+}

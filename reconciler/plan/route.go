@@ -61,7 +61,10 @@ func (w *world) makeTable() {
 			stops[endpoint{a.Node, a.Name}] = true
 		}
 	}
-	want := route.Want{Net: w.h.Net, Nodes: w.routeNodes(), Services: w.want.Services, Before: w.net.before, Served: w.net.served, Carried: w.carried(), Alone: w.alone}
+	want := route.Want{
+		Net: w.h.Net, Nodes: w.routeNodes(), Services: w.want.Services, Before: w.net.before, Served: w.net.served, Carried: w.carried(), Alone: w.alone,
+		Reach: w.reachedBy(),
+	}
 	want.Policies, w.plan.Policies = w.guard().Build(w.net.before)
 	among := map[string]bool{} // namespaces: pods of others are nobody's
 	for _, s := range w.want.Services {
@@ -149,7 +152,7 @@ func (w *world) carried() (all []route.Carried) {
 		state := w.untilQuick(n.Silent)
 		for _, s := range w.net.before.Services {
 			for _, e := range s.Endpoints {
-				if e.Node == n.Name && w.mayLead(s, e.Pod) {
+				if e.Node == n.Name && e.Pod != "" && w.mayLead(s, e.Pod) {
 					all = append(all, route.Carried{Namespace: s.Namespace, Service: s.Name, Endpoint: e, State: state})
 				}
 			}

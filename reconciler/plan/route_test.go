@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -150,5 +151,29 @@ func TestNothingIsSentToAPodThatStops(t *testing.T) {
 	p := Make(h, have, noon)
 	if len(p.Table.Services) != 1 || len(p.Table.Services[0].Endpoints) != 1 || p.Table.Services[0].Endpoints[0].Pod != running(head, "web", 0).Name {
 		t.Errorf("%+v", p.Table.Services)
+	}
+}
+
+func TestWhatSomebodyWroteDownIsServedAsLongAsItStandsThere(t *testing.T) {
+	const service = "apiVersion: v1\nkind: Service\nmetadata: {name: db}\nspec: {%sports: [{port: 80}]}\n"
+	slice := "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: db-1, labels: {kubernetes.io/service-name: db}}\naddressType: IPv4\n" +
+		"ports: [{port: 5432}]\nendpoints: [{addresses: [192.0.2.7], nodeName: n1}]\n"
+	h, have := sideful(commit(t, "a1", nodes("n1", "n2"), fmt.Sprintf(service, ""), slice), "1"), sides("n1=1+", "n2=1+")
+	h.Net, have.Watched = manifest.Net{Pods: netip.MustParsePrefix("10.42.0.0/16"), Virtual: netip.MustParsePrefix("10.43.0.0/16")}, time.Hour
+	first := Make(h, have, noon).Table
+	ends := first.Services[0].Endpoints
+	if len(ends) != 1 || ends[0].Node != "n1" || ends[0].Pod != "" || ends[0].Ports[0] != 5432 {
+		t.Errorf("%+v", ends)
+	}
+	served := *first
+	served.Number = 3
+	have.Nodes[0] = live.Node{Name: "n1"} // nobody has looked at it yet
+	have.Nodes[1].Side.Serves, have.Nodes[1].Side.Number, have.Nodes[1].Side.Taken, have.Nodes[1].Side.Signer = &served, 3, 3, key
+	if again := Make(h, have, noon); again.Before != &served || !again.Table.Same(first) {
+		t.Errorf("%+v\nis not\n%+v", again.Table, first)
+	}
+	h.Head = commit(t, "a2", nodes("n1", "n2"), fmt.Sprintf(service, "selector: {app: db}, "))
+	if ends := Make(h, have, noon).Table.Services[0].Endpoints; len(ends) > 0 {
+		t.Errorf("%+v is carried", ends)
 	}
 }

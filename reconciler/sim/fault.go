@@ -11,6 +11,7 @@ import (
 	"github.com/podkeep/podkeep/drivers/fake"
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
 )
 
 // errNothing is what comes of a command whose object is not there.
@@ -48,6 +49,8 @@ func (s *Sim) fault(verb string, args []string) (bool, error) {
 	case "table":
 		s.world.Late(node, one(args[1:]) == "late")
 		s.world.Older(node, one(args[1:]) == "older")
+	case "listen":
+		return true, s.listen(node, args[min(1, len(args)):])
 	case "lose":
 		if len(args) != 3 || args[1] != "claim" {
 			return true, fmt.Errorf("lose NODE claim NAME")
@@ -63,6 +66,20 @@ func (s *Sim) fault(verb string, args []string) (bool, error) {
 		return false, nil
 	}
 	return true, nil
+}
+
+// listen has a host listen at ports itself, each as 80/tcp.
+func (s *Sim) listen(node string, texts []string) error {
+	var ports []route.HostPort
+	for _, text := range texts {
+		var p route.HostPort
+		if err := p.UnmarshalText([]byte(text)); err != nil {
+			return err
+		}
+		ports = append(ports, p)
+	}
+	s.world.Listen(node, ports...)
+	return nil
 }
 
 func (s *Sim) fail(verb string, args []string) error {

@@ -27,7 +27,7 @@ func (o object) equal(p object) bool {
 // kinds are the short forms before a name: pod/x, node/n1. None is a Deployment.
 var kinds = map[string]string{
 	"": "Deployment", "pod": "Pod", "rs": "ReplicaSet", "rc": "ReplicationController",
-	"job": "Job", "node": "Node", "ns": "Namespace", "cm": "ConfigMap", "pvc": "PersistentVolumeClaim", "svc": "Service", "ro": "Rollout",
+	"job": "Job", "node": "Node", "ns": "Namespace", "cm": "ConfigMap", "pvc": "PersistentVolumeClaim", "svc": "Service", "eps": "EndpointSlice", "ro": "Rollout",
 	"netpol": "NetworkPolicy",
 }
 
@@ -35,7 +35,7 @@ var kinds = map[string]string{
 var words = strings.Fields(`image replicas surge unavail strategy deadline min-ready suspend paused config secret env
 	completions parallel indexed backoff per-index max-failed ttl active-deadline halt
 	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain at silence capacity init wave needs hook hook-delete claim mode
-	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr
+	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr address balanced outside by-hand external of ips
 	steps active preview canary stable hand auto delay delay-revs abort-delay some window restart-at abort-late over
 	from to`)
 
@@ -101,6 +101,8 @@ func (o object) manifests() []m {
 		return []m{o.service()}
 	case "NetworkPolicy":
 		return []m{o.policy()}
+	case "EndpointSlice":
+		return []m{o.endpoints()}
 	case "Namespace":
 		return []m{{"apiVersion": "v1", "kind": "Namespace", "metadata": o.meta()}}
 	case "PersistentVolumeClaim":
@@ -136,7 +138,7 @@ func (o object) meta() m {
 	meta := m{"name": o.name}
 	notes := m{}
 	for word, key := range map[string]string{
-		"suspend": "suspend", "on-failure": "on-failure", "silence": "silence-grace", "capacity": "capacity", "needs": "depends-on",
+		"suspend": "suspend", "on-failure": "on-failure", "silence": "silence-grace", "capacity": "capacity", "needs": "depends-on", "address": "address",
 	} {
 		if v := o.words[word]; v != "" {
 			notes["podkeep.io/"+key] = v
@@ -169,6 +171,12 @@ func (o object) service() m {
 	number(port, "port", o.words["port"])
 	number(port, "targetPort", o.words["target"])
 	spec := m{"selector": m{"app": cmp.Or(o.words["selects"], o.name)}, "ports": []m{port}}
+	if o.words["by-hand"] != "" {
+		delete(spec, "selector")
+	}
+	if name := o.words["external"]; name != "" {
+		return m{"apiVersion": "v1", "kind": "Service", "metadata": o.meta(), "spec": m{"type": "ExternalName", "externalName": name}}
+	}
 	if o.words["headless"] != "" {
 		spec["clusterIP"] = "None"
 	}
@@ -178,6 +186,12 @@ func (o object) service() m {
 	if p := o.words["node-port"]; p != "" {
 		spec["type"] = "NodePort"
 		number(port, "nodePort", strings.TrimPrefix(p, "true"))
+	}
+	if o.words["balanced"] != "" {
+		spec["type"] = "LoadBalancer"
+	}
+	if ips := o.words["outside"]; ips != "" {
+		spec["externalIPs"] = strings.Split(ips, ",")
 	}
 	if o.words["not-ready"] != "" {
 		spec["publishNotReadyAddresses"] = true
@@ -208,6 +222,24 @@ func (o object) policy() m {
 		spec["policyTypes"] = types
 	}
 	return m{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": o.meta(), "spec": spec}
+}
+
+func (o object) endpoints() m {
+	port, ends := m{}, []m{}
+	number(port, "port", cmp.Or(o.words["target"], "80"))
+	for ip := range strings.SplitSeq(o.words["ips"], ",") {
+		end := m{"addresses": []string{ip}}
+		if o.words["not-ready"] != "" {
+			end["conditions"] = m{"ready": false}
+		}
+		if node := o.words["on"]; node != "" {
+			end["nodeName"] = node
+		}
+		ends = append(ends, end)
+	}
+	meta := o.meta()
+	meta["labels"] = m{"kubernetes.io/service-name": o.words["of"]}
+	return m{"apiVersion": "discovery.k8s.io/v1", "kind": o.kind, "metadata": meta, "addressType": "IPv4", "ports": []m{port}, "endpoints": ends}
 }
 
 func (o object) node() m {

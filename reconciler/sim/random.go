@@ -104,7 +104,7 @@ func (g *generator) restored(items ...string) {
 	g.say("fresh")
 	g.lines = append(g.lines, g.mends...)
 	for _, n := range g.nodes {
-		items = append(items, fmt.Sprintf("node/%s file=nodes.yaml at= cordon= drain= taint= capacity=", n))
+		items = append(items, fmt.Sprintf("node/%s file=nodes.yaml at= cordon= drain= taint= capacity= address=", n))
 	}
 	g.commit("%s", strings.Join(items, "; "))
 }

@@ -24,6 +24,20 @@ import (
 // network is what the cluster of a story has, once it says net.
 var network = manifest.Net{Pods: netip.MustParsePrefix("10.42.0.0/16"), Virtual: netip.MustParsePrefix("10.43.0.0/16"), Domain: "cluster.local"}
 
+// joins has pods be in the cluster's own network from here on.
+func (s *Sim) joins(args []string) error {
+	s.net = network
+	for _, text := range args {
+		r, err := netip.ParsePrefix(text)
+		if err != nil {
+			return err
+		}
+		s.net.Outside = append(s.net.Outside, r)
+	}
+	s.killAll()
+	return nil
+}
+
 // tellTable has the node sides hear by which table to route, those that do not route as it says. Each that hears it is a write, at which the controller
 // may die.
 func (s *Sim) tellTable(c *controller, p reconciler.Pass) {
@@ -71,13 +85,19 @@ func (s *Sim) tables() string {
 		if behind > 0 {
 			late = ", and was told of a newer one"
 		}
+		for _, p := range s.world.Keeps(host, cluster) {
+			late += ", keeps " + p.String()
+		}
 		fmt.Fprintf(&b, "%s  table %d, %v%s\n", host, t.Number, s.world.Range(host, cluster), late)
 		for _, v := range t.Services {
 			var ends []string
 			for _, e := range v.Endpoints {
-				ends = append(ends, e.Pod+"@"+e.Node)
+				ends = append(ends, cmp.Or(e.Pod, e.IP.String())+"@"+e.Node)
 			}
-			fmt.Fprintf(&b, "    %s/%s %v: %s\n", v.Namespace, v.Name, v.IP, strings.Join(ends, " "))
+			if v.External != "" {
+				ends = append(ends, v.External)
+			}
+			fmt.Fprintf(&b, "    %s/%s %v%s: %s\n", v.Namespace, v.Name, v.IP, outside(v), strings.Join(ends, " "))
 		}
 		b.WriteString(held(t))
 	}
@@ -117,6 +137,31 @@ func (s *Sim) policies(c *controller) (string, error) {
 		for _, why := range x.Whys {
 			fmt.Fprintf(&b, "  %s\n", why)
 		}
+	}
+	return noBlank(b.String()), p.Err
+}
+
+// outside is where a Service is reached beside its own address: hosts:80, 203.0.113.7:80.
+func outside(v route.Service) (text string) {
+	for _, p := range v.Ports {
+		if p.Hosts {
+			text += fmt.Sprintf(" hosts:%d", p.Port)
+		}
+		for _, ip := range p.Outside {
+			text += fmt.Sprintf(" %s:%d", ip, p.Port)
+		}
+	}
+	return text
+}
+
+// services is what the controller would say of Services now.
+func (s *Sim) services(c *controller) (string, error) {
+	dry := s.dry(c)
+	defer dry.rec.Close()
+	p := dry.rec.Pass(context.Background())
+	var b strings.Builder
+	for _, v := range p.Plan.Services {
+		fmt.Fprintf(&b, "%s/%s %d/%d  %s\n", v.ID.Namespace, v.ID.Name, v.Sent, v.Selected, v.Why)
 	}
 	return noBlank(b.String()), p.Err
 }
@@ -272,13 +317,18 @@ func (j judge) routes() error {
 	if t == nil {
 		return nil
 	}
-	var errs []error
+	errs := []error{j.alone(t)}
 	for _, v := range t.Services {
 		well, ill := 0, ""
 		for _, e := range v.Endpoints {
 			n := node(j.p.Snapshot, e.Node)
 			i := slices.IndexFunc(n.Pods, func(p live.Pod) bool { return p.Name == e.Pod })
 			switch {
+			case e.Pod == "":
+				if !j.written(v, e.IP) {
+					errs = append(errs, fmt.Errorf("traffic: %s sends to %s, which nobody wrote down", v.Name, e.IP))
+				}
+				continue
 			case !n.Known:
 				continue
 			case i < 0:
@@ -300,6 +350,34 @@ func (j judge) routes() error {
 	return errors.Join(errs...)
 }
 
+// alone: no two Services have one port of hosts, or one port at one address outside; and no address outside is anybody's but a node's or of the range.
+func (j judge) alone(t *route.Table) error {
+	at := map[string]string{}
+	for _, v := range t.Services {
+		for _, p := range v.Ports {
+			places := []string{}
+			if p.Hosts {
+				places = append(places, "all hosts")
+			}
+			for _, ip := range p.Outside {
+				places = append(places, ip.String())
+				named := slices.ContainsFunc(j.s.net.Outside, func(r netip.Prefix) bool { return r.Contains(ip) })
+				if !named && !slices.ContainsFunc(t.Nodes, func(n route.Node) bool { return n.Address == ip }) {
+					return fmt.Errorf("traffic: %s has %s, which is nobody's to give", v.Name, ip)
+				}
+			}
+			for _, place := range places {
+				key := fmt.Sprintf("%d/%s at %s", p.Port, p.Protocol, place)
+				if at[key] != "" {
+					return fmt.Errorf("traffic: %s is %s's and %s's", key, at[key], v.Name)
+				}
+				at[key] = v.Name
+			}
+		}
+	}
+	return nil
+}
+
 func down(p live.Pod) bool {
 	return slices.ContainsFunc(p.Containers, func(c live.Container) bool { return c.State != live.Running && !(c.Ended() && c.Exit == 0) })
 }
@@ -307,6 +385,13 @@ func down(p live.Pod) bool {
 func (j judge) publishes(v route.Service) bool {
 	return slices.ContainsFunc(j.want.Services, func(s manifest.Service) bool {
 		return s.Name == v.Name && s.Namespace == v.Namespace && s.PublishNotReady
+	})
+}
+
+// written says whether somebody wrote the address down for a Service.
+func (j judge) written(v route.Service, ip netip.Addr) bool {
+	return slices.ContainsFunc(j.want.Services, func(s manifest.Service) bool {
+		return s.Name == v.Name && s.Namespace == v.Namespace && slices.ContainsFunc(s.Fixed, func(f manifest.Fixed) bool { return f.IP == ip })
 	})
 }
 

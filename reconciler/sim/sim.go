@@ -36,8 +36,9 @@
 //	lose NODE claim NAME         the volume of a claim is removed from the node by hand
 //	mend NODE                    calls work again
 //	side VERSION|none|never      the node side that all controllers offer from here on
-//	net                          pods are in the cluster's own network, and Services are served
+//	net [RANGE]                  pods are in the cluster's own network, and Services are served; they may have addresses outside in that range
 //	table NODE late|prompt       what the node side of a host is told to route by does not come into force, or does again
+//	listen NODE [PORT ..]        the host itself listens at these ports, such as 80/tcp, and no others
 //	side NODE deaf|heard         nobody hears the node side of a host, or it is heard again
 //	crash|rm NAME SLOT           a pod's container dies; a person removes a pod
 //	erase PREFIX [NODE ..]       a person removes Files
@@ -45,7 +46,7 @@
 //	adopt SOURCE                 a person says that what another source made is taken over
 //	forge NODE receipt|form|pod NAME [WORD=..]   what root on a host may write: see forge.go
 //	repeat N LINE; LINE          again and again
-//	pods · receipts · files · volumes · tables · status · problems      print
+//	pods · receipts · files · volumes · tables · services · status · problems      print
 //
 // The TEXT of a damaged file is quoted as in Go, with \x20 and \x3b for the second of two blanks and for a semicolon.
 //
@@ -270,12 +271,13 @@ func (s *Sim) act(who, verb string, args []string) (string, error) {
 	case "side":
 		return "", s.side(args)
 	case "net":
-		s.net = network
-		s.killAll()
+		return "", s.joins(args)
 	case "tables":
 		return s.tables(), nil
 	case "policies":
 		return s.policies(c)
+	case "services":
+		return s.services(c)
 	case "pods":
 		return s.pods(), nil
 	case "receipts":

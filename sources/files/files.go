@@ -17,10 +17,11 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 )
 
-// Bounds on what one commit may hold under its path. Beyond MaxFile a file is a Problem; beyond the others the
+// Bounds on what one commit may hold under its path. Beyond MaxFile, and MaxBytes together, a file is a Problem; beyond the others the
 // commit does not load at all.
 const (
 	MaxFile    = 4 << 20
+	MaxBytes   = 64 << 20
 	MaxEntries = 100_000
 	MaxDepth   = 64
 )

@@ -2,6 +2,7 @@ package files
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/podkeep/podkeep/manifest"
 )
@@ -40,6 +41,10 @@ func (l *Loader) Set(info manifest.Info, found Found, read func(File) ([]byte, e
 	all := make([]manifest.Parsed, 0, len(found.Files)+len(found.Problems))
 	size := perSet
 	for _, f := range found.Files {
+		if size >= MaxBytes {
+			all = append(all, unread(f.Path, fmt.Sprintf("the manifests before it have %d MiB together, which is the most: split them over several --path", MaxBytes>>20)))
+			continue
+		}
 		p, err := l.parse(f, read)
 		if err != nil {
 			return manifest.Set{}, err
@@ -59,6 +64,11 @@ func (l *Loader) Set(info manifest.Info, found Found, read func(File) ([]byte, e
 	return set, nil
 }
 
+// unread is a file that may hold anything.
+func unread(path, why string) manifest.Parsed {
+	return manifest.Parsed{Path: path, Problems: []manifest.Problem{Problem(path, why)}}
+}
+
 func (l *Loader) parse(f File, read func(File) ([]byte, error)) (parsed, error) {
 	key := [2]string{f.Path, f.Key}
 	if p, ok := l.parsed.Get(key); ok {
@@ -66,8 +76,7 @@ func (l *Loader) parse(f File, read func(File) ([]byte, error)) (parsed, error) 
 	}
 	data, err := read(f)
 	if errors.Is(err, ErrTooLarge) {
-		too := manifest.Parsed{Path: f.Path, Problems: []manifest.Problem{Problem(f.Path, ErrTooLarge.Error())}}
-		return parsed{too, 0}, nil
+		return parsed{unread(f.Path, ErrTooLarge.Error()), 0}, nil
 	}
 	if err != nil {
 		return parsed{}, err

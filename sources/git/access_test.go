@@ -116,7 +116,7 @@ func TestAnUnknownHostIsRefusedWithWhatToRun(t *testing.T) {
 	a, s := newSSH(t)
 	a.push(t, one("1"))
 	sourcetest.WriteFile(t, s.KnownHosts, nil)
-	refused(t, headError(t, open(t, a.options)), "is not known; its ssh-ed25519 key is SHA256:", "ssh-keyscan -p ", " 127.0.0.1 >>"+s.KnownHosts)
+	refused(t, headError(t, open(t, a.options)), "is not known; it is ssh-ed25519 SHA256:", "ssh-keyscan -p ", " 127.0.0.1 >> "+s.KnownHosts)
 	must(t, os.Remove(s.KnownHosts))
 	refused(t, headError(t, open(t, a.options)), "is not known")
 }
@@ -129,7 +129,7 @@ func TestAChangedHostKeyIsRefused(t *testing.T) {
 	sourcetest.Head(t, src)
 	s.NewHostKey(t)
 	last, _, err := src.Head(t.Context())
-	refused(t, err, "changed to ssh-ed25519 SHA256:", "ssh-keygen -f "+s.KnownHosts+" -R ")
+	refused(t, err, "has changed, or someone stands in between: it is ssh-ed25519 SHA256:", "ssh-keygen -f "+s.KnownHosts+" -R ")
 	equal(t, head, last)
 	s.Know(t)
 	equal(t, head, sourcetest.Head(t, src))
@@ -144,7 +144,7 @@ func TestAKeyThatIsNotAuthorizedIsRefused(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "other")
 	s.Authorize(t, sourcetest.NewKey(t, file, ""))
 	last, _, err := src.Head(t.Context())
-	refused(t, err, "unable to authenticate")
+	refused(t, err, "accepts none of our keys")
 	equal(t, head, last)
 }
 
@@ -155,7 +155,7 @@ func TestALockedKeyWantsItsPassphrase(t *testing.T) {
 	o.SSHKey = filepath.Join(t.TempDir(), "locked")
 	s.Authorize(t, sourcetest.NewKey(t, o.SSHKey, "open sesame"))
 	src := open(t, o)
-	refused(t, headError(t, src), "is locked: give PODKEEP_GIT_SSH_PASSPHRASE")
+	refused(t, headError(t, src), "is locked: give its passphrase in PODKEEP_GIT_SSH_PASSPHRASE")
 	t.Setenv("PODKEEP_GIT_SSH_PASSPHRASE", "open sesame")
 	equal(t, []string{"a=1"}, values(t, src))
 }
@@ -183,7 +183,7 @@ func TestAnAgentsKeyGetsIn(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("SSH_AUTH_SOCK", "")
 	src := open(t, o)
-	refused(t, headError(t, src), "no ssh key")
+	refused(t, headError(t, src), "no usable ssh key")
 	t.Setenv("SSH_AUTH_SOCK", socket)
 	equal(t, []string{"a=1"}, values(t, src))
 }

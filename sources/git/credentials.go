@@ -17,12 +17,14 @@ import (
 
 // Credentials are files and the environment, read at every fetch so that a new key or token counts at once. A zero field
 // is taken from the environment: PODKEEP_GIT_TOKEN, PODKEEP_GIT_TOKEN_FILE, PODKEEP_GIT_USERNAME, PODKEEP_GIT_PASSWORD,
-// PODKEEP_GIT_CA_FILE, PODKEEP_GIT_SSH_KEY (a file), PODKEEP_GIT_SSH_PASSPHRASE, PODKEEP_GIT_KNOWN_HOSTS.
+// PODKEEP_GIT_CA_FILE, PODKEEP_GIT_SSH_KEY (a file), PODKEEP_GIT_SSH_PASSPHRASE or PODKEEP_SSH_PASSPHRASE, PODKEEP_GIT_KNOWN_HOSTS.
 type Credentials struct {
 	TokenFile  string // https: holds a token
 	CAFile     string // https: certificates to trust beside the system's
-	SSHKey     string // ssh: a private key. Else the agent's keys and ~/.ssh/id_ed25519, id_ecdsa, id_rsa
-	KnownHosts string // ssh: else ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts
+	SSHKey     string // ssh: a private key. Else what ssh takes
+	KnownHosts string // ssh: else what ssh takes: see package openssh
+
+	Warn func(string) // is told of what is skipped in files for ssh; may be nil
 
 	// Keep keeps the environment's token, user name and password here: the URL is not the user's own. Keys are offered to any
 	// host, as ssh does; what a host gets of them is a signature that is good for nothing else.

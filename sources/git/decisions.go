@@ -72,7 +72,11 @@ func ParseDecision(line string) (d manifest.Decision, ok bool) {
 // there are none. A remote's notes come in one fetch with its branch, so an error of Head covers them; an error
 // here means that notes exist and cannot be read, and that nothing may pass by itself.
 func (s *Source) Decisions(ctx context.Context, head string) ([]manifest.Decision, error) {
-	all, err := s.decisions(ctx, plumbing.NewHash(head))
+	var all []manifest.Decision
+	err := s.whole(ctx, func() (err error) {
+		all, err = s.decisions(ctx, plumbing.NewHash(head))
+		return err
+	})
 	if err != nil {
 		return nil, s.named(fmt.Errorf("%s: %w", NotesRef, err))
 	}

@@ -85,8 +85,10 @@ type origin interface {
 	push(ctx context.Context, name plumbing.ReferenceName, old plumbing.Hash, new bundle) error
 	// obtain tries to get a commit that is not here; ErrGone when that is not to be had.
 	obtain(ctx context.Context, h plumbing.Hash) error
-	// heal gets everything anew, and says whether it could.
-	heal(ctx context.Context) bool
+	// heal gets everything anew because that object is damaged, and says whether there is something new.
+	heal(ctx context.Context, h plumbing.Hash) bool
+	// explained is an error that heal did nothing about, in other words.
+	explained(err error) error
 	// shallow are the commits whose parents a shallow clone lacks.
 	shallow() (map[plumbing.Hash]bool, error)
 	watch(ctx context.Context, s *Source, poke chan<- struct{}) error

@@ -96,7 +96,7 @@ func (s *Source) Ancestor(ctx context.Context, commit, head string) (bool, error
 	defer s.past.mu.Unlock()
 	h := plumbing.NewHash(head)
 	if s.past.reach.head != h {
-		if err := s.extend(ctx, h); err != nil {
+		if err := s.whole(ctx, func() error { return s.extend(ctx, h) }); err != nil {
 			return false, s.named(fmt.Errorf("ancestors of %s: %w", short(h), err))
 		}
 	}

@@ -20,16 +20,19 @@ func (s *Source) Load(ctx context.Context, commit string) (manifest.Set, error) 
 	if set, ok := s.loader.Held(commit); ok {
 		return set, nil
 	}
-	c, err := s.obtain(ctx, commit)
+	var set manifest.Set
+	err := s.whole(ctx, func() error {
+		c, err := s.obtain(ctx, commit)
+		if err != nil {
+			return err
+		}
+		if set, err = s.assemble(ctx, c); err != nil {
+			return fmt.Errorf("%s: %w", short(c.Hash), err)
+		}
+		return nil
+	})
 	if err != nil {
 		return manifest.Set{}, s.named(err)
-	}
-	set, err := s.assemble(ctx, c)
-	if errors.Is(err, plumbing.ErrObjectNotFound) && s.origin.heal(ctx) {
-		set, err = s.assemble(ctx, c)
-	}
-	if err != nil {
-		return manifest.Set{}, s.named(fmt.Errorf("%s: %w", short(c.Hash), err))
 	}
 	return set, nil
 }

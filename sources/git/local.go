@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/go-git/go-billy/v5/osfs"
-	gogit "github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/format/config"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
@@ -118,11 +118,42 @@ func (s *Source) openLocal(p string) error {
 	s.name = nameOf(at.Root, s.path)
 	dot := dotgit.NewRepositoryFilesystem(osfs.New(at.Git), osfs.New(at.Common))
 	l := &local{at: at, refs: filesystem.NewStorage(dot, cache.NewObjectLRU(0)), src: s}
-	if _, err := gogit.Open(l.refs, osfs.New(at.Root)); err != nil {
+	if err := l.readable(); err != nil {
 		return s.named(err)
 	}
 	s.origin, s.objects = l, openObjects(at.Common)
 	return nil
+}
+
+// errSHA256 is a repository of a kind that go-git does not read.
+var errSHA256 = errors.New("its objects are named by SHA-256, which cannot be read yet: push the branch to a repository with SHA-1, which git init makes unless it is asked for another")
+
+// readable says why the repository cannot be read. Work trees, sparse ones too, do not matter here.
+func (l *local) readable() error {
+	c, err := l.refs.Config()
+	if err != nil {
+		return err
+	}
+	extensions := c.Raw.Section("extensions")
+	if strings.EqualFold(extensions.Option("objectformat"), "sha256") {
+		return errSHA256
+	}
+	if how := extensions.Option("refstorage"); how != "" && how != "files" {
+		return fmt.Errorf("its refs are stored as %s, which cannot be read yet: run git -C %s refs migrate --ref-format=files", how, l.at.Root)
+	}
+	return nil
+}
+
+// explained says of an object that is not here that it was left out, if the clone is one that leaves out some.
+func (l *local) explained(err error) error {
+	c, e := l.refs.Config()
+	if e != nil || !errors.Is(err, plumbing.ErrObjectNotFound) {
+		return err
+	}
+	if slices.ContainsFunc(c.Raw.Section("remote").Subsections, func(s *config.Subsection) bool { return s.Option("promisor") == "true" }) {
+		return fmt.Errorf("an object is not here: the clone is partial; run git -C %s fetch --refetch --filter=blob:limit=4m", l.at.Root)
+	}
+	return err
 }
 
 func (l *local) head(context.Context, string) (state, time.Time, error) {
@@ -147,7 +178,7 @@ func (l *local) notes() (plumbing.Hash, error) { return l.lookup(NotesRef) }
 
 func (l *local) obtain(context.Context, plumbing.Hash) error { return files.ErrGone }
 
-func (l *local) heal(context.Context) bool { return false }
+func (l *local) heal(context.Context, plumbing.Hash) bool { return false }
 
 func (l *local) shallow() (map[plumbing.Hash]bool, error) {
 	text, err := os.ReadFile(filepath.Join(l.at.Common, "shallow"))

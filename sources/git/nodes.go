@@ -34,11 +34,14 @@ func (s *Source) Nodes(ctx context.Context, head string) ([]manifest.Node, error
 	s.past.mu.Lock()
 	defer s.past.mu.Unlock()
 	h := plumbing.NewHash(head)
-	l, err := s.lineOf(ctx, h)
+	var l *line
+	err := s.whole(ctx, func() (err error) {
+		if l, err = s.lineOf(ctx, h); err != nil {
+			return err
+		}
+		return s.gather(ctx, l, h)
+	})
 	if err != nil {
-		return nil, s.named(fmt.Errorf("nodes of %s: %w", short(h), err))
-	}
-	if err := s.gather(ctx, l, h); err != nil {
 		return nil, s.named(fmt.Errorf("nodes of %s: %w", short(h), err))
 	}
 	all := slices.Clone(s.past.nodes.found)

@@ -62,7 +62,11 @@ func ParseReceipt(line string) (cluster string, r live.Receipt, ok bool) {
 
 // Mirrored are the receipts of a cluster that were mirrored on head and its first-parent ancestors, the oldest first.
 func (s *Source) Mirrored(ctx context.Context, cluster, head string) ([]live.Receipt, error) {
-	all, err := s.mirrored(ctx, cluster, plumbing.NewHash(head))
+	var all []live.Receipt
+	err := s.whole(ctx, func() (err error) {
+		all, err = s.mirrored(ctx, cluster, plumbing.NewHash(head))
+		return err
+	})
 	if err != nil {
 		return nil, s.named(fmt.Errorf("%s: %w", FleetRef, err))
 	}
@@ -125,7 +129,11 @@ func (s *Source) Mirror(ctx context.Context, cluster string, receipts []live.Rec
 		if tip, err = s.origin.ref(ctx, FleetRef); err != nil {
 			break
 		}
-		if made, err = s.mirror(tip, cluster, receipts); err != nil || made.commit.IsZero() {
+		err = s.whole(ctx, func() (err error) {
+			made, err = s.mirror(tip, cluster, receipts)
+			return err
+		})
+		if err != nil || made.commit.IsZero() {
 			break
 		}
 		if err = s.origin.push(ctx, FleetRef, tip, made); err == nil {

@@ -2,6 +2,7 @@ package git
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -31,9 +32,11 @@ const maxMeta = files.MaxFile
 type objects struct {
 	dir string // the common directory: objects/ is below
 
-	mu     sync.Mutex
-	stores []*filesystem.ObjectStorage // the repository's own, then its alternates'
-	packs  string                      // which packs there were when the stores were opened
+	mu      sync.Mutex
+	stores  []*filesystem.ObjectStorage // the repository's own, then its alternates'
+	packs   string                      // which packs there were when the stores were opened
+	large   map[plumbing.Hash]bool      // what a server has left out
+	unsound error                       // why none of them is to be read
 }
 
 func openObjects(dir string) *objects { return &objects{dir: dir} }
@@ -55,7 +58,7 @@ func (o *objects) shut() {
 // reopens is how often one read follows a repository that is repacked again and again.
 const reopens = 5
 
-// get gives one object, at any size. What is not there is plumbing.ErrObjectNotFound.
+// get gives one object, at any size. What is not there is plumbing.ErrObjectNotFound. Every error is damage.
 func (o *objects) get(h plumbing.Hash, t plumbing.ObjectType) (plumbing.EncodedObject, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -71,11 +74,22 @@ func (o *objects) get(h plumbing.Hash, t plumbing.ObjectType) (plumbing.EncodedO
 		o.open()
 		obj, err = o.find(h, t)
 	}
-	return obj, err
+	if err != nil {
+		return nil, damaged{h, err}
+	}
+	return obj, nil
 }
 
-func (o *objects) find(h plumbing.Hash, t plumbing.ObjectType) (plumbing.EncodedObject, error) {
-	err := plumbing.ErrObjectNotFound
+func (o *objects) find(h plumbing.Hash, t plumbing.ObjectType) (found plumbing.EncodedObject, err error) {
+	defer func() {
+		if broken := recover(); broken != nil { // go-git believes some of what a pack says
+			found, err = nil, fmt.Errorf("%v", broken)
+		}
+	}()
+	if o.unsound != nil {
+		return nil, o.unsound
+	}
+	err = plumbing.ErrObjectNotFound
 	for _, s := range o.stores {
 		obj, why := s.EncodedObject(t, h)
 		if why == nil {
@@ -91,8 +105,10 @@ func (o *objects) find(h plumbing.Hash, t plumbing.ObjectType) (plumbing.Encoded
 func (o *objects) open() {
 	dirs := o.dirs()
 	o.packs = packsOf(dirs)
+	o.unsound = nil
 	shared := cache.NewObjectLRU(objectCache)
 	for _, d := range dirs {
+		o.unsound = cmp.Or(o.unsound, soundPacks(d))
 		fs := dotgit.New(osfs.New(filepath.Dir(d)))
 		s := filesystem.NewObjectStorageWithOptions(fs, shared, filesystem.Options{
 			LargeObjectThreshold: files.MaxFile,
@@ -138,15 +154,59 @@ func (o *objects) has(h plumbing.Hash) bool {
 	return err == nil
 }
 
-// read gives an object's content, or files.ErrTooLarge above limit.
+// sound says whether the object is there, as its name says.
+func (o *objects) sound(h plumbing.Hash) error {
+	_, err := o.read(h, plumbing.AnyObject, maxMeta)
+	if errors.Is(err, files.ErrTooLarge) {
+		return nil
+	}
+	return err
+}
+
+// omit notes that a server leaves an object out because it is too large.
+func (o *objects) omit(h plumbing.Hash) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.large == nil {
+		o.large = map[plumbing.Hash]bool{}
+	}
+	o.large[h] = true
+}
+
+func (o *objects) omitted(h plumbing.Hash) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.large[h]
+}
+
+// read gives an object's content, or files.ErrTooLarge above limit. Beside that every error is damage.
 func (o *objects) read(h plumbing.Hash, t plumbing.ObjectType, limit int64) ([]byte, error) {
 	obj, err := o.get(h, t)
+	if err != nil && o.omitted(h) {
+		return nil, files.ErrTooLarge
+	}
 	if err != nil {
 		return nil, err
 	}
 	if obj.Size() > limit {
 		return nil, files.ErrTooLarge
 	}
+	data, err := content(obj, limit)
+	if err == nil && plumbing.ComputeHash(obj.Type(), data) != h {
+		err = errors.New("its content is another one's")
+	}
+	if err != nil {
+		return nil, damaged{h, err}
+	}
+	return data, nil
+}
+
+func content(obj plumbing.EncodedObject, limit int64) (data []byte, err error) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			err = fmt.Errorf("%v", broken)
+		}
+	}()
 	r, err := obj.Reader()
 	if err != nil {
 		return nil, err
@@ -158,7 +218,7 @@ func (o *objects) read(h plumbing.Hash, t plumbing.ObjectType, limit int64) ([]b
 func (o *objects) decode(h plumbing.Hash, t plumbing.ObjectType, into object.Object) error {
 	data, err := o.read(h, t, maxMeta)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", t, h, err)
+		return fmt.Errorf("%s: %w", t, err)
 	}
 	m := &plumbing.MemoryObject{}
 	m.SetType(t)

@@ -35,14 +35,15 @@ type remote struct {
 	cache   *store
 	turn    chan struct{} // holds a token while nobody fetches
 
-	mu     sync.Mutex // over what follows
-	client *http.Client
-	bearer bool // the server takes tokens that way
-	refs   state
-	at     time.Time
-	fleet  plumbing.Hash               // the newest of FleetRef that was fetched
-	broken bool                        // an object that should be here is not: fetch everything again
-	gone   map[plumbing.Hash]time.Time // what the server did not have, and when
+	mu        sync.Mutex // over what follows
+	client    *http.Client
+	bearer    bool // the server takes tokens that way
+	filtering bool // it leaves out blobs of some size
+	refs      state
+	at        time.Time
+	fleet     plumbing.Hash               // the newest of FleetRef that was fetched
+	gone      map[plumbing.Hash]time.Time // what the server did not have, and when
+	healed    map[plumbing.Hash]time.Time // what was still damaged when everything had been fetched anew, and when
 }
 
 // goneFor is how long a commit that was not to be had is not asked for again.
@@ -57,15 +58,19 @@ func (s *Source) openRemote(w where, o Options) error {
 	if err != nil {
 		return s.named(err)
 	}
-	r := &remote{where: w, options: o, cache: dir, turn: make(chan struct{}, 1), gone: map[plumbing.Hash]time.Time{}}
+	r := &remote{where: w, options: o, cache: dir, turn: make(chan struct{}, 1), gone: map[plumbing.Hash]time.Time{}, healed: map[plumbing.Hash]time.Time{}}
 	r.turn <- struct{}{}
 	r.refs, r.at = dir.load(o.Branch)
 	s.origin, s.objects = r, dir.objects
 	return nil
 }
 
-// head fetches once.
+// head fetches once; everything anew if what should be here is damaged.
 func (r *remote) head(ctx context.Context, branch string) (state, time.Time, error) {
+	return r.look(ctx, branch, false)
+}
+
+func (r *remote) look(ctx context.Context, branch string, anew bool) (state, time.Time, error) {
 	if err := r.take(ctx); err != nil {
 		return r.known(err)
 	}
@@ -73,12 +78,15 @@ func (r *remote) head(ctx context.Context, branch string) (state, time.Time, err
 	began := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout(), fmt.Errorf("no answer within %s", r.timeout()))
 	defer cancel()
-	now, err := r.fetch(ctx, branch)
+	now, err := r.fetch(ctx, branch, anew)
+	if isDamage(err) && !anew {
+		now, err = r.fetch(ctx, branch, true)
+	}
 	if err != nil {
 		return r.known(causeOf(ctx, err))
 	}
 	r.mu.Lock()
-	r.refs, r.at, r.broken = now, began, false
+	r.refs, r.at = now, began
 	r.mu.Unlock()
 	return now, began, r.cache.save(branch, now, began)
 }
@@ -140,6 +148,9 @@ func (r *remote) connect(ctx context.Context) (session, *packp.AdvRefs, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	r.mu.Lock()
+	r.filtering = refs.Capabilities.Supports(capability.Filter)
+	r.mu.Unlock()
 	return s.(session), refs, nil
 }
 
@@ -230,7 +241,7 @@ func advertised(ctx context.Context, s conversation) (conversation, *packp.AdvRe
 }
 
 // fetch brings what the branch and the notes name, and gives both.
-func (r *remote) fetch(ctx context.Context, branch string) (state, error) {
+func (r *remote) fetch(ctx context.Context, branch string, anew bool) (state, error) {
 	s, refs, err := r.connect(ctx)
 	if err != nil {
 		r.forgetClient()
@@ -246,7 +257,7 @@ func (r *remote) fetch(ctx context.Context, branch string) (state, error) {
 		return state{}, files.Lasting(err)
 	}
 	now := state{want.head, refs.References[string(NotesRef)]}
-	if err := r.bring(ctx, s, refs, want, now.notes); err != nil {
+	if err := r.bring(ctx, s, refs, want, now.notes, anew); err != nil {
 		return state{}, err
 	}
 	if want.pinned && want.prefix == "" && !r.cache.objects.has(want.head) {
@@ -282,6 +293,8 @@ func (now state) settle(o *objects, want choice) (state, error) {
 // explainedHTTP says in our words what a server's refusal means.
 func explainedHTTP(err error) error {
 	switch {
+	case strings.Contains(err.Error(), "object-format=sha256"): // go-git has no word for it
+		return files.Lasting(errSHA256)
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return errors.New("has no commit yet")
 	case errors.Is(err, transport.ErrAuthenticationRequired):
@@ -354,11 +367,12 @@ func names(refs *packp.AdvRefs) string {
 }
 
 // bring fetches what is not here yet.
-func (r *remote) bring(ctx context.Context, s session, refs *packp.AdvRefs, want choice, notes plumbing.Hash) error {
-	r.mu.Lock()
-	have, broken := r.refs, r.broken
-	r.mu.Unlock()
-	if broken || !r.cache.holds(have) {
+func (r *remote) bring(ctx context.Context, s session, refs *packp.AdvRefs, want choice, notes plumbing.Hash, anew bool) error {
+	if anew {
+		return r.anew(ctx, s, refs, want, notes)
+	}
+	have, _, _ := r.known(nil)
+	if !r.cache.holds(have) {
 		have = state{}
 	}
 	if want.is(have.head) {
@@ -378,13 +392,14 @@ func (r *remote) bring(ctx context.Context, s session, refs *packp.AdvRefs, want
 		return nil
 	}
 	if r.cache.crowded() {
-		return r.whole(ctx, s, refs, want, notes)
+		return r.anew(ctx, s, refs, want, notes)
 	}
 	return r.cache.fetch(ctx, s, refs.Capabilities, wants, r.haves(have))
 }
 
-// whole fetches as if nothing were here, so that one pack takes the place of many single objects.
-func (r *remote) whole(ctx context.Context, s session, refs *packp.AdvRefs, want choice, notes plumbing.Hash) error {
+// anew fetches as if nothing were here, and puts that in the place of what is: because some of it is damaged, or so that one pack takes the place of many
+// single objects.
+func (r *remote) anew(ctx context.Context, s session, refs *packp.AdvRefs, want choice, notes plumbing.Hash) error {
 	wants := []plumbing.Hash{want.head}
 	if want.head.IsZero() {
 		wants = tips(refs)
@@ -392,10 +407,15 @@ func (r *remote) whole(ctx context.Context, s session, refs *packp.AdvRefs, want
 	if !notes.IsZero() {
 		wants = append(wants, notes)
 	}
-	if err := r.cache.fetch(ctx, s, refs.Capabilities, wants, nil); err != nil {
+	fresh, err := r.cache.beside()
+	if err != nil {
 		return err
 	}
-	return r.cache.prunePacked()
+	defer fresh.close()
+	if err := fresh.fetch(ctx, s, refs.Capabilities, wants, nil); err != nil {
+		return err
+	}
+	return r.cache.replace(fresh)
 }
 
 // anyCommit says whether the server gives commits that no ref names.
@@ -446,15 +466,34 @@ func (r *remote) haves(have state) []plumbing.Hash {
 
 // obtain asks the server for one commit that is on no branch that was fetched. It asks once in a while only.
 func (r *remote) obtain(ctx context.Context, h plumbing.Hash) error {
-	if refs, _, _ := r.known(nil); refs.head == h && r.heal(ctx) {
-		return nil
-	}
 	r.mu.Lock()
 	asked := r.gone[h]
 	r.mu.Unlock()
 	if time.Since(asked) < goneFor {
 		return files.ErrGone
 	}
+	err := r.ask(ctx, h)
+	if isDamage(err) || errors.Is(err, files.ErrGone) && !r.complete(ctx) {
+		if _, _, err = r.look(ctx, r.options.Branch, true); err != nil {
+			return err
+		}
+		if err = files.ErrGone; r.cache.objects.has(h) {
+			return nil
+		}
+	}
+	if errors.Is(err, files.ErrGone) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if len(r.gone) > 1000 {
+			clear(r.gone)
+		}
+		r.gone[h] = time.Now()
+	}
+	return err
+}
+
+// ask fetches one commit. ErrGone when the server does not give it.
+func (r *remote) ask(ctx context.Context, h plumbing.Hash) error {
 	if err := r.take(ctx); err != nil {
 		return err
 	}
@@ -467,28 +506,16 @@ func (r *remote) obtain(ctx context.Context, h plumbing.Hash) error {
 	}
 	defer s.Close()
 	have, _, _ := r.known(nil)
-	if err := r.cache.fetch(ctx, s, refs.Capabilities, []plumbing.Hash{h}, r.haves(have)); err == nil && r.cache.objects.has(h) {
+	err = r.cache.fetch(ctx, s, refs.Capabilities, []plumbing.Hash{h}, r.haves(have))
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case isDamage(err):
+		return err
+	case err == nil && r.cache.objects.has(h):
 		return nil
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.gone) > 1000 {
-		clear(r.gone)
-	}
-	r.gone[h] = time.Now()
 	return files.ErrGone
-}
-
-// heal fetches the branch whole, because an object that must be here is not.
-func (r *remote) heal(ctx context.Context) bool {
-	r.mu.Lock()
-	r.broken = true
-	r.mu.Unlock()
-	_, _, err := r.head(ctx, r.options.Branch)
-	return err == nil
 }
 
 func (r *remote) notes() (plumbing.Hash, error) {
@@ -496,6 +523,8 @@ func (r *remote) notes() (plumbing.Hash, error) {
 	defer r.mu.Unlock()
 	return r.refs.notes, nil
 }
+
+func (r *remote) explained(err error) error { return err }
 
 func (r *remote) shallow() (map[plumbing.Hash]bool, error) { return nil, nil }
 

@@ -40,7 +40,11 @@ func (s *Source) Renewed(ctx context.Context, head string, named map[manifest.ID
 	s.past.mu.Lock()
 	defer s.past.mu.Unlock()
 	h := plumbing.NewHash(head)
-	renewed, err := s.renewed(ctx, h, named)
+	var renewed map[manifest.ID][]string
+	err := s.whole(ctx, func() (err error) {
+		renewed, err = s.renewed(ctx, h, named)
+		return err
+	})
 	if err != nil {
 		return nil, s.named(fmt.Errorf("what came anew up to %s: %w", short(h), err))
 	}

@@ -18,7 +18,6 @@ import (
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
@@ -26,6 +25,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/storage/filesystem"
+
+	"github.com/podkeep/podkeep/sources/files"
 )
 
 // unpackLimit is below how many objects a fetch is kept as single files, as Git does, so that a year of small
@@ -59,12 +60,23 @@ func openStore(base, url string) (*store, error) {
 			return nil, fmt.Errorf("cache: %w", err)
 		}
 	}
+	s.sweep()
 	s.objects = openObjects(s.dir)
 	return s, nil
 }
 
+// make makes the directories; a file that stands in their place goes.
 func (s *store) make() error {
-	return cmp.Or(os.MkdirAll(filepath.Join(s.dir, "objects", "pack"), 0o700), os.MkdirAll(filepath.Join(s.dir, "fetched"), 0o700))
+	for _, dir := range []string{"objects", "objects/pack", "fetched"} {
+		path := filepath.Join(s.dir, dir)
+		if info, err := os.Lstat(path); err == nil && !info.IsDir() {
+			_ = os.Remove(path)
+		}
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *store) close() error {
@@ -81,6 +93,12 @@ func (s *store) line(branch string) string {
 
 // save remembers what a fetch gave.
 func (s *store) save(branch string, now state, at time.Time) error {
+	if err := s.make(); err != nil {
+		return fmt.Errorf("cache: %w", err)
+	}
+	if info, err := os.Lstat(s.line(branch)); err == nil && !info.Mode().IsRegular() {
+		_ = os.RemoveAll(s.line(branch))
+	}
 	text := fmt.Sprintf("%s %s %s\n", now.head, now.notes, at.UTC().Format(time.RFC3339Nano))
 	f, err := os.CreateTemp(filepath.Join(s.dir, "fetched"), "new-")
 	if err != nil {
@@ -115,7 +133,7 @@ func (s *store) holds(now state) bool {
 	return (now.head.IsZero() || s.objects.has(now.head)) && (now.notes.IsZero() || s.objects.has(now.notes))
 }
 
-// fetch asks for a pack and keeps it.
+// fetch asks for a pack and keeps it. A server that can leaves out what is too large to be read: it would only take time, and go-git's memory.
 func (s *store) fetch(ctx context.Context, from session, caps *capability.List, wants, haves []plumbing.Hash) error {
 	if err := s.make(); err != nil {
 		return fmt.Errorf("cache: %w", err)
@@ -123,6 +141,10 @@ func (s *store) fetch(ctx context.Context, from session, caps *capability.List, 
 	req := packp.NewUploadPackRequestFromCapabilities(caps)
 	if caps.Supports(capability.NoProgress) {
 		_ = req.Capabilities.Set(capability.NoProgress)
+	}
+	if caps.Supports(capability.Filter) {
+		_ = req.Capabilities.Set(capability.Filter)
+		req.Filter = packp.FilterBlobLimit(files.MaxFile+1, packp.BlobLimitPrefixNone)
 	}
 	req.Wants, req.Haves = wants, haves
 	res, err := from.UploadPack(ctx, req)
@@ -150,7 +172,8 @@ func demuxed(caps *capability.List, r io.Reader) io.Reader {
 func (s *store) keep(pack io.Reader) error {
 	into := filesystem.NewStorage(osfs.New(s.dir), cache.NewObjectLRU(objectCache))
 	defer into.Close()
-	head := bufio.NewReader(pack)
+	from := &watched{Reader: pack}
+	head := bufio.NewReader(from)
 	start, err := head.Peek(12)
 	if err != nil {
 		return fmt.Errorf("pack: %w", err)
@@ -158,9 +181,26 @@ func (s *store) keep(pack io.Reader) error {
 	if n := binary.BigEndian.Uint32(start[8:]); n == 0 {
 		return nil
 	} else if n > unpackLimit {
-		return wrapped("pack", packfile.UpdateObjectStorage(into, head))
+		err = packfile.UpdateObjectStorage(into, head)
+	} else {
+		err = packfile.UpdateObjectStorage(singly{into}, head)
 	}
-	return wrapped("pack", packfile.UpdateObjectStorage(singly{into}, head))
+	if err != nil && (from.err == nil || errors.Is(from.err, io.EOF)) { // the server did not break off
+		err = damaged{err: err}
+	}
+	return wrapped("pack", err)
+}
+
+// watched remembers how its Reader ended.
+type watched struct {
+	io.Reader
+	err error
+}
+
+func (w *watched) Read(p []byte) (n int, err error) {
+	n, err = w.Reader.Read(p)
+	w.err = cmp.Or(w.err, err)
+	return n, err
 }
 
 // singly hides that a store can take whole packs.
@@ -180,38 +220,4 @@ const crowd = 27
 func (s *store) crowded() bool {
 	some, _ := os.ReadDir(filepath.Join(s.dir, "objects", "17"))
 	return len(some) > crowd
-}
-
-// prunePacked removes single objects that are in a pack too. Who reads one just then finds it there.
-func (s *store) prunePacked() error {
-	packs, err := filepath.Glob(filepath.Join(s.dir, "objects", "pack", "*.idx"))
-	for _, p := range packs {
-		err = cmp.Or(err, s.pruneThose(p))
-	}
-	return wrapped("cache", err)
-}
-
-func (s *store) pruneThose(idx string) error {
-	f, err := os.Open(idx)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	index := idxfile.NewMemoryIndex()
-	if err := idxfile.NewDecoder(f).Decode(index); err != nil {
-		return err
-	}
-	entries, err := index.Entries()
-	if err != nil {
-		return err
-	}
-	defer entries.Close()
-	for {
-		e, err := entries.Next()
-		if err != nil {
-			return unless(errors.Is(err, io.EOF), err)
-		}
-		h := e.Hash.String()
-		_ = os.Remove(filepath.Join(s.dir, "objects", h[:2], h[2:]))
-	}
 }

@@ -1,0 +1,51 @@
+package manifest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestAFileThatHoldsTooMuchIsReadInPartAndHidesTheRest(t *testing.T) {
+	list := &strings.Builder{}
+	fmt.Fprint(list, "apiVersion: v1\nkind: List\nitems:\n")
+	for i := range maxObjects + 2 {
+		fmt.Fprintf(list, "- {apiVersion: v1, kind: ConfigMap, metadata: {name: m-%d}}\n", i)
+	}
+	documents := &strings.Builder{}
+	for i := range maxObjects + 2 {
+		fmt.Fprintf(documents, "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: m-%d}\n", i)
+	}
+	for name, text := range map[string]string{"a list": list.String(), "documents": documents.String()} {
+		p := Parse("x.yaml", []byte(text))
+		if len(p.objects) != maxObjects || len(p.Problems) != 1 || !p.Problems[0].breaks() || !strings.Contains(p.Problems[0].Text, "more than 5000 objects") {
+			t.Errorf("%s: %d objects, %v", name, len(p.objects), p.Problems)
+		}
+	}
+}
+
+func TestACommitThatHoldsTooMuchLeavesFilesOut(t *testing.T) {
+	var all []Parsed
+	for i := range maxTogether/maxObjects + 1 {
+		p := Parsed{Path: fmt.Sprintf("%02d.yaml", i)}
+		for j := range maxObjects {
+			p.objects = append(p.objects, object{Meta: Meta{ID: ID{"Nothing", "n", fmt.Sprintf("%d-%d", i, j)}}})
+		}
+		all = append(all, p)
+	}
+	a := &assembly{set: Set{failed: map[ID]string{}, held: map[string][]ID{}, foreign: map[string]foreign{}}, unled: map[ID]Meta{}, origins: map[ID]Origin{}, configs: map[ID]config{}}
+	if got := a.collect(all); len(got) != maxTogether || len(a.set.Problems) != 1 || a.unreadable != "10.yaml" {
+		t.Errorf("%d objects, %v, %q", len(got), a.set.Problems, a.unreadable)
+	}
+}
+
+func TestTheMistakesOfAnObjectAreSaidUpToABound(t *testing.T) {
+	text := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n"
+	for i := range 3 * maxMistakes {
+		text += fmt.Sprintf("field%d: 1\n", i)
+	}
+	p := Parse("x.yaml", []byte(text))
+	if n := len(p.Problems); n != maxMistakes+1 || p.Problems[n-1].Text != "more than 100 mistakes: mend those first" {
+		t.Errorf("%d: %v", n, p.Problems[n-1])
+	}
+}

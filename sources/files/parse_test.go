@@ -1,0 +1,32 @@
+package files_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/sources/files"
+)
+
+func TestManifestsHaveABoundTogether(t *testing.T) {
+	content := append(bytes.Repeat([]byte("#"), files.MaxFile-1), '\n')
+	var found files.Found
+	for i := range files.MaxBytes/files.MaxFile + 2 {
+		found.Files = append(found.Files, files.File{Path: fmt.Sprintf("%02d.yaml", i), Key: "same"})
+	}
+	set, err := files.NewLoader().Set(manifest.Info{Commit: "c"}, found, func(files.File) ([]byte, error) { return content, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wrong []string
+	for _, p := range set.Problems {
+		if strings.Contains(p.Text, "have 64 MiB together") {
+			wrong = append(wrong, p.File)
+		}
+	}
+	if len(wrong) != 2 || wrong[0] != "16.yaml" {
+		t.Error(wrong)
+	}
+}
