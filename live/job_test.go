@@ -33,12 +33,12 @@ func TestAJobsPodIsMadeFromItsFormAndItsLabels(t *testing.T) {
 		if diff := cmp.Diff(want.Labels, got.Labels); diff != "" {
 			t.Error(diff)
 		}
-		if diff := cmp.Diff(want.Spec, got.Spec); diff != "" || got.Hostname != want.Hostname {
-			t.Errorf("%s: %s %s", mode, got.Hostname, diff)
+		if diff := cmp.Diff(want.Spec, got.Spec); diff != "" || got.Hostname() != want.Hostname() {
+			t.Errorf("%s: %s %s", mode, got.Hostname(), diff)
 		}
 		env := got.Spec.Containers[0].Env
-		if got.Spec.Containers[0].Args[0] != "1" || indexed != (len(env) == 2) || indexed != (got.Hostname == "work-2") {
-			t.Errorf("%s: %s %+v", mode, got.Hostname, env)
+		if got.Spec.Containers[0].Args[0] != "1" || indexed != (len(env) == 2) || indexed != (got.Hostname() == "work-2") {
+			t.Errorf("%s: %s %+v", mode, got.Hostname(), env)
 		}
 	}
 }

@@ -12,8 +12,16 @@ import (
 const (
 	MaxNameservers = 3
 	maxSearches    = 32
-	maxFQDN        = 64 // of a host's name, in the kernel
+	MaxHostname    = 64 // letters of a host's name, in the kernel
 )
+
+// DefaultDomain is the cluster's where none is set.
+const DefaultDomain = "cluster.local"
+
+// NeedsNetwork says whether such pods have a part in the cluster's own network, where it has one: an address of it, or its names.
+func NeedsNetwork(s corev1.PodSpec) bool {
+	return !s.HostNetwork || s.DNSPolicy == corev1.DNSClusterFirstWithHostNet
+}
 
 // names checks what the pod calls itself and whom it knows.
 func (c *check) names(at string, s corev1.PodSpec) {
@@ -38,8 +46,8 @@ func (c *check) hostnameOverride(at string, s corev1.PodSpec) {
 		c.refuse(at, "means nothing with hostNetwork; remove one of them")
 	case s.SetHostnameAsFQDN != nil && *s.SetHostnameAsFQDN:
 		c.refuse(at, "stands beside setHostnameAsFQDN; keep one of them")
-	case len(*name) > maxFQDN:
-		c.refuse(at, "has %d letters; a host's name has %d at most", len(*name), maxFQDN)
+	case len(*name) > MaxHostname:
+		c.refuse(at, "has %d letters; a host's name has %d at most", len(*name), MaxHostname)
 	default:
 		c.refuseAll(at, util.IsDNS1123Subdomain(*name))
 	}

@@ -12,7 +12,7 @@ import (
 // subPathExpr and the commands of probes is expanded, so that what remains is for the node alone: Files, addresses and the node's name. metadata.uid is a digest of
 // the pod's name and rev, so it survives a restart of everything. The Revision is left as it is.
 func (r Revision) Pod(name string, labels map[string]string, attempt map[string]int) Pod {
-	p := Pod{Name: name, Hostname: r.hostname(name), Namespace: r.App.Namespace, Labels: labels, Spec: *r.Spec.DeepCopy(), Attempt: attempt}
+	p := Pod{Name: name, Namespace: r.App.Namespace, Labels: labels, Spec: *r.Spec.DeepCopy(), Attempt: attempt}
 	eachContainer("", &p.Spec, func(_ string, k *corev1.Container) { r.settle(k, name) })
 	if r.late() {
 		p.late = &r
@@ -24,23 +24,28 @@ func (r Revision) Pod(name string, labels map[string]string, attempt map[string]
 	return p
 }
 
-// hostname is what the pod of that name calls itself, within the letters that a host's name may have: the _ in a pod's name is none.
-func (r Revision) hostname(name string) string {
-	s := r.Spec
+// Hostname is what the pod calls itself. One that Kubernetes would make is within the letters that a host's name may have, and the _ in a pod's
+// name is none; one that is written is as it is written, with the cluster's domain where it is to be the full name.
+func (p Pod) Hostname() string {
+	s, domain := p.Spec, ""
 	if s.HostnameOverride != nil {
 		return *s.HostnameOverride
 	}
-	host := or(s.Hostname, clip(strings.Join(strings.FieldsFunc(name, func(r rune) bool { return r == '_' }), "-"), 63))
-	if s.Subdomain == "" || s.SetHostnameAsFQDN == nil || !*s.SetHostnameAsFQDN {
-		return host
+	if isFull(s) {
+		domain = "." + domainOf(s, p.Namespace, or(p.Net.Domain, DefaultDomain))
 	}
-	domain := "." + domainOf(s, r.App.Namespace)
-	return clip(host, maxFQDN-len(domain)) + domain
+	name := strings.Join(strings.FieldsFunc(p.Name, func(r rune) bool { return r == '_' }), "-")
+	return or(s.Hostname, clip(name, min(63, max(1, MaxHostname-len(domain))))) + domain
+}
+
+// isFull says whether pods are to call themselves by their full name, and have one.
+func isFull(s corev1.PodSpec) bool {
+	return s.Subdomain != "" && s.SetHostnameAsFQDN != nil && *s.SetHostnameAsFQDN
 }
 
 // domainOf is the part of a pod's full name that comes after its hostname.
-func domainOf(s corev1.PodSpec, namespace string) string {
-	return s.Subdomain + "." + namespace + ".svc.cluster.local"
+func domainOf(s corev1.PodSpec, namespace, domain string) string {
+	return s.Subdomain + "." + namespace + ".svc." + domain
 }
 
 func clip(name string, n int) string {

@@ -227,7 +227,6 @@ type Revision struct {
 // Pod is one pod to run: a Revision given a name, labels and a slot.
 type Pod struct {
 	Name      string            // as Podman shows it
-	Hostname  string            // what the pod calls itself
 	Namespace string            // Kubernetes namespace
 	Labels    map[string]string // Podman's labels, written at birth on the pod and on each container
 	Spec      corev1.PodSpec    // rendered, see Revision
@@ -240,7 +239,7 @@ type Pod struct {
 	Node string
 	// Form is the name of the File that holds the revision's form, and has to be there before the pod; empty if none has.
 	Form string
-	// Net is where it is in the cluster's own network; the zero value leaves its address to the host's Podman.
+	// Net is where it is in the cluster's own network; without an address that is the host's Podman's to give.
 	Net PodNet
 	// Make are the claims, by name, whose volume may be made if it is not there. Any other must be there.
 	Make []string
@@ -258,7 +257,7 @@ type Pod struct {
 type PodNet struct {
 	IP     netip.Addr // its own
 	DNS    netip.Addr // who answers it for names: its node
-	Domain string     // of names, "cluster.local"
+	Domain string     // of names, "cluster.local"; empty means DefaultDomain
 }
 
 // Text is a small file of the pod's own, made by the downward API: its content differs from pod to pod.

@@ -164,7 +164,7 @@ func (f *file) items(doc document, items *yaml.Node, version, of string, depth i
 	}
 	for _, n := range items.Content {
 		if f.left -= 10; f.left <= 0 {
-			f.complain(n.Line+doc.offset, tooMany)
+			f.complainOnce(n.Line+doc.offset, tooMany)
 			return
 		}
 		f.manifest(document{follow(n), doc.offset}, version, of, depth+1)

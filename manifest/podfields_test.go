@@ -566,7 +566,7 @@ func (w *walker) assembled(spec map[string]any) outcome {
 	if len(s.Workloads) > 0 {
 		wl := s.Workloads[0]
 		p := wl.Revision.Pod("web", nil, nil)
-		out.rendered = asYAML(w.t, p.Spec) + p.Hostname
+		out.rendered = asYAML(w.t, p.Spec) + p.Hostname()
 		for _, t := range p.Texts {
 			out.rendered += fmt.Sprint("\n", t.Volume, t.Path, t.Mode, string(t.Data))
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -25,8 +26,8 @@ func TestARevisionHoldsNoReferences(t *testing.T) {
 		w.Revision.Rev = "v1-0"
 		pod := w.Revision.Pod("web-1", nil, nil)
 		got := asYAML(t, w.Revision.Spec) + "====\n" + asYAML(t, pod.Spec)
-		if pod.Hostname != "web-1" {
-			got += "# hostname: " + pod.Hostname + "\n"
+		if host := pod.Hostname(); host != "web-1" {
+			got += "# hostname: " + host + "\n"
 		}
 		for _, x := range pod.Texts {
 			got += fmt.Sprintf("# %s/%s %04o: %q\n", x.Volume, x.Path, x.Mode, string(x.Data))
@@ -83,15 +84,37 @@ func TestAPodIsMadeWithoutTouchingItsRevision(t *testing.T) {
 }
 
 func TestAHostnameHasNoUnderscore(t *testing.T) {
-	if got := (Revision{}).Pod("blue__job_web-abcdef-0", nil, nil).Hostname; got != "blue-job-web-abcdef-0" {
+	if got := (Revision{}).Pod("blue__job_web-abcdef-0", nil, nil).Hostname(); got != "blue-job-web-abcdef-0" {
 		t.Error(got)
 	}
 }
 
 func TestAHostnameFits(t *testing.T) {
 	name := strings.Repeat("a", 62) + "-" + strings.Repeat("b", 9)
-	if got := (Revision{}).Pod(name, nil, nil).Hostname; got != strings.Repeat("a", 62) {
+	if got := (Revision{}).Pod(name, nil, nil).Hostname(); got != strings.Repeat("a", 62) {
 		t.Error(got)
+	}
+}
+
+func TestAFullNameIsInTheClustersDomain(t *testing.T) {
+	full, long := true, strings.Repeat("a", 60)
+	for claim, c := range map[string]struct {
+		spec               corev1.PodSpec
+		name, domain, want string
+	}{
+		"as it is written":               {corev1.PodSpec{Hostname: "db", Subdomain: "data"}, "web-0", "k8s.example", "db.data.shop.svc.k8s.example"},
+		"by the pod's name":              {corev1.PodSpec{Subdomain: "data"}, "web-0", "k8s.example", "web-0.data.shop.svc.k8s.example"},
+		"where none is set":              {corev1.PodSpec{Subdomain: "data"}, "web-0", "", "web-0.data.shop.svc.cluster.local"},
+		"without a subdomain":            {corev1.PodSpec{Hostname: "db"}, "web-0", "k8s.example", "db"},
+		"one that podkeep makes fits":    {corev1.PodSpec{Subdomain: "data"}, long, "k8s.example", long[:64-len(".data.shop.svc.k8s.example")] + ".data.shop.svc.k8s.example"},
+		"but one that is written is not": {corev1.PodSpec{Hostname: long, Subdomain: "data"}, "web-0", "x", long + ".data.shop.svc.x"},
+		"nor has it no letter":           {corev1.PodSpec{Subdomain: "data"}, "web-0", long, "w.data.shop.svc." + long},
+	} {
+		c.spec.SetHostnameAsFQDN = &full
+		p := Revision{App: ID{"Pod", "shop", "web"}, Spec: c.spec}.Pod(c.name, nil, nil)
+		if p.Net.Domain = c.domain; p.Hostname() != c.want {
+			t.Errorf("%s: %s, not %s", claim, p.Hostname(), c.want)
+		}
 	}
 }
 

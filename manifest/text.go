@@ -58,7 +58,7 @@ func listing(m map[string]string) string {
 const maxTexts = 1 << 20
 
 // checkTexts refuses what no pod could have: a file of an amount that is nowhere written, a subPathExpr that leads astray, more than
-// maxTexts, and a full name that is too long.
+// maxTexts, and a full name that is too long in any domain.
 func (s *sources) checkTexts(at string, spec corev1.PodSpec) {
 	sizes, left := map[string]int{}, maxTexts
 	for i, v := range spec.Volumes {
@@ -83,10 +83,9 @@ func (s *sources) checkTexts(at string, spec corev1.PodSpec) {
 			}
 		}
 	}
-	if room := maxFQDN - 1 - len(domainOf(spec, s.namespace)); spec.SetHostnameAsFQDN != nil && *spec.SetHostnameAsFQDN &&
-		spec.Subdomain != "" && room < max(1, len(spec.Hostname)) {
+	if shortest := max(1, len(spec.Hostname)) + 1 + len(domainOf(spec, s.namespace, "x")); isFull(spec) && shortest > MaxHostname {
 		s.refuse(under(at, "setHostnameAsFQDN"), "%s.%s has more than the %d letters of a host's name; choose shorter ones",
-			or(spec.Hostname, "NAME"), domainOf(spec, s.namespace), maxFQDN)
+			or(spec.Hostname, "NAME"), domainOf(spec, s.namespace, "DOMAIN"), MaxHostname)
 	}
 }
 

@@ -36,12 +36,13 @@ type Asker interface {
 type Options struct {
 	Driver  Driver
 	Prober  Asker
-	Router  Router // nil where the host cannot be made to route
-	HostIP  string // at which pods on the host's own network are probed
-	Dir     string // where it keeps what outlives it; it is made if it is not there
-	Socket  string // at which controllers reach it
-	Version string // what it says of itself
-	Machine string // which one this is, as far as that can be told; what another one's node side was told is not obeyed
+	Router  Router          // nil where the host cannot be made to route
+	Stirs   <-chan struct{} // it is time to route again: the host has changed; nil: nobody says
+	HostIP  string          // at which pods on the host's own network are probed
+	Dir     string          // where it keeps what outlives it; it is made if it is not there
+	Socket  string          // at which controllers reach it
+	Version string          // what it says of itself
+	Machine string          // which one this is, as far as that can be told; what another one's node side was told is not obeyed
 	Log     *logrus.Logger
 
 	listen func() (net.Listener, error) // in place of the socket, in tests

@@ -42,11 +42,13 @@ func (p putter) Lacks() error { return p.fails["lacks"] }
 
 func (p putter) Crowded() bool { return p.fails["crowded"] != nil }
 
+func (p putter) Keeps() []route.HostPort { return []route.HostPort{{Port: 80, Protocol: "tcp"}} }
+
 // one names the node n1.
 var one = &route.Table{Nodes: []route.Node{{Name: "n1"}}}
 
 func (p *parts) routers() Routers {
-	return Routers{Network: linker{p}, Names: putter{p, "names"}, Kernel: putter{p, "kernel"}}
+	return Routers{Network: linker{p}, Names: putter{p, "names"}, Counts: putter{p, "counts"}, Kernel: putter{p, "kernel"}}
 }
 
 func TestTheKernelIsLastAndDecidesWhetherATableIsInForce(t *testing.T) {
@@ -56,7 +58,7 @@ func TestTheKernelIsLastAndDecidesWhetherATableIsInForce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if want := "network names kernel network names kernel"; strings.Join(p.turns, " ") != want {
+	if want := "network names counts kernel network names counts kernel"; strings.Join(p.turns, " ") != want {
 		t.Errorf("%v", p.turns)
 	}
 	p.fails["kernel"] = errors.New("no such rule")
@@ -67,12 +69,12 @@ func TestTheKernelIsLastAndDecidesWhetherATableIsInForce(t *testing.T) {
 
 func TestWhatTheHostLacksIsSaidAndHoldsNothingUp(t *testing.T) {
 	p := &parts{fails: map[string]error{
-		"network": errors.New("no bridge"), "names": errors.New("port 53 is taken"), "lacks": errors.New("no timeouts"),
+		"network": errors.New("no bridge"), "names": errors.New("port 53 is taken"), "lacks": errors.New("no timeouts"), "counts": errors.New("healthCheckNodePort 30099 is taken"),
 	}}
 	net, err := p.routers().Route(t.Context(), one, "n1")
-	want := []string{"n2: no address", "pod network: no bridge", "names: port 53 is taken", "connections: no timeouts"}
-	if err != nil || !slices.Equal(net.Troubles, want) {
-		t.Errorf("%v, %q", err, net.Troubles)
+	want := []string{"n2: no address", "pod network: no bridge", "names: port 53 is taken", "connections: healthCheckNodePort 30099 is taken", "connections: no timeouts"}
+	if err != nil || !slices.Equal(net.Troubles, want) || len(net.Keeps) != 1 {
+		t.Errorf("%v, %q, keeps %v", err, net.Troubles, net.Keeps)
 	}
 }
 
@@ -98,7 +100,7 @@ func TestATableOfWhichTheLinksWereCutOffIsNotInForce(t *testing.T) {
 func TestNothingGoesByATableThatDoesNotNameTheNode(t *testing.T) {
 	p := &parts{}
 	_, err := p.routers().Route(t.Context(), one, "n2")
-	if want := "network names nothing by kernel"; err != nil || strings.Join(p.turns, " ") != want {
+	if want := "network names counts nothing by kernel"; err != nil || strings.Join(p.turns, " ") != want {
 		t.Errorf("%v, %v", err, p.turns)
 	}
 }

@@ -72,6 +72,10 @@ func (s *side) work(ctx context.Context) {
 		case <-s.events:
 			s.stale = true
 			s.reroute()
+		case <-s.Stirs:
+			if s.newest != nil {
+				s.routeIn(0)
+			}
 		case <-timer.C:
 		case <-ctx.Done():
 		}

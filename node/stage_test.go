@@ -44,6 +44,7 @@ type stage struct {
 	fuse   *fake.Fuse
 	listen listener
 	router Router
+	stirs  chan struct{}
 	end    func() // of the node side that runs
 
 	mu   sync.Mutex
@@ -116,7 +117,7 @@ func (s *stage) begins() {
 	go func() {
 		defer close(done)
 		_ = Run(ctx, Options{
-			Driver: s.driver(), Prober: &s.probes, Router: s.router, Dir: s.dir, Version: "v1", Machine: s.machine, Log: log,
+			Driver: s.driver(), Prober: &s.probes, Router: s.router, Stirs: s.stirs, Dir: s.dir, Version: "v1", Machine: s.machine, Log: log,
 			listen: func() (net.Listener, error) { return s.listen.open(), nil },
 		})
 	}()

@@ -455,6 +455,25 @@ func TestWhereNothingRoutesNoTableIsInForce(t *testing.T) {
 	})
 }
 
+func TestAHostThatHasChangedIsRoutedAgainAtOnce(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		k := s.routing()
+		s.stirs = make(chan struct{})
+		s.begins()
+		c := s.connects()
+		s.stirs <- struct{}{} // nothing is told yet
+		one := numbered(1, "")
+		c.sends(one)
+		s.passes(0)
+		k.is(func(k *kernel) { k.net.Keeps = []route.HostPort{{Port: 80, Protocol: "tcp"}} })
+		s.stirs <- struct{}{}
+		s.passes(0)
+		if keeps := c.report().Net.Keeps; len(keeps) != 1 || len(k.puts()) != 2 {
+			t.Errorf("keeps %v after %v", keeps, k.puts())
+		}
+	})
+}
+
 func TestARouterThatHangsIsGivenUpAndHoldsNothingElseUp(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		k := s.routing()

@@ -11,6 +11,9 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 )
 
+// longestDomain is what three labels of 63 letters, a pod's hostname, its Service and its namespace, and "svc" leave of a name.
+const longestDomain = 253 - 3*64 - len("svc.")
+
 // netSettings say which addresses and names the cluster has for its pods and Services.
 type netSettings struct {
 	clusterCIDR, serviceCIDR, clusterDomain string
@@ -21,7 +24,7 @@ func (s *netSettings) register(flags *pflag.FlagSet) {
 	flags.StringVar(&s.clusterCIDR, "cluster-cidr", "10.42.0.0/16", "range of the pods' addresses, for Nodes that name no podCIDR")
 	flags.StringVar(&s.serviceCIDR, "service-cidr", "10.43.0.0/16", "range of the Services' addresses")
 	flags.StringSliceVar(&s.externalCIDRs, "external-cidr", nil, "`RANGE` of addresses that Services may ask for as externalIPs and loadBalancerIP, beside those of nodes")
-	flags.StringVar(&s.clusterDomain, "cluster-domain", "cluster.local", "domain of the Services' names")
+	flags.StringVar(&s.clusterDomain, "cluster-domain", manifest.DefaultDomain, "domain of the Services' names")
 }
 
 func (s *netSettings) check() error {
@@ -41,6 +44,9 @@ func (s *netSettings) net() (manifest.Net, error) {
 		return manifest.Net{}, err
 	case pods.Overlaps(virtual):
 		return manifest.Net{}, fmt.Errorf("service-cidr %s: overlaps --cluster-cidr, %s; give Services a range of their own", virtual, pods)
+	case len(s.clusterDomain) > longestDomain:
+		return manifest.Net{}, fmt.Errorf("cluster-domain %q: has %d letters; with more than %d there are pods whose names are too long to be asked for",
+			s.clusterDomain, len(s.clusterDomain), longestDomain)
 	case len(validation.IsDNS1123Subdomain(s.clusterDomain)) > 0:
 		return manifest.Net{}, fmt.Errorf("cluster-domain %q: write a domain in small letters and without a dot at its end, such as cluster.local", s.clusterDomain)
 	}

@@ -109,13 +109,14 @@ func (o nodeOptions) run(cmd *cobra.Command, dir string) error {
 	log.WithFields(logrus.Fields{"cluster": o.cluster, "podman": socket, "version": sideVersion()}).Info("begins")
 	root := asRoot("/proc/self/uid_map")
 	var routes node.Router
+	var stirs chan struct{}
 	if podman, ok := opened.(network.Podman); ok && root {
 		var join func()
-		routes, join = router(ctx, o.cluster, podman, log)
+		routes, stirs, join = router(ctx, o.cluster, podman, log)
 		defer join()
 	}
 	err = node.Run(ctx, node.Options{
-		Driver: driver, Router: routes, Prober: prober(root), HostIP: own(address), Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Version: sideVersion(), Machine: machine("/sys/class/dmi/id/product_uuid", "/proc/device-tree/serial-number"), Log: log,
+		Driver: driver, Router: routes, Stirs: stirs, Prober: prober(root), HostIP: own(address), Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Version: sideVersion(), Machine: machine("/sys/class/dmi/id/product_uuid", "/proc/device-tree/serial-number"), Log: log,
 	})
 	log.Info("ends, as it was told to")
 	return err

@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/podkeep/podkeep/node"
+	"github.com/podkeep/podkeep/node/counts"
 	"github.com/podkeep/podkeep/node/kernel"
 	"github.com/podkeep/podkeep/node/names"
 	"github.com/podkeep/podkeep/node/network"
@@ -20,14 +21,17 @@ import (
 // hostRoot is where the node side's container sees the host's own files.
 const hostRoot = "/proc/1/root"
 
-// router is what makes a host route. It works until ctx ends, and join waits for that.
-func router(ctx context.Context, cluster string, driver network.Podman, log *logrus.Logger) (r node.Router, join func()) {
+// router is what makes a host route. It works until ctx ends, and join waits for that; stirs says when it is to be called again.
+func router(ctx context.Context, cluster string, driver network.Podman, log *logrus.Logger) (r node.Router, stirs chan struct{}, join func()) {
 	links := network.New(cluster, driver, log)
 	called := names.New(names.Options{Resolv: hostFile(hostRoot, "/etc/resolv.conf"), Log: log})
+	rules, told, stirs := kernel.New(cluster, log), counts.New(), make(chan struct{}, 1)
 	var all sync.WaitGroup
+	all.Go(func() { rules.Watch(ctx, stirs) })
+	all.Go(func() { told.Serve(ctx) })
 	all.Go(func() { links.Watch(ctx) })
 	all.Go(func() { called.Serve(ctx) })
-	return node.Routers{Network: links, Names: said{called}, Kernel: kernel.New(cluster, log)}, all.Wait
+	return node.Routers{Network: links, Names: said{called}, Kernel: rules, Counts: told}, stirs, all.Wait
 }
 
 // hostFile is where a file of the host is seen below root, wherever links lead on the host.

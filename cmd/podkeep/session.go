@@ -24,8 +24,8 @@ func (s *settings) options(source sources.Source, key ed25519.PrivateKey, log *l
 		Source: source, Cluster: s.cluster, Key: key, Log: log,
 		Open: s.openNode, Side: s.offer(), Image: s.image,
 	}
-	if !o.Side.Refused { // nobody else serves Services
-		o.Net, _ = s.net()
+	if o.Net, _ = s.net(); o.Side.Refused { // nobody else serves Services
+		o.Net = manifest.Net{Domain: o.Net.Domain}
 	}
 	return o
 }

@@ -165,8 +165,9 @@ func (s *stage) await(name, what string, is func(live.Pod) bool) live.Pod {
 func Pod(name string, images ...string) manifest.Pod {
 	app := manifest.ID{Kind: "Deployment", Namespace: "default", Name: name}
 	now := int64(2)
-	pod := manifest.Pod{Name: name + "-abcdef-0", Hostname: name, Namespace: "default"}
+	pod := manifest.Pod{Name: name + "-abcdef-0", Namespace: "default"}
 	pod.Spec.TerminationGracePeriodSeconds = &now
+	pod.Spec.Hostname = name
 	pod.Spec.RestartPolicy = corev1.RestartPolicyAlways
 	var expect []string
 	for i, image := range images {

@@ -1,6 +1,7 @@
 package podman
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/containers/common/libnetwork/types"
 	"github.com/containers/podman/v4/pkg/specgen"
+
+	"github.com/podkeep/podkeep/manifest"
 )
 
 // podSpec is the pod without its containers: what they share.
@@ -39,7 +42,10 @@ func (b *builder) podSpec() (specgen.PodSpecGenerator, error) {
 		s.NetNS = specgen.Namespace{NSMode: specgen.Host}
 		return s, nil
 	}
-	s.Hostname = b.pod.Hostname
+	if s.Hostname = b.pod.Hostname(); len(s.Hostname) > manifest.MaxHostname {
+		return s, fmt.Errorf("%s has %d letters; a host's name has %d at most: choose a shorter hostname or subdomain, or leave out setHostnameAsFQDN",
+			s.Hostname, len(s.Hostname), manifest.MaxHostname)
+	}
 	s.PortMappings = b.ports()
 	if ip := b.pod.Net.IP; ip.IsValid() {
 		s.NetNS = specgen.Namespace{NSMode: specgen.Bridge}

@@ -82,6 +82,25 @@ func TestASecretsNameFitsAndIsTheFilesAlone(t *testing.T) {
 	}
 }
 
+func TestAFullNameHasNoMoreLettersThanAHostsName(t *testing.T) {
+	yes := true
+	for domain, want := range map[string]string{
+		"cluster.local":               "",
+		"kubernetes.corporation.test": "db-primary.databases.production-eu.svc.kubernetes.corporation.test has 66 letters",
+	} {
+		pod := manifest.Pod{Namespace: "production-eu", Net: manifest.PodNet{Domain: domain}}
+		pod.Spec.Hostname, pod.Spec.Subdomain, pod.Spec.SetHostnameAsFQDN = "db-primary", "databases", &yes
+		b, err := newBuilder(&Driver{}, pod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec, err := b.podSpec()
+		if want == "" && (err != nil || spec.Hostname != "db-primary.databases.production-eu.svc."+domain) || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%s: %s, %v", domain, spec.Hostname, err)
+		}
+	}
+}
+
 func TestRoomIsTheManifestsElsePodmansLessATenthAndTheNodeSide(t *testing.T) {
 	d := &Driver{}
 	d.node.Capacity = &manifest.Resources{MilliCPU: 1, Memory: 2}

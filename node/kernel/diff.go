@@ -49,13 +49,17 @@ func diff(have, want *state) []change {
 	swap := change{readers: true, thorough: true}
 	sweep := change{readers: true}
 	diffChains(have, want, &lay, &swap, &sweep)
+	diffLimits(have, want, &lay, &swap, &sweep)
 	if lay.empty() {
 		swap.readers, swap.thorough = false, false
 	}
 	diffFronts(have.fronts, want.fronts, &swap, &sweep)
 	for _, set := range slices.Sorted(maps.Keys(want.sets)) {
+		if set == setLimited || set == setSources {
+			continue
+		}
 		come, gone := diffSet(set, have.sets[set], want.sets[set])
-		if l, of := policySets[set]; of {
+		if l, of := layouts[set]; of {
 			now, later := l.part(come, gone)
 			swap.elements, sweep.elements = append(append(now, swap.elements...), come...), append(sweep.elements, later...)
 			continue
@@ -69,6 +73,27 @@ func diff(have, want *state) []change {
 		}
 	}
 	return slices.DeleteFunc([]change{lay, swap, sweep}, func(c change) bool { return c.empty() })
+}
+
+// diffLimits has it known who may come to a front before that leads anywhere, and for as long as it does.
+func diffLimits(have, want *state, lay, swap, sweep *change) {
+	limited, free := diffSet(setLimited, have.sets[setLimited], want.sets[setLimited])
+	come, gone := diffSet(setSources, have.sets[setSources], want.sets[setSources])
+	l, fresh := layouts[setSources], map[string]bool{}
+	for _, e := range limited {
+		fresh[e.key] = true
+	}
+	now, later := l.part(come, gone)
+	for _, e := range slices.Concat(now, come) {
+		if fresh[e.key[:l.owner]] {
+			lay.elements = append(lay.elements, e)
+		} else {
+			swap.elements = append(swap.elements, e)
+		}
+	}
+	lay.elements = append(lay.elements, limited...)
+	swap.elements = append(swap.elements, free...)
+	sweep.elements = append(sweep.elements, later...)
 }
 
 // diffChains fills base chains last, when what they lead to is there.

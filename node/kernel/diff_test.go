@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -49,10 +50,18 @@ func read(t *rapid.T, moments []*state, waits []bool) {
 	}
 }
 
+// always is who may come whatever sources there are.
+const always = "\xc0\x00\x02\x02"
+
 func reads(t *rapid.T, begin, verdict, at, source *state) {
 	for _, stay := range at.sets[setStays] { // a client was sent there before
 		if to := stay[:4]; !slices.Contains(source.sets[setItself], to+to) {
 			t.Fatalf("%q stays, and would not know itself", stay)
+		}
+	}
+	for _, f := range verdict.sets[setLimited] {
+		if !slices.ContainsFunc(at.sets[setSources], func(s string) bool { return s[:12] == f && s[12:16] <= always && always <= s[28:] }) {
+			t.Fatalf("%q lets nobody in", f)
 		}
 	}
 	for f, p := range verdict.fronts {
@@ -99,12 +108,15 @@ func states() *rapid.Generator[*state] {
 			s.PrefersNear = rapid.Bool().Draw(t, "rather near")
 			s.Near, s.NearOutside = rapid.Bool().Draw(t, "near"), rapid.Bool().Draw(t, "near outside")
 			s.Holds = rapid.SampledFrom([]int{0, 0, 60, 10800}).Draw(t, "holds")
+			s.Sources = rapid.SampledFrom([][]netip.Prefix{nil, {prefix("192.0.2.0/24")}, {prefix("192.0.2.0/30"), prefix("10.0.0.0/8")}, {prefix("192.0.0.0/8")}}).Draw(t, "sources")
 			s.Ports[0].NodePort = uint16(30000 + rapid.IntRange(0, 1).Draw(t, "nodePort"))
 			table.Services = append(table.Services, s)
 		}
 		return wantOf(table, "n1", 1, false)
 	})
 }
+
+var prefix = netip.MustParsePrefix
 
 // replay is what the kernel has before the changes and after each of them, and before which of those moments readers are waited for.
 func replay(have *state, changes []change) (moments []*state, waits []bool) {
@@ -207,4 +219,18 @@ func (s *state) unchain(name string) {
 		}
 	}
 	delete(s.chains, name)
+}
+
+// Who may come is known before a front leads anywhere.
+func TestAFrontIsLimitedBeforeItLeadsAnywhere(t *testing.T) {
+	s := service(1, 0)
+	s.Ports[0].NodePort, s.Sources = 30080, []netip.Prefix{prefix("192.0.2.0/24")}
+	have, want := wantOf(tableOf(service(1, 0)), "n1", 1, false), wantOf(tableOf(s), "n1", 1, false)
+	changes := diff(have, want)
+	if len(changes) != 2 || len(changes[0].elements) != 2 || len(changes[0].fronts) > 0 || len(changes[1].fronts) != 1 || !changes[1].readers {
+		t.Errorf("%+v", changes)
+	}
+	if changes = diff(want, have); len(changes) != 2 || len(changes[0].elements) != 1 || changes[1].elements[0].set != setSources {
+		t.Errorf("%+v", changes)
+	}
 }

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,19 +21,50 @@ type answer struct {
 	from string
 }
 
-// serve answers each question with a line, "NUMBER SOURCE", by UDP with the question behind that, and goes on until the test ends.
+// serve answers as a pod until the test ends.
 func (l *lab) serve(ns netns.NsHandle, number int) {
+	at := netip.AddrPortFrom(podIP(number), 8080).String()
+	for _, network := range []string{"tcp4", "udp4"} {
+		e := l.echo(ns, network, at, number)
+		l.t.Cleanup(func() { e.Close() })
+	}
+}
+
+// hostself is the number of the host, when it answers itself.
+const hostself = 1000
+
+// listen has somebody listen who answers as the host.
+func (l *lab) listen(ns netns.NsHandle, network, at string) io.Closer {
+	return l.echo(ns, network, at, hostself)
+}
+
+// ended closes, and waits for what was begun.
+type ended func()
+
+func (e ended) Close() error { e(); return nil }
+
+// echo answers each question with a line, "NUMBER SOURCE".
+func (l *lab) echo(ns netns.NsHandle, network, at string, number int) io.Closer {
 	var tcp net.Listener
 	var udp net.PacketConn
-	at := netip.AddrPortFrom(podIP(number), 8080).String()
 	do(l.t, ns, func() (err error) {
-		if tcp, err = net.Listen("tcp4", at); err != nil {
-			return err
+		if strings.HasPrefix(network, "udp") {
+			udp, err = net.ListenPacket(network, at)
+		} else {
+			tcp, err = net.Listen(network, at)
 		}
-		udp, err = net.ListenPacket("udp4", at)
 		return err
 	})
 	var under sync.WaitGroup
+	if udp != nil {
+		under.Go(func() {
+			b := make([]byte, 64)
+			for n, from, err := udp.ReadFrom(b); err == nil; n, from, err = udp.ReadFrom(b) {
+				_, _ = udp.WriteTo(fmt.Appendln(nil, number, from.(*net.UDPAddr).IP, string(b[:n])), from)
+			}
+		})
+		return ended(func() { udp.Close(); under.Wait() })
+	}
 	under.Go(func() {
 		for c, err := tcp.Accept(); err == nil; c, err = tcp.Accept() {
 			under.Go(func() {
@@ -43,13 +76,7 @@ func (l *lab) serve(ns netns.NsHandle, number int) {
 			})
 		}
 	})
-	under.Go(func() {
-		b := make([]byte, 64)
-		for n, from, err := udp.ReadFrom(b); err == nil; n, from, err = udp.ReadFrom(b) {
-			_, _ = udp.WriteTo(fmt.Appendln(nil, number, from.(*net.UDPAddr).IP, string(b[:n])), from)
-		}
-	})
-	l.t.Cleanup(func() { tcp.Close(); udp.Close(); under.Wait() })
+	return ended(func() { tcp.Close(); under.Wait() })
 }
 
 // ask connects from the namespace of this thread.

@@ -61,6 +61,11 @@ func masked(mask []byte) expr.Any {
 	return &expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: 4, Mask: mask, Xor: make([]byte, 4)}
 }
 
+// hasSocket asks whether somebody here listens to the packet. What is then asked of the socket, whether it is bound to no address, is one or the other.
+func hasSocket() rule {
+	return rule{&expr.Socket{Key: expr.SocketKeyWildcard, Register: reg}, &expr.Cmp{Op: expr.CmpOpLte, Register: reg, Data: []byte{1}}}
+}
+
 // within asks whether the address that is loaded is of the range.
 func within(load expr.Any, of netip.Prefix, op expr.CmpOp) rule {
 	mask := binary.BigEndian.AppendUint32(nil, uint32(0xffffffff<<(32-of.Bits())))

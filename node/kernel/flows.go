@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 
@@ -16,7 +17,7 @@ type flows struct {
 	udp   bool // some UDP front has changed
 	all   bool // there may have been no rules for a while
 	left  map[aim]bool
-	fresh map[front]bool // NodePorts of UDP that were not served
+	fresh map[front]bool // UDP fronts that led nowhere
 }
 
 // aim is a front and where its flows were sent.
@@ -32,16 +33,18 @@ func (f *flows) note(c change, mends bool) {
 		f.left, f.fresh = map[aim]bool{}, map[front]bool{}
 	}
 	for _, s := range c.slots {
-		f.udp = f.udp || s.proto == unix.IPPROTO_UDP
-		if s.proto == unix.IPPROTO_UDP && s.node() {
-			f.left[aim{s.front, s.from}] = true
+		if s.proto == unix.IPPROTO_UDP {
+			f.udp, f.left[aim{s.front, s.from}] = true, true
 		}
 	}
 	for _, m := range c.fronts {
 		f.udp = f.udp || m.proto == unix.IPPROTO_UDP
-		if m.proto == unix.IPPROTO_UDP && m.node() && m.from.modulus < 1 {
+		if m.proto == unix.IPPROTO_UDP && m.from.modulus < 1 {
 			f.fresh[m.front] = true
 		}
+	}
+	for _, e := range c.elements {
+		f.udp = f.udp || e.set == setLimited || e.set == setSources
 	}
 }
 
@@ -50,9 +53,12 @@ func (f *flows) end(want *state) error {
 	if !f.udp && !f.all {
 		return nil
 	}
-	var err error
+	local, err := addresses()
+	if err != nil {
+		return err
+	}
 	for range mostTries { // the kernel says when the list may have lost some because it changed meanwhile
-		_, err = netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, judge{*f, want})
+		_, err = netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, judge{*f, want, local})
 		if !errors.Is(err, netlink.ErrDumpInterrupted) {
 			break
 		}
@@ -66,7 +72,8 @@ func (f *flows) end(want *state) error {
 // judge says which flows are to end for the kernel to do as is wanted.
 type judge struct {
 	flows
-	want *state
+	want  *state
+	local map[netip.Addr]bool // the host's addresses
 }
 
 func (j judge) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
@@ -86,10 +93,29 @@ func (j judge) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 		return false
 	case virtual:
 		return !j.leads(at, went)
-	case untouched:
-		return j.opens(front{proto: at.proto, port: at.port}) && flow.Reverse.DstIP.Equal(flow.Forward.SrcIP)
 	}
-	return j.strays(front{proto: at.proto, port: at.port}, went)
+	if _, is := j.want.fronts[at]; !is && !j.left[aim{at, went}] {
+		at.ip = [4]byte{} // it is no address outside
+	}
+	if untouched {
+		return j.opens(at) && (!at.node() || j.local[to])
+	}
+	return j.strays(at, went) || j.leads(at, went) && !j.admits(at, flow.Forward.SrcIP)
+}
+
+// admits says whether who is at the address may come to the front. The host's own processes may.
+func (j judge) admits(f front, from net.IP) bool {
+	key := string(f.encode())
+	if _, limited := slices.BinarySearch(j.want.sets[setLimited], key); !limited {
+		return true
+	}
+	if own, ok := netip.AddrFromSlice(from.To4()); ok && j.local[own] {
+		return true
+	}
+	ip := string(from.To4())
+	return slices.ContainsFunc(j.want.sets[setSources], func(s string) bool {
+		return s[:12] == key && s[12:16] <= ip && ip <= s[28:]
+	})
 }
 
 // leads says whether the front's connections may go to the place.
@@ -97,10 +123,10 @@ func (j judge) leads(f front, to place) bool {
 	return slices.Contains(j.want.fronts[f].places, to)
 }
 
-// opens says whether what came to the NodePort had no rule to go by, and has one now.
+// opens says whether what came to the front had no rule to go by, and has one now.
 func (j judge) opens(f front) bool { return j.want.fronts[f].modulus > 0 && (j.all || j.fresh[f]) }
 
-// strays says whether a flow by the NodePort goes to a pod of the cluster that is none of its places, or was.
+// strays says whether a flow from outside goes to a pod of the cluster that is none of its places, or was.
 func (j judge) strays(f front, to place) bool {
 	if j.leads(f, to) {
 		return false

@@ -1,9 +1,12 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -78,11 +81,16 @@ func TestTCPIsNotCut(t *testing.T) {
 func TestWhichFlowsEnd(t *testing.T) {
 	s := service(1, 0)
 	s.Ports[0].NodePort, s.Ports[1].NodePort = 30080, 30053
-	want := wantOf(tableOf(s), "n1", 1, false)
+	out := addressed(3, 1)
+	out.Ports[1].NodePort, out.Ports[1].Hosts, out.Sources = 30055, true, []netip.Prefix{netip.MustParsePrefix("192.0.2.8/30")}
+	out.Ports[1].Outside = append(out.Ports[1].Outside, netip.MustParseAddr("192.0.2.7"))
+	want := wantOf(tableOf(s, out), "n1", 1, false)
+	local := map[netip.Addr]bool{netip.MustParseAddr(hostIP): true}
 	none := flows{}
 	lost := flows{all: true}
 	gone := flows{left: map[aim]bool{{front{proto: 17, port: 30054}, place{podIP(1).As4(), 8080}}: true}}
-	fresh := flows{fresh: map[front]bool{{proto: 17, port: 30053}: true}}
+	goneOutside := flows{left: map[aim]bool{{front{[4]byte{203, 0, 113, 9}, 17, 53}, place{podIP(1).As4(), 8080}}: true}}
+	fresh := flows{fresh: map[front]bool{{proto: 17, port: 30053}: true, {outsideIP.As4(), 17, 53}: true}}
 	for _, c := range []struct {
 		name    string
 		flows   flows
@@ -106,6 +114,13 @@ func TestWhichFlowsEnd(t *testing.T) {
 		{"what came to a NodePort too early", fresh, 17, "192.0.2.1:30053", "192.0.2.1:30053", true, ""},
 		{"the same, of one that was there", none, 17, "192.0.2.1:30053", "192.0.2.1:30053", false, ""},
 		{"to the world by that port", fresh, 17, "203.0.113.1:30053", "203.0.113.1:30053", false, "192.0.2.1"},
+		{"an address outside to its pod", lost, 17, "203.0.113.5:53", "10.42.1.11:8080", false, ""},
+		{"an address outside to another pod", none, 17, "203.0.113.5:53", "10.42.1.10:8080", true, ""},
+		{"an address outside that is gone", goneOutside, 17, "203.0.113.9:53", "10.42.1.11:8080", true, ""},
+		{"what came to an address outside too early, and was sent on", fresh, 17, "203.0.113.5:53", "203.0.113.5:53", true, "192.0.2.1"},
+		{"the same, of one that was there", none, 17, "203.0.113.5:53", "203.0.113.5:53", false, ""},
+		{"a host's port to its pod", none, 17, "192.0.2.1:53", "10.42.1.11:8080", false, ""},
+		{"a host's port to another pod", none, 17, "192.0.2.1:53", "10.42.1.10:8080", true, ""},
 		{"TCP to a NodePort", lost, 6, "192.0.2.1:30080", "10.42.2.9:8080", false, ""},
 		{"anything else", lost, 17, "203.0.113.1:53", "203.0.113.1:53", false, ""},
 	} {
@@ -120,9 +135,57 @@ func TestWhichFlowsEnd(t *testing.T) {
 				Forward: netlink.IPTuple{Protocol: c.proto, SrcIP: from, DstIP: to.Addr().AsSlice(), DstPort: to.Port()},
 				Reverse: netlink.IPTuple{Protocol: c.proto, SrcIP: by.Addr().AsSlice(), SrcPort: by.Port(), DstIP: through},
 			}
-			if ends := (judge{c.flows, want}).MatchConntrackFlow(flow); ends != c.ends {
+			if ends := (judge{c.flows, want, local}).MatchConntrackFlow(flow); ends != c.ends {
 				t.Errorf("ends: %v, want %v", ends, c.ends)
 			}
 		})
+	}
+}
+
+func TestUDPFromOutsideFollowsTheTable(t *testing.T) {
+	l := newLab(t, 2)
+	l.toHost()
+	k := New("one", quiet())
+	with := func(pod int, sources ...string) *route.Table {
+		s := addressed(1, pod)
+		s.Ports[1].Hosts = true
+		for _, p := range sources {
+			s.Sources = append(s.Sources, netip.MustParsePrefix(p))
+		}
+		return tableOf(s)
+	}
+	l.put(k, tableOf())
+	clients := []net.Conn{l.client(l.outside, hostIP+":53"), l.client(l.outside, outsideIP.String()+":53"), l.client(l.pods[1], outsideIP.String()+":53")}
+	for _, c := range clients { // too early
+		_, _ = c.Write([]byte("?"))
+	}
+	for round, pod := range []int{0, 1, farPod, 0} {
+		l.put(k, with(pod))
+		for n, c := range clients {
+			a, err := say(c)
+			if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) {
+				a, err = say(c) // that was the answer to what came too early
+			}
+			if err != nil || a.pod != pod {
+				t.Errorf("client %d, round %d: pod %d, want %d: %v", n, round, a.pod, pod, err)
+			}
+		}
+	}
+	l.put(k, with(0, "192.0.2.0/24"))
+	for _, c := range clients[:2] {
+		if a, err := say(c); err != nil || a.pod != 0 {
+			t.Error(a, err)
+		}
+	}
+	_ = clients[2].SetDeadline(time.Now().Add(brief))
+	_, _ = clients[2].Write([]byte("?"))
+	if _, err := clients[2].Read(make([]byte, 64)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("who may come no more is not heard: %v", err)
+	}
+	hears := l.listen(l.host, "udp", hostIP+":53")
+	defer hears.Close()
+	l.put(k, with(0, "192.0.2.0/24"))
+	if a, err := say(clients[0]); err != nil || a.pod != hostself {
+		t.Errorf("what the host listens to is its own: %v, %v", a, err)
 	}
 }

@@ -68,7 +68,7 @@ type guard struct {
 // guards is empty where there are no policies, or no pods that could be guarded.
 func guards(t *route.Table, own netip.Prefix) guarding {
 	g := guard{guarding: guarding{map[string][]string{}, map[string][]admission{}}, all: t.Policies, own: own}
-	for name := range policySets {
+	for _, name := range []string{setKnown, setGuardedIn, setGuardedOut, setMembers, setBlocks, setPorts} {
 		g.sets[name] = nil
 	}
 	if g.all == nil || !own.IsValid() {

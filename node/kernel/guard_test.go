@@ -174,7 +174,7 @@ type filter struct {
 }
 
 func (f filter) finds(set string, key ...[]byte) (rest string, found bool) {
-	l, asked := policySets[set], slices.Concat(key...)
+	l, asked := layouts[set], slices.Concat(key...)
 	for _, text := range f.sets[set] {
 		first, last := text[:l.key], text[:l.key]
 		if l.interval {
@@ -494,7 +494,7 @@ func TestOnTheWayToAnotherPolicyAPodHasTheOneOrTheOther(t *testing.T) {
 			have, want := want(from), want(to)
 			for _, c := range diff(have, want) {
 				for _, e := range c.elements {
-					l := policySets[e.set]
+					l := layouts[e.set]
 					if e.gone && l.lingers && !c.readers {
 						t.Errorf("from %q to %q: %q of %s goes while packets ask for it", from, to, e.key, e.set)
 					}

@@ -1,6 +1,6 @@
-// Package kernel makes a host's kernel do as a route table says: connections to virtual addresses and NodePorts go to pods, the other sides see the sources
-// that they can answer, tunnels take what nodes send alone, and pods speak as themselves. All of it is one nftables table of the cluster's name, with others
-// of that name for IPv6 and for the bridge (wall.go, bound.go), and entries of conntrack.
+// Package kernel makes a host's kernel do as a route table says: connections to virtual addresses, ports of nodes and addresses outside go to pods, the other sides
+// see the sources that they can answer, and tunnels take what nodes send alone. Pods speak as themselves, and what the host itself listens to stays its own. All of it is one nftables
+// table of the cluster's name, with others of that name for IPv6 and for the bridge (wall.go, bound.go), and entries of conntrack.
 //
 // The table has one shape for any number of Services. Maps hold what changes: one leads from a front (address, protocol, port) to a chain, another from a
 // front and a number to a place (address, port). The chain pick-N draws a number below N and looks the place up. See want and diff, which are pure: what the
@@ -33,18 +33,24 @@ type Kernel struct {
 	flows      flows // of conntrack, that are still to go
 
 	offers func(*link) error // fails where the kernel has no timeouts for tables
+	hears  func(*link) error // or where its rules cannot ask for sockets
 	learnt bool              // that was asked
 	lacks  error             // and that is what came of it
+	deaf   bool              // and that of the other
 	unseen error             // why policies do not see all that they should
 	forged error             // why pods may speak as others
 
 	crowded bool // conntrack was full when it was last looked at
+
+	own     *own
+	keeps   []route.HostPort
+	unheard error // why that is not known
 }
 
 // New is for a cluster. It does nothing yet.
 func New(cluster string, log *logrus.Logger) *Kernel {
 	named := route.NamedOf(cluster)
-	return &Kernel{named: named, log: log.WithField("table", named.Table), flows: flows{all: true}, offers: (*link).offers}
+	return &Kernel{named: named, log: log.WithField("table", named.Table), flows: flows{all: true}, offers: (*link).offers, hears: (*link).hears, own: newOwn()}
 }
 
 // patience is how long the kernel may take for one attempt.
@@ -59,7 +65,10 @@ func (k *Kernel) Put(t *route.Table, node string) error {
 	if err := k.learn(); err != nil {
 		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
 	}
-	want := wantOf(t, node, k.named.VNI, k.lacks != nil)
+	want := wantOf(k.spared(t, node), node, k.named.VNI, k.lacks != nil)
+	if want.deaf = k.deaf; k.deaf {
+		want.chains = chainsOf(want.fronts, want.facts)
+	}
 	k.unseen = k.parts(want.policed)
 	if err := k.rules(want); err != nil {
 		return fmt.Errorf("nftables: table %s: %w", k.named.Table, err)
@@ -88,12 +97,27 @@ func (k *Kernel) learn() error {
 		k.lacks, err = fmt.Errorf("%w: %w", errUntimed, err), nil
 		k.log.WithError(k.lacks).Warn("nftables: the table does without")
 	}
-	k.learnt = err == nil
+	if k.learnt = err == nil; k.learnt {
+		k.deaf = k.hearing() != nil
+	}
+	return err
+}
+
+// hearing fails where rules cannot ask for sockets.
+func (k *Kernel) hearing() error {
+	err := k.open()
+	if err == nil {
+		err = k.hears(k.link)
+	}
+	if err != nil {
+		k.close() // answers may still come
+		k.log.WithError(err).Info("nftables: what the host begins to listen to is its own a little later")
+	}
 	return err
 }
 
 // Lacks says what the kernel cannot do of what a table asks, once one was put; nil: nothing.
-func (k *Kernel) Lacks() error { return errors.Join(k.lacks, k.unseen, k.forged) }
+func (k *Kernel) Lacks() error { return errors.Join(k.lacks, k.unseen, k.forged, k.unheard) }
 
 // Crowded says whether conntrack of the host was full when a table was last put: no new connection begins.
 func (k *Kernel) Crowded() bool { return k.crowded }
@@ -172,10 +196,8 @@ func (k *Kernel) Remove() error {
 		return fmt.Errorf("nftables: %w", err)
 	}
 	defer k.close()
-	if err := k.wall(false); err != nil {
-		return fmt.Errorf("nftables: %w", err)
-	}
-	if err := k.unbind(); err != nil {
+	k.spared(&route.Table{}, "")
+	if err := errors.Join(k.wall(false), k.unbind()); err != nil {
 		return fmt.Errorf("nftables: %w", err)
 	}
 	k.link.DelTable(k.link.table)

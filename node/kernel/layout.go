@@ -25,13 +25,17 @@ const (
 	nodeChain        = "node" // of a NodePort, the same
 
 	setServices  = "services"  // front to verdict
-	setNodePorts = "nodeports" // the same, apart: for each rule that asks a map the kernel looks at all of its verdicts when one changes
+	setNodePorts = "nodeports" // the same of ports of nodes, apart: for each rule that asks a map the kernel looks at all of its verdicts when one changes
 	setSlots     = "slots"     // front and number to place
 	setItself    = "itself"    // addresses of this node's pods, twice each
 	setPeers     = "peers"     // the nodes' addresses
 	setRanges    = "ranges"    // of all nodes' pods
 	setStays     = "stays"     // fronts that hold their clients, each with each of its places
 	setDraws     = "draws"     // their fronts and numbers to places, as they are written down
+	setShared    = "shared"    // fronts at which the host itself may come to listen
+	setSources   = "sources"   // fronts, and from where they may be spoken to
+	setLimited   = "limited"   // fronts of which that is said
+	setStrangers = "strangers" // places of Services that are no pods', as fronts
 	setClients   = "clients"   // front and client to place: the kernel writes it down as clients come
 
 	setKnown      = "known"       // addresses of this node's pods of which policies say something, twice each
@@ -47,13 +51,16 @@ type layout struct {
 	key      int
 	interval bool
 	lingers  bool // what goes does so once no packet asks for it any more
+	owner    int  // or so does the last that has the same first bytes of the key; 0: no
 	guards   bool // it leads to a chain
 }
 
-var policySets = map[string]layout{
+// layouts are those of all that is more than a key, but for what leads to Services.
+var layouts = map[string]layout{
+	setSources:    {key: 16, interval: true, owner: 12},
 	setKnown:      {key: 8},
-	setGuardedIn:  {key: 4, guards: true},
-	setGuardedOut: {key: 4, guards: true},
+	setGuardedIn:  {key: 4, owner: 4, guards: true},
+	setGuardedOut: {key: 4, owner: 4, guards: true},
 	setMembers:    {key: 8},
 	setBlocks:     {key: 8, interval: true, lingers: true},
 	setPorts:      {key: 12, interval: true, lingers: true},
@@ -62,7 +69,7 @@ var policySets = map[string]layout{
 // setNames are in the order in which their elements change: the kernel takes up what a transaction changes one by one, places before what leads to them.
 // One of another shape needs another name, for what is there is never made anew.
 var setNames = []string{setSlots, setServices, setNodePorts, setItself, setPeers, setRanges, setStays, setDraws, setClients,
-	setMembers, setBlocks, setPorts, setGuardedIn, setGuardedOut, setKnown}
+	setShared, setSources, setLimited, setStrangers, setMembers, setBlocks, setPorts, setGuardedIn, setGuardedOut, setKnown}
 
 // kept is the modulus up to which the chains are there whether they are used or not: to make one anew takes long, see change.readers.
 const kept = 16
@@ -146,6 +153,10 @@ func setsOf(t *nftables.Table) map[string]*nftables.Set {
 		setNodePorts: {KeyType: concat(frontType...), Concatenation: true, IsMap: true, DataType: nftables.TypeVerdict},
 		setSlots:     {KeyType: concat(slotType...), Concatenation: true, IsMap: true, DataType: concat(placeType...)},
 		setItself:    {KeyType: concat(pairType...), Concatenation: true},
+		setShared:    {KeyType: concat(frontType...), Concatenation: true},
+		setSources:   {KeyType: concat(guestType...), Concatenation: true, Interval: true},
+		setLimited:   {KeyType: concat(frontType...), Concatenation: true},
+		setStrangers: {KeyType: concat(frontType...), Concatenation: true},
 		setPeers:     {KeyType: nftables.TypeIPAddr},
 		setRanges:    {KeyType: nftables.TypeIPAddr, Interval: true},
 		setStays:     {KeyType: concat(stayType...), Concatenation: true},

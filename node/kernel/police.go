@@ -73,15 +73,15 @@ func (l layout) text(e nftables.SetElement) string {
 	return string(e.Key) + string(e.KeyEnd)
 }
 
-// part says which of the elements that go do so at once, and which later: what a number means outlives what asks for it, and a pod that is guarded no
-// more is let go last.
+// part says which of the elements that go do so at once, and which later: what a number means outlives what asks for it, and who is guarded, or limited,
+// no more is let go last.
 func (l layout) part(come, gone []element) (now, later []element) {
 	again := map[string]bool{}
 	for _, e := range come {
-		again[e.key[:l.key]] = true
+		again[e.key[:l.owner]] = true
 	}
 	for _, e := range gone {
-		if l.lingers || l.guards && !again[e.key[:l.key]] {
+		if l.lingers || l.owner > 0 && !again[e.key[:l.owner]] {
 			later = append(later, e)
 		} else {
 			now = append(now, e)

@@ -77,7 +77,7 @@ func (s *state) take(set string, elements []nftables.SetElement) {
 		case setSlots:
 			s.takeSlot(e)
 		default:
-			if l, of := policySets[set]; of {
+			if l, of := layouts[set]; of {
 				s.sets[set] = append(s.sets[set], l.text(e))
 				continue
 			}

@@ -19,7 +19,9 @@ import (
 func TestWhatSomebodyElseChangesIsPutRight(t *testing.T) {
 	l := newLab(t, 2)
 	k := New("one", quiet())
-	table := tableOf(service(1, 0), service(2, 1), service(3))
+	strange := limitedTo("192.0.2.0/24", "203.0.113.0/24")
+	strange.IP, strange.Endpoints = netip.MustParseAddr("10.43.0.4"), []route.Endpoint{{IP: netip.MustParseAddr("203.0.113.80"), Ports: []uint16{80, 53}}}
+	table := tableOf(service(1, 0), service(2, 1), service(3), strange)
 	l.put(k, table)
 	want := wantOf(table, "n1", k.named.VNI, false)
 	for _, c := range []struct {
@@ -44,6 +46,16 @@ func TestWhatSomebodyElseChangesIsPutRight(t *testing.T) {
 			key := front{[4]byte{10, 43, 0, 1}, unix.IPPROTO_TCP, 80}.slot(0)
 			return errors.Join(l.SetDeleteElements(l.sets[setSlots], []nftables.SetElement{{Key: key}}),
 				l.SetAddElements(l.sets[setSlots], []nftables.SetElement{{Key: key, Val: place{[4]byte{10, 42, 1, 99}, 1}.encode()}}))
+		}},
+		{"who may come, and who is no pod", func(l *link) error {
+			for _, set := range []string{setLimited, setSources, setShared, setStrangers} {
+				l.FlushSet(l.sets[set])
+			}
+			return nil
+		}},
+		{"from where somebody may come", func(l *link) error {
+			key := string(front{outsideIP.As4(), unix.IPPROTO_TCP, 80}.encode())
+			return l.SetAddElements(l.sets[setSources], []nftables.SetElement{{Key: []byte(key + "\x08\x00\x00\x00"), KeyEnd: []byte(key + "\x09\x00\x00\x00")}})
 		}},
 		{"the nodes' ranges", func(l *link) error { l.FlushSet(l.sets[setRanges]); return nil }},
 	} {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
@@ -21,6 +22,7 @@ type facts struct {
 	admits  map[string][]admission // by chain of this node's guarded pods
 	policed bool                   // policies say who may speak to this node's pods, and to whom these may
 	untimed bool                   // conntrack keeps connections as it does all of the host's
+	deaf    bool                   // rules cannot ask whether the host listens
 }
 
 func factsOf(t *route.Table, self route.Node, vni int, untimed bool) facts {
@@ -41,8 +43,10 @@ type rule []expr.Any
 // rulesOf are the rules of the chain of that name, in order.
 func rulesOf(chain string, f facts) []rule {
 	switch chain {
-	case chainPrerouting, chainOutput:
-		return f.dispatch()
+	case chainPrerouting:
+		return f.dispatch(true)
+	case chainOutput:
+		return f.dispatch(false)
 	case chainPostrouting:
 		return f.sources()
 	case chainInput:
@@ -78,15 +82,46 @@ const (
 )
 
 // dispatch asks where a new connection's front leads. It asks twice, for an answer that is being changed may be missed once. What nobody knows among
-// the virtual addresses is refused.
-func (f facts) dispatch() []rule {
-	service := join(key(loadDestination(reg)), lead(setServices))
-	port := join(isLocal(), key(anyAddress(reg)), lead(setNodePorts))
-	all := []rule{service, service, port, port}
+// the virtual addresses is refused. Who comes, and is not the host itself, may be one who may not.
+func (f facts) dispatch(comes bool) []rule {
+	ask := func(by rule, set string) []rule {
+		asked := join(by, lead(set))
+		if !comes {
+			return []rule{asked, asked}
+		}
+		return []rule{join(by, limit()), asked, asked}
+	}
+	var hosts []rule
+	if comes && !f.deaf {
+		hosts = []rule{listened(anyAddress(reg), f.isHosts()), listened(loadDestination(reg), isLocal())}
+	}
+	all := slices.Concat(hosts, ask(key(loadDestination(reg)), setServices), ask(join(f.isHosts(), key(anyAddress(reg))), setNodePorts))
 	if f.virtual.IsValid() {
 		all = append(all, join(within(loadDestination(reg), f.virtual, expr.CmpOpEq), rule{&expr.Verdict{Kind: expr.VerdictGoto, Chain: chainRefuse}}))
 	}
 	return all
+}
+
+// listened leaves to the host what comes to a front that is shared with it, where it listens by now.
+func listened(address expr.Any, local rule) rule {
+	return join(key(address), rule{&expr.Lookup{SourceRegister: reg, SetName: setShared}}, local, hasSocket(), rule{&expr.Verdict{Kind: expr.VerdictAccept}})
+}
+
+// limit drops what comes to the front that is loaded from where it may not.
+func limit() rule {
+	return rule{
+		&expr.Lookup{SourceRegister: reg, SetName: setLimited},
+		loadSource(reg + 3), &expr.Lookup{SourceRegister: reg, SetName: setSources, Invert: true},
+		&expr.Verdict{Kind: expr.VerdictDrop},
+	}
+}
+
+// isHosts asks whether the packet goes to the host as others know it: pods ask their gateway for names.
+func (f facts) isHosts() rule {
+	if !f.gateway.IsValid() {
+		return isLocal()
+	}
+	return join(isLocal(), rule{loadDestination(reg), isNot(f.gateway.AsSlice())})
 }
 
 // choose sends a connection to one of the places of its front. Places are taken away only once nobody chooses by the old number; should somebody be late
@@ -106,25 +141,20 @@ func choose(address expr.Any, modulus int) []rule {
 }
 
 // sources says what a pod sees as the source of a connection: who made it, but for what would not find its way back. A pod that is sent to itself, and
-// whoever comes by a NodePort to a pod of another node, come from this node's gateway.
+// whoever comes from outside to a pod of another node, come from this node's gateway; and to who is no pod, everybody comes from an address of the host.
 func (f facts) sources() []rule {
+	sent := rule{
+		&expr.Ct{Key: expr.CtKeySTATUS, Register: reg}, masked(binaryutil.NativeEndian.PutUint32(statusDestination)), isNot(make([]byte, 4)),
+	}
 	keep := join(member(loadSource(reg), setRanges), member(loadDestination(reg), setRanges), rule{loadSource(reg)}, snat())
+	stranger := join(sent, key(loadDestination(reg)), rule{&expr.Lookup{SourceRegister: reg, SetName: setStrangers}, &expr.Masq{}})
 	if !f.own.IsValid() {
-		return []rule{keep}
+		return []rule{keep, stranger}
 	}
 	gateway := join(rule{&expr.Immediate{Register: reg, Data: f.gateway.AsSlice()}}, snat())
 	itself := join(rule{loadSource(reg), loadDestination(reg + 1), &expr.Lookup{SourceRegister: reg, SetName: setItself}}, gateway)
-	// A NodePort with places has a first one: that it is found tells by what the connection came.
-	byPort := join(
-		rule{&expr.Ct{Key: expr.CtKeySTATUS, Register: reg}, masked(binaryutil.NativeEndian.PutUint32(statusDestination)), isNot(make([]byte, 4))},
-		within(loadDestination(reg), f.own, expr.CmpOpNeq), member(loadDestination(reg), setRanges),
-		f.notVirtual(),
-		rule{anyAddress(reg), &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg + 1}, &expr.Ct{Key: expr.CtKeyPROTODST, Register: reg + 2}},
-		rule{&expr.Immediate{Register: reg + 3, Data: make([]byte, 4)}},
-		rule{&expr.Lookup{SourceRegister: reg, DestRegister: reg, IsDestRegSet: true, SetName: setSlots}},
-		gateway,
-	)
-	return []rule{itself, byPort, keep}
+	far := join(sent, within(loadDestination(reg), f.own, expr.CmpOpNeq), member(loadDestination(reg), setRanges), f.notVirtual(), gateway)
+	return []rule{itself, far, keep, stranger}
 }
 
 // notVirtual is about what the connection was made to.

@@ -20,7 +20,7 @@ type state struct {
 	sets   map[string][]string // elements of those that are no maps, sorted
 }
 
-// front is where a Service is spoken to. Without an address it is a NodePort: any address of the host.
+// front is where a Service is spoken to. Without an address it is a port of nodes: any address of the host.
 type front struct {
 	ip    [4]byte
 	proto byte
@@ -74,10 +74,16 @@ func (f front) verdicts() string {
 // wantOf is what the table asks of the node of that name. It leaves out what is not IPv4.
 func wantOf(t *route.Table, node string, vni int, untimed bool) *state {
 	self, _ := t.Node(node)
-	s := &state{facts: factsOf(t, self, vni, untimed), laid: true, fronts: frontsOf(t, node), sets: map[string][]string{
+	fronts, limits := frontsOf(t, node)
+	s := &state{facts: factsOf(t, self, vni, untimed), laid: true, fronts: fronts, sets: map[string][]string{
 		setItself: selves(t, node), setPeers: peers(t), setRanges: intervals(ranges(t)),
 	}}
-	s.sets[setStays], s.sets[setDraws] = stays(s.fronts), draws(s.fronts)
+	s.sets[setStays], s.sets[setDraws], s.sets[setStrangers] = stays(s.fronts), draws(s.fronts), s.strangers(t)
+	for f := range viewOf(t, node).sharedOf(t) {
+		s.sets[setShared] = append(s.sets[setShared], string(f.encode()))
+	}
+	s.sets[setShared] = sorted(s.sets[setShared])
+	s.sets[setLimited], s.sets[setSources] = limited(limits)
 	guarding := guards(t, s.own)
 	maps.Copy(s.sets, guarding.sets)
 	s.admits = guarding.chains
@@ -85,45 +91,142 @@ func wantOf(t *route.Table, node string, vni int, untimed bool) *state {
 	return s
 }
 
-// frontsOf are the Services' ports and NodePorts, seen from the node of that name. Of two that claim one front the first has it.
-func frontsOf(t *route.Table, node string) map[front]picks {
-	all := make(map[front]picks, len(t.Services))
+// view is the table as the node of that name sees it.
+type view struct {
+	node  string
+	self  route.Node
+	zones map[string]string // of nodes, by name
+}
+
+func viewOf(t *route.Table, node string) view {
+	self, _ := t.Node(node)
+	v := view{node, self, make(map[string]string, len(t.Nodes))}
+	for _, n := range t.Nodes {
+		v.zones[n.Name] = n.Zone
+	}
+	return v
+}
+
+// frontsOf are where the Services are spoken to: at their virtual addresses, and from outside; and the limits of those at which not everybody may. Of two
+// that claim one front the first has it.
+func frontsOf(t *route.Table, node string) (all map[front]picks, limits map[front][]netip.Prefix) {
+	all, limits = make(map[front]picks, len(t.Services)), map[front][]netip.Prefix{}
+	v := viewOf(t, node)
 	for _, s := range slices.Backward(t.Services) {
 		for i, p := range slices.Backward(s.Ports) {
 			proto := protocol(p.Protocol)
 			if !s.IP.Is4() || proto == 0 {
 				continue
 			}
-			all[front{s.IP.As4(), proto, p.Port}] = picksOf(s, i, node, s.Near)
-			if p.NodePort != 0 {
-				all[front{proto: proto, port: p.NodePort}] = picksOf(s, i, node, s.NearOutside)
+			all[front{s.IP.As4(), proto, p.Port}] = v.picksOf(s, i, s.Near)
+			if outside := v.outside(p); len(outside) > 0 {
+				picks := v.picksOf(s, i, s.NearOutside)
+				for _, f := range outside {
+					all[f], limits[f] = picks, s.Sources
+				}
+			}
+		}
+	}
+	return all, limits
+}
+
+// limited are the fronts that have limits, and those.
+func limited(limits map[front][]netip.Prefix) (fronts, sources []string) {
+	for f, from := range limits {
+		if len(from) == 0 {
+			continue
+		}
+		key := string(f.encode())
+		fronts = append(fronts, key)
+		var spans [][2]uint32
+		for _, p := range from {
+			if p.Addr().Is4() {
+				first, last := ends(p)
+				spans = append(spans, [2]uint32{first, last})
+			}
+		}
+		for _, r := range merged(spans) {
+			sources = append(sources, key+string(address4(r[0]))+key+string(address4(r[1])))
+		}
+	}
+	return sorted(fronts), sorted(sources)
+}
+
+// outside are the fronts of a port that are not virtual.
+func (v view) outside(p route.Port) []front {
+	all := v.shared(p)
+	if p.NodePort != 0 {
+		all = append(all, front{proto: protocol(p.Protocol), port: p.NodePort})
+	}
+	return all
+}
+
+// shared are those of them that the host may have for itself.
+func (v view) shared(p route.Port) (all []front) {
+	f := front{proto: protocol(p.Protocol), port: p.Port}
+	if p.Hosts && !v.self.Excluded {
+		all = append(all, f)
+	}
+	for _, ip := range p.Outside {
+		if ip.Is4() {
+			f.ip = ip.As4()
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// sharedOf are those of all Services.
+func (v view) sharedOf(t *route.Table) map[front]bool {
+	all := map[front]bool{}
+	for _, s := range t.Services {
+		for _, p := range s.Ports {
+			for _, f := range v.shared(p) {
+				all[f] = true
 			}
 		}
 	}
 	return all
 }
 
-// picksOf are what connections to the Service's port of that index choose from on a node, where its own pods alone may be asked: from them.
-func picksOf(s route.Service, port int, node string, own bool) picks {
-	targets := s.Targets(port)
-	if own || s.PrefersNear {
-		if near := s.On(node).Targets(port); own || len(near) > 0 {
-			targets = near
-		}
-	}
-	places := expand(targets)
+// picksOf are what connections to the Service's port of that index choose from. own: the node's own pods alone may be asked.
+func (v view) picksOf(s route.Service, port int, own bool) picks {
+	places := expand(v.targets(s, port, own))
 	if len(places) == 0 {
 		return picks{}
 	}
 	return picks{verdict{len(places), s.Holds}, places}
 }
 
+// targets are the nearest that the Service asks for.
+func (v view) targets(s route.Service, port int, own bool) []route.Target {
+	if own || s.PrefersNear {
+		if near := s.On(v.node).Targets(port); own || len(near) > 0 {
+			return near
+		}
+	}
+	if s.PrefersZone && v.self.Zone != "" {
+		if near := v.inZone(s).Targets(port); len(near) > 0 {
+			return near
+		}
+	}
+	return s.Targets(port)
+}
+
+// inZone is the Service with the endpoints of nodes of this one's zone alone.
+func (v view) inZone(s route.Service) route.Service {
+	s.Endpoints = slices.DeleteFunc(slices.Clone(s.Endpoints), func(e route.Endpoint) bool { return v.zones[e.Node] != v.self.Zone })
+	return s
+}
+
+var protocols = map[byte]string{unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp"}
+
+// protocol is the one of that name, 0 where there is none.
 func protocol(name string) byte {
-	switch name {
-	case "tcp":
-		return unix.IPPROTO_TCP
-	case "udp":
-		return unix.IPPROTO_UDP
+	for number, is := range protocols {
+		if is == name {
+			return number
+		}
 	}
 	return 0
 }
@@ -132,8 +235,23 @@ func protocol(name string) byte {
 func selves(t *route.Table, node string) (all []string) {
 	for _, s := range t.Services {
 		for _, e := range s.Endpoints {
-			if e.Node == node && e.IP.Is4() && s.IP.IsValid() {
+			if e.Node == node && e.Pod != "" && e.IP.Is4() && s.IP.IsValid() {
 				all = append(all, string(e.IP.AsSlice())+string(e.IP.AsSlice()))
+			}
+		}
+	}
+	return sorted(all)
+}
+
+// strangers are the places that are no pods', by the protocol of their fronts.
+func (s *state) strangers(t *route.Table) (all []string) {
+	for _, service := range t.Services {
+		for _, e := range service.Endpoints {
+			if e.Pod != "" || !e.IP.Is4() || s.inRanges(place{ip: e.IP.As4()}) {
+				continue
+			}
+			for i, p := range service.Ports[:min(len(service.Ports), len(e.Ports))] {
+				all = append(all, string(front{e.IP.As4(), protocol(p.Protocol), e.Ports[i]}.encode()))
 			}
 		}
 	}

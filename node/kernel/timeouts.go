@@ -65,16 +65,26 @@ func (l *link) objects() ([]nftables.Obj, error) {
 var errUntimed = errors.New("the kernel is without CONFIG_NF_CONNTRACK_TIMEOUT:" +
 	" some connections to a Service fail that are sent to a pod that was just taken away")
 
-// offers makes timeouts, and a rule that goes by them, in a table that is gone again in the same transaction.
+// offers makes timeouts, and a rule that goes by them.
 func (l *link) offers() error {
+	return l.tries(rulesOf(chainTimed, facts{}), func(scratch *nftables.Table) {
+		shared.Lock()
+		defer shared.Unlock()
+		l.addTimeouts(scratch)
+	})
+}
+
+// hears makes a rule that asks for sockets.
+func (l *link) hears() error { return l.tries([]rule{hasSocket()}, func(*nftables.Table) {}) }
+
+// tries makes rules, and what they need, in a table that is gone again in the same transaction.
+func (l *link) tries(rules []rule, needs func(*nftables.Table)) error {
 	scratch := &nftables.Table{Name: l.table.Name + ".try", Family: l.table.Family}
 	chain := &nftables.Chain{Table: scratch, Name: chainTimed}
 	l.AddTable(scratch)
-	shared.Lock()
-	l.addTimeouts(scratch)
-	shared.Unlock()
+	needs(scratch)
 	l.AddChain(chain)
-	for _, r := range rulesOf(chainTimed, facts{}) {
+	for _, r := range rules {
 		l.AddRule(&nftables.Rule{Table: scratch, Chain: chain, Exprs: r})
 	}
 	l.DelTable(scratch)

@@ -111,7 +111,7 @@ func (m element) encode() []nftables.SetElement {
 	if m.set == setDraws {
 		return []nftables.SetElement{{Key: []byte(m.key[:16]), Val: []byte(m.key[16:])}}
 	}
-	if l, of := policySets[m.set]; of {
+	if l, of := layouts[m.set]; of {
 		return []nftables.SetElement{l.element(m.key)}
 	}
 	if m.set != setRanges {

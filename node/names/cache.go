@@ -28,8 +28,8 @@ func askingOf(r *dns.Msg) asking {
 	return asking{strings.ToLower(q.Name), q.Qtype, q.Qclass, opt != nil && opt.Do(), r.CheckingDisabled}
 }
 
-// cache keeps answers of resolvers for as long as these say, at most longest, and forgets first what nobody has asked for. One that is
-// too long for a packet is not kept, so that all of them have a bound in bytes as well.
+// cache keeps answers of resolvers for as long as these say, at most longest, and forgets first what nobody has asked for. They are kept as they
+// are sent, and one that is too long for a packet is not, so that all of them have a bound in bytes as well.
 type cache struct {
 	mu   sync.Mutex
 	most int
@@ -39,7 +39,7 @@ type cache struct {
 
 type kept struct {
 	asking
-	reply       *dns.Msg // without OPT; nobody changes it
+	wire        []byte // without OPT
 	since, over time.Time
 }
 
@@ -58,8 +58,11 @@ func (c *cache) get(a asking, now time.Time) *dns.Msg {
 		c.forget(e)
 		return nil
 	}
+	reply := new(dns.Msg)
+	if reply.Unpack(k.wire) != nil {
+		return nil
+	}
 	c.used.MoveToFront(e)
-	reply := k.reply.Copy()
 	age := uint32(now.Sub(k.since) / time.Second)
 	for _, rr := range records(reply) {
 		rr.Header().Ttl -= min(age, rr.Header().Ttl)
@@ -70,7 +73,11 @@ func (c *cache) get(a asking, now time.Time) *dns.Msg {
 // put keeps the answer if it may be kept.
 func (c *cache) put(a asking, reply *dns.Msg, now time.Time) {
 	holds := lifetime(reply)
-	if holds == 0 || reply.Len() > largest {
+	if holds == 0 {
+		return
+	}
+	wire, err := compressed(reply).Pack()
+	if err != nil || len(wire) > largest {
 		return
 	}
 	c.mu.Lock()
@@ -78,10 +85,17 @@ func (c *cache) put(a asking, reply *dns.Msg, now time.Time) {
 	if e := c.of[a]; e != nil {
 		c.forget(e)
 	}
-	c.of[a] = c.used.PushFront(&kept{a, reply.Copy(), now, now.Add(holds)})
+	c.of[a] = c.used.PushFront(&kept{a, slices.Clip(wire), now, now.Add(holds)})
 	if c.used.Len() > c.most {
 		c.forget(c.used.Back())
 	}
+}
+
+// compressed is the message as it is sent, with each name once.
+func compressed(m *dns.Msg) *dns.Msg {
+	sent := *m
+	sent.Compress = true
+	return &sent
 }
 
 func (c *cache) forget(e *list.Element) { delete(c.of, c.used.Remove(e).(*kept).asking) }

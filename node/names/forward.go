@@ -20,10 +20,9 @@ import (
 )
 
 const (
-	patience   = 2 * time.Second  // for one resolver
-	respite    = 10 * time.Second // of one that did not answer: it is asked last meanwhile
-	aside      = time.Minute      // for which one is left out that asks us
-	mostAbroad = 1024             // queries that wait for resolvers at a time
+	patience = 2 * time.Second  // for one resolver
+	respite  = 10 * time.Second // of one that did not answer: it is asked last meanwhile
+	aside    = time.Minute      // for which one is left out that asks us
 )
 
 // abroad asks the node's resolvers for what is none of the cluster's names.
@@ -33,6 +32,7 @@ type abroad struct {
 	port     uint16
 	log      *logrus.Logger
 	waiting  chan struct{}
+	shares   *shares
 	known    atomic.Pointer[resolvers]
 	flights  singleflight.Group // one query at a time of those that are the same
 }
@@ -53,26 +53,39 @@ type resolver struct {
 	probe string       // a name that nobody else asks for
 }
 
-// ask is what is known, or what a resolver answers to a query that came by udp or tcp, or that none does. own are not asked: a node that is
+// ask is what is known, or what a resolver answers to a query that came by udp or tcp, or that none does. own is not asked: a node that is
 // its own resolver would ask itself for ever. Of queries that are the same, one is asked at a time, so one that comes back to us waits for itself
 // and goes round no more.
-func (a *abroad) ask(ctx context.Context, r *dns.Msg, network string, own netip.Addr) *dns.Msg {
+func (a *abroad) ask(ctx context.Context, r *dns.Msg, by asker, own netip.Addr) *dns.Msg {
 	key, known := askingOf(r), a.resolvers()
 	if reply := known.kept.get(key, time.Now()); reply != nil {
 		return as(r, reply)
 	}
-	select {
-	case a.waiting <- struct{}{}:
-		defer func() { <-a.waiting }()
-	default: // more would only wait longer
+	leave, may := a.enter(by.Addr)
+	if !may {
 		return new(dns.Msg).SetRcode(r, dns.RcodeServerFailure)
 	}
-	reply, _, _ := a.flights.Do(fmt.Sprintf("%v %s %p", key, network, known), func() (any, error) {
-		reply := a.anyone(ctx, outward(r), network, known.inTurn(own))
+	defer leave()
+	reply, _, _ := a.flights.Do(fmt.Sprintf("%v %s %p", key, by.network, known), func() (any, error) {
+		reply := a.anyone(ctx, outward(r), by.network, known.inTurn(own))
 		known.kept.put(key, reply, time.Now())
 		return reply, nil
 	})
 	return as(r, reply.(*dns.Msg).Copy())
+}
+
+// enter says whether one more query of that asker may wait: more would only wait longer.
+func (a *abroad) enter(by netip.Addr) (leave func(), may bool) {
+	if !a.shares.take(by) {
+		return nil, false
+	}
+	select {
+	case a.waiting <- struct{}{}:
+		return func() { <-a.waiting; a.shares.give(by) }, true
+	default:
+		a.shares.give(by)
+		return nil, false
+	}
 }
 
 // outward is a query as we ask it: what an asker says of itself and of its connection to us is no resolver's business.
@@ -197,15 +210,30 @@ func (a *abroad) once(ctx context.Context, r *dns.Msg, network string, s *resolv
 	ask := r.Copy()
 	ask.Id = dns.Id()
 	reply, _, err := client.ExchangeWithConnContext(ctx, ask, conn)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case !reply.Response:
+	}
+	return believed(r, reply)
+}
+
+// believed is what counts of what came as a reply to r, under the number and from the address that r was sent with and to. What it says of other
+// names is passed on with it, and is no answer to those who ask for them. A record that nobody could read, or a code that not every asker knows,
+// is no answer.
+func believed(r, reply *dns.Msg) (*dns.Msg, error) {
+	switch {
+	case !reply.Response || reply.Opcode != dns.OpcodeQuery:
 		return nil, errors.New("it answers with a query")
 	case len(reply.Question) != 1 || !same(reply.Question[0], r.Question[0]):
 		return nil, errors.New("it answers another question")
 	}
 	reply.Extra = slices.DeleteFunc(reply.Extra, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeOPT })
+	wire, err := compressed(reply).Pack()
+	if err == nil {
+		err = new(dns.Msg).Unpack(wire)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("its answer cannot be passed on: %w", err)
+	}
 	return reply, nil
 }
 

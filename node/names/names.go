@@ -41,7 +41,8 @@ const (
 type Names struct {
 	port    uint16
 	again   time.Duration
-	most    int // connections
+	most    int           // connections
+	quiet   time.Duration // in which a client by TCP asks, and takes the answer
 	log     *logrus.Logger
 	abroad  abroad
 	zone    atomic.Pointer[zone]
@@ -55,8 +56,8 @@ func New(o Options) *Names {
 		o.Log = logrus.New()
 		o.Log.SetOutput(io.Discard)
 	}
-	n := &Names{port: cmp.Or(o.Port, 53), again: again, most: mostConns, log: o.Log, changed: make(chan struct{}, 1)}
-	n.abroad = abroad{file: cmp.Or(o.Resolv, "/etc/resolv.conf"), patience: patience, port: 53, log: o.Log, waiting: make(chan struct{}, mostAbroad)}
+	n := &Names{port: cmp.Or(o.Port, 53), again: again, most: mostConns, quiet: quiet, log: o.Log, changed: make(chan struct{}, 1)}
+	n.abroad = abroad{file: cmp.Or(o.Resolv, "/etc/resolv.conf"), patience: patience, port: 53, log: o.Log, waiting: make(chan struct{}, mostAbroad), shares: newShares(mostAbroad)}
 	return n
 }
 
@@ -147,7 +148,10 @@ func (n *Names) serveAt(ctx context.Context, own netip.Addr) error {
 	both.Go(func() error {
 		return run(ctx, &dns.Server{PacketConn: &counter{UDPConn: packets, names: n}, Handler: handler, UDPSize: dns.DefaultMsgSize})
 	})
-	both.Go(func() error { return run(ctx, &dns.Server{Listener: newBounded(conns, n.most), Handler: handler}) })
+	both.Go(func() error {
+		idle := func() time.Duration { return n.quiet }
+		return run(ctx, &dns.Server{Listener: newBounded(conns, n.most, n.quiet), Handler: handler, ReadTimeout: n.quiet, IdleTimeout: idle})
+	})
 	n.stay(ctx, own, nil)
 	cancel()
 	return both.Wait()
@@ -198,19 +202,29 @@ func (n *Names) answer(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) {
 		_ = w.WriteMsg(new(dns.Msg).SetRcodeFormatError(r))
 		return
 	}
-	asker := netip.MustParseAddrPort(w.RemoteAddr().String()).Addr()
-	network, z := w.RemoteAddr().Network(), n.zone.Load()
-	reply := n.replyTo(ctx, z, r, network, asker)
+	by, z := asker{addressed(w.RemoteAddr()), w.RemoteAddr().Network()}, n.zone.Load()
+	reply := n.replyTo(ctx, z, r, by)
 	reply.RecursionAvailable = true
-	reply = fit(reply, r, network)
-	if reply.Authoritative && network == "udp" {
-		z.quick.put(r, reply)
+	reply = fit(reply, r, by.network)
+	wire, err := reply.Pack()
+	if err != nil { // rather than nothing
+		_ = w.WriteMsg(new(dns.Msg).SetRcode(r, dns.RcodeServerFailure))
+		return
 	}
-	_ = w.WriteMsg(reply)
+	if reply.Authoritative && by.network == "udp" {
+		z.quick.put(r, reply, wire)
+	}
+	_, _ = w.Write(wire)
+}
+
+// asker is who asks, by udp or tcp.
+type asker struct {
+	netip.Addr
+	network string
 }
 
 // replyTo is the whole reply, however long it is.
-func (n *Names) replyTo(ctx context.Context, z *zone, r *dns.Msg, network string, asker netip.Addr) *dns.Msg {
+func (n *Names) replyTo(ctx context.Context, z *zone, r *dns.Msg, by asker) *dns.Msg {
 	q := r.Question[0]
 	reply, mine := z.reply(r)
 	switch opt := r.IsEdns0(); {
@@ -218,23 +232,23 @@ func (n *Names) replyTo(ctx context.Context, z *zone, r *dns.Msg, network string
 		return new(dns.Msg).SetRcode(r, dns.RcodeNotImplemented)
 	case opt != nil && opt.Version() != 0:
 		return new(dns.Msg).SetRcode(r, dns.RcodeBadVers)
-	case q.Qclass != dns.ClassINET || isTransfer(q.Qtype) || !mine && !z.has(asker) || n.abroad.cameBack(q.Name):
+	case q.Qclass != dns.ClassINET || isTransfer(q.Qtype) || !mine && !z.has(by.Addr) || n.abroad.cameBack(q.Name):
 		return new(dns.Msg).SetRcode(r, dns.RcodeRefused)
 	case !mine:
-		return n.abroad.ask(ctx, r, network, z.own)
+		return n.abroad.ask(ctx, r, by, z.own)
 	}
-	if out := leadsOut(reply); out != "" && z.has(asker) {
-		return n.follow(ctx, reply, r, out, network, z.own)
+	if out := leadsOut(reply); out != "" && z.has(by.Addr) {
+		return n.follow(ctx, reply, r, out, by, z.own)
 	}
 	shuffle(reply.Answer)
 	return reply
 }
 
 // follow is a reply with what an outside name says, to which it leads: a pod's resolver asks once, and looks no further.
-func (n *Names) follow(ctx context.Context, reply, r *dns.Msg, out, network string, own netip.Addr) *dns.Msg {
+func (n *Names) follow(ctx context.Context, reply, r *dns.Msg, out string, by asker, own netip.Addr) *dns.Msg {
 	further := r.Copy()
 	further.Question[0].Name = out
-	rest := n.abroad.ask(ctx, further, network, own)
+	rest := n.abroad.ask(ctx, further, by, own)
 	reply.Rcode, reply.Truncated, reply.Ns = rest.Rcode, rest.Truncated, rest.Ns
 	reply.Answer = append(reply.Answer, rest.Answer...)
 	return reply

@@ -50,7 +50,7 @@ func newStage(t *testing.T, resolvers ...string) *stage {
 	log.SetOutput(t.Output())
 	log.AddHook(h)
 	h.Names = New(Options{Resolv: h.file, Log: log, Port: freePort(t, "127.66.1.1")})
-	h.Names.again = time.Millisecond
+	h.Names.again, h.Names.quiet = time.Millisecond, time.Minute
 	return h
 }
 
@@ -359,6 +359,7 @@ func TestAResolverThatDoesNotAnswerIsAskedLast(t *testing.T) {
 func TestNoMoreThanSoManyQueriesWait(t *testing.T) {
 	h := newStage(t, "127.66.9.1")
 	h.abroad.patience, h.abroad.waiting = time.Hour, make(chan struct{}, 1)
+	h.abroad.shares = newShares(share * 2)
 	heard := h.silent("127.66.9.1")
 	h.serve()
 	var join sync.WaitGroup
@@ -380,6 +381,7 @@ func TestAConnectionWaitsWhereThereAreTooMany(t *testing.T) {
 	client, r := dns.Client{Net: "tcp", Timeout: time.Minute}, asked(t, "A web.shop.svc.cluster.local")
 	var conns []*dns.Conn
 	for i := range 3 {
+		client.Dialer = &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 66, 2, byte(i))}}
 		conn, err := client.Dial(h.at("127.66.1.1"))
 		if err != nil {
 			t.Fatal(err)

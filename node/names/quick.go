@@ -30,16 +30,11 @@ func (k *quick) get(query []byte) []byte {
 
 // put has the reply, as long as it fits, at hand for all who ask the same in the same bytes. One that differs from time to time, for its
 // records are shuffled or somebody outside knows them, is not for it, nor a query that says something of its asker alone.
-func (k *quick) put(r, reply *dns.Msg) {
-	opt := r.IsEdns0()
-	if len(reply.Answer) > 1 || leadsOut(reply) != "" || len(r.Answer)+len(r.Ns) > 0 || opt != nil && len(opt.Option) > 0 {
+func (k *quick) put(r, reply *dns.Msg, answer []byte) {
+	if len(reply.Answer) > 1 || leadsOut(reply) != "" || !bare(r) {
 		return
 	}
 	query, err := r.Pack()
-	if err != nil {
-		return
-	}
-	answer, err := reply.Pack()
 	if err != nil {
 		return
 	}
@@ -49,6 +44,15 @@ func (k *quick) put(r, reply *dns.Msg) {
 		k.of = map[string][]byte{}
 	}
 	k.of[string(query[number:])] = answer[number:]
+}
+
+// bare says whether a query is a question, and how much room there is for its answer, and no more.
+func bare(r *dns.Msg) bool {
+	extra := 0
+	if opt := r.IsEdns0(); opt != nil && len(opt.Option) == 0 {
+		extra = 1
+	}
+	return len(r.Answer)+len(r.Ns) == 0 && len(r.Extra) == extra
 }
 
 // counter answers what is at hand before anybody reads it, and passes on the rest. Only one reads from it at a time.

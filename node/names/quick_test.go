@@ -2,6 +2,7 @@ package names
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -51,8 +52,11 @@ func TestWhatDiffersFromTimeToTimeIsNotAtHand(t *testing.T) {
 	h.serve()
 	cookie := asked(t, "A web.shop.svc.cluster.local").SetEdns0(1232, false)
 	cookie.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0123456789abcdef"}}
+	beside := asked(t, "A web.shop.svc.cluster.local")
+	beside.Extra = beside.Copy().SetEdns0(1232, false).Extra
+	beside.Extra = append(beside.Extra, &dns.TXT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeTXT}, Txt: []string{strings.Repeat("a", 200)}})
 	for _, r := range []*dns.Msg{
-		cookie, asked(t, "A db.shop.svc.cluster.local"), asked(t, "A example.com"), asked(t, "A away.tour.svc.cluster.local"), asked(t, "AXFR cluster.local"),
+		cookie, beside, asked(t, "A db.shop.svc.cluster.local"), asked(t, "A example.com"), asked(t, "A away.tour.svc.cluster.local"), asked(t, "AXFR cluster.local"),
 		asked(t, "A round.tour.svc.cluster.local"),
 	} {
 		if _, err := exchange(t, "udp", h.at("127.66.1.1"), r); err != nil {
@@ -69,7 +73,7 @@ func TestNoMoreThanSoManyAreAtHand(t *testing.T) {
 	for i := range mostQuick + 2 {
 		r := asked(t, fmt.Sprintf("A %d.shop.svc.cluster.local", i))
 		reply, _ := z.reply(r)
-		z.quick.put(r, reply)
+		z.quick.put(r, reply, []byte("00answer"))
 	}
 	if n := len(z.quick.of); n != 2 {
 		t.Errorf("%d are at hand", n)

@@ -33,6 +33,9 @@ func table() *route.Table {
 			{Namespace: "tour", Name: "dot", External: "example.com."},
 			{Namespace: "tour", Name: "lost", External: "nope.shop.svc.cluster.local"},
 			{Namespace: "tour", Name: "near", External: "web.shop.svc.cluster.local"},
+			{Namespace: "tour", Name: "pair", Endpoints: []route.Endpoint{
+				{Node: "n1", Pod: "pair-0", IP: ip("10.42.1.7"), Hostname: "one"}, {Node: "n2", Pod: "pair-1", IP: ip("10.42.2.7"), Hostname: "one"},
+			}},
 			{Namespace: "tour", Name: "round", External: "round.tour.svc.cluster.local"},
 			{Namespace: "tour", Name: "twice", External: "away.tour.svc.cluster.local"},
 		},
@@ -72,14 +75,14 @@ func TestTheClustersNamesAreAsTheSpecificationSays(t *testing.T) {
 	}
 	nothing, absent := "NOERROR"+soa("cluster.local."), "NXDOMAIN"+soa("cluster.local.")
 	const db = ".db.shop.svc.cluster.local."
-	for _, c := range []struct{ claim, query, want string }{
-		{"the version of the schema (2.2)", "TXT dns-version.cluster.local", "NOERROR\ndns-version.cluster.local. TXT \"1.1.0\""},
-		{"a Service has its address (2.3.1)", "A web.shop.svc.cluster.local", "NOERROR\nweb.shop.svc.cluster.local. A 10.43.0.7"},
+	rows := []struct{ claim, query, want string }{
+		{"the version of the schema (2.2 TXT)", "TXT dns-version.cluster.local", "NOERROR\ndns-version.cluster.local. TXT \"1.1.0\""},
+		{"a Service has its address (2.3.1 A)", "A web.shop.svc.cluster.local", "NOERROR\nweb.shop.svc.cluster.local. A 10.43.0.7"},
 		{"one without endpoints too", "A idle.shop.svc.cluster.local", "NOERROR\nidle.shop.svc.cluster.local. A 10.43.0.8"},
-		{"in whatever letters (2.1)", "A WEB.Shop.svc.CLUSTER.local", "NOERROR\nWEB.Shop.svc.CLUSTER.local. A 10.43.0.7"},
-		{"it has no IPv6 address, and exists", "AAAA web.shop.svc.cluster.local", nothing},
+		{"in whatever letters (2.1 case)", "A WEB.Shop.svc.CLUSTER.local", "NOERROR\nWEB.Shop.svc.CLUSTER.local. A 10.43.0.7"},
+		{"none of IPv6, and exists (2.3.1 AAAA)", "AAAA web.shop.svc.cluster.local", nothing},
 		{"nor a TXT", "TXT web.shop.svc.cluster.local", nothing},
-		{"a named port leads to it (2.3.2)", "SRV _http._tcp.web.shop.svc.cluster.local",
+		{"a named port leads to it (2.3.2 SRV)", "SRV _http._tcp.web.shop.svc.cluster.local",
 			"NOERROR\n_http._tcp.web.shop.svc.cluster.local. SRV 0 1 80 web.shop.svc.cluster.local.\nextra web.shop.svc.cluster.local. A 10.43.0.7"},
 		{"by its own protocol", "SRV _quic._udp.web.shop.svc.cluster.local",
 			"NOERROR\n_quic._udp.web.shop.svc.cluster.local. SRV 0 1 443 web.shop.svc.cluster.local.\nextra web.shop.svc.cluster.local. A 10.43.0.7"},
@@ -87,30 +90,36 @@ func TestTheClustersNamesAreAsTheSpecificationSays(t *testing.T) {
 		{"a port's name has no address, and exists", "A _http._tcp.web.shop.svc.cluster.local", nothing},
 		{"so does what is above it", "SRV _tcp.web.shop.svc.cluster.local", nothing},
 		{"and nothing without one", "SRV _udp.idle.shop.svc.cluster.local", absent},
-		{"a port without a name has none (2.3.2)", "SRV _81._tcp.web.shop.svc.cluster.local", absent},
+		{"a port without a name has none (2.3.2 unnamed)", "SRV _81._tcp.web.shop.svc.cluster.local", absent},
 		{"all ports stand under the Service's name", "SRV web.shop.svc.cluster.local", "NOERROR\nextra web.shop.svc.cluster.local. A 10.43.0.7\n" +
 			"web.shop.svc.cluster.local. SRV 0 1 443 web.shop.svc.cluster.local.\nweb.shop.svc.cluster.local. SRV 0 1 80 web.shop.svc.cluster.local.\nweb.shop.svc.cluster.local. SRV 0 1 81 web.shop.svc.cluster.local."},
-		{"its address has its name (2.3.3)", "PTR 7.0.43.10.in-addr.arpa", "NOERROR\n7.0.43.10.in-addr.arpa. PTR web.shop.svc.cluster.local."},
+		{"its address has its name (2.3.3 PTR)", "PTR 7.0.43.10.in-addr.arpa", "NOERROR\n7.0.43.10.in-addr.arpa. PTR web.shop.svc.cluster.local."},
 		{"another has none", "PTR 9.0.43.10.in-addr.arpa", "NXDOMAIN" + soa("9.0.43.10.in-addr.arpa.")},
 		{"an address has no address", "A 7.0.43.10.in-addr.arpa", "NOERROR" + soa("7.0.43.10.in-addr.arpa.")},
 		{"a pod behind it has no name there", "A web-0.web.shop.svc.cluster.local", absent},
-		{"a headless Service has its endpoints' (2.4.1)", "A db.shop.svc.cluster.local",
+		{"a headless Service has its endpoints' (2.4.1 A)", "A db.shop.svc.cluster.local",
 			"NOERROR\ndb.shop.svc.cluster.local. A 10.42.1.5\ndb.shop.svc.cluster.local. A 10.42.2.5\ndb.shop.svc.cluster.local. A 10.42.2.6"},
-		{"without any it is not there (2.4.1)", "A none.shop.svc.cluster.local", absent},
-		{"nor are its ports (2.4.2)", "SRV _http._tcp.none.shop.svc.cluster.local", absent},
-		{"an endpoint has its hostname (2.4.1)", "A DB-0.db.shop.svc.cluster.local", "NOERROR\nDB-0" + db + " A 10.42.1.5"},
-		{"or one of its address", "A 10-42-2-6.db.shop.svc.cluster.local", "NOERROR\n10-42-2-6" + db + " A 10.42.2.6"},
+		{"without any that is ready it is not there (2.4.1 NXDOMAIN)", "A none.shop.svc.cluster.local", absent},
+		{"nor are its ports", "SRV _http._tcp.none.shop.svc.cluster.local", absent},
+		{"an endpoint has its hostname (2.4.1 A of a hostname)", "A DB-0.db.shop.svc.cluster.local", "NOERROR\nDB-0" + db + " A 10.42.1.5"},
+		{"or one of its address (2.1 hostname)", "A 10-42-2-6.db.shop.svc.cluster.local", "NOERROR\n10-42-2-6" + db + " A 10.42.2.6"},
 		{"not both", "A 10-42-1-5.db.shop.svc.cluster.local", absent},
-		{"it exists", "AAAA db-0.db.shop.svc.cluster.local", nothing},
+		{"or several theirs (2.4.1 A of a shared hostname)", "A one.pair.tour.svc.cluster.local",
+			"NOERROR\none.pair.tour.svc.cluster.local. A 10.42.1.7\none.pair.tour.svc.cluster.local. A 10.42.2.7"},
+		{"none of IPv6, and exists (2.4.1 AAAA of a hostname)", "AAAA db-0.db.shop.svc.cluster.local", nothing},
+		{"nor have all together (2.4.1 AAAA)", "AAAA db.shop.svc.cluster.local", nothing},
+		{"where there are none that is said of it too (2.4.1 AAAA NXDOMAIN)", "AAAA none.shop.svc.cluster.local", absent},
 		{"nobody else's does", "A db-7.db.shop.svc.cluster.local", absent},
-		{"a named port leads to each, by its own number (2.4.2)", "SRV _pg._tcp.db.shop.svc.cluster.local", "NOERROR\n" +
+		{"a named port leads to each, by its own number (2.4.2 SRV)", "SRV _pg._tcp.db.shop.svc.cluster.local", "NOERROR\n" +
 			"_pg._tcp" + db + " SRV 0 1 5432 10-42-2-6" + db + "\n_pg._tcp" + db + " SRV 0 1 5432 db-0" + db + "\n_pg._tcp" + db + " SRV 0 3 5433 db-1" + db +
 			"\nextra 10-42-2-6" + db + " A 10.42.2.6\nextra db-0" + db + " A 10.42.1.5\nextra db-1" + db + " A 10.42.2.5"},
-		{"an endpoint's address has its name (2.4.3)", "PTR 5.1.42.10.in-addr.arpa", "NOERROR\n5.1.42.10.in-addr.arpa. PTR db-0" + db},
+		{"a port without a name has none (2.4.2 unnamed)", "SRV _9187._tcp.db.shop.svc.cluster.local", absent},
+		{"an endpoint's address has its name (2.4.3 PTR)", "PTR 5.1.42.10.in-addr.arpa", "NOERROR\n5.1.42.10.in-addr.arpa. PTR db-0" + db},
 		{"a name of its address too", "PTR 6.2.42.10.in-addr.arpa", "NOERROR\n6.2.42.10.in-addr.arpa. PTR 10-42-2-6" + db},
 		{"a pod behind a Service has none", "PTR 9.1.42.10.in-addr.arpa", "NXDOMAIN" + soa("9.1.42.10.in-addr.arpa.")},
-		{"an outside name is named (2.5.1)", "A away.tour.svc.cluster.local", "NOERROR\naway.tour.svc.cluster.local. CNAME www.Example.com."},
-		{"whatever is asked", "TXT away.tour.svc.cluster.local", "NOERROR\naway.tour.svc.cluster.local. CNAME www.Example.com."},
+		{"an outside name is named (2.5 CNAME)", "A away.tour.svc.cluster.local", "NOERROR\naway.tour.svc.cluster.local. CNAME www.Example.com."},
+		{"whatever is asked (2.5 CNAME of AAAA)", "AAAA away.tour.svc.cluster.local", "NOERROR\naway.tour.svc.cluster.local. CNAME www.Example.com."},
+		{"or of other kinds", "TXT away.tour.svc.cluster.local", "NOERROR\naway.tour.svc.cluster.local. CNAME www.Example.com."},
 		{"itself too", "CNAME away.tour.svc.cluster.local", "NOERROR\naway.tour.svc.cluster.local. CNAME www.Example.com."},
 		{"with a dot at its end or not", "AAAA dot.tour.svc.cluster.local", "NOERROR\ndot.tour.svc.cluster.local. CNAME example.com."},
 		{"it has no ports", "SRV _http._tcp.away.tour.svc.cluster.local", absent},
@@ -125,7 +134,7 @@ func TestTheClustersNamesAreAsTheSpecificationSays(t *testing.T) {
 		{"which may not be there", "A lost.tour.svc.cluster.local",
 			"NXDOMAIN\nlost.tour.svc.cluster.local. CNAME nope.shop.svc.cluster.local." + soa("cluster.local.")},
 		{"or never come", "A round.tour.svc.cluster.local", "SERVFAIL"},
-		{"a pod's address is a name of old (2.6)", "A 10-42-1-9.shop.pod.cluster.local", "NOERROR\n10-42-1-9.shop.pod.cluster.local. A 10.42.1.9"},
+		{"a pod's address is a name of old, which 1.1 has no more", "A 10-42-1-9.shop.pod.cluster.local", "NOERROR\n10-42-1-9.shop.pod.cluster.local. A 10.42.1.9"},
 		{"it exists", "AAAA 10-42-1-9.shop.pod.cluster.local", nothing},
 		{"an address is written as it is always written", "A 10-042-1-9.shop.pod.cluster.local", absent},
 		{"and nothing stands below it", "A a.10-42-1-9.shop.pod.cluster.local", absent},
@@ -148,11 +157,14 @@ func TestTheClustersNamesAreAsTheSpecificationSays(t *testing.T) {
 		{"everything at once", "ANY web.shop.svc.cluster.local", "NOERROR\nextra web.shop.svc.cluster.local. A 10.43.0.7\nweb.shop.svc.cluster.local. A 10.43.0.7\n" +
 			"web.shop.svc.cluster.local. SRV 0 1 443 web.shop.svc.cluster.local.\nweb.shop.svc.cluster.local. SRV 0 1 80 web.shop.svc.cluster.local.\nweb.shop.svc.cluster.local. SRV 0 1 81 web.shop.svc.cluster.local."},
 
+		{"no address of IPv6 is the cluster's (2.3.3 PTR of IPv6, 2.4.3 PTR of IPv6)",
+			"PTR 1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", "somebody else's"},
 		{"a name outside", "A example.com", "somebody else's"},
 		{"a domain that ends alike", "A web.mycluster.local", "somebody else's"},
 		{"an address outside", "PTR 1.2.0.192.in-addr.arpa", "somebody else's"},
 		{"part of an address", "PTR 43.10.in-addr.arpa", "somebody else's"},
-	} {
+	}
+	for _, c := range rows {
 		reply, mine := newZone(table(), "n1").reply(asked(t, c.query))
 		if got := told(reply); got != c.want || mine != (reply != nil) {
 			t.Errorf("%s: %s: got\n%s\nwant\n%s", c.claim, c.query, got, c.want)
@@ -166,6 +178,27 @@ func TestTheClustersNamesAreAsTheSpecificationSays(t *testing.T) {
 			}
 		}
 	}
+	for _, record := range specification {
+		if !slices.ContainsFunc(rows, func(c struct{ claim, query, want string }) bool { return isOf(c.claim, record) }) {
+			t.Errorf("no row is of %s", record)
+		}
+	}
+}
+
+// specification are the records of the Kubernetes DNS specification 1.1.0, by its sections. Those of IPv6 are there where a Service or a pod has an
+// address of that, and none has.
+var specification = []string{
+	"2.1 case", "2.1 hostname", "2.2 TXT",
+	"2.3.1 A", "2.3.1 AAAA", "2.3.2 SRV", "2.3.2 unnamed", "2.3.3 PTR", "2.3.3 PTR of IPv6",
+	"2.4.1 A", "2.4.1 NXDOMAIN", "2.4.1 A of a hostname", "2.4.1 A of a shared hostname", "2.4.1 AAAA", "2.4.1 AAAA NXDOMAIN", "2.4.1 AAAA of a hostname",
+	"2.4.2 SRV", "2.4.2 unnamed", "2.4.3 PTR", "2.4.3 PTR of IPv6",
+	"2.5 CNAME", "2.5 CNAME of AAAA",
+}
+
+// isOf says whether a claim names the record, in parentheses at its end.
+func isOf(claim, record string) bool {
+	_, records, _ := strings.Cut(strings.TrimSuffix(claim, ")"), "(")
+	return slices.Contains(strings.Split(records, ", "), record)
 }
 
 func answers(m *dns.Msg) [][]dns.RR {

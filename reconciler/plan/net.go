@@ -264,11 +264,11 @@ func (w *world) rejoin(p *pod, spec corev1.PodSpec) live.Pod {
 }
 
 // netOf is a pod's place in the network.
-func (w *world) netOf(n *node, p live.Pod, spec corev1.PodSpec) (net manifest.PodNet) {
+func (w *world) netOf(n *node, p live.Pod, spec corev1.PodSpec) manifest.PodNet {
 	ip, err := netip.ParseAddr(p.Birth.IP)
 	r := w.net.ranges[n.Name]
-	if err != nil && !(spec.HostNetwork && spec.DNSPolicy == corev1.DNSClusterFirstWithHostNet && w.net.on && n.joins(r)) {
-		return net
+	if err != nil && !(spec.HostNetwork && manifest.NeedsNetwork(spec) && w.net.on && n.joins(r)) {
+		return manifest.PodNet{Domain: w.h.Net.Domain}
 	}
 	return manifest.PodNet{IP: ip, DNS: route.Node{Range: r}.Gateway(), Domain: w.h.Net.Domain}
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/manifest"
 )
 
 // filters each give the reason why a host cannot take a pod, to be read after a count, or "".
@@ -78,9 +80,14 @@ func apart(r *Request, h *Host) string {
 // others says whether the host has pods of other revisions of the workload.
 func (h *Host) others(r *Request) bool { return h.Apps[r.App] > h.Revs[r.Rev] }
 
+// joins says whether the pod needs what the host lacks while it is Netless. What is on the host's network no policy holds.
+func (h *Host) joins(r *Request) bool {
+	return manifest.NeedsNetwork(*r.Spec) && !(h.Open && r.Spec.HostNetwork)
+}
+
 func netless(r *Request, h *Host) string {
 	switch {
-	case !h.Netless || h.Joining || r.Spec.HostNetwork:
+	case !h.Netless || h.Joining || !h.joins(r):
 		return ""
 	case h.Open:
 		return "without NetworkPolicies in force"

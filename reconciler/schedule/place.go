@@ -81,7 +81,7 @@ func Place(r Request, hosts []*Host) (host *Host, why string) {
 // waited is why the pod waits for the host, though it can take it.
 func (h *Host) waited(r Request) string {
 	switch {
-	case h.Joining && !r.Spec.HostNetwork:
+	case h.Joining && h.joins(&r):
 		if h.Open {
 			return h.Name + " is about to hold NetworkPolicies"
 		}

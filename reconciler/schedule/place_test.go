@@ -43,6 +43,7 @@ func TestPlace(t *testing.T) {
 	netless, joining := func(h *Host) { h.Netless = true }, func(h *Host) { h.Joining = true }
 	unsized := func(h *Host) { h.Unsized, h.Room = true, manifest.Resources{} }
 	wants := func(memory int64) func(*Request) { return func(r *Request) { r.Room.Memory = memory } }
+	asksNames := func(r *Request) { r.Spec.HostNetwork, r.Spec.DNSPolicy = true, corev1.DNSClusterFirstWithHostNet }
 	tainted := func(h *Host) {
 		h.Taints = []corev1.Taint{{Key: "gpu", Value: "yes", Effect: corev1.TaintEffectNoSchedule}}
 	}
@@ -71,7 +72,10 @@ func TestPlace(t *testing.T) {
 		{"nor on one that holds no NetworkPolicies yet", request(), []*Host{host("n1", netless, func(h *Host) { h.Open = true })}, "", "no node fits: 1 without NetworkPolicies in force"},
 		{"which is waited for, if it is about to", request(), []*Host{host("n1", netless, joining, func(h *Host) { h.Open = true })}, "",
 			"no node is chosen yet: n1 is about to hold NetworkPolicies"},
-		{"but what is on the host's network needs none", request(func(r *Request) { r.Spec.HostNetwork = true }), []*Host{host("n1", netless)}, "n1", ""},
+		{"as does what is on the host's network and asks for the cluster's names", request(asksNames), []*Host{host("n1", netless, joining)}, "",
+			"no node is chosen yet: the pod network of n1 is about to come"},
+		{"or nowhere, too", request(asksNames), []*Host{host("n1", netless)}, "", "no node fits: 1 whose pod network is not there yet"},
+		{"but what else is on the host's network needs none", request(func(r *Request) { r.Spec.HostNetwork = true }), []*Host{host("n1", netless)}, "n1", ""},
 		{"the first by name when all is equal", request(), []*Host{host("n1"), host("n2")}, "n1", ""},
 		{"the node with fewer pods of the workload", request(),
 			[]*Host{host("n1", func(h *Host) { h.Apps[web] = 1 }), host("n2", func(h *Host) { h.Apps[db] = 9 })}, "n2", ""},
