@@ -45,6 +45,17 @@ type PolicyPort struct {
 // aPolicy is the kind's name.
 const aPolicy = "NetworkPolicy"
 
+// Unruled are the NetworkPolicies that do not load, and of which no earlier form stands in, sorted: they hold nobody.
+func (s Set) Unruled() (all []ID) {
+	for id := range s.failed {
+		if id.Kind == aPolicy && id.Name != "" && !slices.ContainsFunc(s.NetworkPolicies, func(p NetworkPolicy) bool { return p.ID == id }) {
+			all = append(all, id)
+		}
+	}
+	sortByID(all, func(id ID) ID { return id })
+	return all
+}
+
 var networkPolicyKind = kind{
 	version: "networking.k8s.io/v1", name: aPolicy,
 	empty: func() typed { return &networkingv1.NetworkPolicy{} },

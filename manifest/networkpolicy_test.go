@@ -120,3 +120,29 @@ func TestNothingOpensWhatANetworkPolicyCloses(t *testing.T) {
 		t.Errorf("what does not load has no form: %v", want.NetworkPolicies)
 	}
 }
+
+func TestAPolicyThatDoesNotLoadKeepsItsLastForm(t *testing.T) {
+	one, two, typo := policy("podSelector: {matchLabels: {app: one}}"), policy("podSelector: {matchLabels: {app: two}}"), policy("podSelectr: {}")
+	const ill = "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: ill}\nspec: {replica: 1}\n"
+	for name, c := range map[string]struct {
+		head Set
+		line []Set
+		want string // pods that are selected, and policies that hold nobody
+	}{
+		"it loads":           {set("h", "x.yaml", two), []Set{set("p", "x.yaml", one)}, "app=two []"},
+		"a field is refused": {set("h", "x.yaml", typo), []Set{set("p", "x.yaml", one)}, "app=one []"},
+		"its file never loaded whole, and it did":       {set("h", "x.yaml", typo+ill), []Set{set("p", "x.yaml", two+ill)}, "app=two []"},
+		"it was changed while its file was not whole":   {set("h", "x.yaml", typo+ill), []Set{set("p2", "x.yaml", two+ill), set("p", "x.yaml", one)}, "app=two []"},
+		"it was taken out while its file was not whole": {set("h", "x.yaml", typo), []Set{set("p2", "y.yaml", one), set("p", "x.yaml", one)}, "app=one []"},
+		"it never loaded":  {set("h", "x.yaml", typo), []Set{set("p2", "x.yaml", typo), set("p", "y.yaml", deployment("web", "nginx:1"))}, " [NetworkPolicy/default/p]"},
+		"its file is torn": {set("h", "x.yaml", torn), []Set{set("p", "x.yaml", one)}, "app=one []"},
+	} {
+		got, want := "", c.head.After(c.line...).Want()
+		for _, p := range want.NetworkPolicies {
+			got += p.Pods.String()
+		}
+		if got += fmt.Sprint(" ", want.Unruled()); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}

@@ -53,7 +53,7 @@ func (h History) want() (want Set, damaged []Problem) {
 	if len(broken)+len(damaged) > 0 {
 		want.inheritSuspend()
 	}
-	want.Services = h.services(want.Services)
+	h.lastForms(&want)
 	want.writtenDown()
 	return want, damaged
 }

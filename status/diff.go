@@ -32,15 +32,16 @@ type Difference struct {
 
 // Differences are those of one look: what is added, then what is removed, then what is changed, each sorted by ID.
 type Differences struct {
-	Report Report
-	List   []Difference
-	Moves  []Move // of requests to Services
+	Report  Report
+	List    []Difference
+	Moves   []Move   // of requests to Services
+	Rulings []Ruling // of NetworkPolicies
 }
 
 // DiffOf compares what a World's HEAD asks for with what its fleet runs, workload by workload. What has no pods to show it, such as a
 // rollout's pace, is not compared.
 func DiffOf(w World) Differences {
-	d := Differences{Report: Of(w), Moves: moves(w)}
+	d := Differences{Report: Of(w), Moves: moves(w), Rulings: rulings(w)}
 	c := comparison{World: w, forms: plan.Forms(w.History, w.Snapshot), pods: ours(w)}
 	for _, n := range w.Snapshot.Nodes {
 		if quiet(n) {
@@ -78,12 +79,12 @@ func (d *Differences) add(one Difference, differs bool) {
 
 // Only keeps what concerns one workload.
 func (d Differences) Only(app manifest.ID) Differences {
-	d.List, d.Moves = kept(d.List, func(x Difference) bool { return x.App == app }), nil
+	d.List, d.Moves, d.Rulings = kept(d.List, func(x Difference) bool { return x.App == app }), nil, nil
 	return d
 }
 
 // Any says whether anything differs.
-func (d Differences) Any() bool { return len(d.List)+changing(d.Moves) > 0 }
+func (d Differences) Any() bool { return len(d.List)+changing(d.Moves)+ruling(d.Rulings) > 0 }
 
 // comparison is a World made ready to be compared.
 type comparison struct {
@@ -263,6 +264,7 @@ func (d Differences) Text(w io.Writer, look Look) {
 	}
 	d.objects(w, look)
 	writeMoves(w, look, d.Moves)
+	writeRulings(w, look, d.Rulings)
 	for _, x := range d.List {
 		if x.Diff != "" {
 			_, _ = fmt.Fprintln(w)

@@ -7,7 +7,8 @@ type DiffDocument struct {
 	Commit    string         `json:"commit"`
 	Different bool           `json:"different"`
 	Objects   []DiffOfObject `json:"objects"`
-	Traffic   []Move         `json:"traffic,omitempty"` // what becomes of requests to Services
+	Traffic   []Move         `json:"traffic,omitempty"`  // what becomes of requests to Services
+	Policies  []Ruling       `json:"policies,omitempty"` // what becomes of NetworkPolicies
 	Problems  []Fault        `json:"problems"`
 	Notes     []string       `json:"notes"`
 	Errors    []string       `json:"errors"`
@@ -29,7 +30,7 @@ type DiffOfObject struct {
 func (d Differences) Document() DiffDocument {
 	r := d.Report
 	doc := DiffDocument{
-		Cluster: r.Cluster, Source: r.Source, Commit: r.Head.Commit, Different: d.Any(), Objects: []DiffOfObject{}, Traffic: d.Moves,
+		Cluster: r.Cluster, Source: r.Source, Commit: r.Head.Commit, Different: d.Any(), Objects: []DiffOfObject{}, Traffic: d.Moves, Policies: d.Rulings,
 		Problems: []Fault{}, Notes: append([]string{}, r.Notes...), Errors: append([]string{}, r.Errors...),
 	}
 	for _, x := range d.List {

@@ -14,8 +14,9 @@ type Document struct {
 	Commit    string     `json:"commit"`
 	Changes   bool       `json:"changes"`
 	Summary   string     `json:"summary"`
-	Actions   []Act      `json:"actions"`           // deletions first, each with deletion: true
-	Traffic   []Move     `json:"traffic,omitempty"` // what becomes of requests to Services
+	Actions   []Act      `json:"actions"`            // deletions first, each with deletion: true
+	Traffic   []Move     `json:"traffic,omitempty"`  // what becomes of requests to Services
+	Policies  []Ruling   `json:"policies,omitempty"` // what becomes of NetworkPolicies
 	Workloads []Standing `json:"workloads"`
 	Problems  []Fault    `json:"problems"`
 	Notices   []Fault    `json:"notices,omitempty"`
@@ -70,6 +71,7 @@ func (p Preview) Document() Document {
 		Changes: p.Changes(), Summary: p.Summary(),
 		Actions:   append(acts(p.Deletions, true), acts(p.Actions, false)...),
 		Traffic:   p.Moves,
+		Policies:  p.Rulings,
 		Workloads: []Standing{}, Problems: []Fault{},
 		Notes: append([]string{}, p.Report.Notes...), Errors: append([]string{}, p.Report.Errors...),
 	}

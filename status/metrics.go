@@ -145,6 +145,7 @@ var (
 	nodePods    = gauge("node_pods", "Our pods on the node, as last seen.", "node")
 	nodeSide    = gauge("node_side_up", "Whether the node side on the node is heard.", "node")
 	nodeBehind  = gauge("node_table_behind_seconds", "For how long the node has routed by another table than it is told to; else 0.", "node")
+	guarded     = gauge("networkpolicy_pods", "Pods that a NetworkPolicy is about, by state: selected by it, and of these held, which are those that are held to it now.", "namespace", "networkpolicy", "state")
 	nodeCrowded = gauge("node_conntrack_full", "Whether the node's conntrack is full, as its node side says: no new connection of it and its pods begins.", "node")
 	endpoints   = gauge("service_endpoints", "Pods behind a Service, or addresses that are written down for it, by state: selected, and of these ready, which are those that requests are sent to.", "namespace", "service", "state")
 	receipts    = gauge("receipts", "Transitions that are written down on the nodes, by verb; of several copies one counts.", "verb")
@@ -184,6 +185,10 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		}
 		send(endpoints, float64(x.Selected), x.Namespace, x.Name, "selected")
 		send(endpoints, float64(x.Sent), x.Namespace, x.Name, "ready")
+	}
+	for _, x := range r.Policies {
+		send(guarded, float64(len(x.Pods)), x.Namespace, x.Name, "selected")
+		send(guarded, float64(len(x.Pods)-len(x.Open)), x.Namespace, x.Name, "held")
 	}
 	for _, n := range w.Snapshot.Nodes {
 		collectNode(n, send)

@@ -21,7 +21,7 @@ func TestEveryMetricIsOnItsPage(t *testing.T) {
 	b.Metrics.Did(plan.Run, time.Second, nil)
 	b.Show(World{Now: noon, History: history()}, 0)
 	w := fleet()
-	w.History.Head.Services = routed().History.Head.Services
+	w.History.Head.Services, w.History.Head.NetworkPolicies = routed().History.Head.Services, policed().History.Head.NetworkPolicies
 	canary := waitsForAPerson()
 	w.History.Head.Workloads = append(w.History.Head.Workloads, canary.History.Head.Workloads...)
 	w.Plan.Apps = append(w.Plan.Apps, canary.Plan.Apps...)

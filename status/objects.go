@@ -26,10 +26,12 @@ const (
 	AnnotationStable = "podkeep.io/stable"
 	AnnotationDecide = "podkeep.io/decide" // decisions that would do something now, of what can have them
 	AnnotationStep   = "podkeep.io/step"   // how many steps are done, of what has steps
+	AnnotationPods   = "podkeep.io/pods"   // of a NetworkPolicy: how many it holds, of those that it selects
+	AnnotationNodes  = "podkeep.io/nodes"  // of a NetworkPolicy: how many do as it says, of those that it is about
 )
 
 // List is the world as a v1.List of Kubernetes objects with status filled in: Nodes, Services with their
-// EndpointSlices, PersistentVolumeClaims, then of each workload its own
+// EndpointSlices, NetworkPolicies, PersistentVolumeClaims, then of each workload its own
 // object, its ReplicaSets (one a revision) and Pods, then Events for what was fetched, does not load or concerns the
 // fleet. Secrets are not in it. What a Node, Deployment, ReplicaSet or Pod has in spec is what Git asks for or, for
 // revisions of the past, what was written down on the nodes.
@@ -41,6 +43,7 @@ func ListOnly(w World, s Selection) corev1.List {
 	l := lister{World: w, report: Of(w).Only(s), revisions: revisions(w)}
 	l.nodes()
 	l.services()
+	l.policies()
 	l.claims()
 	for _, app := range l.report.Workloads {
 		l.workload(app)

@@ -18,12 +18,13 @@ type Preview struct {
 	Deletions []plan.Action // what a prune removes and files nobody names any more
 	Actions   []plan.Action // the rest, in the plan's order
 	Moves     []Move        // of requests to Services
+	Rulings   []Ruling      // of NetworkPolicies
 	Wake      time.Time
 }
 
 // PreviewOf sorts a World's plan into deletions and the rest.
 func PreviewOf(w World) Preview {
-	p := Preview{Report: Of(w), Moves: moves(w), Wake: w.Plan.Wake}
+	p := Preview{Report: Of(w), Moves: moves(w), Rulings: rulings(w), Wake: w.Plan.Wake}
 	for _, a := range w.Plan.Actions {
 		if deletion(w.Plan, a) {
 			p.Deletions = append(p.Deletions, a)
@@ -53,7 +54,7 @@ func (p Preview) Changes() bool {
 	if slices.ContainsFunc(slices.Concat(p.Deletions, p.Actions), func(a plan.Action) bool { return a.App != live.SideApp }) {
 		return true
 	}
-	return changing(p.Moves) > 0 || slices.ContainsFunc(p.Report.Workloads, func(w Workload) bool {
+	return changing(p.Moves)+ruling(p.Rulings) > 0 || slices.ContainsFunc(p.Report.Workloads, func(w Workload) bool {
 		return w.State == plan.Progressing || w.State == plan.Pruning
 	})
 }
@@ -67,12 +68,13 @@ func Line(a plan.Action) string {
 	return line
 }
 
-// Text writes deletions first, then the other actions, what becomes of requests to Services, the workloads that are not as asked for, and a summary line.
+// Text writes deletions first, then the other actions, what becomes of requests to Services and of NetworkPolicies, the workloads that are not as asked for, and a summary line.
 func (p Preview) Text(w io.Writer, look Look) {
 	p.Report.headline(w, look)
 	p.actions(w, look, "deletions", p.Deletions, Red)
 	p.actions(w, look, "next", p.Actions, "")
 	writeMoves(w, look, p.Moves)
+	writeRulings(w, look, p.Rulings)
 	p.moving(w, look)
 	_, _ = fmt.Fprintln(w)
 	p.Report.nodeTroubles(w, look)
@@ -200,6 +202,9 @@ func (p Preview) Summary() string {
 		}
 		if n := changing(p.Moves); n > 0 {
 			line += "; " + plural(n, "Service") + " to change"
+		}
+		if n := ruling(p.Rulings); n > 0 {
+			line += "; " + policiesOf(n) + " to change"
 		}
 	}
 	if len(still) > 0 {

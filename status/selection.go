@@ -60,6 +60,7 @@ func (r Report) Only(s Selection) Report {
 	r.Workloads = workloads
 	r.Nodes = kept(r.Nodes, func(n Node) bool { return s.named() && s.asks(n.id()) && s.holds(s.Namespace, sets[n.id()]...) })
 	r.Services = kept(r.Services, func(x Service) bool { return s.asks(x.ID) && s.holds(x.Namespace, sets[x.ID]...) })
+	r.Policies = kept(r.Policies, func(x Policy) bool { return s.asks(x.ID) && s.holds(x.Namespace, sets[x.ID]...) })
 	r.Claims = kept(r.Claims, func(c plan.Claim) bool { return s.asks(c.ID) && s.holds(c.ID.Namespace, sets[c.ID]...) })
 	concerns := func(p manifest.Problem) bool {
 		return !s.named() || slices.ContainsFunc(s.Objects, func(id manifest.ID) bool { return p.Object == id.Kind+"/"+id.Name })
@@ -107,6 +108,9 @@ func (r Report) Objects() []manifest.ID {
 	for _, x := range r.Services {
 		seen[x.ID] = true
 	}
+	for _, x := range r.Policies {
+		seen[x.ID] = true
+	}
 	for _, c := range r.Claims {
 		seen[c.ID] = true
 	}
@@ -146,6 +150,9 @@ func labelsOf(want manifest.Set) map[manifest.ID][]map[string]string {
 	for _, s := range want.Services {
 		all[s.ID] = append(all[s.ID], s.Labels)
 	}
+	for _, p := range want.NetworkPolicies {
+		all[p.ID] = append(all[p.ID], p.Labels)
+	}
 	for _, c := range want.Claims {
 		all[c.ID] = append(all[c.ID], c.Labels)
 	}
@@ -169,6 +176,9 @@ func (r Report) Stamp() string {
 		if x.Made != nil {
 			say(x.Made.Endpoints)
 		}
+	}
+	for _, x := range r.Policies {
+		say(x.ID, x.holds(), x.inForce(), x.Allows, worded(x.Whys...))
 	}
 	for _, n := range r.Nodes {
 		say(n.Name, n.State, n.Marks, n.Used, len(n.Pods), worded(n.Why))

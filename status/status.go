@@ -39,6 +39,7 @@ type Report struct {
 	Workloads       []Workload
 	Nodes           []Node
 	Services        []Service
+	Policies        []Policy
 	Claims          []plan.Claim
 	Keys            []plan.Key         // that are trusted, with what rests on each; none where Git names none
 	Problems        []manifest.Problem // what is refused
@@ -113,7 +114,7 @@ func Of(w World) Report {
 	for i, want := range r.want.Workloads {
 		wants[want.ID] = &r.want.Workloads[i]
 	}
-	r.Services = services(w, pods)
+	r.Services, r.Policies = services(w, pods), policies(w, pods)
 	for _, app := range w.Plan.Apps {
 		mine := pods[app.ID]
 		book := r.ledgers[app.ID]

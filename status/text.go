@@ -15,13 +15,14 @@ import (
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
-// Text writes the report for people: what was read, then workloads, Services, nodes, notes and problems. Wide adds the pods,
+// Text writes the report for people: what was read, then workloads, Services, NetworkPolicies, nodes, notes and problems. Wide adds the pods,
 // every line that is waited for and every notice.
 func (r Report) Text(w io.Writer, look Look, wide bool) {
 	r.headline(w, look)
 	r.workloads(w, look, wide)
 	r.pods(w, look, wide)
 	r.services(w, look, wide)
+	r.policies(w, look, wide)
 	r.claims(w, look)
 	r.nodes(w, look, wide)
 	r.keys(w, look)
@@ -70,7 +71,7 @@ func (r Report) workloads(w io.Writer, look Look, wide bool) {
 		}
 	}
 	switch {
-	case r.selected && len(r.Workloads)+len(r.Nodes)+len(r.Claims)+len(r.Services)+len(r.Problems) == 0:
+	case r.selected && len(r.Workloads)+len(r.Nodes)+len(r.Claims)+len(r.Services)+len(r.Policies)+len(r.Problems) == 0:
 		look.lines(w, "", "nothing like that is there", Dim)
 	case len(rows) == 0 && !r.selected && r.Head.Commit != "":
 		look.lines(w, "", "no workloads", Dim)

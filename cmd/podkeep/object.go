@@ -32,7 +32,7 @@ func kindOf(s string) (word, bool) {
 	s, _, _ = strings.Cut(strings.ToLower(s), ".")
 	for _, k := range kinds {
 		name := strings.ToLower(k.kind)
-		if s == name || s == name+"s" || s == name+"es" || s == k.short && s != "" {
+		if s == name || s == name+"s" || s == name+"es" || strings.HasSuffix(name, "y") && s == strings.TrimSuffix(name, "y")+"ies" || s == k.short && s != "" {
 			return k, true
 		}
 	}

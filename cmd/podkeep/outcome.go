@@ -89,31 +89,39 @@ func moving(w status.World) []string {
 
 // unrouted says what is missing until every node that is heard sends requests where they are to go.
 func unrouted(w status.World) []string {
-	if w.Plan.Unrouted != "" && w.History.Net.Pods.IsValid() && len(w.History.Want().Services) > 0 && !w.Plan.Wake.IsZero() {
+	if w.Plan.Unrouted != "" && w.History.Net.Pods.IsValid() && len(w.History.Want().Services)+len(w.History.Want().NetworkPolicies) > 0 && !w.Plan.Wake.IsZero() {
 		return []string{"services: " + w.Plan.Unrouted}
 	}
 	late, _ := lagging(w)
 	return late
 }
 
-// lagging are the nodes that are heard and do not send requests to Services as is planned: those that will by themselves, and those to which a person
-// has to see, for they have said for a while why they do not. Where there is no Service, nobody waits for that.
-func lagging(w status.World) (late, stuck []string) {
+// lagging are the nodes that are heard and do not send requests to Services, or hold NetworkPolicies, as is planned: those that will by themselves, and
+// those to which a person has to see, for they have said for a while why they do not. Where there is neither, nobody waits for that.
+func lagging(w status.World) (soon, stuck []string) {
 	for _, n := range w.Snapshot.Nodes {
 		if !w.Lags(n) || !leads(w.Plan.Table) && !leads(n.Side.Serves) {
 			continue
 		}
-		line := strings.Join(append([]string{n.Name + " does not send requests to Services as planned yet"}, n.Side.Net.Troubles...), ": ")
+		line := strings.Join(append([]string{n.Name + late(w.Plan.Table, n.Side.Serves)}, n.Side.Net.Troubles...), ": ")
 		if n.Side.Behind >= time.Minute && len(n.Side.Net.Troubles) > 0 {
 			stuck = append(stuck, line)
 		} else {
-			late = append(late, line)
+			soon = append(soon, line)
 		}
 	}
-	return late, stuck
+	return soon, stuck
 }
 
-func leads(t *route.Table) bool { return t != nil && len(t.Services) > 0 }
+// late says what a node does not do yet that has one of these tables and is to have the other.
+func late(tables ...*route.Table) string {
+	if slices.ContainsFunc(tables, func(t *route.Table) bool { return t != nil && t.Policies != nil }) {
+		return " does not hold NetworkPolicies, and send requests to Services, as planned yet"
+	}
+	return " does not send requests to Services as planned yet"
+}
+
+func leads(t *route.Table) bool { return t != nil && (len(t.Services) > 0 || t.Policies != nil) }
 
 // sidesUnderWay are the node sides that are being started or stopped: whoever ended now would leave them half made.
 func sidesUnderWay(s live.Snapshot) (lines []string) {
@@ -201,11 +209,17 @@ func settled(w status.World) outcome {
 	return outcome{true, converged, strings.Join(append(unserved(w), line), "\n")}
 }
 
-// unserved are the Services of which something is to be said: what they lack holds up nothing.
+// unserved are the Services and NetworkPolicies of which something is to be said: what they lack holds up nothing.
 func unserved(w status.World) (lines []string) {
-	for _, s := range status.Of(w).Services {
+	r := status.Of(w)
+	for _, s := range r.Services {
 		if s.Why != "" {
 			lines = append(lines, s.ID.Short()+": "+s.Why)
+		}
+	}
+	for _, p := range r.Policies {
+		if len(p.Whys) > 0 {
+			lines = append(lines, p.ID.Short()+": "+strings.Join(p.Whys, "; "))
 		}
 	}
 	return lines

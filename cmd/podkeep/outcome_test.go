@@ -98,6 +98,10 @@ func TestSyncEndsWhenNothingMovesAnyMore(t *testing.T) {
 			false, 0, "n1 does not send requests to Services as planned yet"},
 		{"a node has been told of a newer one", with(routing(), func(w *status.World) { w.Snapshot.Nodes[0].Side.Behind = time.Second }),
 			false, 0, "n1 does not send requests to Services as planned yet"},
+		{"a node holds no policies yet", with(routing(), func(w *status.World) {
+			w.Plan.Table.Services, w.Plan.Services, w.Snapshot.Nodes[0].Side.Serves = nil, nil, nil
+			w.Plan.Table.Policies = &route.Policies{}
+		}), false, 0, "n1 does not hold NetworkPolicies, and send requests to Services, as planned yet"},
 		{"a node fails to route", with(routing(), func(w *status.World) {
 			w.Snapshot.Nodes[0].Side.Behind, w.Snapshot.Nodes[0].Side.Net.Troubles = time.Second, []string{"table 2 is not in force: no nft"}
 		}), false, 0, "n1 does not send requests to Services as planned yet: table 2 is not in force: no nft"},

@@ -154,6 +154,9 @@ func (s *settings) everything(namespace *string) cobra.CompletionFunc {
 		for _, x := range set.Services {
 			add(x.ID)
 		}
+		for _, p := range set.NetworkPolicies {
+			add(p.ID)
+		}
 		for _, c := range set.Claims {
 			add(c.ID)
 		}

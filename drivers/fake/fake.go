@@ -51,6 +51,7 @@ type host struct {
 	tables  map[string]routing    // by cluster; nobody edits it
 	sealed  map[string]wire.Table // by cluster: the newest table as it was sent by a stream; nobody edits it
 	late    bool                  // it does not route by what the node side is given
+	older   bool                  // its node side knows nothing of policies
 	listens []route.HostPort      // ports at which it listens itself; nobody edits it
 }
 

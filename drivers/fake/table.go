@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -15,6 +16,7 @@ type routing struct {
 	has, taken table
 	since      time.Time    // from when on they have been two
 	was        netip.Prefix // its range before
+	refused    string       // why the newest that was sent is none; empty if it was taken
 }
 
 // table is one as it was sent. Nobody edits what it says.
@@ -31,14 +33,19 @@ func (t table) number() uint64 {
 }
 
 // Route sends the node side of a host a table that a key has signed, and what the host is called in it. It takes one of a higher number than it has,
-// or any anew, and has the host route by it, unless it is late. It is a write where it is taken.
+// or any anew, and has the host route by it, unless it is late. It is a write where it is taken. One that is older takes none with policies.
 func (w *World) Route(name, cluster, node string, t *route.Table, signer string, anew bool) {
 	w.on(name, func(h *host) {
 		r := h.tables[cluster]
 		if h.cut || h.down || h.isDeaf(h.side(cluster)) || t == r.taken.says || !anew && t.Number <= r.taken.number() {
 			return
 		}
-		if r.behind(w.now()) == 0 {
+		if h.older && t.Policies != nil {
+			r.refused = fmt.Sprintf("table %d cannot be read", t.Number)
+			h.routes(cluster, r)
+			return
+		}
+		if r.refused = ""; r.behind(w.now()) == 0 {
 			r.since = w.now()
 		}
 		if r.taken = (table{t, signer, node}); !h.late {
@@ -59,6 +66,11 @@ func (w *World) Late(name string, late bool) {
 			h.routes(cluster, routing{has: r.taken, taken: r.taken})
 		}
 	})
+}
+
+// Older has a host's node side know nothing of policies, or a newer one in its place.
+func (w *World) Older(name string, older bool) {
+	w.on(name, func(h *host) { h.older = older })
 }
 
 // Listen has a host itself listen at these ports of its own, and at no others.
@@ -160,6 +172,9 @@ func (w *word) keeps(s *live.Side, r routing, in netip.Prefix, kept []route.Host
 		if r.has.says != nil {
 			n, _ := r.has.says.Node(r.has.node)
 			w.Net.Range, w.Net.Address, w.Net.Keeps = in, n.Address, kept
+		}
+		if r.refused != "" {
+			w.Net.Troubles = []string{r.refused}
 		}
 	}
 	if s.Told = nil; r.has != r.taken && r.taken.says != nil {

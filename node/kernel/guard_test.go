@@ -307,7 +307,8 @@ func (t town) table(fatal func(...any), text string) (*route.Table, specificatio
 	for _, p := range set.NetworkPolicies {
 		spec.policies = append(spec.policies, *p.Object)
 	}
-	made, _ := route.Build(route.Want{Guard: g, Nodes: tableOf().Nodes})
+	policies, _ := g.Build(nil)
+	made, _ := route.Build(route.Want{Policies: policies, Nodes: tableOf().Nodes})
 	return &made, spec
 }
 

@@ -42,7 +42,8 @@ spec:
 }
 
 func crowdedTable(g route.Guard) *route.Table {
-	t, _ := route.Build(route.Want{Guard: g, Nodes: []route.Node{{Name: "n1", Range: netip.MustParsePrefix("10.64.0.0/16")}}})
+	policies, _ := g.Build(nil)
+	t, _ := route.Build(route.Want{Policies: policies, Nodes: []route.Node{{Name: "n1", Range: netip.MustParsePrefix("10.64.0.0/16")}}})
 	return &t
 }
 

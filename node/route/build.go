@@ -24,10 +24,10 @@ type Want struct {
 	// Alone are Services that lead to pods of one revision alone, by namespace and name with a "/" between.
 	Alone map[string]Alone
 	// Carried are endpoints on nodes that nobody has looked at yet, as the table before has them.
-	Carried []Carried
-	Guard   Guard
-	Before  *Table   // the newest that is in force; nil when there is none
-	Served  []*Table // all that are in force somewhere: addresses that they name are not given to others yet
+	Carried  []Carried
+	Policies *Policies
+	Before   *Table   // the newest that is in force; nil when there is none
+	Served   []*Table // all that are in force somewhere: addresses that they name are not given to others yet
 }
 
 // Alone is a revision of a workload.
@@ -76,7 +76,7 @@ type Built struct {
 // Build makes the table, but for its number, and says of each Service what came of it. A Service keeps the addresses that the table before gave it;
 // another one's are never given to it while they are served.
 func Build(w Want) (Table, []Built) {
-	t := Table{Pods: w.Net.Pods, Virtual: w.Net.Virtual, Domain: w.Net.Domain, Nodes: w.Nodes, Policies: w.Guard.policies(w.Before)}
+	t := Table{Pods: w.Net.Pods, Virtual: w.Net.Virtual, Domain: w.Net.Domain, Nodes: w.Nodes, Policies: w.Policies}
 	ips, ports, index := addresses(w), hostPorts(w), indexed(w.Pods)
 	places := outside(w, ports)
 	var built []Built

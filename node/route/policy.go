@@ -3,6 +3,8 @@ package route
 import (
 	"cmp"
 	"fmt"
+	"iter"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -36,10 +38,12 @@ type Group struct {
 // Policy is one that selects pods, and allows them something. A pod that none selects for a direction is as free in it as if there were no policies.
 type Policy struct {
 	Namespace, Name string
-	Pods            int     // those that it selects: an index of Groups
-	Ingress         bool    `json:",omitempty"` // they are spoken to as policies allow, and not otherwise
-	Egress          bool    `json:",omitempty"` // they speak so
-	In, Out         []Allow `json:",omitempty"`
+	Selects         string   // which pods, and
+	Allows          []string `json:",omitempty"` // what they are allowed, in words, for people: the same for as long as the policy is, whichever pods there are
+	Pods            int      // those that it selects: an index of Groups
+	Ingress         bool     `json:",omitempty"` // they are spoken to as policies allow, and not otherwise
+	Egress          bool     `json:",omitempty"` // they speak so
+	In, Out         []Allow  `json:",omitempty"`
 }
 
 // Allow are pods that may be spoken to by others, or may speak to them, at the ports of whom is spoken to.
@@ -79,10 +83,16 @@ type resolver struct {
 	groups map[string][]*Pod // by key
 }
 
-// policies are none where there is no policy.
-func (g Guard) policies(before *Table) *Policies {
+// Ruled is what is said of one policy.
+type Ruled struct {
+	ID   manifest.ID
+	Whys []string // which of its rules allow nothing, though something is asked for; none while some pods are not known
+}
+
+// Build makes the policies of a table, which are nil where there is none, and says of each what came of it.
+func (g Guard) Build(before *Table) (*Policies, []Ruled) {
 	if len(g.Policies) == 0 {
-		return nil
+		return nil, nil
 	}
 	r := resolver{Guard: g, spaces: map[string][]*Pod{}, groups: map[string][]*Pod{}}
 	all := &Policies{}
@@ -101,7 +111,15 @@ func (g Guard) policies(before *Table) *Policies {
 	}
 	all.carry(g.Unseen, before)
 	slices.SortFunc(all.Known, func(a, b Known) int { return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Pod, b.Pod)) })
-	return all
+	var ruled []Ruled
+	for i, p := range g.Policies {
+		said := Ruled{ID: p.ID}
+		if len(g.Unseen) == 0 {
+			said.Whys = drafts[i].whys
+		}
+		ruled = append(ruled, said)
+	}
+	return all, ruled
 }
 
 // draft is a policy whose groups have no numbers yet.
@@ -109,6 +127,7 @@ type draft struct {
 	Policy
 	pods    string
 	in, out []allow
+	whys    []string
 }
 
 type allow struct {
@@ -119,18 +138,64 @@ type allow struct {
 
 func (r *resolver) draft(p manifest.NetworkPolicy) draft {
 	d := draft{Policy: Policy{Namespace: p.Namespace, Name: p.Name, Ingress: p.Ingress, Egress: p.Egress}}
-	d.pods = r.group(p.Namespace, manifest.PolicyPeer{Pods: p.Pods})
+	selects := manifest.PolicyPeer{Pods: p.Pods}
+	d.pods, d.Selects = r.group(p.Namespace, selects), worded(p.Namespace, selects)
 	if p.Ingress {
-		for _, rule := range p.In {
+		d.Allows = append(d.Allows, allowed("from", p.Namespace, p.In)...)
+		for i, rule := range p.In {
 			d.in = append(d.in, r.in(p.Namespace, d.pods, rule)...)
+			d.whys = append(d.whys, r.nobody(p.Namespace, fmt.Sprintf("spec.ingress[%d].from", i), rule)...)
+			d.whys = append(d.whys, r.nowhere("that it selects", rule, []string{d.pods})...)
 		}
 	}
 	if p.Egress {
-		for _, rule := range p.Out {
+		d.Allows = append(d.Allows, allowed("to", p.Namespace, p.Out)...)
+		for i, rule := range p.Out {
 			d.out = append(d.out, r.out(p.Namespace, d.pods, rule)...)
+			d.whys = append(d.whys, r.nobody(p.Namespace, fmt.Sprintf("spec.egress[%d].to", i), rule)...)
+			d.whys = append(d.whys, r.nowhere(fmt.Sprintf("of spec.egress[%d].to", i), rule, r.targets(p.Namespace, rule))...)
 		}
 	}
 	return d
+}
+
+// nobody says which peers of a rule mean no pod.
+func (r *resolver) nobody(namespace, at string, rule manifest.PolicyRule) (whys []string) {
+	for i, peer := range rule.Peers {
+		switch {
+		case peer.Pods == nil || len(r.groups[r.group(namespace, peer)]) > 0:
+		case peer.Namespaces != nil && !r.anySpace(peer.Namespaces):
+			whys = append(whys, fmt.Sprintf("%s[%d] means nobody: no namespace has the labels %s", at, i, peer.Namespaces))
+		case peer.Pods.Empty():
+			whys = append(whys, fmt.Sprintf("%s[%d] means nobody: no pod is there", at, i))
+		default:
+			whys = append(whys, fmt.Sprintf("%s[%d] means nobody: no pod there has the labels %s", at, i, peer.Pods))
+		}
+	}
+	return whys
+}
+
+func (r *resolver) anySpace(s labels.Selector) bool {
+	for _, all := range []iter.Seq[string]{maps.Keys(r.spaces), maps.Keys(r.Namespaces)} {
+		for name := range all {
+			if s.Matches(r.labelled(name)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// nowhere says which ports no pod of these groups has, where there are pods.
+func (r *resolver) nowhere(which string, rule manifest.PolicyRule, groups []string) (whys []string) {
+	empty := func(group string) bool { return len(r.groups[group]) == 0 }
+	for _, port := range names(rule) {
+		has := func(group string) bool { return len(r.byPort(group, port)) > 0 }
+		if !slices.ContainsFunc(groups, has) && slices.ContainsFunc(groups, func(g string) bool { return !empty(g) }) {
+			whys = append(whys, fmt.Sprintf("no pod %s has a port called %s/%s", which, port.Name, port.Protocol))
+		}
+	}
+	return whys
 }
 
 // in is what a rule allows to others. A port's name means another number in each of the policy's pods.
@@ -157,21 +222,28 @@ func (r *resolver) out(namespace, pods string, rule manifest.PolicyRule) (all []
 	if made.Ports = numbers(rule); len(made.Ports) > 0 || len(rule.Ports) == 0 {
 		all = append(all, made)
 	}
-	peers := slices.Clone(made.peers)
-	if len(names(rule)) > 0 {
-		for _, b := range made.Blocks {
-			peers = append(peers, r.within(b))
-		}
-	}
-	if made.Anyone {
-		peers = []string{r.group("", manifest.PolicyPeer{Namespaces: labels.Everything(), Pods: labels.Everything()})}
-	}
 	for _, port := range names(rule) {
-		for _, peer := range peers {
+		for _, peer := range r.targets(namespace, rule) {
 			for _, part := range r.byPort(peer, port) {
 				all = append(all, allow{Allow: Allow{Ports: []Ports{part.Ports}}, pods: pods, peers: []string{part.key}})
 			}
 		}
+	}
+	return all
+}
+
+// targets are the keys of all pods that a rule means, where it has ports by name.
+func (r *resolver) targets(namespace string, rule manifest.PolicyRule) []string {
+	if len(names(rule)) == 0 {
+		return nil
+	}
+	made := r.peers(namespace, rule)
+	if made.Anyone {
+		return []string{r.group("", manifest.PolicyPeer{Namespaces: labels.Everything(), Pods: labels.Everything()})}
+	}
+	all := made.peers
+	for _, b := range made.Blocks {
+		all = append(all, r.within(b))
 	}
 	return all
 }

@@ -41,6 +41,30 @@ func (w *world) guard() (g route.Guard) {
 	return g
 }
 
+// shut lets no pod begin on a node that knows of no policy yet, while there are some: whoever is in no table is alone only where one has policies. It is
+// waited for a node that takes the table, and has nothing to say of it.
+func (w *world) shut(n *node) {
+	if n.host == nil || n.host.Netless || n.apart() || len(w.want.NetworkPolicies) == 0 || n.Side.Serves != nil && n.Side.Serves.Policies != nil {
+		return
+	}
+	n.host.Netless, n.host.Open = true, true
+	if due := w.now.Add(joining - n.Side.Behind); n.Side.Heard() && len(n.Side.Net.Troubles) == 0 && w.now.Before(due) {
+		n.joining, n.host.Joining = true, true
+		w.wake(due)
+	}
+}
+
+// tellPolicies says of policies that hold nobody.
+func (w *world) tellPolicies() {
+	if n := len(w.want.NetworkPolicies); n > 0 && !w.net.on {
+		w.note(fmt.Sprintf("NetworkPolicies do not hold, all %d of them: %s", n, w.plan.Unrouted))
+	}
+	for _, id := range w.want.Unruled() {
+		w.note(fmt.Sprintf("%s/%s in namespace %s never loaded: it holds nobody, and the pods that it means are open to everybody until %s is mended",
+			id.Kind, id.Name, id.Namespace, w.want.Failed(id)))
+	}
+}
+
 // guarded adds a pod, if it has an address of its own. Those on the host's network are outside.
 func (w *world) guarded(all []route.Pod, n *node, p live.Pod) []route.Pod {
 	if p.Birth.Network == 0 || !w.endpoint(n, p).IsValid() {

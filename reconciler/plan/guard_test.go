@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,7 @@ func said(t *route.Table) string {
 
 func TestPoliciesAreInTheTableWithThePodsThatRunAndThoseThatAreToBeBorn(t *testing.T) {
 	h, have, head := guardedFleet(t, policies)
+	have.Nodes[0].Side.Serves.Policies = &route.Policies{}
 	there := inNet(running(head, "web", 0), "10.42.5.7")
 	host := running(head, "web", 7)
 	host.Name, host.Birth.Network, host.Stopping = "on-the-host", 0, true
@@ -125,6 +127,7 @@ func TestWhereNoPolicyHoldsIsSaid(t *testing.T) {
 
 func TestWhatPoliciesSayOfAnAddressIsNotInheritedByAnotherPod(t *testing.T) {
 	h, have, _ := guardedFleet(t, policies)
+	have.Nodes[0].Side.Serves.Policies = &route.Policies{}
 	ips := map[string]string{}
 	for _, a := range Make(h, have, noon).Actions {
 		if a.Verb == Run && a.Pod.Net.IP.IsValid() {
@@ -160,5 +163,42 @@ func TestPodsOfNodesThatNobodyHasLookedAtStayInTheirGroups(t *testing.T) {
 	table := Make(h, have, noon).Table
 	if got, want := said(table), said(&served); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestThatAPolicyNeverLoadedIsSaid(t *testing.T) {
+	h, have, _ := guardedFleet(t)
+	files := []manifest.Parsed{manifest.Parse("nodes.yaml", []byte(nodes("n1"))), manifest.Parse("p.yaml", []byte(strings.Replace(policies, "podSelector: {matchLabels", "podSelector: {matchLabel", 1)))}
+	h.Head = manifest.Assemble(manifest.Info{Commit: "a1"}, files)
+	want := "NetworkPolicy/p in namespace default never loaded: it holds nobody, and the pods that it means are open to everybody until p.yaml is mended"
+	if p := Make(h, have, noon); !slices.Contains(p.Notes, want) {
+		t.Errorf("it says %q", p.Notes)
+	}
+}
+
+func TestNoPodIsBornWhereNoPolicyIsInForceWhileThereAreSome(t *testing.T) {
+	const waits, refused = "no node is chosen yet: n1 is about to hold NetworkPolicies", "no node fits: 1 without NetworkPolicies in force"
+	for name, c := range map[string]struct {
+		texts  []string
+		change func(*live.Side)
+		want   string // of what is said of a pod that is to be born; empty: it is
+	}{
+		"no policy is asked for":        {nil, func(*live.Side) {}, ""},
+		"the table does not come yet":   {[]string{policies}, func(*live.Side) {}, waits},
+		"it has come":                   {[]string{policies}, func(s *live.Side) { s.Serves.Policies = &route.Policies{} }, ""},
+		"a table without them is older": {[]string{policies}, func(s *live.Side) { s.Behind = time.Second }, waits},
+		"it does not come for long":     {[]string{policies}, func(s *live.Side) { s.Behind = joining }, refused},
+		"it is refused":                 {[]string{policies}, func(s *live.Side) { s.Net.Troubles = []string{"table 2 cannot be read"} }, refused},
+	} {
+		h, have, _ := guardedFleet(t, c.texts...)
+		c.change(&have.Nodes[0].Side)
+		p := Make(h, have, noon)
+		born := slices.ContainsFunc(p.Actions, func(a Action) bool { return a.Verb == Run && a.App.Name == "web" })
+		if born != (c.want == "") || !strings.Contains(p.String(), c.want) {
+			t.Errorf("%s: born: %v\n%s", name, born, p)
+		}
+		if c.want == waits && p.Wake.IsZero() {
+			t.Errorf("%s: nobody looks again", name)
+		}
 	}
 }

@@ -70,6 +70,7 @@ func (w *world) addNet() {
 				w.wake(due)
 			}
 		}
+		w.shut(n)
 	}
 }
 

@@ -114,10 +114,11 @@ type Plan struct {
 	Sides map[string]string `json:",omitempty"`
 	// Tend are the pods that the node side of each node is to look after; nodes without one are not in it.
 	Tend map[string]live.Tend `json:"-"`
-	// Table is what hosts are to route by, nil while that is not known, or nobody routes. It is numbered when it is handed out. Services are what came
-	// of each.
+	// Table is what hosts are to route by, nil while that is not known, or nobody routes. It is numbered when it is handed out. Services and Policies
+	// are what came of each.
 	Table    *route.Table  `json:"-"`
 	Services []route.Built `json:",omitempty"`
+	Policies []route.Ruled `json:",omitempty"`
 	// Unrouted is why there is no Table. Before is the newest that is in force anywhere and believed.
 	Unrouted string       `json:",omitempty"`
 	Before   *route.Table `json:"-"`

@@ -37,9 +37,7 @@ func (w *world) route() {
 	case w.h.Side.Refused && w.hold == "":
 		w.plan.Table = &route.Table{} // by which nothing is routed
 	}
-	if n := len(w.want.NetworkPolicies); n > 0 && !w.net.on {
-		w.note(fmt.Sprintf("NetworkPolicies do not hold, all %d of them: %s", n, w.plan.Unrouted))
-	}
+	w.tellPolicies()
 	w.holdStops()
 }
 
@@ -65,8 +63,9 @@ func (w *world) makeTable() {
 	}
 	want := route.Want{
 		Net: w.h.Net, Nodes: w.routeNodes(), Services: w.want.Services, Before: w.net.before, Served: w.net.served, Carried: w.carried(), Alone: w.alone,
-		Guard: w.guard(), Reach: w.reachedBy(),
+		Reach: w.reachedBy(),
 	}
+	want.Policies, w.plan.Policies = w.guard().Build(w.net.before)
 	among := map[string]bool{} // namespaces: pods of others are nobody's
 	for _, s := range w.want.Services {
 		among[s.Namespace] = true

@@ -80,11 +80,19 @@ func apart(r *Request, h *Host) string {
 // others says whether the host has pods of other revisions of the workload.
 func (h *Host) others(r *Request) bool { return h.Apps[r.App] > h.Revs[r.Rev] }
 
+// joins says whether the pod needs what the host lacks while it is Netless. What is on the host's network no policy holds.
+func (h *Host) joins(r *Request) bool {
+	return manifest.NeedsNetwork(*r.Spec) && !(h.Open && r.Spec.HostNetwork)
+}
+
 func netless(r *Request, h *Host) string {
-	if h.Netless && !h.Joining && manifest.NeedsNetwork(*r.Spec) {
-		return "whose pod network is not there yet"
+	switch {
+	case !h.Netless || h.Joining || !h.joins(r):
+		return ""
+	case h.Open:
+		return "without NetworkPolicies in force"
 	}
-	return ""
+	return "whose pod network is not there yet"
 }
 
 func files(r *Request, h *Host) string {

@@ -39,6 +39,7 @@ type Host struct {
 	Unschedulable bool
 	Netless       bool               // no pod can be joined to the cluster's network there yet
 	Joining       bool               // it is Netless, and will not be soon
+	Open          bool               // it is Netless because it does not hold NetworkPolicies yet
 	Unsized       bool               // it has not said yet how big it is: Room means nothing
 	Awaited       bool               // it is Unsized, and will say so soon
 	Room          manifest.Resources // in all
@@ -80,7 +81,10 @@ func Place(r Request, hosts []*Host) (host *Host, why string) {
 // waited is why the pod waits for the host, though it can take it.
 func (h *Host) waited(r Request) string {
 	switch {
-	case h.Joining && manifest.NeedsNetwork(*r.Spec):
+	case h.Joining && h.joins(&r):
+		if h.Open {
+			return h.Name + " is about to hold NetworkPolicies"
+		}
 		return "the pod network of " + h.Name + " is about to come"
 	case h.Awaited && r.asks():
 		return h.Name + " is about to say how big it is"

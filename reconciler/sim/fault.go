@@ -48,6 +48,7 @@ func (s *Sim) fault(verb string, args []string) (bool, error) {
 		s.world.Mend(node)
 	case "table":
 		s.world.Late(node, one(args[1:]) == "late")
+		s.world.Older(node, one(args[1:]) == "older")
 	case "listen":
 		return true, s.listen(node, args[min(1, len(args)):])
 	case "lose":

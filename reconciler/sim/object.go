@@ -28,6 +28,7 @@ func (o object) equal(p object) bool {
 var kinds = map[string]string{
 	"": "Deployment", "pod": "Pod", "rs": "ReplicaSet", "rc": "ReplicationController",
 	"job": "Job", "node": "Node", "ns": "Namespace", "cm": "ConfigMap", "pvc": "PersistentVolumeClaim", "svc": "Service", "eps": "EndpointSlice", "ro": "Rollout",
+	"netpol": "NetworkPolicy",
 }
 
 // words are all that can be said of an object. A flag alone means "true"; "=" with nothing after takes it back.
@@ -35,7 +36,8 @@ var words = strings.Fields(`image replicas surge unavail strategy deadline min-r
 	completions parallel indexed backoff per-index max-failed ttl active-deadline halt
 	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain at silence capacity init wave needs hook hook-delete claim mode
 	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr address balanced outside by-hand external of ips
-	steps active preview canary stable hand auto delay delay-revs abort-delay some window restart-at abort-late over`)
+	steps active preview canary stable hand auto delay delay-revs abort-delay some window restart-at abort-late over
+	from to`)
 
 // say reads words on top of what the object says already.
 func (o object) say(tokens []string) (object, error) {
@@ -97,6 +99,8 @@ func (o object) manifests() []m {
 		return []m{o.node()}
 	case "Service":
 		return []m{o.service()}
+	case "NetworkPolicy":
+		return []m{o.policy()}
 	case "EndpointSlice":
 		return []m{o.endpoints()}
 	case "Namespace":
@@ -193,6 +197,31 @@ func (o object) service() m {
 		spec["publishNotReadyAddresses"] = true
 	}
 	return m{"apiVersion": "v1", "kind": "Service", "metadata": o.meta(), "spec": spec}
+}
+
+// policy holds the pods that are called as selects says, or all: from=APP,.. and to=APP,.. are who may speak to them, and to whom they may speak. With
+// neither nobody speaks to them.
+func (o object) policy() m {
+	pods := func(app string) m {
+		if app == "" {
+			return m{}
+		}
+		return m{"matchLabels": m{"app": app}}
+	}
+	spec, types := m{"podSelector": pods(o.words["selects"])}, []string{}
+	for _, way := range []struct{ word, rule, kind string }{{"from", "ingress", "Ingress"}, {"to", "egress", "Egress"}} {
+		var peers []m
+		for app := range strings.SplitSeq(o.words[way.word], ",") {
+			peers = append(peers, m{"podSelector": pods(app)})
+		}
+		if o.words[way.word] != "" {
+			spec[way.rule], types = []m{{way.word: peers}}, append(types, way.kind)
+		}
+	}
+	if len(types) > 0 {
+		spec["policyTypes"] = types
+	}
+	return m{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": o.meta(), "spec": spec}
 }
 
 func (o object) endpoints() m {

@@ -143,6 +143,9 @@ var features = map[string]feature{
 	"an address outside":                says(`svc/front balanced=\S* outside=\d`),
 	"a host that listens itself":        says(`^listen n\d 81/tcp`),
 	"a host that routes late":           says(`^table n\d late`),
+	"a NetworkPolicy":                   says(`netpol/hold`),
+	"a NetworkPolicy removed":           says(`remove netpol/hold`),
+	"a node side older than policies":   says(`^table n\d older`),
 	"a sidecar with a startup probe":    says(`init-probe=startup`),
 	"a canary by steps":                 says(`ro/grey .*active= steps=\d`),
 	"a pause that a person ends":        says(`ro/grey .*steps=\S*pause(,|;|$)`, `decide (promote|skip) grey`),
@@ -178,7 +181,8 @@ func TestMadeUpStoriesDrawEverythingThatIsBuilt(t *testing.T) {
 // undrawn are verbs of stories, items of commits and words of objects that made-up stories do without, and why.
 var undrawn = map[string]string{
 	"pods": prints, "receipts": prints, "files": prints, "volumes": prints, "status": prints, "problems": prints, "tables": prints, "services": prints,
-	"over": "a Rollout over a Deployment is two objects that go together; the story ro-over tells of them",
+	"policies": prints,
+	"over":     "a Rollout over a Deployment is two objects that go together; the story ro-over tells of them",
 }
 
 const prints = "prints, and changes nothing"

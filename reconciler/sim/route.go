@@ -11,11 +11,14 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/labels"
+
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/node/route"
 	"github.com/podkeep/podkeep/reconciler"
 	"github.com/podkeep/podkeep/reconciler/plan"
+	"github.com/podkeep/podkeep/status"
 )
 
 // network is what the cluster of a story has, once it says net.
@@ -96,8 +99,46 @@ func (s *Sim) tables() string {
 			}
 			fmt.Fprintf(&b, "    %s/%s %v%s: %s\n", v.Namespace, v.Name, v.IP, outside(v), strings.Join(ends, " "))
 		}
+		b.WriteString(held(t))
 	}
 	return b.String()
+}
+
+// held is which pods a table's policies hold, and what they allow them.
+func held(t *route.Table) string {
+	if t.Policies == nil {
+		return ""
+	}
+	var b strings.Builder
+	for _, p := range t.Policies.Each {
+		fmt.Fprintf(&b, "    policy %s/%s: %s; %s\n", p.Namespace, p.Name, strings.Join(podsOf(t, p), " "), cmp.Or(strings.Join(p.Allows, "; "), "nothing"))
+	}
+	return b.String()
+}
+
+// podsOf are the names of the pods that a policy holds.
+func podsOf(t *route.Table, p route.Policy) (all []string) {
+	for _, k := range t.Policies.Known {
+		if slices.Contains(t.Policies.Groups[p.Pods].IPs, k.IP) {
+			all = append(all, k.Pod+"@"+k.Node)
+		}
+	}
+	return all
+}
+
+// policies is what the controller would say now of NetworkPolicies, as status has it. It looks, and changes nothing.
+func (s *Sim) policies(c *controller) (string, error) {
+	dry := s.dry(c)
+	defer dry.rec.Close()
+	p := dry.rec.Pass(context.Background())
+	var b strings.Builder
+	for _, x := range status.Of(status.World{Now: p.Time, History: p.History, Snapshot: p.Snapshot, Plan: p.Plan, Err: p.Err}).Policies {
+		fmt.Fprintf(&b, "%s holds %d of %d pods, on %d of %d nodes\n", x.ID.Short(), len(x.Pods)-len(x.Open), len(x.Pods), x.InForce, x.Nodes)
+		for _, why := range x.Whys {
+			fmt.Fprintf(&b, "  %s\n", why)
+		}
+	}
+	return noBlank(b.String()), p.Err
 }
 
 // outside is where a Service is reached beside its own address: hosts:80, 203.0.113.7:80.
@@ -123,6 +164,50 @@ func (s *Sim) services(c *controller) (string, error) {
 		fmt.Fprintf(&b, "%s/%s %d/%d  %s\n", v.ID.Namespace, v.ID.Name, v.Sent, v.Selected, v.Why)
 	}
 	return noBlank(b.String()), p.Err
+}
+
+// guarded: the policies of a table hold each pod that they select, those too that are about to be born.
+func (j judge) guarded() error {
+	t := j.p.Plan.Table
+	if t == nil {
+		return nil
+	}
+	for _, asked := range j.want.NetworkPolicies {
+		p := t.Policy(asked.Namespace, asked.Name)
+		if p == nil {
+			return fmt.Errorf("policies: %s is asked for, and in no table", asked.ID)
+		}
+		holds := t.Policies.Groups[p.Pods].IPs
+		for _, n := range j.p.Snapshot.Nodes {
+			if silent(n) && !j.frozen[n.Name] || j.p.Plan.Held[n.Name] != "" {
+				continue
+			}
+			at, _ := t.Node(n.Name)
+			for _, pod := range n.Pods {
+				ip, err := netip.ParseAddr(pod.Birth.IP)
+				if err == nil && at.Range.IsValid() && at.Range.Contains(ip) && pod.App.Namespace == asked.Namespace && asked.Pods.Matches(labels.Set(pod.Birth.Labels)) &&
+					j.trusted[pod.Signer] && !forged(pod) && !slices.Contains(holds, ip) {
+					return fmt.Errorf("policies: %s does not hold %s on %s", asked.ID, pod.Name, n.Name)
+				}
+			}
+		}
+	}
+	if t.Policies == nil {
+		return nil
+	}
+	for _, a := range j.p.Plan.Actions {
+		if a.Verb != plan.Run || !a.Pod.Net.IP.IsValid() {
+			continue
+		}
+		there := slices.ContainsFunc(node(j.p.Snapshot, a.Node).Pods, func(p live.Pod) bool { return p.Name == a.Name })
+		if by := node(j.p.Snapshot, a.Node).Side.Serves; !there && (by == nil || by.Policies == nil) {
+			return fmt.Errorf("policies: %s is born on %s, which holds none yet", a.Name, a.Node)
+		}
+		if !slices.ContainsFunc(t.Policies.Known, func(k route.Known) bool { return k.IP == a.Pod.Net.IP && k.Pod == a.Name }) {
+			return fmt.Errorf("policies: %s is born on %s, and its table does not know it", a.Name, a.Node)
+		}
+	}
+	return nil
 }
 
 // nodeAt is what the Node that leads to a host is called.
@@ -205,6 +290,22 @@ func (j judge) apart(after view, when string) error {
 				return fmt.Errorf("traffic: %s %s is served for %s and for %s", when, v.IP, other, key)
 			}
 			ips[v.IP] = key
+		}
+	}
+	return j.inherits(after, has, when)
+}
+
+// inherits: no pod has an address of which a table in force says what holds for another one.
+func (j judge) inherits(after view, has map[string]live.Pod, when string) error {
+	for _, n := range after.hosts {
+		t := after.Routes(n.Name, cluster)
+		if t == nil || t.Policies == nil {
+			continue
+		}
+		for _, k := range t.Policies.Known {
+			if p, taken := has[k.IP.String()]; taken && p.Name != k.Pod {
+				return fmt.Errorf("policies: %s %s has the address %v, of which %s is told what holds for %s", when, p.Name, k.IP, n.Name, k.Pod)
+			}
 		}
 	}
 	return nil
@@ -301,7 +402,7 @@ func (s *Sim) served(p reconciler.Pass) error {
 	}
 	for _, n := range p.Snapshot.Nodes {
 		t := p.Plan.Table
-		if silent(n) || !n.Side.Heard() || n.Side.Behind > 0 || n.Side.Serves == nil {
+		if len(n.Side.Net.Troubles) > 0 || silent(n) || !n.Side.Heard() || n.Side.Behind > 0 || n.Side.Serves == nil {
 			continue
 		}
 		if content(t) != content(n.Side.Serves) {

@@ -274,6 +274,8 @@ func (s *Sim) act(who, verb string, args []string) (string, error) {
 		return "", s.joins(args)
 	case "tables":
 		return s.tables(), nil
+	case "policies":
+		return s.policies(c)
 	case "services":
 		return s.services(c)
 	case "pods":

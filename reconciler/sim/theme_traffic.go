@@ -18,6 +18,8 @@ func themeTraffic(g *generator) {
 		g.commit("remove svc/front")
 		g.commit("svc/front selects=stall")
 	}, func() {
+		g.say("table %s %s", g.node(), g.pick("late", "prompt", "older"))
+	}, func() {
 		g.commit("svc/far %s", g.pick("by-hand external=", "by-hand= external=db.example.com", "by-hand= external= selects=stall"))
 	}, func() {
 		g.commit("eps/%s of=far ips=%s not-ready=%s on=%s", g.pick("far-1", "far-2"), g.pick("192.0.2.7", "192.0.2.7,192.0.2.8", "10.42.7.9", "127.0.0.1"), g.pick("", "true"), g.pick("", g.node()))
@@ -28,13 +30,16 @@ func themeTraffic(g *generator) {
 	}, func() {
 		g.say("listen %s %s", g.node(), g.pick("", "81/tcp"))
 	}, func() {
-		g.say("table %s %s", g.node(), g.pick("late", "prompt"))
-	}, func() {
 		g.say("side %s %s", g.node(), g.pick("deaf", "heard"))
 	}, func() {
 		g.say("%s stall %d", g.pick("rm", "crash"), g.dice.IntN(3))
 	}, func() {
 		g.commit("stall replicas=%d", g.dice.IntN(5))
+	}, func() {
+		g.commit("netpol/hold selects=%s from=%s to=%s", g.pick("stall", "web", ""), g.pick("web", "", "stall"), g.pick("", "stall", "nobody"))
+		if g.once(2) {
+			g.commit("%s", g.pick("remove netpol/hold", "break netpol-hold.yaml"))
+		}
 	})
 	for _, n := range g.nodes {
 		g.mends = append(g.mends, "side "+n+" heard", "table "+n+" prompt")
