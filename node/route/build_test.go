@@ -138,6 +138,11 @@ func TestWhatAServiceHasItKeeps(t *testing.T) {
 	if want := "clusterIP 10.44.0.1 is not one of those for Services, 10.43.0.0/16; ask for another, or for none"; built[0].Why != want {
 		t.Errorf("said %q", built[0].Why)
 	}
+	other := manifest.Net{Pods: net.Pods, Virtual: netip.MustParsePrefix("10.99.0.0/16")}
+	table, _ = route.Build(route.Want{Net: other, Services: []manifest.Service{service("web")}, Before: &first, Served: []*route.Table{&first}})
+	if !other.Virtual.Contains(table.Services[0].IP) {
+		t.Errorf("in %s it has %s", other.Virtual, table.Services[0].IP)
+	}
 	asks.ClusterIP = netip.MustParseAddr("10.43.0.10")
 	table, _ = build([]manifest.Service{asks})
 	if table.Services[0].IP != asks.ClusterIP {
