@@ -23,7 +23,7 @@ func Assemble(info Info, files []Parsed) Set {
 		origins: map[ID]Origin{}, configs: map[ID]config{}, suspended: map[string]bool{}, stems: map[string]Meta{},
 		bound: map[ID]string{}, claimants: map[string][]ID{}, disks: map[string]*corev1.PersistentVolume{},
 		exclusive: map[ID]bool{}, users: map[ID]ID{}, mounted: map[ID]mounted{}, ways: map[string][]Meta{}, unled: map[ID]Meta{}, once: map[ID]bool{},
-		room: maxVariables,
+		room: maxVariables, admission: info.Admission,
 	}
 	a.set.Subject, _, _ = strings.Cut(strings.TrimSpace(info.Message), "\n")
 	a.set.AllowPrune = allowsPrune(info.Message)
@@ -63,7 +63,8 @@ type assembly struct {
 	unled      map[ID]Meta // Deployments over which a Rollout stands that does not load
 	ways       map[string][]Meta
 	unreadable string // a file that may hold anything
-	room       int    // bytes that further variables and files of volumes may take, see maxVariables
+	admission  Admission
+	room       int // bytes that further variables and files of volumes may take, see maxVariables
 }
 
 // collect gathers the objects, without those that are there twice, and what others need to know of them.
@@ -209,6 +210,7 @@ func (a *assembly) together(objects []*object) {
 		c := byID[n.ID].check()
 		a.ownWay(c, n)
 		a.ownRange(c, n)
+		a.admittedAt(c, n)
 		if len(c.found) > 0 {
 			a.fail(byID[n.ID], c)
 		}
@@ -218,10 +220,13 @@ func (a *assembly) together(objects []*object) {
 		c := byID[w.ID].check()
 		a.orderOne(c, w, byID)
 		a.undermined(c, a.mounted[w.ID], writers)
-		if len(c.found) > 0 {
+		a.secure(c, w)
+		if c.broken() {
 			a.fail(byID[w.ID], c)
 			refused[w.ID] = true
+			continue
 		}
+		a.set.Problems = append(a.set.Problems, c.found...)
 	}
 	a.set.Workloads = slices.DeleteFunc(a.set.Workloads, func(w Workload) bool { return refused[w.ID] })
 }

@@ -42,4 +42,5 @@ type Info struct {
 	Commit, Parent  string
 	Time            time.Time
 	Author, Message string
+	Admission       Admission
 }

@@ -7,7 +7,7 @@ import (
 var namespaceKind = kind{
 	version: "v1", name: "Namespace", cluster: true,
 	empty: func() typed { return &corev1.Namespace{} },
-	check: func(*check, typed) {},
+	check: func(c *check, t typed) { c.securityLabels(t.(*corev1.Namespace).Labels) },
 	add: func(a *assembly, m Meta, o *object) {
 		a.set.Namespaces = append(a.set.Namespaces, Namespace{Meta: m, Object: o.typed.(*corev1.Namespace)})
 	},

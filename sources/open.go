@@ -51,7 +51,7 @@ func openDir(o Options, p string) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := dir.Open(p+"/"+sub, o.Interval)
+	s, err := dir.Open(p+"/"+sub, o.Interval, o.Admission)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ var pathKeys = []string{"source", "token-file", "ca-file", "ssh-key", "known-hos
 // A file that is found, and that nobody named, may have come with somebody else's repository. It says where the manifests are
 // and nothing that gives away, or trusts, more than that: none of these keys, no address that others reach, and what of the
 // environment opens a source is not sent to the one it names.
-var personsKeys = []string{"ca-file", "cluster", "cluster-cidr", "cluster-domain", "decision-signers", "external-cidr", "key", "known-hosts", "listen-name", "node-binary",
+var personsKeys = []string{"allow-nodes", "ca-file", "cluster", "cluster-cidr", "cluster-domain", "decision-signers", "external-cidr", "key", "known-hosts", "listen-name", "node-binary", "pod-security", "pod-security-exempt",
 	"service-cidr", "ssh-key", "token-file"}
 
 // configure sets the flags that were not given from a file of the same keys, and says whether the source is one that a file

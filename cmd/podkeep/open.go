@@ -51,6 +51,7 @@ func (s *settings) openFor(ctx context.Context, rev, dir string, asked bool) (so
 func (s *settings) where(url, branch string) sources.Options {
 	o := sources.Options{URL: url, Branch: branch, Path: s.path, Interval: s.interval}
 	o.TokenFile, o.CAFile, o.SSHKey, o.KnownHosts = s.tokenFile, s.caFile, s.sshKey, s.knownHosts
+	o.Admission = s.admission
 	o.Keep, o.Signers, o.Warn = s.foundSource, s.decisionSigners, warnOnce
 	return o
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/sources/git"
 )
 
@@ -29,6 +30,7 @@ type settings struct {
 	verbose              bool
 	sideSettings
 	netSettings
+	admission manifest.Admission
 
 	foundSource bool // the source is one that a file names which nobody named
 }
@@ -50,6 +52,9 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	flags.StringVar(&s.logFormat, "log-format", "text", "how log lines are written: text or json")
 	s.sideSettings.register(flags)
 	s.netSettings.register(flags)
+	flags.StringVar(&s.admission.Least, "pod-security", "privileged", "what namespaces' pods have to meet at the least, of the Pod Security Standards: privileged, baseline or restricted")
+	flags.StringSliceVar(&s.admission.Exempt, "pod-security-exempt", nil, "`namespaces` that have the level of their own label alone")
+	flags.StringSliceVar(&s.admission.Nodes, "allow-nodes", nil, "`hosts` that Nodes may name: names, *.DOMAIN, addresses, ranges, or unix for this machine's sockets (default: any)")
 	flags.BoolVarP(&s.verbose, "verbose", "v", false, "log more")
 }
 
@@ -64,11 +69,12 @@ func (s *settings) bind(cmd *cobra.Command) {
 		return s.check()
 	}
 	complete(cmd, "log-format", "text", "json")
+	complete(cmd, "pod-security", "privileged", "baseline", "restricted")
 	complete(cmd, "node-side", sideAuto, sideNever)
 	completed(cmd, s.revisions(false), "branch")
 	completed(cmd, free(aFile), "ca-file", "config", "decision-signers", "key", "known-hosts", "node-binary", "ssh-key", "token-file")
 	completed(cmd, free(aFolder), "source", "path")
-	completed(cmd, free(nothing), "cluster", "cluster-cidr", "cluster-domain", "external-cidr", "interval", "service-cidr")
+	completed(cmd, free(nothing), "allow-nodes", "cluster", "cluster-cidr", "cluster-domain", "external-cidr", "interval", "pod-security-exempt", "service-cidr")
 	cmd.ValidArgsFunction = free(nothing) // a command that takes arguments says which
 }
 
@@ -101,7 +107,7 @@ func (s *settings) check() error {
 	case !label(s.cluster):
 		return fmt.Errorf("cluster %q: write lower-case letters, digits and dashes, at most 63", s.cluster)
 	default:
-		return cmp.Or(s.sideSettings.check(), s.netSettings.check())
+		return cmp.Or(s.sideSettings.check(), s.netSettings.check(), s.admission.Check())
 	}
 }
 

@@ -54,7 +54,7 @@ type content struct {
 }
 
 // Open takes a directory, which must exist.
-func Open(path string, interval time.Duration) (*Source, error) {
+func Open(path string, interval time.Duration, admission manifest.Admission) (*Source, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func Open(path string, interval time.Duration) (*Source, error) {
 	if interval <= 0 {
 		interval = DefaultInterval
 	}
-	return &Source{path: path, interval: interval, loader: files.NewLoader(), contents: map[string]*content{}}, nil
+	return &Source{path: path, interval: interval, loader: files.NewLoader(admission), contents: map[string]*content{}}, nil
 }
 
 // Name is the absolute path.

@@ -1,6 +1,7 @@
 package dir_test
 
 import (
+	"github.com/podkeep/podkeep/manifest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -41,7 +42,7 @@ func newPlace(t *testing.T) sourcetest.Fixture {
 
 // open looks of itself so rarely that only what the kernel tells can be in time.
 func open(t *testing.T, path string) sources.Source {
-	s, err := dir.Open(path, time.Hour)
+	s, err := dir.Open(path, time.Hour, manifest.Admission{})
 	must(t, err)
 	return s
 }

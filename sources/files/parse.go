@@ -15,6 +15,8 @@ const (
 
 // Loader makes Sets and keeps the newest. A file is parsed once for each path and content.
 type Loader struct {
+	admission manifest.Admission
+
 	parsed *Cache[[2]string, parsed]
 	sets   *Cache[string, manifest.Set]
 }
@@ -28,8 +30,8 @@ type parsed struct {
 const perSet = 4 << 10
 
 // NewLoader gives a loader that holds nothing yet.
-func NewLoader() *Loader {
-	return &Loader{NewCache[[2]string, parsed](parsedBudget), NewCache[string, manifest.Set](setsBudget)}
+func NewLoader(admission manifest.Admission) *Loader {
+	return &Loader{admission, NewCache[[2]string, parsed](parsedBudget), NewCache[string, manifest.Set](setsBudget)}
 }
 
 // Held gives a Set that was made before.
@@ -59,6 +61,7 @@ func (l *Loader) Set(info manifest.Info, found Found, read func(File) ([]byte, e
 		}
 		all = append(all, manifest.Parsed{Path: p.File, Problems: []manifest.Problem{p}})
 	}
+	info.Admission = l.admission
 	set := manifest.Assemble(info, all)
 	l.sets.Put(info.Commit, set, size)
 	return set, nil
@@ -67,6 +70,11 @@ func (l *Loader) Set(info manifest.Info, found Found, read func(File) ([]byte, e
 // unread is a file that may hold anything.
 func unread(path, why string) manifest.Parsed {
 	return manifest.Parsed{Path: path, Problems: []manifest.Problem{Problem(path, why)}}
+}
+
+// Nodes are the Nodes of one file alone.
+func (l *Loader) Nodes(path string, data []byte) []manifest.Node {
+	return manifest.Assemble(manifest.Info{Admission: l.admission}, []manifest.Parsed{manifest.Parse(path, data)}).Nodes
 }
 
 func (l *Loader) parse(f File, read func(File) ([]byte, error)) (parsed, error) {

@@ -16,7 +16,7 @@ func TestManifestsHaveABoundTogether(t *testing.T) {
 	for i := range files.MaxBytes/files.MaxFile + 2 {
 		found.Files = append(found.Files, files.File{Path: fmt.Sprintf("%02d.yaml", i), Key: "same"})
 	}
-	set, err := files.NewLoader().Set(manifest.Info{Commit: "c"}, found, func(files.File) ([]byte, error) { return content, nil })
+	set, err := files.NewLoader(manifest.Admission{}).Set(manifest.Info{Commit: "c"}, found, func(files.File) ([]byte, error) { return content, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,9 +16,9 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
-	"github.com/podkeep/podkeep/sources/files"
-
 	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/sources/files"
 )
 
 // Options say which repository, which commit of it, and how to get in. The zero value of everything but URL is useful.
@@ -35,6 +35,8 @@ type Options struct {
 	Interval time.Duration
 	// Timeout of a fetch; a minute when zero. The first one, which brings everything, may take ten times as long.
 	Timeout time.Duration
+	// Admission is what manifests may ask for.
+	Admission manifest.Admission
 	// Signers is a file of public keys, as Git's gpg.ssh.allowedSignersFile: only decisions that came with a notes commit which one of them
 	// signed count. Empty: all count.
 	Signers string
@@ -101,7 +103,7 @@ func Open(_ context.Context, o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{path: sub, branch: o.Branch, interval: o.Interval, loader: files.NewLoader(), signers: o.Signers}
+	s := &Source{path: sub, branch: o.Branch, interval: o.Interval, loader: files.NewLoader(o.Admission), signers: o.Signers}
 	if s.interval <= 0 {
 		s.interval = DefaultInterval
 	}

@@ -157,7 +157,7 @@ func (g *gathering) file(f files.File) ([]manifest.Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path, err)
 	}
-	nodes := nodesIn(f.Path, data)
+	nodes := g.s.nodesIn(f.Path, data)
 	if len(nodes) == 0 {
 		g.memory.none[key] = struct{}{}
 	} else {
@@ -166,9 +166,9 @@ func (g *gathering) file(f files.File) ([]manifest.Node, error) {
 	return nodes, nil
 }
 
-func nodesIn(path string, data []byte) []manifest.Node {
+func (s *Source) nodesIn(path string, data []byte) []manifest.Node {
 	if !bytes.Contains(data, []byte("kind")) || !bytes.Contains(data, []byte("Node")) {
 		return nil
 	}
-	return manifest.Assemble(manifest.Info{}, []manifest.Parsed{manifest.Parse(path, data)}).Nodes
+	return s.loader.Nodes(path, data)
 }
