@@ -165,10 +165,11 @@ func (c *check) ipFamilies(s corev1.ServiceSpec) {
 	}
 	for i, family := range s.IPFamilies {
 		switch {
+		case slices.Contains(s.IPFamilies[:i], family):
+			c.refuse(item(list, i), "is written twice; remove this one")
+		case family == corev1.IPv6Protocol && i > 0 && s.IPFamilyPolicy != nil && *s.IPFamilyPolicy == corev1.IPFamilyPolicyPreferDualStack: // the policy's notice says it
 		case family == corev1.IPv6Protocol:
 			c.refuse(item(list, i), "there is only IPv4 yet; remove this one")
-		case i > 0:
-			c.refuse(item(list, i), "is written twice; remove this one")
 		default:
 			c.oneOf(item(list, i), string(family), "IPv4")
 		}
