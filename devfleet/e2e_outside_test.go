@@ -37,7 +37,7 @@ metadata: {name: front}
 spec:
   type: LoadBalancer
   selector: {one: here}
-  ports: [{port: 80, targetPort: web}]
+  ports: [{name: web, port: 80, targetPort: web}, {name: udp, port: 80, protocol: UDP, targetPort: 8080}]
 ---
 apiVersion: v1
 kind: Service
@@ -62,7 +62,7 @@ kind: Service
 metadata: {name: office}
 spec:
   type: LoadBalancer
-  loadBalancerSourceRanges: [%[1]s/32]
+  loadBalancerSourceRanges: [%[1]s/32, %[5]s/32]
   selector: {one: here}
   ports: [{port: 82, targetPort: web, nodePort: 30082}]
 ---
@@ -146,16 +146,17 @@ func TestServicesAreReachedFromOutside(t *testing.T) {
 	for node, zone := range map[string]string{"n1": "a", "n2": "a", "n3": "b"} {
 		s.labels(node, "topology.kubernetes.io/zone: "+zone)
 	}
-	s.write("services.yaml", fmt.Sprintf(outsideManifest, desk, n2, ip, own))
+	s.write("services.yaml", fmt.Sprintf(outsideManifest, desk, n2, ip, own, n3))
 	s.write("pods.yaml", fmt.Sprintf(whoPod, "at-n1", "n1", "one: here", "")+fmt.Sprintf(whoPod, "at-n2", "n2", "one: here, two: here", "")+fmt.Sprintf(whoPod, "at-n3", "n3", "two: here", ""))
-	s.start("--external-cidr", strings.TrimSuffix(ip, "7")+"0/24")
+	flags := []string{"--external-cidr", strings.TrimSuffix(ip, "7") + "0/24"}
+	s.start(flags...)
 	s.converges(s.push("outside"))
 	gateway := func(node int) string { return strings.TrimSuffix(s.fleet.Nodes[node-1].PodCIDR, "0/24") + "1" }
 	bySource := func(first, second string) string { return "at-n1 " + first + ", at-n2 " + second }
 	seen := map[string]string{n1: bySource(desk, gateway(1)), n2: bySource(gateway(2), desk), n3: bySource(gateway(3), gateway(3))}
 	s.scene("at each node's own address", func(s *stage) {
 		for node, want := range seen {
-			s.hear("", wants{"http://" + node: want, "udp://" + node + ":53": want, "http://" + node + ":53": want})
+			s.hear("", wants{"http://" + node: want, "udp://" + node + ":80": want, "udp://" + node + ":53": want, "http://" + node + ":53": want})
 		}
 		s.hear("n3", wants{"http://" + n3: "at-n1 .*, at-n2 .*", "http://" + n1: bySource(n3, gateway(1))})
 		s.hear("at-n1", wants{"http://front": "at-n1 .*, at-n2 .*"})
@@ -164,22 +165,29 @@ func TestServicesAreReachedFromOutside(t *testing.T) {
 		}
 	})
 	s.scene("but where the host listens itself, for as long as it does", func(s *stage) {
+		s.stop()
 		ends := s.serves("n2", ":80", "host-n2")
-		s.hear("", wants{"http://" + n2: "host-n2 " + desk, "http://" + n1: seen[n1]})
-		s.hear("n2", wants{"http://" + n2: "host-n2 .*"})
-		s.says("host n2 listens at 80/tcp itself: what comes there is the host's")
+		s.hear("", wants{"http://" + n2: "host-n2 " + desk, "udp://" + n2 + ":80": "host-n2 " + desk, "http://" + n1: seen[n1]})
+		for _, from := range []string{"n1", "n2", "at-n1"} {
+			s.hear(from, wants{"http://" + n2: "host-n2 [^,]*", "udp://" + n2 + ":80": "host-n2 [^,]*"})
+		}
+		s.hear("at-n2", wants{"http://" + n2: "host-n2 [^,]*"}) // by UDP the host would answer from its address on the bridge
+		s.start(flags...)
+		s.says("host n2 listens at 80/tcp itself: what comes there is the host's", "host n2 listens at 80/udp itself")
 		ends()
-		s.hear("", wants{"http://" + n2: seen[n2]})
+		s.hear("", wants{"http://" + n2: seen[n2], "udp://" + n2 + ":80": seen[n2]})
 		s.saysNoMore("listens at")
 	})
 	s.scene("or a pod that has that port of the host", func(s *stage) {
-		s.write("port.yaml", fmt.Sprintf(whoPod, "port", "n2", "port: here", ", hostPort: 80"))
+		s.write("port.yaml", fmt.Sprintf(whoPod, "port", "n2", "port: here", ", hostPort: 80}, {containerPort: 8080, protocol: UDP, hostPort: 80"))
 		s.converges(s.push("a pod at n2's port 80"))
-		s.hear("", wants{"http://" + n2: "port .*", "http://" + n1: seen[n1]})
-		s.says("host n2 listens at 80/tcp itself")
+		for _, from := range []string{"", "n1", "n2", "at-n1", "at-n2"} {
+			s.hear(from, wants{"http://" + n2: "port [^,]*", "udp://" + n2 + ":80": "port [^,]*", "http://" + n1: "at-n1 .*, at-n2 .*"})
+		}
+		s.says("host n2 listens at 80/tcp itself", "host n2 listens at 80/udp itself")
 		s.ok(os.Remove(s.path("work", "port.yaml")))
 		s.converges(s.push("and none"))
-		s.hear("", wants{"http://" + n2: seen[n2]})
+		s.hear("", wants{"http://" + n2: seen[n2], "udp://" + n2 + ":80": seen[n2]})
 		s.saysNoMore("listens at")
 	})
 	s.scene("at addresses that are given to it", func(s *stage) {
@@ -199,7 +207,8 @@ func TestServicesAreReachedFromOutside(t *testing.T) {
 	s.scene("by those that it lets in", func(s *stage) {
 		s.hear("", wants{"http://" + n1 + ":82": seen[n1], "http://" + n1 + ":30082": seen[n1]})
 		s.hear("n1", wants{"http://" + n2 + ":82": "silent", "http://" + n2 + ":30082": "silent", "http://" + n1 + ":82": "at-n1 .*, at-n2 .*"})
-		s.hear("at-n3", wants{"http://" + n2 + ":82": "silent", "http://office:82": "at-n1 .*, at-n2 .*"})
+		s.hear("at-n1", wants{"http://" + n2 + ":82": "silent", "http://office:82": "at-n1 .*, at-n2 .*"})
+		s.hear("at-n3", wants{"http://" + n2 + ":82": "at-n1 .*, at-n2 .*", "http://" + n3 + ":82": "silent"})
 	})
 	s.scene("to an address outside", func(s *stage) {
 		virtual := s.service("desk").Spec.ClusterIP
