@@ -19,7 +19,8 @@ import (
 
 const namesDomain = "fleet.example"
 
-// namesManifest is a database of two pods that are never ready: one Service publishes them all the same, the other does not. Two more are names for what is elsewhere.
+// namesManifest is a database of two pods that are never ready: one Service publishes them all the same, the other does not. Two are names for what is elsewhere,
+// and one asks all hosts for the port of DNS.
 const namesManifest = `
 apiVersion: v1
 kind: Service
@@ -47,6 +48,14 @@ apiVersion: v1
 kind: Service
 metadata: {name: within}
 spec: {type: ExternalName, externalName: hello.default.svc.fleet.example}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: dns}
+spec:
+  type: LoadBalancer
+  selector: {app: db}
+  ports: [{name: udp, port: 53, protocol: UDP}, {name: tcp, port: 53}]
 `
 
 const dbPod = `

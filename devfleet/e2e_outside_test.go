@@ -41,6 +41,14 @@ spec:
 ---
 apiVersion: v1
 kind: Service
+metadata: {name: late}
+spec:
+  type: LoadBalancer
+  selector: {two: here}
+  ports: [{port: 80, targetPort: web}]
+---
+apiVersion: v1
+kind: Service
 metadata: {name: dns}
 spec:
   type: LoadBalancer
@@ -106,9 +114,10 @@ apiVersion: v1
 kind: Service
 metadata: {name: sticky}
 spec:
+  type: LoadBalancer
   sessionAffinity: ClientIP
   selector: {one: here}
-  ports: [{port: 80, targetPort: web}]
+  ports: [{port: 84, targetPort: web}]
 ---
 apiVersion: v1
 kind: Service
@@ -160,20 +169,20 @@ func TestServicesAreReachedFromOutside(t *testing.T) {
 		}
 		s.hear("n3", wants{"http://" + n3: "at-n1 .*, at-n2 .*", "http://" + n1: bySource(n3, gateway(1))})
 		s.hear("at-n1", wants{"http://front": "at-n1 .*, at-n2 .*"})
-		if text := s.says("front"); strings.Contains(text, "listens at") {
-			s.Error(text)
-		}
+		s.says("hosts' port 80/tcp is default/front's")
+		s.saysNoMore("listens at")
 	})
-	s.scene("but where the host listens itself, for as long as it does", func(s *stage) {
+	s.scene("but where the host listens itself, for as long as it does, whoever else is there", func(s *stage) {
 		s.stop()
+		s.killSide("n2")
 		ends := s.serves("n2", ":80", "host-n2")
 		s.hear("", wants{"http://" + n2: "host-n2 " + desk, "udp://" + n2 + ":80": "host-n2 " + desk, "http://" + n1: seen[n1]})
+		s.start(flags...)
+		s.says("host n2 listens at 80/tcp itself: what comes there is the host's", "host n2 listens at 80/udp itself")
 		for _, from := range []string{"n1", "n2", "at-n1"} {
 			s.hear(from, wants{"http://" + n2: "host-n2 [^,]*", "udp://" + n2 + ":80": "host-n2 [^,]*"})
 		}
 		s.hear("at-n2", wants{"http://" + n2: "host-n2 [^,]*"}) // by UDP the host would answer from its address on the bridge
-		s.start(flags...)
-		s.says("host n2 listens at 80/tcp itself: what comes there is the host's", "host n2 listens at 80/udp itself")
 		ends()
 		s.hear("", wants{"http://" + n2: seen[n2], "udp://" + n2 + ":80": seen[n2]})
 		s.saysNoMore("listens at")
@@ -217,13 +226,29 @@ func TestServicesAreReachedFromOutside(t *testing.T) {
 		s.hear("", wants{"http://" + n2 + ":30084": "desk " + n2, "udp://" + n2 + ":30084": "desk " + n2})
 	})
 	s.scene("and by pods that are near", func(s *stage) {
-		s.hear("at-n1", wants{"http://sticky": "at-n[12] [^,]*", "http://local": "at-n1 [^,]*", "http://same-node": "at-n1 [^,]*", "http://same-zone": "at-n2 [^,]*"})
-		s.hear("at-n3", wants{"http://sticky": "at-n[12] [^,]*", "http://local": "refused", "http://same-node": "at-n1 .*, at-n2 .*", "http://same-zone": "at-n3 [^,]*"})
+		s.hear("", wants{"http://" + n3 + ":84": "at-n[12] [^,]*"})
+		s.hear("at-n1", wants{"http://sticky:84": "at-n[12] [^,]*", "http://local": "at-n1 [^,]*", "http://same-node": "at-n1 [^,]*", "http://same-zone": "at-n2 [^,]*"})
+		s.hear("at-n3", wants{"http://sticky:84": "at-n[12] [^,]*", "http://local": "refused", "http://same-node": "at-n1 .*, at-n2 .*", "http://same-zone": "at-n3 [^,]*"})
 	})
 	s.scene("not at a node that is left out", func(s *stage) {
 		s.labels("n3", "node.kubernetes.io/exclude-from-external-load-balancers: 'true'")
 		s.converges(s.push("n3 is left out"))
 		s.hear("", wants{"http://" + n3: "refused", "http://" + n3 + ":30082": seen[n3], "http://" + n2: seen[n2]})
+	})
+	s.scene("and by nothing that is asked for no more", func(s *stage) {
+		s.edit("services.yaml", "name: front", "name: no-more")
+		s.edit("services.yaml", "port: 80, targetPort: web", "port: 85, targetPort: web")
+		s.edit("services.yaml", "port: 80, protocol: UDP", "port: 85, protocol: UDP")
+		s.edit("services.yaml", "  healthCheckNodePort: 30999\n", "")
+		s.edit("services.yaml", "externalTrafficPolicy: Local", "externalTrafficPolicy: Cluster")
+		s.converges(s.push("port 80 is late's"))
+		s.hear("", wants{
+			"http://" + n1: "at-n2 .*, at-n3 .*", "udp://" + n1 + ":80": "refused", "http://" + n1 + ":85": seen[n1], "udp://" + n1 + ":85": seen[n1],
+			"http://" + n1 + ":81": seen[n1], "http://" + n1 + ":30999": "refused",
+		})
+		s.ok(os.Remove(s.path("work", "services.yaml")))
+		s.converges(s.push("nothing"))
+		s.hear("", wants{"http://" + n1: "refused", "http://" + n1 + ":53": "refused", "udp://" + n1 + ":53": "refused", "http://" + n2 + ":30084": "refused"})
 	})
 }
 
