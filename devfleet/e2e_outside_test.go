@@ -204,7 +204,11 @@ func TestServicesAreReachedFromOutside(t *testing.T) {
 			s.hear(from, wants{"http://" + ip + ":83": "at-n1 .*, at-n2 .*", "http://" + n2 + ":83": "at-n1 .*, at-n2 .*", "http://" + own: "at-n2 .*, at-n3 .*"})
 		}
 		s.hear("", wants{"http://" + n1 + ":83": "refused"})
-		s.says("externalIP 192.0.2.9 is no node's, and not in --external-cidr", own)
+		s.serves("n2", ":83", "own-n2")
+		for _, from := range []string{"", "n1", "at-n3"} {
+			s.hear(from, wants{"http://" + n2 + ":83": "own-n2 [^,]*", "http://" + ip + ":83": "at-n1 .*, at-n2 .*"})
+		}
+		s.says("host n2 listens at 83/tcp itself", "externalIP 192.0.2.9 is no node's, and not in --external-cidr", own)
 	})
 	s.scene("by pods of one node, which see who asks", func(s *stage) {
 		s.hear("", wants{
