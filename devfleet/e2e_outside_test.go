@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// whoPod is one that says its name and who asks.
+// whoPod is one that says its name and who asks: by name, node, labels, and what is beside its port.
 const whoPod = `
 ---
 apiVersion: v1
@@ -153,10 +153,15 @@ func TestServicesAreReachedFromOutside(t *testing.T) {
 	s.serves("", desk+":7000", "desk")
 	s.edit("deployment.yaml", "replicas: 6", "replicas: 1")
 	for node, zone := range map[string]string{"n1": "a", "n2": "a", "n3": "b"} {
-		s.labels(node, "topology.kubernetes.io/zone: "+zone)
+		name := "  name: " + node + "\n"
+		s.edit("nodes.yaml", name, name+"  labels:\n    topology.kubernetes.io/zone: "+zone+"\n")
 	}
 	s.write("services.yaml", fmt.Sprintf(outsideManifest, desk, n2, ip, own, n3))
-	s.write("pods.yaml", fmt.Sprintf(whoPod, "at-n1", "n1", "one: here", "")+fmt.Sprintf(whoPod, "at-n2", "n2", "one: here, two: here", "")+fmt.Sprintf(whoPod, "at-n3", "n3", "two: here", ""))
+	pods := ""
+	for node, labels := range map[string]string{"n1": "one: here", "n2": "one: here, two: here", "n3": "two: here"} {
+		pods += fmt.Sprintf(whoPod, "at-"+node, node, labels, "")
+	}
+	s.write("pods.yaml", pods)
 	flags := []string{"--external-cidr", strings.TrimSuffix(ip, "7") + "0/24"}
 	s.start(flags...)
 	s.converges(s.push("outside"))
@@ -235,7 +240,7 @@ func TestServicesAreReachedFromOutside(t *testing.T) {
 		s.hear("at-n3", wants{"http://sticky:84": "at-n[12] [^,]*", "http://local": "refused", "http://same-node": "at-n1 .*, at-n2 .*", "http://same-zone": "at-n3 [^,]*"})
 	})
 	s.scene("not at a node that is left out", func(s *stage) {
-		s.labels("n3", "node.kubernetes.io/exclude-from-external-load-balancers: 'true'")
+		s.edit("nodes.yaml", "zone: b\n", "zone: b\n    node.kubernetes.io/exclude-from-external-load-balancers: 'true'\n")
 		s.converges(s.push("n3 is left out"))
 		s.hear("", wants{"http://" + n3: "refused", "http://" + n3 + ":30082": seen[n3], "http://" + n2: seen[n2]})
 	})
@@ -254,16 +259,6 @@ func TestServicesAreReachedFromOutside(t *testing.T) {
 		s.converges(s.push("nothing"))
 		s.hear("", wants{"http://" + n1: "refused", "http://" + n1 + ":53": "refused", "udp://" + n1 + ":53": "refused", "http://" + n2 + ":30084": "refused"})
 	})
-}
-
-// labels writes a label of a node.
-func (s *stage) labels(node, label string) {
-	s.Helper()
-	if name := "  name: " + node + "\n"; strings.Contains(s.read(s.path("work", "nodes.yaml")), name+"  labels:\n") {
-		s.edit("nodes.yaml", name+"  labels:\n", name+"  labels:\n    "+label+"\n")
-	} else {
-		s.edit("nodes.yaml", name, name+"  labels:\n    "+label+"\n")
-	}
 }
 
 // whos has pods that say who asks, and a program that asks, as a file for nodes too.
@@ -287,7 +282,7 @@ func (s *stage) leads(number int, node string) string {
 func (s *stage) serves(node, at, name string) (ends func()) {
 	s.Helper()
 	args := []string{s.path("who"), "serve", at, name}
-	cmd := exec.Command(args[0], args[1:]...)
+	cmd := exec.CommandContext(s.Context(), args[0], args[1:]...)
 	if node != "" {
 		var err error
 		cmd, err = s.fleet.Command(s.Context(), node, args...)
@@ -310,13 +305,13 @@ func (s *stage) serves(node, at, name string) (ends func()) {
 type wants map[string]string
 
 // hear waits until whoever asks from a node, a pod, or this machine has these answers.
-func (s *stage) hear(from string, wants wants) {
+func (s *stage) hear(from string, all wants) {
 	s.Helper()
-	for url, want := range wants {
+	for url, want := range all {
 		s.await(func() error {
 			said, err := s.asksFrom(from, url)
 			if err != nil || !regexp.MustCompile("^(?:"+want+")$").MatchString(said) {
-				return fmt.Errorf("from %q %s: %s, want %s (%w)", from, url, said, want, err)
+				return fmt.Errorf("from %q %s: %s, want %s (%v)", from, url, said, want, err)
 			}
 			return nil
 		})
