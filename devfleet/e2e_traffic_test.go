@@ -173,10 +173,10 @@ func (s *stage) service(name string) (svc corev1.Service) {
 	return svc
 }
 
-// killSide kills a node side, if it runs.
+// killSide kills a node side, if it runs. One that has just ended has process 0, which would be whoever runs the tests.
 func (s *stage) killSide(node string) {
 	s.Helper()
-	s.on(node, "sh", "-c", `for c in $(podman ps --quiet --filter label=podkeep.io/side --filter label=podkeep.io/container); do kill -9 $(podman inspect --format '{{.State.Pid}}' $c); done`)
+	s.on(node, "sh", "-c", `for c in $(podman ps --quiet --filter label=podkeep.io/side --filter label=podkeep.io/container); do pid=$(podman inspect --format '{{.State.Pid}}' $c); [ $pid = 0 ] || kill -9 $pid; done`)
 }
 
 // toll is what a load says.
