@@ -19,7 +19,8 @@ import (
 
 const namesDomain = "fleet.example"
 
-// namesManifest is a database of two pods that are never ready: one Service publishes them all the same, the other does not.
+// namesManifest is a database of two pods that are never ready: one Service publishes them all the same, the other does not. Two are names for what is elsewhere,
+// and one asks all hosts for the port of DNS.
 const namesManifest = `
 apiVersion: v1
 kind: Service
@@ -37,6 +38,24 @@ spec:
   clusterIP: None
   selector: {app: db}
   ports: [{name: sql, port: 5432}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: away}
+spec: {type: ExternalName, externalName: www.example.com}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: within}
+spec: {type: ExternalName, externalName: hello.default.svc.fleet.example}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: dns}
+spec:
+  type: LoadBalancer
+  selector: {app: db}
+  ports: [{name: udp, port: 53, protocol: UDP}, {name: tcp, port: 53}]
 `
 
 const dbPod = `
@@ -98,7 +117,7 @@ func TestPodsFindNames(t *testing.T) {
 	byGo := lookups{
 		"A hello": virtual, "A hello.default": virtual, "A hello." + svc: virtual, "A HELLO.default.svc": virtual, "A nothing": "absent",
 		"A hello.default.svc.cluster.local": "absent",
-		"A db-0.db":                         ip, "A db": `10\.\S+ 10\.\S+`, "A ready": "absent",
+		"A db-0.db":                         ip, "A db": `10\.\S+ 10\.\S+`, "A ready": "absent", "A away": "192.0.2.1", "A within": virtual,
 		"SRV _sql._tcp.db." + svc: "db-0.db." + svc + ".:5432 db-1.db." + svc + ".:5432",
 		"SRV _web._tcp.db." + svc: "db-0.db." + svc + ".:8080 db-1.db." + svc + ".:8080", "SRV _sql._tcp.ready." + svc: "absent",
 		"PTR " + virtual: "hello." + svc + ".", "PTR " + ip: "db-0.db." + svc + ".",
@@ -106,7 +125,7 @@ func TestPodsFindNames(t *testing.T) {
 		"A www.example.com":              "192.0.2.1", "A nothing.example.com": "absent", "TXT large.example.com": "(large *){280}",
 	}
 	byLibrary := lookups{
-		"hello": virtual + " 1", "hello.default": virtual + " 1", "db-0.db": ip + " 1", "db": `10\.\S+ 2`, "nothing": "absent 0", "ready": "absent 0",
+		"hello": virtual + " 1", "hello.default": virtual + " 1", "db-0.db": ip + " 1", "db": `10\.\S+ 2`, "nothing": "absent 0", "ready": "absent 0", "away": "192.0.2.1 1", "within": virtual + " 1",
 		"www.example.com": "192.0.2.1 1", virtual: "hello." + svc + " 1", ip: "db-0.db." + svc + " 1",
 	}
 	s.scene("by the cluster's DNS", func(s *stage) {

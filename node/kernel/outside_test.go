@@ -149,3 +149,19 @@ func TestWhoIsNoPodIsAskedInTheHostsName(t *testing.T) {
 		}
 	}
 }
+
+// What goes to another node is that node's to lead on, or its host's to take.
+func TestAnAddressOfAnotherNodeIsLeftToIt(t *testing.T) {
+	l := newLab(t, 1)
+	const there = "198.51.100.2"
+	s := service(1, 0)
+	s.Ports[0].Outside = []netip.Addr{netip.MustParseAddr(there)}
+	hears := l.listen(l.far, "tcp", there+":80")
+	defer hears.Close()
+	l.put(New("one", quiet()), tableOf(s))
+	for _, from := range []netns.NsHandle{l.pods[0], l.host} {
+		if a := l.ask(from, "tcp", there+":80"); a.pod != hostself {
+			t.Error(a)
+		}
+	}
+}

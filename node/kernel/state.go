@@ -95,14 +95,15 @@ func wantOf(t *route.Table, node string, vni int, untimed bool) *state {
 type view struct {
 	node  string
 	self  route.Node
-	zones map[string]string // of nodes, by name
+	zones map[string]string   // of nodes, by name
+	nodes map[netip.Addr]bool // addresses of the others
 }
 
 func viewOf(t *route.Table, node string) view {
 	self, _ := t.Node(node)
-	v := view{node, self, make(map[string]string, len(t.Nodes))}
+	v := view{node, self, make(map[string]string, len(t.Nodes)), make(map[netip.Addr]bool, len(t.Nodes))}
 	for _, n := range t.Nodes {
-		v.zones[n.Name] = n.Zone
+		v.zones[n.Name], v.nodes[n.Address] = n.Zone, n.Name != node
 	}
 	return v
 }
@@ -161,14 +162,14 @@ func (v view) outside(p route.Port) []front {
 	return all
 }
 
-// shared are those of them that the host may have for itself.
+// shared are those of them that the host may have for itself. At the address of another node they are that one's: only there it is known who listens.
 func (v view) shared(p route.Port) (all []front) {
 	f := front{proto: protocol(p.Protocol), port: p.Port}
 	if p.Hosts && !v.self.Excluded {
 		all = append(all, f)
 	}
 	for _, ip := range p.Outside {
-		if ip.Is4() {
+		if ip.Is4() && !v.nodes[ip] {
 			f.ip = ip.As4()
 			all = append(all, f)
 		}
