@@ -144,10 +144,10 @@ const sideOn = `$(podman ps --quiet --filter label=` + live.LabelSide + ` --filt
 // sideKept is the file that it keeps.
 const sideKept = `$(podman inspect --format '{{range .Mounts}}{{if eq .Destination "` + live.SideDir + `"}}{{.Source}}{{end}}{{end}}' ` + sideOn + `)/state.json`
 
-// signalSide sends the node side's main process a signal.
+// signalSide sends the node side's main process a signal. One that has just ended has none: 0 would be our own group of processes.
 func (s *stage) signalSide(node, signal string) {
 	s.Helper()
-	s.on(node, "sh", "-c", `kill -`+signal+` $(podman inspect --format '{{.State.Pid}}' `+sideOn+`)`)
+	s.on(node, "sh", "-c", `until pid=$(podman inspect --format '{{.State.Pid}}' `+sideOn+`) && [ "$pid" -gt 0 ]; do sleep 0.1; done; kill -`+signal+` $pid`)
 }
 
 // decides waits until the node side is heard and a liveness probe has its say on that node, when all that ran before still does.

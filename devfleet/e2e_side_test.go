@@ -97,8 +97,9 @@ func TestProbesDecideOnRealNodes(t *testing.T) {
 		for range 3 {
 			for _, n := range nodes {
 				// It may answer before Podman says that it runs.
-				s.on(n, "sh", "-c", `until c=$(podman ps --quiet --filter label=`+live.LabelSide+` --filter label=`+live.LabelContainer+`) && [ -n "$c" ]; do sleep 0.1; done
-					kill -9 $(podman inspect --format '{{.State.Pid}}' $c)`)
+				s.on(n, "sh", "-c", `until c=$(podman ps --quiet --filter label=`+live.LabelSide+` --filter label=`+live.LabelContainer+`) && [ -n "$c" ] &&
+						pid=$(podman inspect --format '{{.State.Pid}}' $c) && [ "$pid" -gt 0 ]; do sleep 0.1; done
+					kill -9 $pid`)
 			}
 			s.sides(nodes...)
 		}
