@@ -231,12 +231,14 @@ func (s *store) replace(fresh *store) error {
 
 // sweep removes what a process left beside that was ended meanwhile.
 func (s *store) sweep() {
+	left := s.unfinished()
 	for _, pattern := range []string{"anew-*", "old-*"} {
-		left, _ := filepath.Glob(filepath.Join(s.dir, pattern))
-		for _, dir := range left {
-			if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > time.Hour {
-				_ = os.RemoveAll(dir)
-			}
+		dirs, _ := filepath.Glob(filepath.Join(s.dir, pattern))
+		left = append(left, dirs...)
+	}
+	for _, path := range left {
+		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > time.Hour {
+			_ = os.RemoveAll(path)
 		}
 	}
 }

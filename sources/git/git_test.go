@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -624,4 +625,43 @@ func TestAYearOfPushesStaysFewFiles(t *testing.T) {
 	equal(t, head, sourcetest.Head(t, s))
 	equal(t, 0, count())
 	equal(t, []string{"a=crowded"}, sourcetest.Values(sourcetest.Load(t, s, head)))
+}
+
+// A cache that is on a disk without room is said, what was known stays, and it goes on once there is some.
+func TestAFullDiskIsSaidAndSurvived(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("making a small disk takes root")
+	}
+	a, _ := newHTTPS(t)
+	a.options.Cache = t.TempDir()
+	must(t, syscall.Mount("small", a.options.Cache, "tmpfs", 0, "size=512k"))
+	t.Cleanup(func() { _ = syscall.Unmount(a.options.Cache, syscall.MNT_DETACH) })
+	first := a.push(t, one("1"))
+	s := open(t, a.options)
+	equal(t, first, sourcetest.Head(t, s))
+	equal(t, []string{"a=1"}, sourcetest.Values(sourcetest.Load(t, s, first)))
+	noise := make([]byte, 2<<20)
+	rand.New(rand.NewSource(1)).Read(noise)
+	must(t, os.WriteFile(a.options.Cache+"/others", noise[:400<<10], 0o600))
+	f := one("2")
+	f["noise.bin"] = string(noise)
+	second := a.push(t, f)
+	for range 3 {
+		known, _, err := s.Head(t.Context())
+		refused(t, err, "no space left on device")
+		equal(t, first, known)
+		left, err := filepath.Glob(a.options.Cache + "/*/objects/pack/tmp_*")
+		must(t, err)
+		more, err := filepath.Glob(a.options.Cache + "/*/anew-*")
+		must(t, err)
+		if left = append(left, more...); len(left) > 0 {
+			t.Errorf("what did not fit is left there: %s", left)
+		}
+	}
+	equal(t, []string{"a=1"}, sourcetest.Values(sourcetest.Load(t, s, first)))
+	must(t, os.Remove(a.options.Cache+"/others"))
+	must(t, syscall.Mount("small", a.options.Cache, "tmpfs", syscall.MS_REMOUNT, "size=16m"))
+	equal(t, second, sourcetest.Head(t, s))
+	equal(t, []string{"a=2"}, sourcetest.Values(sourcetest.Load(t, s, second)))
+	equal(t, []string{"a=2"}, sourcetest.Values(sourcetest.Load(t, open(t, a.options), second)))
 }

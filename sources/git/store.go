@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -168,8 +169,19 @@ func demuxed(caps *capability.List, r io.Reader) io.Reader {
 	return r
 }
 
-// keep writes a pack: whole, or a small one as its objects.
-func (s *store) keep(pack io.Reader) error {
+// keep writes a pack: whole, or a small one as its objects. Of one that cannot be written to its end nothing is left.
+func (s *store) keep(pack io.Reader) (err error) {
+	before := s.unfinished()
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, file := range s.unfinished() {
+			if !slices.Contains(before, file) {
+				_ = os.Remove(file)
+			}
+		}
+	}()
 	into := filesystem.NewStorage(osfs.New(s.dir), cache.NewObjectLRU(objectCache))
 	defer into.Close()
 	from := &watched{Reader: pack}
@@ -201,6 +213,13 @@ func (w *watched) Read(p []byte) (n int, err error) {
 	n, err = w.Reader.Read(p)
 	w.err = cmp.Or(w.err, err)
 	return n, err
+}
+
+// unfinished are files that go-git has not given their names yet.
+func (s *store) unfinished() []string {
+	packs, _ := filepath.Glob(filepath.Join(s.dir, "objects", "pack", "tmp_*"))
+	objects, _ := filepath.Glob(filepath.Join(s.dir, "objects", "tmp_*"))
+	return append(packs, objects...)
 }
 
 // singly hides that a store can take whole packs.
