@@ -75,7 +75,7 @@ fuzz: ## search for a minute with each fuzz target, side by side
 .PHONY: e2e
 e2e: ## the tests that drive real Podman nodes (root)
 	$(call say,end to end)
-	go test -count=1 -p 1 -parallel 3 -timeout 30m $(REAL)
+	go test -count=1 -p 1 -parallel 3 -timeout 75m $(REAL)
 
 .PHONY: soak
 soak: deps ## an hour of pushes and 500 kills, 20 rollouts under load; nobody waits for it (root)

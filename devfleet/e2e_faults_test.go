@@ -91,7 +91,7 @@ func keyRevoked(s *stage) {
 	s.converges(s.head())
 
 	server.Authorize(s, sourcetest.NewKey(s, s.path("another"), ""))
-	s.says("error: ", "unable to authenticate", "3/3")
+	s.says("error: ", "accepts none of our keys", "3/3")
 	commit := s.empty("while the key is revoked")
 	server.Authorize(s, fleets)
 	s.converges(commit)
