@@ -59,7 +59,7 @@ func (r *remote) dialTo(ctx context.Context, path string) (net.Conn, error) {
 	})
 	var refused *ssh.OpenChannelError
 	if errors.As(err, &refused) {
-		return nil, fmt.Errorf("ssh %s: no way to %s (%s): is podman.socket enabled there, and AllowStreamLocalForwarding on in sshd_config?", r.name(), path, refused.Message)
+		return nil, fmt.Errorf("ssh %s: no way to %s (%s): is podman.socket enabled there, and are AllowStreamLocalForwarding and AllowTcpForwarding on in sshd_config?", r.name(), path, refused.Message)
 	}
 	return conn, err
 }
