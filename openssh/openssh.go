@@ -86,6 +86,11 @@ func (o Options) way(to Target) way {
 	w := way{settings: s, user: to.User, host: strings.ReplaceAll(cmp.Or(s.one("hostname"), to.Host), "%h", to.Host), port: to.Port, alias: s.one("hostkeyalias")}
 	w.user = cmp.Or(w.user, s.one("user"), o.Fallback, localUser())
 	w.port = cmp.Or(w.port, s.one("port"), "22")
+	for _, keyword := range []string{"identityfile", "certificatefile", "identityagent", "userknownhostsfile", "globalknownhostsfile"} {
+		for i, file := range s[keyword] {
+			s[keyword][i] = strings.NewReplacer("%%", "%", "%d", inHome(""), "%h", w.host, "%n", to.Host, "%p", w.port, "%r", w.user, "%u", localUser()).Replace(file)
+		}
+	}
 	return w
 }
 

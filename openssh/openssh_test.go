@@ -227,7 +227,12 @@ func TestItGoesWhereSSHGoes(t *testing.T) {
 		"the first value counts":     {config: "Host desk\n Port PORT\nHost *\n HostName 127.0.0.1\n Port 1\n" + usual, host: "desk"},
 		"equals signs and quotes":    {config: "Host=\"desk\"\n HostName = 127.0.0.1\n Port=PORT\n IdentityFile \"HOME/mine\"\n UserKnownHostsFile=\"HOME/known_hosts\"\n", host: "desk"},
 		"tokens of the host":         {config: "Host 127\n HostName %h.0.0.1\n Port PORT\n" + usual, host: "127"},
-		"a Match of hosts":           {config: "Match host 127.* !originalhost desk\n Port 1\nMatch originalhost desk\n HostName 127.0.0.1\n Port PORT\nMatch all\n" + usual, host: "desk"},
+		"tokens in names of files": {config: "IdentityFile %d/.ssh/of-%h-%%\nUserKnownHostsFile HOME/known-%r-%p\n", better: true, // ssh has another home
+			make: func(d *desk, s *sshd) {
+				s.lets(d.t, newKey(d.t, d.path("of-127.0.0.1-%"), ""))
+				write(d.t, d.path("known-"+me(d.t)+"-"+s.port), []byte(s.known(s.address())))
+			}},
+		"a Match of hosts": {config: "Match host 127.* !originalhost desk\n Port 1\nMatch originalhost desk\n HostName 127.0.0.1\n Port PORT\nMatch all\n" + usual, host: "desk"},
 		"a Match that runs something": {
 			config: "Match exec \"true\" host nowhere\n Port 1\nHost *\n" + usual, warned: "config:1: a Match of exec is not looked into here; skipped"},
 		"an included file": {config: "Include HOME/more*\n" + usual, host: "desk",

@@ -124,15 +124,11 @@ func policiesOf(n int) string {
 }
 
 func writeRulings(w io.Writer, look Look, rulings []Ruling) {
-	if len(rulings) == 0 {
-		return
-	}
 	var rows [][]cell
 	for _, r := range rulings {
 		rows = append(rows, plain(dash(strings.TrimPrefix(r.Policy, "default/")), r.What))
 	}
-	_, _ = fmt.Fprintf(w, "\n%s\n", look.Paint(Bold, "policies"))
-	look.table(w, []string{"NETWORKPOLICY", "WHAT"}, rows)
+	look.section(w, "policies", "NETWORKPOLICY", rows)
 }
 
 // ruling says how many NetworkPolicies say something else than now.

@@ -203,15 +203,20 @@ func reached(s route.Service) string {
 }
 
 func writeMoves(w io.Writer, look Look, moves []Move) {
-	if len(moves) == 0 {
-		return
-	}
 	var rows [][]cell
 	for _, m := range moves {
 		rows = append(rows, plain(dash(strings.TrimPrefix(m.Service, "default/")), m.What))
 	}
-	_, _ = fmt.Fprintf(w, "\n%s\n", look.Paint(Bold, "traffic"))
-	look.table(w, []string{"SERVICE", "WHAT"}, rows)
+	look.section(w, "traffic", "SERVICE", rows)
+}
+
+// section is what becomes of each of a kind; nothing where nothing does.
+func (l Look) section(w io.Writer, title, kind string, rows [][]cell) {
+	if len(rows) == 0 {
+		return
+	}
+	_, _ = fmt.Fprintf(w, "\n%s\n", l.Paint(Bold, title))
+	l.table(w, []string{kind, "WHAT"}, rows)
 }
 
 // changing says how many Services are reached otherwise, or lead elsewhere, than now.

@@ -95,20 +95,13 @@ func (o *cpOptions) run(cmd *cobra.Command, from, to string) error {
 		return err
 	}
 	defer func() { _ = c.close() }()
-	t, err := c.find(p.object, p.namespace)
-	if err != nil {
-		return err
-	}
-	m, k, err := c.choose(t, o.container)
+	m, k, err := c.pick(p.object, p.namespace, o.container, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
 	copier, ok := c.drivers[m.node].(drivers.Copier)
 	if !ok {
 		return fmt.Errorf("%s: files cannot be copied there", m.node)
-	}
-	if !t.one() {
-		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "podkeep: %s/%s on %s\n", m.Name, k.Name, m.node)
 	}
 	if inwards {
 		err = copyIn(ctx, copier, k.ID, from, p.path)

@@ -71,20 +71,13 @@ func (o *execOptions) run(cmd *cobra.Command, arg string, command []string) erro
 		return err
 	}
 	defer func() { _ = c.close() }()
-	t, err := c.find(arg, o.namespace)
-	if err != nil {
-		return err
-	}
-	m, k, err := c.choose(t, o.container)
+	m, k, err := c.pick(arg, o.namespace, o.container, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
 	execer, ok := c.drivers[m.node].(drivers.Execer)
 	if !ok {
 		return fmt.Errorf("%s: commands cannot be run there", m.node)
-	}
-	if !t.one() {
-		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "podkeep: in %s/%s on %s\n", m.Name, k.Name, m.node)
 	}
 	ask := live.Exec{Container: k.ID, Command: command, TTY: o.tty, Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr()}
 	if o.stdin {
@@ -149,6 +142,19 @@ func sizesOf(ctx context.Context, w io.Writer) (sizes chan live.Size, done func(
 		}
 	}()
 	return sizes, func() { <-ended }
+}
+
+// pick finds a container, and says which it is where that was left open.
+func (c *crew) pick(arg, namespace, container string, says io.Writer) (member, live.Container, error) {
+	t, err := c.find(arg, namespace)
+	if err != nil {
+		return member{}, live.Container{}, err
+	}
+	m, k, err := c.choose(t, container)
+	if err == nil && !t.one() {
+		_, _ = fmt.Fprintf(says, "podkeep: in %s/%s on %s\n", m.Name, k.Name, m.node)
+	}
+	return m, k, err
 }
 
 // choose is the container that a target means, by its name or, where that is empty, the pod's first.

@@ -19,6 +19,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
+
+	"github.com/podkeep/podkeep/sources/files"
 )
 
 // A cache is on a disk, and what is on disks is damaged at times: cut off by a power cut, full, overwritten. What is read is the object that was asked
@@ -39,10 +41,13 @@ func (d damaged) Error() string {
 
 func (d damaged) Unwrap() error { return d.err }
 
-// isDamage says whether an error is of an object, or of how the cache lies on disk. That there is no room is none of it.
+// isDamage says whether an error is of an object, or of how the cache lies on disk. That there is no room is none of it, nor what is lasting: other files.
 func isDamage(err error) bool {
 	var file *fs.PathError
 	var link *os.LinkError
+	if errors.Is(err, files.ErrLasting) {
+		return false
+	}
 	return errors.As(err, &damaged{}) || (errors.As(err, &file) || errors.As(err, &link)) && !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT)
 }
 
@@ -62,8 +67,7 @@ func (s *Source) whole(ctx context.Context, read func() error) error {
 // heal fetches the branch anew, because an object that must be here is damaged.
 func (r *remote) heal(ctx context.Context, h plumbing.Hash) bool {
 	r.mu.Lock()
-	_, hopeless := r.healed[h]
-	hopeless = hopeless && time.Since(r.healed[h]) < goneFor
+	hopeless := time.Since(r.healed[h]) < goneFor
 	if len(r.healed) > 1000 {
 		clear(r.healed)
 	}
