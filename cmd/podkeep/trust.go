@@ -214,5 +214,5 @@ func addLine(file, line, key string) (there bool, err error) {
 	if len(text) > 0 && !strings.HasSuffix(string(text), "\n") {
 		text = append(text, '\n')
 	}
-	return false, os.WriteFile(file, append(text, line+"\n"...), 0o644)
+	return false, rewrite(file, append(text, line+"\n"...))
 }
