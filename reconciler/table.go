@@ -176,7 +176,41 @@ func (l *line) serving(said *wire.Report) {
 		}
 	}
 	l.serves.taken, l.serves.net = said.Taken, plainNet(said.Net)
-	l.told = slices.DeleteFunc(l.told, func(t *route.Table) bool { return t.Number <= said.Number })
+	l.told = slices.DeleteFunc(l.told, func(t outgoing) bool {
+		return said.Net.None != "" || t.says.Number <= said.Number || t.says.Number < said.Taken && !t.over.IsZero() && l.now().Sub(t.over) > mostPending
+	})
+}
+
+// outgoing is a table that a node side was sent, and since when another one follows it; zero for the newest.
+type outgoing struct {
+	says *route.Table
+	over time.Time
+}
+
+// mostPending is for how long a node side may still put a table in force that it was given another one after: it works at one for a minute at most, and
+// then goes on with the newest. So those that a host which fails at each of them was sent are not kept for ever.
+const mostPending = 2 * time.Minute
+
+// mayServe are the tables that may come into force at any time: those that were sent, and the one that is to be.
+func (l *line) mayServe() (all []*route.Table) {
+	for _, t := range l.told {
+		all = append(all, t.says)
+	}
+	if next := l.order.says; next != nil && l.order.Digest != l.serves.digest && l.serves.net.None == "" && !slices.Contains(all, next) {
+		all = append(all, next)
+	}
+	return all
+}
+
+// tells writes down that a table is sent, once.
+func (l *line) tells(t *route.Table) {
+	if last := len(l.told) - 1; last >= 0 {
+		if l.told[last].says == t {
+			return
+		}
+		l.told[last].over = l.now()
+	}
+	l.told = append(l.told, outgoing{says: t})
 }
 
 // is takes in what is in force. What has another number than was said is not it.
@@ -232,9 +266,6 @@ func (l *line) known() served {
 func (l *line) routes(node string, o order) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if o.Digest != l.order.Digest {
-		l.told = append(l.told, o.says)
-	}
 	l.node, l.order = node, o
 	l.behind()
 	l.signal()
@@ -266,6 +297,7 @@ func (l *line) unrouted() *wire.Table {
 		return nil // another controller's: ours has its turn under a higher number
 	}
 	l.sent = t.Digest
+	l.tells(want.says)
 	return &t
 }
 
