@@ -49,3 +49,38 @@ func TestTheMistakesOfAnObjectAreSaidUpToABound(t *testing.T) {
 		t.Errorf("%d: %v", n, p.Problems[n-1])
 	}
 }
+
+func TestTheMistakesOfAFileAreSaidUpToABoundAndHideTheRest(t *testing.T) {
+	list := &strings.Builder{}
+	fmt.Fprint(list, "apiVersion: v1\nkind: List\nitems:\n")
+	for range maxProblems / 2 {
+		fmt.Fprint(list, "- {apiVersion: v1, kind: ConfigMap, metadata: {name: m}, x1: 1, x2: 2, x3: 3}\n")
+	}
+	p := Parse("x.yaml", []byte(list.String()))
+	if n := len(p.Problems); n > maxProblems+maxMistakes || !p.Problems[n-1].breaks() || !strings.Contains(p.Problems[n-1].Text, "more than 5000 mistakes") {
+		t.Errorf("%d: %v", n, p.Problems[n-1])
+	}
+}
+
+func TestTheNoticesOfAnObjectHaveABound(t *testing.T) {
+	c := &check{lines: map[string]int{}}
+	for i := range 3 * maxMistakes {
+		c.notice("", fmt.Sprint(i))
+	}
+	if n := len(c.found); n > maxMistakes+1 {
+		t.Error(n)
+	}
+}
+
+func TestAFileOfSignersHoldsSoManyKeysAndSaysSoManyMistakes(t *testing.T) {
+	const key = "a ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDbmMRrkZPAl4jOmC4HXV7rnl0Sbc9zKXoWg0MRl3Y1S\n"
+	if p := Parse(SignersFile, []byte(strings.Repeat(key, maxSigners))); len(p.Problems) > 0 || len(p.signers) != maxSigners {
+		t.Errorf("%d keys, %v", len(p.signers), p.Problems)
+	}
+	if p := Parse(SignersFile, []byte(strings.Repeat(key, maxSigners+2))); len(p.signers) > 0 || len(p.Problems) != 2 || !strings.Contains(p.Problems[0].Text, "more than 1000 keys") {
+		t.Errorf("%d keys, %v", len(p.signers), p.Problems)
+	}
+	if p := Parse(SignersFile, []byte(strings.Repeat("a\n", 1<<20))); len(p.Problems) != maxMistakes {
+		t.Errorf("%d mistakes", len(p.Problems))
+	}
+}

@@ -64,7 +64,7 @@ func TestAHostThatHasTooManyLabelsIsCutShortUntilTheyAreGone(t *testing.T) {
 		})
 		return n, err
 	}
-	if n, err := look(); err == nil || !strings.Contains(err.Error(), "the labels of its Files have over 64 MiB: remove those") || len(d.seen.byID) > 3 {
+	if n, err := look(); err == nil || !strings.Contains(err.Error(), "its answer has over 64 MiB of Files' labels: remove those") || len(d.seen.byID) > 3 {
 		t.Errorf("%d Files, %d kept: %v", n, len(d.seen.byID), err)
 	}
 	listed = 3
@@ -89,7 +89,7 @@ func TestAnArchiveThatUnpacksToMoreThanItIsIsNotTaken(t *testing.T) {
 	if content, err := unpacked(bytes.NewReader(sparse(1 << 20))); err != nil || len(content["big"]) != 1<<20 {
 		t.Fatalf("%d bytes, %v", len(content["big"]), err)
 	}
-	if content, err := unpacked(bytes.NewReader(sparse(1 << 40))); err == nil || err.Error() != "the files that it gives have over 64 MiB together" {
+	if content, err := unpacked(bytes.NewReader(sparse(1 << 40))); err == nil || err.Error() != "the files of its answer have over 64 MiB together" {
 		t.Errorf("%d files: %v", len(content), err)
 	}
 }

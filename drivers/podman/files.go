@@ -214,7 +214,7 @@ func (s *seen) add(e entry) error {
 	defer s.mu.Unlock()
 	s.drop(e.id)
 	if e.size() > s.left {
-		return fmt.Errorf("the labels of its Files have over %d MiB: remove those that podkeep did not put, see podman secret ls", mostLabels>>20)
+		return fmt.Errorf("its answer has over %d MiB of Files' labels: remove those that podkeep did not put, see podman secret ls", mostLabels>>20)
 	}
 	s.byID[e.id] = e
 	s.left -= e.size()

@@ -122,7 +122,7 @@ func unpacked(archive io.Reader) (map[string][]byte, error) {
 			continue
 		}
 		if left -= h.Size; left < 0 {
-			return nil, fmt.Errorf("the files that it gives have over %d MiB together", longestAnswer>>20)
+			return nil, fmt.Errorf("the files of its answer have over %d MiB together", longestAnswer>>20)
 		}
 		if content[path.Base(h.Name)], err = io.ReadAll(r); err != nil {
 			return nil, err

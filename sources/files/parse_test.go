@@ -30,3 +30,24 @@ func TestManifestsHaveABoundTogether(t *testing.T) {
 		t.Error(wrong)
 	}
 }
+
+func TestMistakesHaveABoundTogether(t *testing.T) {
+	content := []byte(strings.Repeat("---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: m}, x1: 1, x2: 2}\n", 2_500))
+	var found files.Found
+	for i := range files.MaxProblems/5_000 + 3 {
+		found.Files = append(found.Files, files.File{Path: fmt.Sprintf("%02d.yaml", i), Key: "same"})
+	}
+	set, err := files.NewLoader(manifest.Admission{}).Set(manifest.Info{Commit: "c"}, found, func(files.File) ([]byte, error) { return content, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var unread []string
+	for _, p := range set.Problems {
+		if strings.Contains(p.Text, "have 50000 mistakes together") {
+			unread = append(unread, p.File)
+		}
+	}
+	if len(unread) != 3 || unread[0] != "10.yaml" || len(set.Problems) > files.MaxProblems+len(found.Files) {
+		t.Errorf("%d mistakes, not read: %q", len(set.Problems), unread)
+	}
+}
