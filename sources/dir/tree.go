@@ -1,6 +1,7 @@
 package dir
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -22,8 +23,8 @@ func (t tree) Entries(dir string) ([]files.Entry, error) {
 		return nil, err
 	}
 	defer d.Close()
-	all, err := d.ReadDir(-1)
-	if err != nil {
+	all, err := d.ReadDir(files.MaxEntries + 1)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	out := make([]files.Entry, len(all))

@@ -44,7 +44,7 @@ func (l *Loader) Set(info manifest.Info, found Found, read func(File) ([]byte, e
 	size, problems := perSet, 0
 	for _, f := range found.Files {
 		if size >= MaxBytes {
-			all = append(all, unread(f.Path, fmt.Sprintf("the manifests before it have %d MiB together, which is the most: split them over several --path", MaxBytes>>20)))
+			all = append(all, manifest.Parsed{Path: f.Path, Problems: []manifest.Problem{TooMuch(f.Path)}})
 			continue
 		}
 		if problems >= MaxProblems {
@@ -70,6 +70,11 @@ func (l *Loader) Set(info manifest.Info, found Found, read func(File) ([]byte, e
 	set := manifest.Assemble(info, all)
 	l.sets.Put(info.Commit, set, size+256*len(set.Problems))
 	return set, nil
+}
+
+// TooMuch is what is said of a file when those before it have MaxBytes.
+func TooMuch(path string) manifest.Problem {
+	return Problem(path, fmt.Sprintf("the manifests before it have %d MiB together, which is the most: split them over several --path", MaxBytes>>20))
 }
 
 // unread is a file that may hold anything.
