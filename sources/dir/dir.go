@@ -221,7 +221,7 @@ func (s *Source) once() (*content, error) {
 		return nil, withoutPath(err)
 	}
 	defer root.Close()
-	found, err := files.Walk(tree{root}, ".")
+	found, err := files.Walk(tree{root, files.MaxEntries + 1}, ".")
 	if err != nil {
 		return nil, err
 	}
