@@ -84,3 +84,57 @@ func TestAFileOfSignersHoldsSoManyKeysAndSaysSoManyMistakes(t *testing.T) {
 		t.Errorf("%d mistakes", len(p.Problems))
 	}
 }
+
+func TestWhatAResolverAJobAndAFileTakeAtMost(t *testing.T) {
+	job := func(spec string) string {
+		return "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\nspec:\n  " + spec + "\n  template: {spec: {restartPolicy: Never, containers: [{name: a, image: b}]}}\n"
+	}
+	list := func(n int, one string) string {
+		return "[" + strings.TrimSuffix(strings.Repeat(one+", ", n), ", ") + "]"
+	}
+	codes := func(n int) string {
+		var all []string
+		for i := range n {
+			all = append(all, fmt.Sprint(i+1))
+		}
+		return "[" + strings.Join(all, ", ") + "]"
+	}
+	for _, c := range []struct {
+		text func(n int) string
+		most int
+		want string
+	}{
+		{func(n int) string {
+			return pod("dnsPolicy: None\ndnsConfig: {nameservers: "+list(n, "192.0.2.1")+"}", "")
+		}, MaxNameservers, "a resolver takes 3 at most"},
+		{func(n int) string {
+			return pod("dnsPolicy: None\ndnsConfig: {nameservers: [192.0.2.1], searches: "+list(n, "a")+"}", "")
+		}, maxSearches, "a resolver takes 32 at most"},
+		{func(n int) string { return job(fmt.Sprintf("completions: %d", n)) }, mostCompletions, "is more than 100000"},
+		{func(n int) string {
+			return job("podFailurePolicy: {rules: " + list(n, "{action: Ignore, onPodConditions: [{type: DisruptionTarget, status: \"True\"}]}") + "}")
+		}, mostPolicyRules, "are more than 20"},
+		{func(n int) string {
+			return job("podFailurePolicy: {rules: [{action: FailJob, onExitCodes: {operator: In, values: " + codes(n) + "}}]}")
+		}, mostExitCodes, "are more than 255"},
+		{func(n int) string {
+			head := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+			return head + strings.Repeat("#", n-len(head))
+		}, maxFile, "the file has more than 16 MiB"},
+	} {
+		if said := wrongs(set("c", "x.yaml", c.text(c.most))); strings.Contains(said, c.want) {
+			t.Errorf("as much as there may be: %s", said)
+		}
+		if said := wrongs(set("c", "x.yaml", c.text(c.most+1))); !strings.Contains(said, c.want) {
+			t.Errorf("one more: %q, want %s", said, c.want)
+		}
+	}
+}
+
+func TestAmongAGreatManyNamesNoneIsLookedFor(t *testing.T) {
+	names := make([]string, maxCandidates)
+	names[0] = "wbe"
+	if nearest("web", names) != "wbe" || nearest("web", append(names, "x")) != "" {
+		t.Error("as many as there may be, and one more")
+	}
+}

@@ -176,3 +176,18 @@ func TestAHostThatGreetsWithoutEndIsHungUpOn(t *testing.T) {
 		t.Errorf("it could say %d bytes", n)
 	}
 }
+
+func TestFilesIncludeOthersSoDeep(t *testing.T) {
+	dir := t.TempDir()
+	for i := range mostDeep + 4 {
+		text := fmt.Sprintf("Include %s/%d\nUser u%d\n", dir, i+1, i)
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var said []string
+	found := configured([]string{filepath.Join(dir, "0")}, "h", "", func(s string) { said = append(said, s) })
+	if len(said) != 1 || !strings.Contains(said[0], "more than 16 deep") || found.one("user") != "u16" {
+		t.Errorf("%q, %q", found.one("user"), said)
+	}
+}

@@ -95,3 +95,31 @@ func TestImagesThatWerePulledAreNotRememberedForEver(t *testing.T) {
 		t.Errorf("%d are remembered", n)
 	}
 }
+
+func TestTheLineIsReadSoFarBack(t *testing.T) {
+	w := newWalker()
+	for i := range mostLine + 50 {
+		parent := ""
+		if i > 0 {
+			parent = fmt.Sprint("c", i-1)
+		}
+		w.add(fmt.Sprint("c", i), parent)
+	}
+	head := fmt.Sprint("c", mostLine+49)
+	h, read := w.at(head, "never")
+	if len(read) != mostLine || len(stood(h, "never")) != 1 {
+		t.Errorf("%d commits are read for %v", len(read), stood(h, "never"))
+	}
+}
+
+func TestSoManyTablesAreRemembered(t *testing.T) {
+	var all tables
+	for i := range 3 * mostTables {
+		if _, err := all.open(tabled(7, uint64(i+1), "a")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(all.recent) != mostTables {
+		t.Errorf("%d", len(all.recent))
+	}
+}

@@ -2,6 +2,7 @@ package podman
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -140,5 +141,24 @@ func TestWhereLogsWereReadIsNotRememberedForEver(t *testing.T) {
 	}
 	if len(p.of) > mostPlaces || p.get(fmt.Sprint(2*mostPlaces)).at != at {
 		t.Errorf("%d are remembered", len(p.of))
+	}
+}
+
+func TestALineOfALogThatDoesNotEndComesInPiecesOrIsNone(t *testing.T) {
+	piece := "\x01\x00\x00\x00\x00\x01\x00\x152026-01-02T03:04:05Z " + strings.Repeat("a", 64<<10)
+	pieces, longestOne := 0, 0
+	err := lines(bufio.NewReader(strings.NewReader(strings.Repeat(piece, 3*longest/(64<<10)))), func(l live.Line) error {
+		pieces, longestOne = pieces+1, max(longestOne, len(l.Text))
+		return nil
+	})
+	if err != nil || pieces != 3 || longestOne > longest {
+		t.Errorf("%d pieces, of %d bytes at most: %v", pieces, longestOne, err)
+	}
+	endless := &io.LimitedReader{R: zeros{}, N: 1 << 40}
+	if err := new(Driver).scan(bufio.NewReaderSize(endless, 64<<10), live.Log{}, 0, func(live.Line) error { return nil }); err == nil {
+		t.Error("a file without a line end is a log")
+	}
+	if read := 1<<40 - endless.N; read > 2*longest {
+		t.Errorf("%d bytes of it are read", read)
 	}
 }

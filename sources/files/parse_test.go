@@ -75,3 +75,29 @@ func TestLinksThatLeadALongWayRoundAreNotFollowedForEver(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// forest is a tree in which each directory has these entries.
+type forest []files.Entry
+
+func (f forest) Entries(string) ([]files.Entry, error) { return f, nil }
+func (f forest) ReadLink(string) (string, error)       { return "l.yaml", nil }
+
+func TestATreeIsWalkedSoFar(t *testing.T) {
+	for want, f := range map[string]forest{
+		"more than 64 directories deep":    {{Name: "d", Kind: files.Dir}},
+		"more than 100000 files":           {{Name: "d", Kind: files.Dir}, {Name: "e", Kind: files.Dir}},
+		"is a link that leads in a circle": {{Name: "l.yaml", Kind: files.Link}},
+	} {
+		if want == "more than 100000 files" {
+			f = nil
+			for i := range files.MaxEntries + 1 {
+				f = append(f, files.Entry{Name: fmt.Sprint(i), Kind: files.Other})
+			}
+		}
+		found, err := files.Walk(f, ".")
+		said := fmt.Sprint(err, found.Problems)
+		if !strings.Contains(said, want) {
+			t.Errorf("%s: %.200s", want, said)
+		}
+	}
+}
