@@ -71,3 +71,15 @@ func TestAFileOfWhoMayDecideIsReadSoFar(t *testing.T) {
 	_, err := open(t, git.Options{URL: r.Dir, Signers: signers}).Decisions(t.Context(), head)
 	refused(t, err, "signers of decisions: ", "is larger than 1024 KiB")
 }
+
+func TestANoteHasABound(t *testing.T) {
+	t.Parallel()
+	a := newAway(t)
+	dir := a.bare.Dir
+	head := a.push(t, one("1"))
+	fed(t, dir, strings.Repeat("words\n", 200_000), "-c", "user.name=a", "-c", "user.email=a@b", "notes", "--ref=podkeep", "add", "-F", "-", head)
+	s := open(t, git.Options{URL: dir})
+	sourcetest.Head(t, s)
+	_, err := s.Decisions(t.Context(), head)
+	refused(t, err, "refs/notes/podkeep: note on "+head[:12]+": is larger than 1024 KiB")
+}
