@@ -19,6 +19,7 @@ func TestTablesThatCanNoMoreComeIntoForceAreNotKept(t *testing.T) {
 		most int
 	}{
 		"a host that fails at each": {func(r *routed) { r.late = true }, 5},
+		"a host that refuses each":  {func(r *routed) { r.late, r.refuse = true, true }, 5},
 		"a host without a network":  {func(r *routed) { r.late, r.net.None = true, "a user's own" }, 0},
 		"a host that does not answer": {func(r *routed) {
 			r.fails = errors.New("connection refused")

@@ -176,9 +176,7 @@ func (l *line) serving(said *wire.Report) {
 		}
 	}
 	l.serves.taken, l.serves.net = said.Taken, plainNet(said.Net)
-	l.told = slices.DeleteFunc(l.told, func(t outgoing) bool {
-		return said.Net.None != "" || t.says.Number <= said.Number || t.says.Number < said.Taken && !t.over.IsZero() && l.now().Sub(t.over) > mostPending
-	})
+	l.untell(said)
 }
 
 // outgoing is a table that a node side was sent, and since when another one follows it; zero for the newest.
@@ -202,8 +200,18 @@ func (l *line) mayServe() (all []*route.Table) {
 	return all
 }
 
+// untell forgets the tables that can come into force no more: what is in force is newer, the host has no network, or the node side has had the time to take
+// another one, or to refuse this.
+func (l *line) untell(said *wire.Report) {
+	l.told = slices.DeleteFunc(l.told, func(t outgoing) bool {
+		late := !t.over.IsZero() && l.now().Sub(t.over) > mostPending
+		return said.Net.None != "" || t.says.Number <= said.Number || late && t.says.Number != said.Taken
+	})
+}
+
 // tells writes down that a table is sent, once.
 func (l *line) tells(t *route.Table) {
+	l.untell(l.said)
 	if last := len(l.told) - 1; last >= 0 {
 		if l.told[last].says == t {
 			return
