@@ -52,30 +52,6 @@ func TestMistakesHaveABoundTogether(t *testing.T) {
 	}
 }
 
-// maze is a tree of links that are a long way round to one file.
-type maze struct{ links int }
-
-func (m maze) Entries(dir string) (all []files.Entry, err error) {
-	if dir != "." {
-		return nil, nil
-	}
-	for i := range m.links {
-		all = append(all, files.Entry{Name: fmt.Sprintf("%05d.yaml", i), Kind: files.Link})
-	}
-	return append(all, files.Entry{Name: "d", Kind: files.Dir}, files.Entry{Name: "z.yaml", Kind: files.Regular}), nil
-}
-
-func (m maze) ReadLink(string) (string, error) { return strings.Repeat("d/../", 800) + "z.yaml", nil }
-
-func TestLinksThatLeadALongWayRoundAreNotFollowedForEver(t *testing.T) {
-	if found, err := files.Walk(maze{100}, "."); err != nil || len(found.Files) != 1 {
-		t.Errorf("%v, %v", found, err)
-	}
-	if _, err := files.Walk(maze{50_000}, "."); err == nil || err.Error() != ".: its links lead by more than 1000000 names: put the files themselves here" {
-		t.Error(err)
-	}
-}
-
 // forest is a tree in which each directory has these entries.
 type forest []files.Entry
 
