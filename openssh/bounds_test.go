@@ -110,11 +110,22 @@ func serving(t *testing.T, answer func(net.Conn)) {
 
 func TestOfACrowdedAgentSoManyKeysAreShown(t *testing.T) {
 	holding(t, 2*mostKeys)
-	k := &keys{}
-	if all := k.agent(t.Context(), settings{}); len(all) != mostKeys || len(k.said) != 1 || !strings.Contains(k.said[0], "holds more than 100 keys") {
-		t.Errorf("%d keys, %q", len(all), k.said)
+	last := ed25519.NewKeyFromSeed(append(bytes.Repeat([]byte{7}, ed25519.SeedSize-1), 2*mostKeys-1)).Public()
+	named, err := ssh.NewPublicKey(last)
+	if err != nil {
+		t.Fatal(err)
 	}
-	k.close()
+	t.Setenv("HOME", t.TempDir())
+	for _, files := range [][]string{{"none"}, {place(t, string(ssh.MarshalAuthorizedKey(named)))}} {
+		k, err := keysFor(t.Context(), Options{}, settings{"identityfile": files})
+		if err != nil || len(k.signers) != mostKeys || !strings.Contains(k.reasons(), "holds more than 100 keys") {
+			t.Errorf("%d keys, %v, %q", len(k.signers), err, k.said)
+		}
+		if first := k.signers[0].PublicKey(); files[0] != "none" && string(first.Marshal()) != string(named.Marshal()) {
+			t.Error("the key that is named is not the first")
+		}
+		k.close()
+	}
 }
 
 func TestAnAgentThatTalksWithoutEndIsHungUpOn(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 )
 
-// mostKeyBytes is how long a file of a key or a certificate may be, and mostKeys how many of an agent's are shown.
+// mostKeyBytes is how long a file of a key or a certificate may be, and mostKeys how many of an agent's are shown that nothing names.
 const (
 	mostKeyBytes = 64 << 10
 	mostKeys     = 100
@@ -59,6 +59,10 @@ func keysFor(ctx context.Context, o Options, s settings) (*keys, error) {
 		}
 	}
 	for _, signer := range held {
+		if len(k.signers) >= mostKeys {
+			k.said = append(k.said, fmt.Sprintf("agent: holds more than %d keys, and the others are not shown: name one with IdentityFile", mostKeys))
+			break
+		}
 		if !only && !contains(wanted, signer) {
 			k.add(signer, "agent: "+ssh.FingerprintSHA256(signer.PublicKey()))
 		}
@@ -197,10 +201,6 @@ func (k *keys) agent(ctx context.Context, s settings) []ssh.Signer {
 	signers, err := agent.NewClient(conn).Signers()
 	if err != nil {
 		k.said = append(k.said, fmt.Sprintf("agent: %v", err))
-	}
-	if len(signers) > mostKeys {
-		k.said = append(k.said, fmt.Sprintf("agent: holds more than %d keys, and the others are not shown: name one with IdentityFile and IdentitiesOnly", mostKeys))
-		signers = signers[:mostKeys]
 	}
 	return signers
 }
