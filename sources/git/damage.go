@@ -235,8 +235,8 @@ func (s *store) replace(fresh *store) error {
 
 // sweep removes what a process left beside that was ended meanwhile.
 func (s *store) sweep() {
-	left := s.unfinished()
-	for _, pattern := range []string{"anew-*", "old-*"} {
+	var left []string
+	for _, pattern := range []string{"new-*", "anew-*", "old-*"} {
 		dirs, _ := filepath.Glob(filepath.Join(s.dir, pattern))
 		left = append(left, dirs...)
 	}

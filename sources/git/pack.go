@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"sync/atomic"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -267,25 +268,25 @@ type content struct {
 // holding makes contents, and counts what they take.
 type holding struct {
 	dir          string // for files; the system's for temporary ones if it is empty
-	memory, disk int64
+	memory, disk atomic.Int64
 }
 
 func (h *holding) make(size int64) (*content, error) {
 	c := &content{size: size, of: h}
-	if size <= heldEach && h.memory+size <= heldAll {
-		h.memory += size
+	if size <= heldEach && h.memory.Load()+size <= heldAll {
+		h.memory.Add(size)
 		c.data = make([]byte, 0, size)
 		return c, nil
 	}
-	if size > maxBase || h.disk+size > heldDisk {
+	if size > maxBase || h.disk.Load()+size > heldDisk {
 		return nil, fmt.Errorf("deltas on objects of %d bytes, %d GiB together: set core.bigFileThreshold in the repository to less than 512m, and run git repack -adF there",
-			size, (h.disk+size)>>30)
+			size, (h.disk.Load()+size)>>30)
 	}
 	f, err := os.CreateTemp(h.dir, "tmp_base_")
 	if err != nil {
 		return nil, err
 	}
-	h.disk += size
+	h.disk.Add(size)
 	c.file, c.buf = f, bufio.NewWriter(f)
 	return c, os.Remove(f.Name())
 }
@@ -331,9 +332,9 @@ func (c *content) free() {
 		return
 	case c.file != nil:
 		_ = c.file.Close()
-		c.of.disk -= c.size
+		c.of.disk.Add(-c.size)
 	default:
-		c.of.memory -= c.size
+		c.of.memory.Add(-c.size)
 	}
 	c.of = nil
 }

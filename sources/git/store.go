@@ -1,31 +1,24 @@
 package git
 
 import (
-	"bufio"
 	"cmp"
+	"compress/zlib"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
-	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/plumbing/transport"
-	"github.com/go-git/go-git/v5/storage/filesystem"
 
 	"github.com/podkeep/podkeep/sources/files"
 )
@@ -156,7 +149,7 @@ func (s *store) fetch(ctx context.Context, from session, caps *capability.List, 
 		return explainedHTTP(err)
 	}
 	defer res.Close()
-	return s.keep(demuxed(req.Capabilities, res))
+	return wrapped("pack", s.keep(ctx, demuxed(req.Capabilities, res)))
 }
 
 func demuxed(caps *capability.List, r io.Reader) io.Reader {
@@ -169,61 +162,83 @@ func demuxed(caps *capability.List, r io.Reader) io.Reader {
 	return r
 }
 
-// keep writes a pack: whole, or a small one as its objects. Of one that cannot be written to its end nothing is left.
-func (s *store) keep(pack io.Reader) (err error) {
-	before := s.unfinished()
-	defer func() {
-		if err == nil {
-			return
-		}
-		for _, file := range s.unfinished() {
-			if !slices.Contains(before, file) {
-				_ = os.Remove(file)
-			}
-		}
-	}()
-	into := filesystem.NewStorage(osfs.New(s.dir), cache.NewObjectLRU(objectCache))
-	defer into.Close()
-	from := &watched{Reader: pack}
-	head := bufio.NewReader(from)
-	start, err := head.Peek(12)
+// keep writes a pack: whole, or a small one as its objects. Of one that does not come to its end nothing is left.
+func (s *store) keep(ctx context.Context, from io.Reader) error {
+	dir, err := os.MkdirTemp(s.dir, "new-")
 	if err != nil {
-		return fmt.Errorf("pack: %w", err)
+		return err
 	}
-	if n := binary.BigEndian.Uint32(start[8:]); n == 0 {
-		return nil
-	} else if n > unpackLimit {
-		err = packfile.UpdateObjectStorage(into, head)
-	} else {
-		err = packfile.UpdateObjectStorage(singly{into}, head)
+	defer os.RemoveAll(dir)
+	fresh := &pack{path: filepath.Join(dir, "fresh")}
+	file, err := os.Create(fresh.path + ".pack")
+	if err != nil {
+		return err
 	}
-	if err != nil && (from.err == nil || errors.Is(from.err, io.EOF)) { // the server did not break off
-		err = damaged{err: err}
+	r := &receiving{ctx: ctx, file: file, here: s.objects}
+	r.dir = dir
+	if err := errors.Join(r.receive(from), file.Close()); err != nil || len(r.all) == 0 {
+		return err
 	}
-	return wrapped("pack", err)
+	idx, err := os.Create(fresh.path + ".idx")
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(writeIndex(idx, r.all, r.summed), idx.Close()); err != nil {
+		return err
+	}
+	if len(r.all) <= unpackLimit && r.largest <= files.MaxFile {
+		return s.single(fresh, r.all, dir)
+	}
+	at := filepath.Join(s.dir, "objects", "pack", "pack-"+r.summed.String())
+	if err := os.Rename(fresh.path+".pack", at+".pack"); err != nil {
+		return err
+	}
+	return os.Rename(fresh.path+".idx", at+".idx") // last: a pack is there when its index is
 }
 
-// watched remembers how its Reader ended.
-type watched struct {
-	io.Reader
-	err error
+// single writes the objects of a small pack one by one.
+func (s *store) single(from *pack, all []packed, dir string) error {
+	if err := from.open(); err != nil {
+		return err
+	}
+	defer from.close()
+	u := &unpacker{recent: files.NewCache[placed, found](objectCache)}
+	u.dir = dir
+	for _, o := range all {
+		f, err := u.extract(from, o.offset, files.MaxFile)
+		if err != nil {
+			return err
+		}
+		name := o.hash.String()
+		err = writeSingle(filepath.Join(dir, name), f)
+		f.content.free()
+		if err != nil {
+			return err
+		}
+		into := filepath.Join(s.dir, "objects", name[:2])
+		if err := os.MkdirAll(into, 0o700); err != nil {
+			return err
+		}
+		if err := os.Rename(filepath.Join(dir, name), filepath.Join(into, name[2:])); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (w *watched) Read(p []byte) (n int, err error) {
-	n, err = w.Reader.Read(p)
-	w.err = cmp.Or(w.err, err)
-	return n, err
+// writeSingle writes a file with one object, as Git has it.
+func writeSingle(path string, f found) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	z := zlib.NewWriter(file)
+	_, err = fmt.Fprintf(z, "%s %d\x00", f.kind, f.size)
+	if err == nil {
+		_, err = io.Copy(z, f.content.reader())
+	}
+	return cmp.Or(err, z.Close(), file.Close())
 }
-
-// unfinished are files that go-git has not given their names yet.
-func (s *store) unfinished() []string {
-	packs, _ := filepath.Glob(filepath.Join(s.dir, "objects", "pack", "tmp_*"))
-	objects, _ := filepath.Glob(filepath.Join(s.dir, "objects", "tmp_*"))
-	return append(packs, objects...)
-}
-
-// singly hides that a store can take whole packs.
-type singly struct{ storer.Storer }
 
 func wrapped(what string, err error) error {
 	if err == nil {
@@ -235,8 +250,12 @@ func wrapped(what string, err error) error {
 // crowd is how many single objects are many, in one of the 256 directories they are spread over: about 7,000 in all.
 const crowd = 27
 
-// crowded says whether the cache holds many single objects.
+// manyPacks is how many packs are many: what is in the last of them is looked for in all.
+const manyPacks = 100
+
+// crowded says whether the cache holds many single objects, or many packs.
 func (s *store) crowded() bool {
 	some, _ := os.ReadDir(filepath.Join(s.dir, "objects", "17"))
-	return len(some) > crowd
+	packs, _ := filepath.Glob(filepath.Join(s.dir, "objects", "pack", "*.pack"))
+	return len(some) > crowd || len(packs) > manyPacks
 }
