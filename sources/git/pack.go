@@ -22,8 +22,8 @@ import (
 const (
 	maxPack    = 4 << 30 // bytes, and of one object that is inflated
 	maxObjects = 4 << 20
-	maxBase    = 1 << 30 // bytes of what a delta builds on; Git makes none of more than core.bigFileThreshold, 512 MiB
-	maxDepth   = 4095    // deltas of deltas, as in Git
+	maxBase    = 512 << 20 // bytes of what a delta builds on: Git makes none of more than core.bigFileThreshold, which is that
+	maxDepth   = 4095      // deltas of deltas, as in Git
 )
 
 // What is held of objects while others are made of them: in memory if it is small and while there is not much of it, else in files without a name.

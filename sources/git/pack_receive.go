@@ -43,8 +43,9 @@ type receiving struct {
 	here *objects // for what the pack builds on without holding it
 
 	unpacker
-	all     []packed // by offset; by name once all are resolved
-	onto    []int32  // offset deltas, by base
+	small   *bufio.Writer // before what names an object
+	all     []packed      // by offset; by name once all are resolved
+	onto    []int32       // offset deltas, by base
 	refs    []reference
 	end     int64 // where the pack's own checksum stands
 	summed  plumbing.Hash
@@ -326,19 +327,18 @@ func (r *receiving) apply(i int32, kind plumbing.ObjectType, base *content) (mad
 	}
 	hold := len(r.refs) > 0 || len(r.above(i)) > 0
 	var named plumbing.Hasher
-	var small *bufio.Writer
 	err = r.patch(delta, base, func(size int64) (io.Writer, error) {
 		r.largest = max(r.largest, size)
 		named = plumbing.NewHasher(kind, size)
-		small = bufio.NewWriterSize(named, 4096)
+		r.small.Reset(named)
 		if !hold {
-			return small, nil
+			return r.small, nil
 		}
 		made, err = r.make(size)
-		return io.MultiWriter(small, made), err
+		return io.MultiWriter(r.small, made), err
 	})
 	if err == nil {
-		err = small.Flush()
+		err = r.small.Flush()
 	}
 	if err == nil && made != nil {
 		err = made.written()

@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bufio"
 	"cmp"
 	"compress/zlib"
 	"context"
@@ -174,7 +175,7 @@ func (s *store) keep(ctx context.Context, from io.Reader) error {
 	if err != nil {
 		return err
 	}
-	r := &receiving{ctx: ctx, file: file, here: s.objects}
+	r := &receiving{ctx: ctx, file: file, here: s.objects, small: bufio.NewWriter(nil)}
 	r.dir = dir
 	if err := errors.Join(r.receive(from), file.Close()); err != nil || len(r.all) == 0 {
 		return err
