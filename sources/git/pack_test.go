@@ -395,3 +395,11 @@ func TestDeltasOfLargeObjectsTakeNoMemory(t *testing.T) {
 		t.Errorf("%d MiB were asked for", grown)
 	}
 }
+
+func TestAPackIsReadUpToItsBound(t *testing.T) {
+	t.Parallel()
+	s := &packStream{from: strings.NewReader("twelve bytes"), before: maxPack - 11, to: io.Discard, sum: sha1.New()}
+	if _, err := s.ReadByte(); err == nil || !strings.Contains(err.Error(), "more than 4 GiB: give the manifests a repository of their own") {
+		t.Error(err)
+	}
+}

@@ -142,7 +142,8 @@ func (s *store) fetch(ctx context.Context, from session, caps *capability.List, 
 		req.Filter = packp.FilterBlobLimit(files.MaxFile+1, packp.BlobLimitPrefixNone)
 	}
 	req.Wants, req.Haves = wants, haves
-	res, err := from.UploadPack(ctx, req)
+	before, begun := withPrelude(ctx)
+	res, err := from.UploadPack(before, req)
 	if errors.Is(err, transport.ErrEmptyUploadPackRequest) {
 		return nil
 	}
@@ -150,6 +151,7 @@ func (s *store) fetch(ctx context.Context, from session, caps *capability.List, 
 		return explainedHTTP(err)
 	}
 	defer res.Close()
+	begun()
 	return wrapped("pack", s.keep(ctx, demuxed(req.Capabilities, res)))
 }
 
