@@ -97,8 +97,13 @@ func (r *remote) filters() bool {
 // complete says whether every commit that head descends from is here: a server that is told so gives none of them again.
 func (r *remote) complete(ctx context.Context) bool {
 	have, _, _ := r.known(nil)
+	return r.descends(ctx, have.head)
+}
+
+// descends says whether a commit and every one that it descends from is here.
+func (r *remote) descends(ctx context.Context, head plumbing.Hash) bool {
 	seen := map[plumbing.Hash]bool{}
-	for todo := []plumbing.Hash{have.head}; len(todo) > 0 && ctx.Err() == nil; {
+	for todo := []plumbing.Hash{head}; len(todo) > 0 && ctx.Err() == nil; {
 		at := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		if seen[at] || at.IsZero() {

@@ -391,6 +391,9 @@ func (r *remote) bring(ctx context.Context, s session, refs *packp.AdvRefs, want
 	if len(wants) == 0 {
 		return nil
 	}
+	if have.head.IsZero() {
+		return r.first(ctx, s, refs, wants)
+	}
 	if r.cache.crowded() {
 		return r.anew(ctx, s, refs, want, notes)
 	}

@@ -88,19 +88,24 @@ func (s *store) line(branch string) string {
 
 // save remembers what a fetch gave.
 func (s *store) save(branch string, now state, at time.Time) error {
+	text := fmt.Sprintf("%s %s %s\n", now.head, now.notes, at.UTC().Format(time.RFC3339Nano))
+	return s.write(s.line(branch), text)
+}
+
+// write makes a file hold a text, at once.
+func (s *store) write(path, text string) error {
 	if err := s.make(); err != nil {
 		return fmt.Errorf("cache: %w", err)
 	}
-	if info, err := os.Lstat(s.line(branch)); err == nil && !info.Mode().IsRegular() {
-		_ = os.RemoveAll(s.line(branch))
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		_ = os.RemoveAll(path)
 	}
-	text := fmt.Sprintf("%s %s %s\n", now.head, now.notes, at.UTC().Format(time.RFC3339Nano))
 	f, err := os.CreateTemp(filepath.Join(s.dir, "fetched"), "new-")
 	if err != nil {
 		return fmt.Errorf("cache: %w", err)
 	}
 	_, err = f.WriteString(text)
-	err = cmp.Or(err, f.Close(), os.Rename(f.Name(), s.line(branch)))
+	err = cmp.Or(err, f.Close(), os.Rename(f.Name(), path))
 	if err != nil {
 		_ = os.Remove(f.Name())
 		return fmt.Errorf("cache: %w", err)
@@ -128,11 +133,14 @@ func (s *store) holds(now state) bool {
 	return (now.head.IsZero() || s.objects.has(now.head)) && (now.notes.IsZero() || s.objects.has(now.notes))
 }
 
-// fetch asks for a pack and keeps it. A server that can leaves out what is too large to be read: it would only take time, and go-git's memory.
+// fetch asks for what is wanted and not here, and keeps it.
 func (s *store) fetch(ctx context.Context, from session, caps *capability.List, wants, haves []plumbing.Hash) error {
-	if err := s.make(); err != nil {
-		return fmt.Errorf("cache: %w", err)
-	}
+	_, err := s.ask(ctx, from, request(caps, wants, haves))
+	return err
+}
+
+// request is one for a pack. A server that can leaves out what is too large to be read: it would only take time.
+func request(caps *capability.List, wants, haves []plumbing.Hash) *packp.UploadPackRequest {
 	req := packp.NewUploadPackRequestFromCapabilities(caps)
 	if caps.Supports(capability.NoProgress) {
 		_ = req.Capabilities.Set(capability.NoProgress)
@@ -142,17 +150,25 @@ func (s *store) fetch(ctx context.Context, from session, caps *capability.List, 
 		req.Filter = packp.FilterBlobLimit(files.MaxFile+1, packp.BlobLimitPrefixNone)
 	}
 	req.Wants, req.Haves = wants, haves
+	return req
+}
+
+// ask asks for a pack and keeps it. It gives where the history that is here ends after that, if a depth was asked for.
+func (s *store) ask(ctx context.Context, from session, req *packp.UploadPackRequest) (moved packp.ShallowUpdate, err error) {
+	if err := s.make(); err != nil {
+		return moved, fmt.Errorf("cache: %w", err)
+	}
 	before, begun := withPrelude(ctx)
 	res, err := from.UploadPack(before, req)
 	if errors.Is(err, transport.ErrEmptyUploadPackRequest) {
-		return nil
+		return moved, nil
 	}
 	if err != nil {
-		return explainedHTTP(err)
+		return moved, explainedHTTP(err)
 	}
 	defer res.Close()
 	begun()
-	return wrapped("pack", s.keep(ctx, demuxed(req.Capabilities, res)))
+	return res.ShallowUpdate, wrapped("pack", s.keep(ctx, demuxed(req.Capabilities, res)))
 }
 
 func demuxed(caps *capability.List, r io.Reader) io.Reader {
