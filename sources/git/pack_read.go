@@ -132,16 +132,28 @@ func (p *pack) lookup(h plumbing.Hash) (offset int64, ok bool, err error) {
 	if err != nil || !bytes.Equal(name, h[:]) {
 		return 0, false, err
 	}
+	o, err := p.at(i)
+	return o.offset, err == nil, err
+}
+
+// at is what the index says of the object at a place in it.
+func (p *pack) at(i int) (o packed, err error) {
+	n := p.count()
 	var b [8]byte
-	if _, err := p.idx.ReadAt(b[:4], int64(fanEnd+24*p.count()+4*i)); err != nil {
-		return 0, false, err
+	_, err = p.idx.ReadAt(o.hash[:], int64(fanEnd+20*i))
+	if err == nil {
+		_, err = p.idx.ReadAt(b[:4], int64(fanEnd+20*n+4*i))
+		o.crc = binary.BigEndian.Uint32(b[:])
 	}
-	offset = int64(binary.BigEndian.Uint32(b[:]))
-	if offset>>31 == 1 {
-		_, err = p.idx.ReadAt(b[:], int64(fanEnd+28*p.count())+8*(offset&0x7fffffff))
-		offset = int64(binary.BigEndian.Uint64(b[:]))
+	if err == nil {
+		_, err = p.idx.ReadAt(b[:4], int64(fanEnd+24*n+4*i))
+		o.offset = int64(binary.BigEndian.Uint32(b[:]))
 	}
-	return offset, true, err
+	if err == nil && o.offset>>31 == 1 {
+		_, err = p.idx.ReadAt(b[:], int64(fanEnd+28*n)+8*(o.offset&0x7fffffff))
+		o.offset = int64(binary.BigEndian.Uint64(b[:]))
+	}
+	return o, err
 }
 
 // unpacker reads objects from packs. Those that others build on are kept for a while if they are small.

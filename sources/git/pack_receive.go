@@ -70,11 +70,16 @@ func (r *receiving) receive(pack io.Reader) error {
 	if r.unknown > 0 {
 		return badPack("%d deltas build on each other, or on what is not there", r.unknown)
 	}
+	r.byName()
+	return nil
+}
+
+// byName orders the objects as an index has them.
+func (r *receiving) byName() {
 	slices.SortFunc(r.all, func(a, b packed) int {
 		return cmp.Or(bytes.Compare(a.hash[:], b.hash[:]), cmp.Compare(a.offset, b.offset))
 	})
 	r.all = slices.CompactFunc(r.all, func(a, b packed) bool { return a.hash == b.hash })
-	return nil
 }
 
 // packStream reads a pack from a server once, and writes what was used of it to a file.

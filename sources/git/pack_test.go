@@ -403,3 +403,52 @@ func TestAPackIsReadUpToItsBound(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Many packs and single objects become one pack, without a server.
+func TestACrowdedCacheIsTidied(t *testing.T) {
+	t.Parallel()
+	s := emptyStore(t)
+	keep := func(all ...made) {
+		t.Helper()
+		if err := s.keep(t.Context(), bytes.NewReader(packOf(t, all...))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var names []plumbing.Hash
+	for i := range manyPacks + 1 {
+		var all []made
+		for j := range unpackLimit {
+			all = append(all, blob(fmt.Sprint("blob ", i, " ", j)))
+		}
+		last := all[len(all)-1].data
+		of := plumbing.ComputeHash(plumbing.BlobObject, last)
+		keep(append(all, onto(of, delta(len(last), len(last)+1, "\x90"+string([]byte{byte(len(last))})+"\x01!")))...)
+		names = append(names, of, plumbing.ComputeHash(plumbing.BlobObject, append(last, '!')))
+	}
+	keep(blob("single"))
+	single := plumbing.ComputeHash(plumbing.BlobObject, []byte("single"))
+	broken := filepath.Join(s.dir, "objects", "17", strings.Repeat("0", 38))
+	if err := errors.Join(os.MkdirAll(filepath.Dir(broken), 0o700), os.WriteFile(broken, []byte("x"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if !s.objects.has(single) || !s.crowded() {
+		t.Fatal("is not crowded")
+	}
+	if err := s.tidy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if all := everything(t, s.dir); len(all) != 2 || s.crowded() {
+		t.Errorf("there are %d files: %s", len(all), all[:min(5, len(all))])
+	}
+	for _, idx := range indexes(t, s) {
+		gitted(t, ".", nil, "verify-pack", idx)
+	}
+	for _, h := range append(names, single) {
+		if _, err := s.objects.read(h, plumbing.BlobObject, files.MaxFile); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.tidy(t.Context()); err != nil || len(everything(t, s.dir)) != 2 {
+		t.Error("a second time:", err)
+	}
+}

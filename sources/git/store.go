@@ -183,36 +183,56 @@ func demuxed(caps *capability.List, r io.Reader) io.Reader {
 
 // keep writes a pack: whole, or a small one as its objects. Of one that does not come to its end nothing is left.
 func (s *store) keep(ctx context.Context, from io.Reader) error {
-	dir, err := os.MkdirTemp(s.dir, "new-")
+	dir, fresh, file, err := s.fresh()
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	fresh := &pack{path: filepath.Join(dir, "fresh")}
-	file, err := os.Create(fresh.path + ".pack")
-	if err != nil {
-		return err
-	}
 	r := &receiving{ctx: ctx, file: file, here: s.objects, small: bufio.NewWriter(nil)}
 	r.dir = dir
 	if err := errors.Join(r.receive(from), file.Close()); err != nil || len(r.all) == 0 {
 		return err
 	}
-	idx, err := os.Create(fresh.path + ".idx")
-	if err != nil {
+	if len(r.all) > unpackLimit || r.largest > files.MaxFile {
+		return s.install(fresh, r)
+	}
+	if err := r.index(fresh); err != nil {
 		return err
 	}
-	if err := errors.Join(writeIndex(idx, r.all, r.summed), idx.Close()); err != nil {
-		return err
+	return s.single(fresh, r.all, dir)
+}
+
+// fresh is a pack that is to be written, in a directory that is to be removed after that.
+func (s *store) fresh() (dir string, p *pack, file *os.File, err error) {
+	if dir, err = os.MkdirTemp(s.dir, "new-"); err != nil {
+		return "", nil, nil, err
 	}
-	if len(r.all) <= unpackLimit && r.largest <= files.MaxFile {
-		return s.single(fresh, r.all, dir)
+	p = &pack{path: filepath.Join(dir, "fresh")}
+	if file, err = os.Create(p.path + ".pack"); err != nil {
+		_ = os.RemoveAll(dir)
+	}
+	return dir, p, file, err
+}
+
+// install writes the index of a pack, and puts both where packs are.
+func (s *store) install(fresh *pack, r *receiving) error {
+	if err := r.index(fresh); err != nil {
+		return err
 	}
 	at := filepath.Join(s.dir, "objects", "pack", "pack-"+r.summed.String())
 	if err := os.Rename(fresh.path+".pack", at+".pack"); err != nil {
 		return err
 	}
 	return os.Rename(fresh.path+".idx", at+".idx") // last: a pack is there when its index is
+}
+
+// index writes it beside a pack.
+func (r *receiving) index(of *pack) error {
+	idx, err := os.Create(of.path + ".idx")
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeIndex(idx, r.all, r.summed), idx.Close())
 }
 
 // single writes the objects of a small pack one by one.
@@ -264,17 +284,4 @@ func wrapped(what string, err error) error {
 		return err
 	}
 	return fmt.Errorf("%s: %w", what, err)
-}
-
-// crowd is how many single objects are many, in one of the 256 directories they are spread over: about 7,000 in all.
-const crowd = 27
-
-// manyPacks is how many packs are many: what is in the last of them is looked for in all.
-const manyPacks = 100
-
-// crowded says whether the cache holds many single objects, or many packs.
-func (s *store) crowded() bool {
-	some, _ := os.ReadDir(filepath.Join(s.dir, "objects", "17"))
-	packs, _ := filepath.Glob(filepath.Join(s.dir, "objects", "pack", "*.pack"))
-	return len(some) > crowd || len(packs) > manyPacks
 }
