@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 
 	"github.com/podkeep/podkeep/sources/files"
 )
@@ -156,29 +155,17 @@ func (s *store) salvage(into *store) {
 
 // lacks says whether an object of the index of a pack is not here.
 func (s *store) lacks(idx string) bool {
-	f, err := os.Open(idx)
-	if err != nil {
+	p := &pack{path: strings.TrimSuffix(idx, ".idx")}
+	if p.open() != nil {
 		return false
 	}
-	defer f.Close()
-	index := idxfile.NewMemoryIndex()
-	if err := idxfile.NewDecoder(f).Decode(index); err != nil {
-		return false
-	}
-	entries, err := index.Entries()
-	if err != nil {
-		return false
-	}
-	defer entries.Close()
-	for {
-		e, err := entries.Next()
-		if err != nil {
-			return false
-		}
-		if !s.objects.has(e.Hash) {
-			return true
+	defer p.close()
+	for i := range p.count() {
+		if o, err := p.at(i); err != nil || !s.objects.has(o.hash) {
+			return err == nil
 		}
 	}
+	return false
 }
 
 // soundObject reads a file with one object, as Git has it: header and content, by zlib.
@@ -241,7 +228,7 @@ func (s *store) replace(fresh *store) error {
 // sweep removes what a process left beside that was ended meanwhile.
 func (s *store) sweep() {
 	var left []string
-	for _, pattern := range []string{"new-*", "anew-*", "old-*"} {
+	for _, pattern := range []string{"new-*", "anew-*", "old-*", "tmp_*"} {
 		dirs, _ := filepath.Glob(filepath.Join(s.dir, pattern))
 		left = append(left, dirs...)
 	}
@@ -255,8 +242,8 @@ func (s *store) sweep() {
 // errIndex is an index of a pack that would mislead who reads by it.
 var errIndex = errors.New("a pack's index is damaged")
 
-// soundPacks says whether the indexes of the packs in an object directory have the size that their own count of objects gives them: go-git makes room for
-// as many as they say.
+// soundPacks says whether the indexes of the packs in an object directory have the size that their own count of objects gives them: it is by that count
+// that they are read.
 func soundPacks(dir string) error {
 	all, err := filepath.Glob(filepath.Join(dir, "pack", "*.idx"))
 	for _, path := range all {

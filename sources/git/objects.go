@@ -24,7 +24,7 @@ import (
 // objectCache bounds what is kept of objects read: mostly the bases of deltas.
 const objectCache = 1 << 20
 
-// maxMeta bounds a commit and a tree. Larger objects are not even read by go-git until they are asked for.
+// maxMeta bounds a commit and a tree.
 const maxMeta = files.MaxFile
 
 // maxOpen is how many packs are held open.
@@ -150,7 +150,7 @@ func (o *objects) enter(p *pack) error {
 }
 
 // single reads an object that is a file: its type, its size and a NUL before its content, all of it deflated.
-func (o *objects) single(dir string, h plumbing.Hash, limit int64) (found, error) {
+func (u *unpacker) single(dir string, h plumbing.Hash, limit int64) (found, error) {
 	name := h.String()
 	f, err := os.Open(filepath.Join(dir, name[:2], name[2:]))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -178,7 +178,7 @@ func (o *objects) single(dir string, h plumbing.Hash, limit int64) (found, error
 		return got, nil
 	}
 	_, _ = r.Discard(len(text) + 1)
-	got.content, err = o.inflated(&exact{r, size}, size)
+	got.content, err = u.inflated(&exact{r, size}, size)
 	return got, err
 }
 

@@ -2,6 +2,7 @@ package git
 
 import (
 	"bufio"
+	"cmp"
 	"compress/zlib"
 	"errors"
 	"fmt"
@@ -143,6 +144,15 @@ type inflater struct {
 	packed *bufio.Reader
 	zlib   io.ReadCloser
 	delta  *bufio.Reader
+	buf    []byte
+}
+
+// copy is io.Copy, which would make room to copy by each time.
+func (i *inflater) copy(to io.Writer, from io.Reader) (int64, error) {
+	if i.buf == nil {
+		i.buf = make([]byte, 16<<10)
+	}
+	return io.CopyBuffer(to, from, i.buf)
 }
 
 // at reads the entry at an offset; the content is to be read before the next call.
@@ -212,8 +222,8 @@ func (i *inflater) patch(delta io.Reader, base *content, begin func(size int64) 
 		if left -= n; left < 0 {
 			return badPack("a delta makes more than it says")
 		}
-		if _, err := io.CopyN(w, from, n); err != nil {
-			return eof(err)
+		if did, err := i.copy(w, io.LimitReader(from, n)); err != nil || did < n {
+			return cmp.Or(err, io.ErrUnexpectedEOF)
 		}
 	}
 	if _, err := d.ReadByte(); err != io.EOF {

@@ -33,7 +33,11 @@ type pack struct {
 	path      string // without what it ends with
 	data, idx *os.File
 	fan       [256]uint32
+	some      [20 * nearby]byte // names that were read last
 }
+
+// nearby is how many names are read at once.
+const nearby = 256
 
 const fanEnd = 8 + 256*4
 
@@ -93,24 +97,24 @@ func (p *pack) close() {
 
 func (p *pack) count() int { return int(p.fan[255]) }
 
-// names reads the names from i to before j.
+// names reads the names from i to before j, at most nearby of them. They are good until the next call.
 func (p *pack) names(i, j int) ([]byte, error) {
-	b := make([]byte, 20*(j-i))
+	b := p.some[:20*(j-i)]
 	_, err := p.idx.ReadAt(b, int64(fanEnd+20*i))
 	return b, err
 }
 
-// begins is the first name that is not before h, among all of them in their order.
-func (p *pack) begins(h plumbing.Hash) (int, error) {
+// begins is the place of the first name that is not before h, among all of them in their order, and whether that is h.
+func (p *pack) begins(h plumbing.Hash) (i int, is bool, err error) {
 	low, high := 0, int(p.fan[h[0]])
 	if h[0] > 0 {
 		low = int(p.fan[h[0]-1])
 	}
-	for high-low > 128 {
+	for high-low > nearby {
 		middle := (low + high) / 2
 		name, err := p.names(middle, middle+1)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		if bytes.Compare(name, h[:]) < 0 {
 			low = middle + 1
@@ -119,39 +123,41 @@ func (p *pack) begins(h plumbing.Hash) (int, error) {
 		}
 	}
 	some, err := p.names(low, high)
-	return low + sort.Search(high-low, func(i int) bool { return bytes.Compare(some[20*i:20*i+20], h[:]) >= 0 }), err
+	n := sort.Search(high-low, func(i int) bool { return bytes.Compare(some[20*i:20*i+20], h[:]) >= 0 })
+	return low + n, err == nil && n < high-low && bytes.Equal(some[20*n:20*n+20], h[:]), err
 }
 
 // lookup is where an object lies in the pack; ok is false where it does not.
 func (p *pack) lookup(h plumbing.Hash) (offset int64, ok bool, err error) {
-	i, err := p.begins(h)
-	if err != nil || i == p.count() {
-		return 0, false, err
+	i, ok, err := p.begins(h)
+	if err == nil && ok {
+		offset, err = p.offset(i)
 	}
-	name, err := p.names(i, i+1)
-	if err != nil || !bytes.Equal(name, h[:]) {
-		return 0, false, err
+	return offset, ok, err
+}
+
+// offset is that of the object at a place in the index.
+func (p *pack) offset(i int) (int64, error) {
+	var b [8]byte
+	_, err := p.idx.ReadAt(b[:4], int64(fanEnd+24*p.count()+4*i))
+	offset := int64(binary.BigEndian.Uint32(b[:]))
+	if err == nil && offset>>31 == 1 {
+		_, err = p.idx.ReadAt(b[:], int64(fanEnd+28*p.count())+8*(offset&0x7fffffff))
+		offset = int64(binary.BigEndian.Uint64(b[:]))
 	}
-	o, err := p.at(i)
-	return o.offset, err == nil, err
+	return offset, err
 }
 
 // at is what the index says of the object at a place in it.
 func (p *pack) at(i int) (o packed, err error) {
-	n := p.count()
-	var b [8]byte
+	var b [4]byte
 	_, err = p.idx.ReadAt(o.hash[:], int64(fanEnd+20*i))
 	if err == nil {
-		_, err = p.idx.ReadAt(b[:4], int64(fanEnd+20*n+4*i))
+		_, err = p.idx.ReadAt(b[:], int64(fanEnd+20*p.count()+4*i))
 		o.crc = binary.BigEndian.Uint32(b[:])
 	}
 	if err == nil {
-		_, err = p.idx.ReadAt(b[:4], int64(fanEnd+24*n+4*i))
-		o.offset = int64(binary.BigEndian.Uint32(b[:]))
-	}
-	if err == nil && o.offset>>31 == 1 {
-		_, err = p.idx.ReadAt(b[:], int64(fanEnd+28*n)+8*(o.offset&0x7fffffff))
-		o.offset = int64(binary.BigEndian.Uint64(b[:]))
+		o.offset, err = p.offset(i)
 	}
 	return o, err
 }
@@ -243,7 +249,7 @@ func (u *unpacker) keep(at placed, f found) {
 func (u *unpacker) inflated(r io.Reader, size int64) (*content, error) {
 	c, err := u.make(size)
 	if err == nil {
-		if _, err = io.Copy(c, r); err == nil {
+		if _, err = u.copy(c, r); err == nil {
 			err = c.written()
 		}
 	}
@@ -282,7 +288,7 @@ func (u *unpacker) built(p *pack, got found, deltas []int64) (found, error) {
 
 // beginning are the names in the pack that begin with a prefix in hexadecimal.
 func (p *pack) beginning(prefix string) (all []plumbing.Hash, err error) {
-	i, err := p.begins(plumbing.NewHash(prefix + strings.Repeat("0", 40-len(prefix))))
+	i, _, err := p.begins(plumbing.NewHash(prefix + strings.Repeat("0", 40-len(prefix))))
 	for ; err == nil && i < p.count(); i++ {
 		name, err := p.names(i, i+1)
 		if err != nil {

@@ -210,7 +210,7 @@ func (r *receiving) entered(o *packed, e entry, from io.Reader) error {
 		named = plumbing.NewHasher(e.kind, e.size)
 		to = named
 	}
-	if _, err := io.Copy(to, &exact{from, e.size}); err != nil {
+	if _, err := r.copy(to, &exact{from, e.size}); err != nil {
 		return err
 	}
 	if !e.delta() {

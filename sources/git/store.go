@@ -57,6 +57,7 @@ func openStore(base, url string) (*store, error) {
 	}
 	s.sweep()
 	s.objects = openObjects(s.dir)
+	s.objects.holding.dir = s.dir
 	return s, nil
 }
 

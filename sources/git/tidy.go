@@ -39,6 +39,7 @@ func (s *store) tidy(ctx context.Context) error {
 	}
 	defer os.RemoveAll(dir)
 	r := &receiving{ctx: ctx, file: file}
+	r.dir = dir
 	was, err := s.gather(r)
 	if err == nil && len(r.all) > 0 {
 		err = r.sumAgain()
@@ -125,7 +126,7 @@ func (r *receiving) takeSingle(s *store, h plumbing.Hash) (took bool, err error)
 	if err := r.ctx.Err(); err != nil {
 		return false, err
 	}
-	f, err := s.objects.single(filepath.Join(s.dir, "objects"), h, files.MaxFile)
+	f, err := r.single(filepath.Join(s.dir, "objects"), h, files.MaxFile)
 	var file *fs.PathError
 	if err != nil {
 		return !errors.As(err, &file), nil
