@@ -23,7 +23,10 @@ const (
 // errRefs is a server with so many refs that reading them is not worth it.
 var errRefs = fmt.Errorf("the server advertises more than %d MiB of refs: remove some, or hide them there with transfer.hideRefs", maxRefs>>20)
 
-var errPrelude = fmt.Errorf("the server says more than %d MiB before the pack", maxPrelude>>20)
+var (
+	errPrelude = fmt.Errorf("the server says more than %d MiB before the pack", maxPrelude>>20)
+	errTalk    = fmt.Errorf("the server says more than %d GiB", maxPack>>30)
+)
 
 // upTo reads as many bytes as there is room for; more are an error.
 type upTo struct {
@@ -69,7 +72,7 @@ type preludeKey struct{}
 // withPrelude is a context in which a server may say only so much before it sends a pack; begun is called when the pack begins.
 func withPrelude(ctx context.Context) (_ context.Context, begun func()) {
 	u := &upTo{room: maxPrelude, err: errPrelude}
-	return context.WithValue(ctx, preludeKey{}, u), func() { u.room = maxPack + maxPack/16 }
+	return context.WithValue(ctx, preludeKey{}, u), func() { u.room, u.err = maxPack+maxPack/16, errTalk }
 }
 
 // prelude is the answer to a request for a pack, in a context as withPrelude makes it.

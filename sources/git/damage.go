@@ -228,7 +228,7 @@ func (s *store) replace(fresh *store) error {
 // sweep removes what a process left beside that was ended meanwhile.
 func (s *store) sweep() {
 	var left []string
-	for _, pattern := range []string{"new-*", "anew-*", "old-*", "tmp_*"} {
+	for _, pattern := range []string{"new-*", "anew-*", "old-*", "tmp_*", "objects/tmp_*", "objects/pack/tmp_*"} {
 		dirs, _ := filepath.Glob(filepath.Join(s.dir, pattern))
 		left = append(left, dirs...)
 	}

@@ -241,6 +241,7 @@ const keepEach = objectCache / 4
 
 func (u *unpacker) keep(at placed, f found) {
 	if f.size <= keepEach && f.content.file == nil {
+		f.content = &content{size: f.size, data: f.content.data} // which nobody lets go of
 		u.recent.Put(at, f, int(f.size))
 	}
 }
