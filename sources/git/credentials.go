@@ -129,9 +129,10 @@ func (c Credentials) httpClient() (*http.Client, error) {
 	t.ResponseHeaderTimeout = DefaultTimeout
 	t.IdleConnTimeout = 2 * DefaultInterval
 	t.TLSHandshakeTimeout = 10 * time.Second
+	t.MaxResponseHeaderBytes = maxHeaders
 	file := cmp.Or(c.CAFile, os.Getenv("PODKEEP_GIT_CA_FILE"))
 	if file == "" {
-		return &http.Client{Transport: t}, nil
+		return &http.Client{Transport: bounded{t}}, nil
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -145,5 +146,5 @@ func (c Credentials) httpClient() (*http.Client, error) {
 		return nil, fmt.Errorf("CA: %s: holds no certificate", file)
 	}
 	t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	return &http.Client{Transport: t}, nil
+	return &http.Client{Transport: bounded{t}}, nil
 }

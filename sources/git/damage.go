@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 
 	"github.com/podkeep/podkeep/sources/files"
 )
@@ -97,8 +96,13 @@ func (r *remote) filters() bool {
 // complete says whether every commit that head descends from is here: a server that is told so gives none of them again.
 func (r *remote) complete(ctx context.Context) bool {
 	have, _, _ := r.known(nil)
+	return r.descends(ctx, have.head)
+}
+
+// descends says whether a commit and every one that it descends from is here.
+func (r *remote) descends(ctx context.Context, head plumbing.Hash) bool {
 	seen := map[plumbing.Hash]bool{}
-	for todo := []plumbing.Hash{have.head}; len(todo) > 0 && ctx.Err() == nil; {
+	for todo := []plumbing.Hash{head}; len(todo) > 0 && ctx.Err() == nil; {
 		at := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		if seen[at] || at.IsZero() {
@@ -151,29 +155,17 @@ func (s *store) salvage(into *store) {
 
 // lacks says whether an object of the index of a pack is not here.
 func (s *store) lacks(idx string) bool {
-	f, err := os.Open(idx)
-	if err != nil {
+	p := &pack{path: strings.TrimSuffix(idx, ".idx")}
+	if p.open() != nil {
 		return false
 	}
-	defer f.Close()
-	index := idxfile.NewMemoryIndex()
-	if err := idxfile.NewDecoder(f).Decode(index); err != nil {
-		return false
-	}
-	entries, err := index.Entries()
-	if err != nil {
-		return false
-	}
-	defer entries.Close()
-	for {
-		e, err := entries.Next()
-		if err != nil {
-			return false
-		}
-		if !s.objects.has(e.Hash) {
-			return true
+	defer p.close()
+	for i := range p.count() {
+		if o, err := p.at(i); err != nil || !s.objects.has(o.hash) {
+			return err == nil
 		}
 	}
+	return false
 }
 
 // soundObject reads a file with one object, as Git has it: header and content, by zlib.
@@ -235,8 +227,8 @@ func (s *store) replace(fresh *store) error {
 
 // sweep removes what a process left beside that was ended meanwhile.
 func (s *store) sweep() {
-	left := s.unfinished()
-	for _, pattern := range []string{"anew-*", "old-*"} {
+	var left []string
+	for _, pattern := range []string{"new-*", "anew-*", "old-*", "tmp_*", "objects/tmp_*", "objects/pack/tmp_*"} {
 		dirs, _ := filepath.Glob(filepath.Join(s.dir, pattern))
 		left = append(left, dirs...)
 	}
@@ -250,8 +242,8 @@ func (s *store) sweep() {
 // errIndex is an index of a pack that would mislead who reads by it.
 var errIndex = errors.New("a pack's index is damaged")
 
-// soundPacks says whether the indexes of the packs in an object directory have the size that their own count of objects gives them: go-git makes room for
-// as many as they say.
+// soundPacks says whether the indexes of the packs in an object directory have the size that their own count of objects gives them: it is by that count
+// that they are read.
 func soundPacks(dir string) error {
 	all, err := filepath.Glob(filepath.Join(dir, "pack", "*.idx"))
 	for _, path := range all {

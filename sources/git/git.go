@@ -33,7 +33,8 @@ type Options struct {
 	Path string
 	// Interval between fetches; 15 s when zero. Errors stretch it, to at most maxBackoff.
 	Interval time.Duration
-	// Timeout of a fetch; a minute when zero. The first one, which brings everything, may take ten times as long.
+	// Timeout of a fetch; a minute when zero. The first one, which brings everything, may take ten times as long,
+	// and goes on where it broke off.
 	Timeout time.Duration
 	// Admission is what manifests may ask for.
 	Admission manifest.Admission

@@ -652,7 +652,7 @@ func TestAFullDiskIsSaidAndSurvived(t *testing.T) {
 		equal(t, first, known)
 		left, err := filepath.Glob(a.options.Cache + "/*/objects/pack/tmp_*")
 		must(t, err)
-		more, err := filepath.Glob(a.options.Cache + "/*/anew-*")
+		more, err := filepath.Glob(a.options.Cache + "/*/*new-*")
 		must(t, err)
 		if left = append(left, more...); len(left) > 0 {
 			t.Errorf("what did not fit is left there: %s", left)

@@ -1,42 +1,49 @@
 package git
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
+	"compress/zlib"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 
-	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/go-git/go-git/v5/storage/filesystem"
-	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 
 	"github.com/podkeep/podkeep/sources/files"
 )
 
 // objectCache bounds what is kept of objects read: mostly the bases of deltas.
-const objectCache = cache.MiByte
+const objectCache = 1 << 20
 
-// maxMeta bounds a commit and a tree. Larger objects are not even read by go-git until they are asked for.
+// maxMeta bounds a commit and a tree.
 const maxMeta = files.MaxFile
+
+// maxOpen is how many packs are held open.
+const maxOpen = 64
 
 // objects reads a repository's objects, and goes on reading while somebody else repacks it. It is safe for
 // concurrent use.
 type objects struct {
 	dir string // the common directory: objects/ is below
 
-	mu      sync.Mutex
-	stores  []*filesystem.ObjectStorage // the repository's own, then its alternates'
-	packs   string                      // which packs there were when the stores were opened
-	large   map[plumbing.Hash]bool      // what a server has left out
-	unsound error                       // why none of them is to be read
+	mu       sync.Mutex
+	opened   bool
+	dirs     []string // the repository's own, then its alternates'
+	packs    []*pack
+	ready    int                    // packs that are open
+	names    string                 // which packs there were when they were listed
+	unpacker                        // what is read from packs
+	large    map[plumbing.Hash]bool // what a server has left out
+	unsound  error                  // why none of them is to be read
 }
 
 func openObjects(dir string) *objects { return &objects{dir: dir} }
@@ -49,78 +56,156 @@ func (o *objects) close() {
 }
 
 func (o *objects) shut() {
-	for _, s := range o.stores {
-		_ = s.Close()
+	for _, p := range o.packs {
+		p.close()
 	}
-	o.stores = nil
+	o.packs, o.ready, o.opened = nil, 0, false
+	o.recent, o.inflater = nil, inflater{}
 }
 
 // reopens is how often one read follows a repository that is repacked again and again.
 const reopens = 5
 
-// get gives one object, at any size. What is not there is plumbing.ErrObjectNotFound. Every error is damage.
-func (o *objects) get(h plumbing.Hash, t plumbing.ObjectType) (plumbing.EncodedObject, error) {
+// get gives one object, and its content if that has at most limit bytes. What is not there is plumbing.ErrObjectNotFound. Every error is damage.
+func (o *objects) get(h plumbing.Hash, t plumbing.ObjectType, limit int64) (found, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.stores == nil {
-		o.open()
-	}
-	obj, err := o.find(h, t)
+	o.open()
+	got, err := o.find(h, t, limit)
 	for range reopens {
-		if err == nil || errors.Is(err, plumbing.ErrObjectNotFound) && o.packs == packsOf(o.dirs()) {
+		if err == nil || errors.Is(err, plumbing.ErrObjectNotFound) && o.names == packsOf(directories(o.dir)) {
 			break
 		}
 		o.shut()
 		o.open()
-		obj, err = o.find(h, t)
+		got, err = o.find(h, t, limit)
 	}
 	if err != nil {
-		return nil, damaged{h, err}
+		return found{}, damaged{h, err}
 	}
-	return obj, nil
+	return got, nil
 }
 
-func (o *objects) find(h plumbing.Hash, t plumbing.ObjectType) (found plumbing.EncodedObject, err error) {
-	defer func() {
-		if broken := recover(); broken != nil { // go-git believes some of what a pack says
-			found, err = nil, fmt.Errorf("%v", broken)
-		}
-	}()
+// find looks into every pack, then among the single objects. What cannot be read in one place may be in another.
+func (o *objects) find(h plumbing.Hash, t plumbing.ObjectType, limit int64) (found, error) {
 	if o.unsound != nil {
-		return nil, o.unsound
+		return found{}, o.unsound
 	}
-	err = plumbing.ErrObjectNotFound
-	for _, s := range o.stores {
-		obj, why := s.EncodedObject(t, h)
-		if why == nil {
-			return obj, nil
+	wrong := error(plumbing.ErrObjectNotFound)
+	take := func(got found, err error) bool {
+		switch {
+		case err == nil && (t == plumbing.AnyObject || t == got.kind):
+			return true
+		case err == nil:
+			got.content.free()
+		case !errors.Is(err, plumbing.ErrObjectNotFound):
+			wrong = err
 		}
-		if !errors.Is(why, plumbing.ErrObjectNotFound) {
-			err = why
+		return false
+	}
+	for _, p := range o.packs {
+		if got, err := o.packed(p, h, limit); take(got, err) {
+			return got, nil
 		}
 	}
-	return nil, err
+	for _, d := range o.dirs {
+		if got, err := o.single(d, h, limit); take(got, err) {
+			return got, nil
+		}
+	}
+	return found{}, wrong
 }
 
+// packed reads an object of a pack.
+func (o *objects) packed(p *pack, h plumbing.Hash, limit int64) (found, error) {
+	if err := o.enter(p); err != nil {
+		return found{}, err
+	}
+	at, ok, err := p.lookup(h)
+	if err == nil && !ok {
+		err = plumbing.ErrObjectNotFound
+	}
+	if err != nil {
+		return found{}, err
+	}
+	return o.extract(p, at, limit)
+}
+
+// enter opens a pack, and closes the others when too many are.
+func (o *objects) enter(p *pack) error {
+	if p.data != nil {
+		return nil
+	}
+	if o.ready == maxOpen {
+		for _, other := range o.packs {
+			other.close()
+		}
+		o.ready = 0
+	}
+	err := p.open()
+	if err == nil {
+		o.ready++
+	}
+	return err
+}
+
+// single reads an object that is a file: its type, its size and a NUL before its content, all of it deflated.
+func (u *unpacker) single(dir string, h plumbing.Hash, limit int64) (found, error) {
+	name := h.String()
+	f, err := os.Open(filepath.Join(dir, name[:2], name[2:]))
+	if errors.Is(err, fs.ErrNotExist) {
+		return found{}, plumbing.ErrObjectNotFound
+	}
+	if err != nil {
+		return found{}, err
+	}
+	defer f.Close()
+	z, err := zlib.NewReader(bufio.NewReader(f))
+	if err != nil {
+		return found{}, err
+	}
+	r := bufio.NewReader(z)
+	head, _ := r.Peek(maxHead)
+	text, _, ok := bytes.Cut(head, []byte{0})
+	kind, digits, _ := strings.Cut(string(text), " ")
+	size, err := strconv.ParseInt(digits, 10, 64)
+	t, also := plumbing.ParseObjectType(kind)
+	if !ok || err != nil || also != nil || size < 0 {
+		return found{}, errors.New("does not begin as an object")
+	}
+	got := found{kind: t, size: size}
+	if size > limit {
+		return got, nil
+	}
+	_, _ = r.Discard(len(text) + 1)
+	got.content, err = u.inflated(&exact{r, size}, size)
+	return got, err
+}
+
+// maxHead is more than the beginning of a single object takes.
+const maxHead = 32
+
+// open lists what there is, unless that is known.
 func (o *objects) open() {
-	dirs := o.dirs()
-	o.packs = packsOf(dirs)
-	o.unsound = nil
-	shared := cache.NewObjectLRU(objectCache)
-	for _, d := range dirs {
+	if o.opened {
+		return
+	}
+	o.opened, o.unsound = true, nil
+	o.dirs = directories(o.dir)
+	o.names = packsOf(o.dirs)
+	o.recent = files.NewCache[placed, found](objectCache)
+	for _, d := range o.dirs {
 		o.unsound = cmp.Or(o.unsound, soundPacks(d))
-		fs := dotgit.New(osfs.New(filepath.Dir(d)))
-		s := filesystem.NewObjectStorageWithOptions(fs, shared, filesystem.Options{
-			LargeObjectThreshold: files.MaxFile,
-			MaxOpenDescriptors:   8,
-		})
-		o.stores = append(o.stores, s)
+		all, _ := filepath.Glob(filepath.Join(d, "pack", "*.idx"))
+		for _, idx := range all {
+			o.packs = append(o.packs, &pack{path: strings.TrimSuffix(idx, ".idx")})
+		}
 	}
 }
 
-// dirs are the object directories: the repository's own and, through objects/info/alternates, those it borrows from.
-func (o *objects) dirs() []string {
-	dirs := []string{filepath.Join(o.dir, "objects")}
+// directories are those of objects: the repository's own and, through objects/info/alternates, those it borrows from.
+func directories(common string) []string {
+	dirs := []string{filepath.Join(common, "objects")}
 	for i := 0; i < len(dirs) && len(dirs) < 32; i++ {
 		text, _ := os.ReadFile(filepath.Join(dirs[i], "info", "alternates"))
 		for line := range strings.Lines(string(text)) {
@@ -150,7 +235,7 @@ func packsOf(dirs []string) string {
 
 // has says whether the object is there.
 func (o *objects) has(h plumbing.Hash) bool {
-	_, err := o.get(h, plumbing.AnyObject)
+	_, err := o.get(h, plumbing.AnyObject, -1)
 	return err == nil
 }
 
@@ -181,18 +266,18 @@ func (o *objects) omitted(h plumbing.Hash) bool {
 
 // read gives an object's content, or files.ErrTooLarge above limit. Beside that every error is damage.
 func (o *objects) read(h plumbing.Hash, t plumbing.ObjectType, limit int64) ([]byte, error) {
-	obj, err := o.get(h, t)
+	got, err := o.get(h, t, limit)
 	if err != nil && o.omitted(h) {
 		return nil, files.ErrTooLarge
 	}
 	if err != nil {
 		return nil, err
 	}
-	if obj.Size() > limit {
+	if got.size > limit {
 		return nil, files.ErrTooLarge
 	}
-	data, err := content(obj, limit)
-	if err == nil && plumbing.ComputeHash(obj.Type(), data) != h {
+	data, err := o.taken(got.content)
+	if err == nil && plumbing.ComputeHash(got.kind, data) != h {
 		err = errors.New("its content is another one's")
 	}
 	if err != nil {
@@ -201,18 +286,15 @@ func (o *objects) read(h plumbing.Hash, t plumbing.ObjectType, limit int64) ([]b
 	return data, nil
 }
 
-func content(obj plumbing.EncodedObject, limit int64) (data []byte, err error) {
-	defer func() {
-		if broken := recover(); broken != nil {
-			err = fmt.Errorf("%v", broken)
-		}
-	}()
-	r, err := obj.Reader()
-	if err != nil {
-		return nil, err
+// taken is what a content holds, which is let go of.
+func (o *objects) taken(c *content) ([]byte, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	defer c.free()
+	if c.file == nil {
+		return c.data, nil
 	}
-	defer r.Close()
-	return io.ReadAll(io.LimitReader(r, limit+1))
+	return io.ReadAll(c.reader())
 }
 
 func (o *objects) decode(h plumbing.Hash, t plumbing.ObjectType, into object.Object) error {
@@ -242,19 +324,19 @@ func (o *objects) tree(h plumbing.Hash) (*object.Tree, error) {
 // peel follows annotated tags to the commit they name.
 func (o *objects) peel(h plumbing.Hash) (plumbing.Hash, error) {
 	for range 16 {
-		obj, err := o.get(h, plumbing.AnyObject)
+		got, err := o.get(h, plumbing.AnyObject, -1)
 		if err != nil {
 			return h, fmt.Errorf("%s: %w", h, err)
 		}
-		if obj.Type() == plumbing.CommitObject {
+		if got.kind == plumbing.CommitObject {
 			return h, nil
 		}
-		if obj.Type() != plumbing.TagObject {
-			return h, fmt.Errorf("%s is a %s, not a commit", h, obj.Type())
+		if got.kind != plumbing.TagObject {
+			return h, fmt.Errorf("%s is a %s, not a commit", h, got.kind)
 		}
 		tag := &object.Tag{}
-		if err := tag.Decode(obj); err != nil {
-			return h, fmt.Errorf("tag %s: %w", h, err)
+		if err := o.decode(h, plumbing.TagObject, tag); err != nil {
+			return h, err
 		}
 		h = tag.Target
 	}
@@ -263,21 +345,13 @@ func (o *objects) peel(h plumbing.Hash) (plumbing.Hash, error) {
 
 // complete expands an abbreviated hash of a commit. It fails when none or several begin so.
 func (o *objects) complete(prefix string) (plumbing.Hash, error) {
-	var found []plumbing.Hash
-	for _, d := range o.dirs() {
-		s := filesystem.NewObjectStorage(dotgit.New(osfs.New(filepath.Dir(d))), cache.NewObjectLRU(objectCache))
-		all, err := s.HashesWithPrefix(evenPrefix(prefix))
-		if err != nil {
-			return plumbing.ZeroHash, err
-		}
-		found = append(found, all...)
+	all, err := o.beginning(prefix)
+	if err != nil {
+		return plumbing.ZeroHash, err
 	}
 	commits := map[plumbing.Hash]bool{}
-	for _, h := range found {
-		if !strings.HasPrefix(h.String(), prefix) {
-			continue
-		}
-		if _, err := o.get(h, plumbing.CommitObject); err == nil {
+	for _, h := range all {
+		if _, err := o.get(h, plumbing.CommitObject, -1); err == nil {
 			commits[h] = true
 		}
 	}
@@ -290,8 +364,30 @@ func (o *objects) complete(prefix string) (plumbing.Hash, error) {
 	panic("unreachable")
 }
 
-// evenPrefix is the whole bytes of an abbreviated hash.
-func evenPrefix(s string) []byte {
-	padded := plumbing.NewHash(s[:len(s)/2*2] + strings.Repeat("0", 40-len(s)/2*2))
-	return bytes.Clone(padded[:len(s)/2])
+// beginning are the objects whose names begin with a prefix.
+func (o *objects) beginning(prefix string) ([]plumbing.Hash, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.shut()
+	o.open()
+	var all []plumbing.Hash
+	for _, p := range o.packs {
+		if err := o.enter(p); err != nil {
+			return nil, err
+		}
+		some, err := p.beginning(prefix)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	for _, d := range o.dirs {
+		single, _ := filepath.Glob(filepath.Join(d, prefix[:2], prefix[2:]+"*"))
+		for _, path := range single {
+			if name := prefix[:2] + filepath.Base(path); plumbing.IsHash(name) {
+				all = append(all, plumbing.NewHash(name))
+			}
+		}
+	}
+	return all, nil
 }

@@ -76,14 +76,12 @@ func (r *remote) look(ctx context.Context, branch string, anew bool) (state, tim
 	}
 	defer r.give()
 	began := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout(), fmt.Errorf("no answer within %s", r.timeout()))
-	defer cancel()
-	now, err := r.fetch(ctx, branch, anew)
+	now, err := r.within(ctx, branch, anew)
 	if isDamage(err) && !anew {
-		now, err = r.fetch(ctx, branch, true)
+		now, err = r.within(ctx, branch, true)
 	}
 	if err != nil {
-		return r.known(causeOf(ctx, err))
+		return r.known(err)
 	}
 	r.mu.Lock()
 	r.refs, r.at = now, began
@@ -116,11 +114,19 @@ func (r *remote) take(ctx context.Context) error {
 
 func (r *remote) give() { r.turn <- struct{}{} }
 
-func (r *remote) timeout() time.Duration {
-	if refs, _, _ := r.known(nil); refs.head.IsZero() {
-		return 10 * r.options.Timeout
+// within fetches in time: what brings everything may take ten times as long.
+func (r *remote) within(ctx context.Context, branch string, anew bool) (state, error) {
+	timeout := r.options.Timeout
+	if refs, _, _ := r.known(nil); anew || refs.head.IsZero() {
+		timeout *= 10
 	}
-	return r.options.Timeout
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
+	defer cancel()
+	now, err := r.fetch(ctx, branch, anew)
+	if err != nil {
+		err = causeOf(ctx, err)
+	}
+	return now, err
 }
 
 // session is one conversation with the server.
@@ -391,14 +397,19 @@ func (r *remote) bring(ctx context.Context, s session, refs *packp.AdvRefs, want
 	if len(wants) == 0 {
 		return nil
 	}
-	if r.cache.crowded() {
-		return r.anew(ctx, s, refs, want, notes)
+	var err error
+	if have.head.IsZero() {
+		err = r.first(ctx, s, refs, wants)
+	} else {
+		err = r.cache.fetch(ctx, s, refs.Capabilities, wants, r.haves(have))
 	}
-	return r.cache.fetch(ctx, s, refs.Capabilities, wants, r.haves(have))
+	if err == nil && r.cache.crowded() {
+		_ = r.cache.tidy(ctx) // what was fetched is there all the same
+	}
+	return err
 }
 
-// anew fetches as if nothing were here, and puts that in the place of what is: because some of it is damaged, or so that one pack takes the place of many
-// single objects.
+// anew fetches as if nothing were here, and puts that in the place of what is, because some of it is damaged.
 func (r *remote) anew(ctx context.Context, s session, refs *packp.AdvRefs, want choice, notes plumbing.Hash) error {
 	wants := []plumbing.Hash{want.head}
 	if want.head.IsZero() {

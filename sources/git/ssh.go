@@ -83,10 +83,12 @@ func quoted(s string) string {
 // AdvertisedReferencesContext reads the refs. What the server said on its standard error explains a failure.
 func (s *sshSession) AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error) {
 	refs := packp.NewAdvRefs()
-	err := refs.Decode(s.out)
+	err := refs.Decode(&upTo{s.out, maxRefs, errRefs})
 	switch {
 	case errors.Is(err, packp.ErrEmptyAdvRefs):
 		return nil, transport.ErrEmptyRemoteRepository
+	case errors.Is(err, errRefs):
+		return nil, err
 	case err != nil:
 		_ = s.session.Wait()
 		return nil, s.explained(err)
@@ -98,7 +100,7 @@ func (s *sshSession) AdvertisedReferencesContext(context.Context) (*packp.AdvRef
 }
 
 // UploadPack asks for a pack.
-func (s *sshSession) UploadPack(_ context.Context, req *packp.UploadPackRequest) (*packp.UploadPackResponse, error) {
+func (s *sshSession) UploadPack(ctx context.Context, req *packp.UploadPackRequest) (*packp.UploadPackResponse, error) {
 	s.asked = true
 	var b bytes.Buffer
 	if err := req.UploadRequest.Encode(&b); err != nil {
@@ -117,7 +119,7 @@ func (s *sshSession) UploadPack(_ context.Context, req *packp.UploadPackRequest)
 		return nil, s.explained(err)
 	}
 	res := packp.NewUploadPackResponse(req)
-	if err := res.Decode(io.NopCloser(s.out)); err != nil {
+	if err := res.Decode(io.NopCloser(prelude(ctx, s.out))); err != nil {
 		return nil, s.explained(err)
 	}
 	return res, nil
@@ -133,7 +135,7 @@ func (s *sshSession) ReceivePack(_ context.Context, req *packp.ReferenceUpdateRe
 		return nil, s.explained(err)
 	}
 	report := packp.NewReportStatus()
-	if err := report.Decode(s.out); err != nil {
+	if err := report.Decode(io.LimitReader(s.out, maxSaid)); err != nil {
 		return nil, s.explained(err)
 	}
 	return report, report.Error()

@@ -3,29 +3,23 @@ package git
 import (
 	"bufio"
 	"cmp"
+	"compress/zlib"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
-	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/plumbing/transport"
-	"github.com/go-git/go-git/v5/storage/filesystem"
 
 	"github.com/podkeep/podkeep/sources/files"
 )
@@ -63,6 +57,7 @@ func openStore(base, url string) (*store, error) {
 	}
 	s.sweep()
 	s.objects = openObjects(s.dir)
+	s.objects.holding.dir = s.dir
 	return s, nil
 }
 
@@ -94,19 +89,24 @@ func (s *store) line(branch string) string {
 
 // save remembers what a fetch gave.
 func (s *store) save(branch string, now state, at time.Time) error {
+	text := fmt.Sprintf("%s %s %s\n", now.head, now.notes, at.UTC().Format(time.RFC3339Nano))
+	return s.write(s.line(branch), text)
+}
+
+// write makes a file hold a text, at once.
+func (s *store) write(path, text string) error {
 	if err := s.make(); err != nil {
 		return fmt.Errorf("cache: %w", err)
 	}
-	if info, err := os.Lstat(s.line(branch)); err == nil && !info.Mode().IsRegular() {
-		_ = os.RemoveAll(s.line(branch))
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		_ = os.RemoveAll(path)
 	}
-	text := fmt.Sprintf("%s %s %s\n", now.head, now.notes, at.UTC().Format(time.RFC3339Nano))
 	f, err := os.CreateTemp(filepath.Join(s.dir, "fetched"), "new-")
 	if err != nil {
 		return fmt.Errorf("cache: %w", err)
 	}
 	_, err = f.WriteString(text)
-	err = cmp.Or(err, f.Close(), os.Rename(f.Name(), s.line(branch)))
+	err = cmp.Or(err, f.Close(), os.Rename(f.Name(), path))
 	if err != nil {
 		_ = os.Remove(f.Name())
 		return fmt.Errorf("cache: %w", err)
@@ -134,11 +134,14 @@ func (s *store) holds(now state) bool {
 	return (now.head.IsZero() || s.objects.has(now.head)) && (now.notes.IsZero() || s.objects.has(now.notes))
 }
 
-// fetch asks for a pack and keeps it. A server that can leaves out what is too large to be read: it would only take time, and go-git's memory.
+// fetch asks for what is wanted and not here, and keeps it.
 func (s *store) fetch(ctx context.Context, from session, caps *capability.List, wants, haves []plumbing.Hash) error {
-	if err := s.make(); err != nil {
-		return fmt.Errorf("cache: %w", err)
-	}
+	_, err := s.ask(ctx, from, request(caps, wants, haves))
+	return err
+}
+
+// request is one for a pack. A server that can leaves out what is too large to be read: it would only take time.
+func request(caps *capability.List, wants, haves []plumbing.Hash) *packp.UploadPackRequest {
 	req := packp.NewUploadPackRequestFromCapabilities(caps)
 	if caps.Supports(capability.NoProgress) {
 		_ = req.Capabilities.Set(capability.NoProgress)
@@ -148,15 +151,25 @@ func (s *store) fetch(ctx context.Context, from session, caps *capability.List, 
 		req.Filter = packp.FilterBlobLimit(files.MaxFile+1, packp.BlobLimitPrefixNone)
 	}
 	req.Wants, req.Haves = wants, haves
-	res, err := from.UploadPack(ctx, req)
+	return req
+}
+
+// ask asks for a pack and keeps it. It gives where the history that is here ends after that, if a depth was asked for.
+func (s *store) ask(ctx context.Context, from session, req *packp.UploadPackRequest) (moved packp.ShallowUpdate, err error) {
+	if err := s.make(); err != nil {
+		return moved, fmt.Errorf("cache: %w", err)
+	}
+	before, begun := withPrelude(ctx)
+	res, err := from.UploadPack(before, req)
 	if errors.Is(err, transport.ErrEmptyUploadPackRequest) {
-		return nil
+		return moved, nil
 	}
 	if err != nil {
-		return explainedHTTP(err)
+		return moved, explainedHTTP(err)
 	}
 	defer res.Close()
-	return s.keep(demuxed(req.Capabilities, res))
+	begun()
+	return res.ShallowUpdate, wrapped("pack", s.keep(ctx, demuxed(req.Capabilities, res)))
 }
 
 func demuxed(caps *capability.List, r io.Reader) io.Reader {
@@ -169,74 +182,107 @@ func demuxed(caps *capability.List, r io.Reader) io.Reader {
 	return r
 }
 
-// keep writes a pack: whole, or a small one as its objects. Of one that cannot be written to its end nothing is left.
-func (s *store) keep(pack io.Reader) (err error) {
-	before := s.unfinished()
-	defer func() {
-		if err == nil {
-			return
-		}
-		for _, file := range s.unfinished() {
-			if !slices.Contains(before, file) {
-				_ = os.Remove(file)
-			}
-		}
-	}()
-	into := filesystem.NewStorage(osfs.New(s.dir), cache.NewObjectLRU(objectCache))
-	defer into.Close()
-	from := &watched{Reader: pack}
-	head := bufio.NewReader(from)
-	start, err := head.Peek(12)
+// keep writes a pack: whole, or a small one as its objects. Of one that does not come to its end nothing is left.
+func (s *store) keep(ctx context.Context, from io.Reader) error {
+	dir, fresh, file, err := s.fresh()
 	if err != nil {
-		return fmt.Errorf("pack: %w", err)
+		return err
 	}
-	if n := binary.BigEndian.Uint32(start[8:]); n == 0 {
-		return nil
-	} else if n > unpackLimit {
-		err = packfile.UpdateObjectStorage(into, head)
-	} else {
-		err = packfile.UpdateObjectStorage(singly{into}, head)
+	defer os.RemoveAll(dir)
+	r := &receiving{ctx: ctx, file: file, here: s.objects, small: bufio.NewWriter(nil)}
+	r.dir = dir
+	if err := errors.Join(r.receive(from), file.Close()); err != nil || len(r.all) == 0 {
+		return err
 	}
-	if err != nil && (from.err == nil || errors.Is(from.err, io.EOF)) { // the server did not break off
-		err = damaged{err: err}
+	if len(r.all) > unpackLimit || r.largest > files.MaxFile {
+		return s.install(fresh, r)
 	}
-	return wrapped("pack", err)
+	if err := r.index(fresh); err != nil {
+		return err
+	}
+	return s.single(fresh, r.all, dir)
 }
 
-// watched remembers how its Reader ended.
-type watched struct {
-	io.Reader
-	err error
+// fresh is a pack that is to be written, in a directory that is to be removed after that.
+func (s *store) fresh() (dir string, p *pack, file *os.File, err error) {
+	if dir, err = os.MkdirTemp(s.dir, "new-"); err != nil {
+		return "", nil, nil, err
+	}
+	p = &pack{path: filepath.Join(dir, "fresh")}
+	if file, err = os.Create(p.path + ".pack"); err != nil {
+		_ = os.RemoveAll(dir)
+	}
+	return dir, p, file, err
 }
 
-func (w *watched) Read(p []byte) (n int, err error) {
-	n, err = w.Reader.Read(p)
-	w.err = cmp.Or(w.err, err)
-	return n, err
+// install writes the index of a pack, and puts both where packs are.
+func (s *store) install(fresh *pack, r *receiving) error {
+	if err := r.index(fresh); err != nil {
+		return err
+	}
+	at := filepath.Join(s.dir, "objects", "pack", "pack-"+r.summed.String())
+	if err := os.Rename(fresh.path+".pack", at+".pack"); err != nil {
+		return err
+	}
+	return os.Rename(fresh.path+".idx", at+".idx") // last: a pack is there when its index is
 }
 
-// unfinished are files that go-git has not given their names yet.
-func (s *store) unfinished() []string {
-	packs, _ := filepath.Glob(filepath.Join(s.dir, "objects", "pack", "tmp_*"))
-	objects, _ := filepath.Glob(filepath.Join(s.dir, "objects", "tmp_*"))
-	return append(packs, objects...)
+// index writes it beside a pack.
+func (r *receiving) index(of *pack) error {
+	idx, err := os.Create(of.path + ".idx")
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeIndex(idx, r.all, r.summed), idx.Close())
 }
 
-// singly hides that a store can take whole packs.
-type singly struct{ storer.Storer }
+// single writes the objects of a small pack one by one.
+func (s *store) single(from *pack, all []packed, dir string) error {
+	if err := from.open(); err != nil {
+		return err
+	}
+	defer from.close()
+	u := &unpacker{recent: files.NewCache[placed, found](objectCache)}
+	u.dir = dir
+	for _, o := range all {
+		f, err := u.extract(from, o.offset, files.MaxFile)
+		if err != nil {
+			return err
+		}
+		name := o.hash.String()
+		err = writeSingle(filepath.Join(dir, name), f)
+		f.content.free()
+		if err != nil {
+			return err
+		}
+		into := filepath.Join(s.dir, "objects", name[:2])
+		if err := os.MkdirAll(into, 0o700); err != nil {
+			return err
+		}
+		if err := os.Rename(filepath.Join(dir, name), filepath.Join(into, name[2:])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeSingle writes a file with one object, as Git has it.
+func writeSingle(path string, f found) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	z := zlib.NewWriter(file)
+	_, err = fmt.Fprintf(z, "%s %d\x00", f.kind, f.size)
+	if err == nil {
+		_, err = io.Copy(z, f.content.reader())
+	}
+	return cmp.Or(err, z.Close(), file.Close())
+}
 
 func wrapped(what string, err error) error {
 	if err == nil {
 		return err
 	}
 	return fmt.Errorf("%s: %w", what, err)
-}
-
-// crowd is how many single objects are many, in one of the 256 directories they are spread over: about 7,000 in all.
-const crowd = 27
-
-// crowded says whether the cache holds many single objects.
-func (s *store) crowded() bool {
-	some, _ := os.ReadDir(filepath.Join(s.dir, "objects", "17"))
-	return len(some) > crowd
 }

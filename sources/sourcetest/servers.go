@@ -44,6 +44,7 @@ func ServeHTTPS(t testing.TB, r Repository) *HTTPS {
 		Path:   filepath.Join(programs(), "git-http-backend"),
 		Env:    []string{"GIT_PROJECT_ROOT=" + filepath.Dir(r.Dir), "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null"},
 		Stderr: io.Discard,
+		Logger: log.New(io.Discard, "", 0),
 	}))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
