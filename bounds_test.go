@@ -21,7 +21,7 @@ type bound struct{ said, test string }
 var (
 	boundName = regexp.MustCompile(`^(max|most|longest|largest|Max|Most|Longest|Largest)([A-Z]|$)`)
 	boundRow  = regexp.MustCompile("(?m)^\\| [^|]+ \\| ([^|]+) \\|(?: [^|]+ \\|)? `([\\w/]+\\.\\w+)` \\|(?: `(\\w+)` \\|)?$")
-	amount    = regexp.MustCompile(`^([\d,]+)(?: (bytes|KiB|MiB|s|seconds|minutes))?\b`)
+	amount    = regexp.MustCompile(`^([\d,]+)(?: (bytes|KiB|MiB|GiB|s|seconds|minutes))?\b`)
 )
 
 // notBound are packages that nobody outside speaks with: they are run by tests, or by who builds podkeep.
@@ -64,7 +64,7 @@ func TestEveryBoundIsListedWithItsTest(t *testing.T) {
 
 func TestAnAmountIsReadAsAPersonReadsIt(t *testing.T) {
 	for said, want := range map[string]int64{
-		"64 MiB of text": 64 << 20, "1,048,576": 1 << 20, "16 deep": 16, "10 s": int64(10 * time.Second), "2 minutes": int64(2 * time.Minute), "511,999 bytes": 511_999, "1 KiB": 1024,
+		"64 MiB of text": 64 << 20, "1,048,576": 1 << 20, "16 deep": 16, "10 s": int64(10 * time.Second), "2 minutes": int64(2 * time.Minute), "511,999 bytes": 511_999, "1 KiB": 1024, "4 GiB": 4 << 30,
 	} {
 		if got, err := valueOf(said); err != nil || got != want {
 			t.Errorf("%s: %d, %v", said, got, err)
@@ -82,7 +82,7 @@ func valueOf(said string) (int64, error) {
 		return 0, fmt.Errorf("%q begins with no number", said)
 	}
 	n, err := strconv.ParseInt(strings.ReplaceAll(m[1], ",", ""), 10, 64)
-	units := map[string]int64{"": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "s": int64(time.Second), "seconds": int64(time.Second), "minutes": int64(time.Minute)}
+	units := map[string]int64{"": 1, "bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "s": int64(time.Second), "seconds": int64(time.Second), "minutes": int64(time.Minute)}
 	return n * units[m[2]], err
 }
 
