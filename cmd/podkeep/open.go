@@ -105,10 +105,10 @@ func (s *settings) folder() (folder, repository string, err error) {
 	if plain, ok := strings.CutPrefix(s.source, "dir:"); ok {
 		return filepath.Join(plain, s.path), "", nil
 	}
-	if git.IsRemote(s.source) {
+	local, ok := git.Local(s.source)
+	if !ok {
 		return "", "", nil
 	}
-	local := strings.TrimPrefix(s.source, "file://")
 	at, ok, err := git.Find(local)
 	switch {
 	case err != nil:

@@ -241,8 +241,8 @@ func (s *settings) revisions(commits bool) cobra.CompletionFunc {
 		if len(args) > 0 && commits || s.configure(cmd.Flags()) != nil {
 			return nil
 		}
-		local := strings.TrimPrefix(s.source, "file://")
-		if git.IsRemote(s.source) {
+		local, ok := git.Local(s.source)
+		if !ok {
 			local = "."
 		}
 		at, ok, err := git.Find(local)
