@@ -79,6 +79,12 @@ func (g Gate) Words(text string) string {
 	return short(text, longestWords)
 }
 
+// OneLine is somebody else's text in one line that does nothing to a terminal, at most longestWords long. It is for what people write: nothing
+// is hidden in it.
+func OneLine(text string) string {
+	return short(strings.Join(strings.Fields(Plain(text[:min(len(text), longestRead)])), " "), longestWords)
+}
+
 // Error is err with its text passed through the gate; what it wraps is still found.
 func (g Gate) Error(err error) error {
 	if err == nil {
