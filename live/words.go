@@ -120,7 +120,7 @@ func Plain(text string) string {
 	text = escapes.ReplaceAllString(strings.ToValidUTF8(text, string(utf8.RuneError)), "")
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == '\n' || unicode.IsPrint(r) || r == joiner:
+		case r == '\n' || Shows(r):
 			return r
 		case unicode.IsSpace(r):
 			return ' '
@@ -128,6 +128,9 @@ func Plain(text string) string {
 		return -1
 	}, text)
 }
+
+// Shows says whether a terminal shows a rune, and does nothing else.
+func Shows(r rune) bool { return unicode.IsPrint(r) || r == joiner }
 
 // joiner makes one of two emoji.
 const joiner = '\u200d'

@@ -10,7 +10,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/yaml"
 )
 
 // Board shows the newest World over HTTP. Show it each pass's World; it may be read at the same time.
@@ -81,9 +80,9 @@ func (b *Board) status(w http.ResponseWriter, r *http.Request) {
 	report.Now = b.now()
 	switch form := form(r); form {
 	case "json":
-		answer(w, "application/json", seen, json.Marshal)
+		answer(w, "application/json", seen, compact)
 	case "yaml":
-		answer(w, "application/yaml", seen, func(v any) ([]byte, error) { return yaml.Marshal(v) })
+		answer(w, "application/yaml", seen, func(v any) ([]byte, error) { return Encode("yaml", v) })
 	case "text", "wide":
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		report.Text(w, Look{}, form == "wide")
