@@ -61,9 +61,9 @@ type place struct {
 
 func (p place) String() string {
 	if p.remote == "" {
-		return live.Words(p.branch)
+		return live.OneLine(p.branch)
 	}
-	return live.Words(p.remote + "/" + strings.TrimPrefix(p.theirs, "refs/heads/"))
+	return live.OneLine(p.remote + "/" + strings.TrimPrefix(p.theirs, "refs/heads/"))
 }
 
 // place finds the branch. One that follows a remote's is taken as it is there, so that nothing else is pushed.

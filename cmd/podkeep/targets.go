@@ -38,8 +38,8 @@ func (s *settings) manifests(cmd *cobra.Command) (set manifest.Set) {
 	return set
 }
 
-// offer completes with a list that is made when it is asked for, without names that a terminal does not show as they are; rest is what a shell does where nothing of it fits, and whether it keeps
-// the order.
+// offer completes with a list that is made when it is asked for, without names that a terminal does not show as they are; rest is what a shell
+// does where nothing of it fits, and whether it keeps the order.
 func offer(rest cobra.ShellCompDirective, list func(cmd *cobra.Command, args []string, begun string) []string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 		fits := slices.DeleteFunc(list(cmd, args, begun), func(s string) bool {

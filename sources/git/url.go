@@ -115,7 +115,7 @@ var inBrackets = regexp.MustCompile(`^(.*@)?\[([^\[\]]*)\](?::([^:]*))?$`)
 // parseSSH reads what is behind ssh://, where the path begins with a slash, and the short form, where it begins behind a colon.
 func parseSSH(s, sep string) (w where, err error) {
 	w.scheme = "ssh"
-	from := max(strings.Index(s, "@[")+1, 0)
+	from := strings.Index(s, "@[") + 1
 	if !strings.HasPrefix(s[from:], "[") || !strings.Contains(s[from:], "]") {
 		from = 0
 	} else {
