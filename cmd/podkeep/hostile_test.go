@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -26,6 +27,9 @@ import (
 // evil is a text that does everything to a terminal, and to a reader, that a text can.
 const evil = "a\x1b]0;owned\x07b\x1b[2Jc\u009b31md\u202ee\u2066f\u200bg\rh\x7fi\ufeffj\u00adk\u061cl\bm\x1b]8;;http://x\x1b\\n\U000e0041o"
 
+// heldValue is what a Secret of the hostile fleet holds.
+const heldValue = "canary-held-4d1f"
+
 // raw are the commands that hand on somebody's bytes as they are, for programs to read, and those that read nothing that others wrote.
 var raw = map[string]string{
 	"logs": "what containers print", "exec": "what processes print", "cp": "files; what it says of them is in TestCopy", "curl": "what servers answer, in TestAnAnswerOnATerminal",
@@ -47,8 +51,8 @@ func (l liar) Observe(ctx context.Context) (live.Node, error) {
 
 func (liar) Run(context.Context, manifest.Pod) error { return errors.New(evil + "\n" + evil) }
 
-// Whatever commits, names of files and branches, manifests, notes and hosts say: what commands print does nothing to a terminal. Each command is
-// run here, or is raw.
+// Whatever commits, names of files and branches, manifests, notes and hosts say: what commands print does nothing to a terminal, and holds no
+// secret's value. Each command is run here, or is raw.
 func TestNobodysTextObeysThroughACommand(t *testing.T) {
 	onFakes(t)
 	honest := openDriver
@@ -67,11 +71,12 @@ func TestNobodysTextObeysThroughACommand(t *testing.T) {
 	quoted := strconv.QuoteToASCII(evil)
 	deployment := func(version string) string {
 		return strings.Replace(strings.Replace(aDeployment, "{name: web}", `{name: web, annotations: {example.com/a: `+quoted+`}}`, 1), `{name: app, image: "registry.example.com/web:v1"}`,
-			`{name: app, image: "registry.example.com/web:`+version+`", args: [`+quoted+`], env: [{name: A, value: `+quoted+`}], envFrom: [{configMapRef: {name: words}}]}`, 1)
+			`{name: app, image: "registry.example.com/web:`+version+`", args: [`+quoted+`], env: [{name: A, value: `+quoted+`}], envFrom: [{configMapRef: {name: words}}, {secretRef: {name: held}}], readinessProbe: {exec: {command: [ready, "$(key)"]}}}`, 1)
 	}
 	second := strings.ReplaceAll(aNode, "n1", "n2")
 	fleet := map[string]string{
 		"nodes.yaml": aNode + "\n---\n" + second, "web.yaml": deployment("v1"), "words.yaml": `{apiVersion: v1, kind: ConfigMap, metadata: {name: words}, data: {a: ` + quoted + `, b: "plain"}}`,
+		"held.yaml":             `{apiVersion: v1, kind: Secret, metadata: {name: held}, stringData: {key: ` + heldValue + `}}`,
 		"far.yaml":              strings.Replace(strings.ReplaceAll(aDeployment, "web", "far"), "spec: {containers", "spec: {nodeName: n2, containers", 1),
 		"kind" + evil + ".yaml": `{apiVersion: v1, kind: ` + quoted + `, metadata: {name: x}}`, "field\xff.yaml": `{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, ` + quoted + `: 1}`,
 		"name.yaml": `{apiVersion: v1, kind: ConfigMap, metadata: {name: ` + quoted + `, namespace: ` + quoted + `}}`, "syntax.yaml": "apiVersion: v1\nkind: [\x1b[2J\u202e", "bytes.yaml": "kind: \xff\xfe\x00",
@@ -141,7 +146,14 @@ func TestNobodysTextObeysThroughACommand(t *testing.T) {
 	do("__complete status", "")
 	do("__complete revert", "")
 	show()
+	notes, err := c.git(t.Context(), "log", "-p", "--glob=refs/notes")
+	if err != nil || !strings.Contains(notes, "pause") {
+		t.Errorf("%v: %s", err, notes)
+	}
 	for line, text := range said {
+		if strings.Contains(text+notes, heldValue) || strings.Contains(text+notes, base64.StdEncoding.EncodeToString([]byte(heldValue))) {
+			t.Errorf("podkeep %s, or a note, has a secret's value in it", line)
+		}
 		if at := obeyed(text); at >= 0 {
 			t.Errorf("podkeep %s: …%q…", line, text[max(0, at-100):min(len(text), at+60)])
 		}
