@@ -155,3 +155,24 @@ func TestAPathLeadsWhereGitGoes(t *testing.T) {
 		}
 	}
 }
+
+// FuzzURL takes any text. What is taken is no option and no line to anybody on the way.
+func FuzzURL(f *testing.F) {
+	for _, s := range []string{"a@b:c", "ssh://a@[::1]:2/~c", "https://a:b@c/d%20e", "file:///a%20b", "[a@b:3]:c", "@[]:", "[", "://", "a::b", "ssh://@[@[]]:/", "host:%2d", "ssh://%2d/"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		w, err := parseURL(s)
+		if err != nil {
+			return
+		}
+		for _, part := range []string{w.user, w.host, w.path} {
+			if w.scheme == "ssh" && strings.HasPrefix(part, "-") || !legible(part) || w.scheme != "" && w.host == "" {
+				t.Errorf("%q is %+v", s, w)
+			}
+		}
+		if again, err := parseURL(w.String()); w.scheme == "https" && (err != nil || again.String() != w.String() || again.name() != w.name()) {
+			t.Errorf("%q is %s, and that %s: %v", s, w, again, err)
+		}
+	})
+}
