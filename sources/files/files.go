@@ -299,22 +299,22 @@ func (w *walk) entries(dir string) (listing, error) {
 	if err != nil {
 		return listing{}, err
 	}
-	count := map[string]int{}
+	fine, twice := listing{make([]Entry, 0, len(all)), make(map[string]Entry, len(all))}, map[string]bool{}
 	for _, e := range all {
-		count[e.Name]++
-	}
-	fine := listing{make([]Entry, 0, len(all)), make(map[string]Entry, len(all))}
-	for _, e := range all {
-		switch n := count[e.Name]; {
-		case e.Name == "" || e.Name == "." || e.Name == ".." || strings.ContainsAny(e.Name, "/\x00"):
+		if e.Name == "" || e.Name == "." || e.Name == ".." || strings.ContainsAny(e.Name, "/\x00") {
 			w.problem(dir, fmt.Sprintf("holds a name that cannot be: %q", e.Name))
-		case n == 1:
-			fine.all, fine.by[e.Name] = append(fine.all, e), e
-		case n > 1:
-			w.unread(path.Join(dir, e.Name), "stands in its directory more than once, so what is meant is not known, and it is not read")
-			count[e.Name] = 0
+			continue
 		}
+		if _, met := fine.by[e.Name]; met {
+			twice[e.Name] = true
+		}
+		fine.all, fine.by[e.Name] = append(fine.all, e), e
 	}
+	for name := range twice {
+		w.unread(path.Join(dir, name), "stands in its directory more than once, so what is meant is not known, and it is not read")
+		delete(fine.by, name)
+	}
+	fine.all = slices.DeleteFunc(fine.all, func(e Entry) bool { return twice[e.Name] })
 	w.dirs[dir] = fine
 	return fine, nil
 }
