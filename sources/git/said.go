@@ -14,14 +14,14 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 )
 
-// infoOf is what a commit says of itself, as git log shows it, in words that do nothing to a terminal. The message begins with the subject,
-// in one line.
+// infoOf is what a commit says of itself, as git log shows it; its author and subject, which is one line, in words that do nothing to a terminal. The
+// rest of the message, where the trailers are, is as it was written.
 func infoOf(c *object.Commit) manifest.Info {
 	read := reading(string(c.Encoding))
 	message, _, _ := strings.Cut(read(c.Message), "\x00") // git sees no more of it
 	subject, body := parted(message)
 	return manifest.Info{
-		Commit: c.Hash.String(), Time: when(c.Committer), Message: live.OneLine(subject) + "\n\n" + live.Plain(body),
+		Commit: c.Hash.String(), Time: when(c.Committer), Message: live.OneLine(subject) + "\n\n" + body,
 		Author: live.OneLine(read(c.Author.Name)) + " <" + live.OneLine(read(c.Author.Email)) + ">",
 	}
 }

@@ -85,6 +85,12 @@ func TestACommitReadsAsInGit(t *testing.T) {
 			t.Errorf("%s: %q, and git shows %q", name, shown, log)
 		}
 	}
+	for message, allows := range map[string]bool{"a\nb\n\nAllow-Prune: yes\n": true, "a\nAllow-Prune: yes\n": false, "a\n\nAllow-\u200bPrune: yes\n": false, "a\n\nb\x00\n\nAllow-Prune: yes\n": false} {
+		sourcetest.WriteFile(t, r.Dir+"/commit", []byte("tree "+tree+"\n"+plain(message)))
+		if set := sourcetest.Load(t, s, r.Git(t, "hash-object", "-t", "commit", "-w", "--literally", "commit")); set.AllowPrune != allows {
+			t.Errorf("%q allows pruning: %v", message, set.AllowPrune)
+		}
+	}
 	sourcetest.WriteFile(t, r.Dir+"/commit", []byte("tree "+tree+"\n"+plain(strings.Repeat("long ", 200_000))))
 	if set := sourcetest.Load(t, s, r.Git(t, "hash-object", "-t", "commit", "-w", "commit")); len(set.Subject) > 1024 || !strings.HasSuffix(set.Subject, "…") {
 		t.Errorf("a long subject has %d bytes", len(set.Subject))
