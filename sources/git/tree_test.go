@@ -223,7 +223,7 @@ func TestATreeIsReadAsFarAsItsBounds(t *testing.T) {
 }
 
 // What a tree holds is not what the machine holds: a link is no way to a file of it.
-func TestNoLinkLeadsToTheMachine(t *testing.T) {
+func TestALinkOutOfTheRepositoryIsNotFollowed(t *testing.T) {
 	t.Parallel()
 	h := handIn(t)
 	secret := t.TempDir() + "/secret.yaml"
