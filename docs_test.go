@@ -235,3 +235,52 @@ func directDependencies(t *testing.T) (all []string) {
 	}
 	return all
 }
+
+// Each promise of the page on security names a test that holds it, and that test is there.
+func TestEachPromiseNamesTheTestThatHoldsIt(t *testing.T) {
+	const page = "docs/security.md"
+	there := testsThatAreThere(t)
+	named := regexp.MustCompile("`(Test[A-Za-z0-9_]+|[a-z_]+\\.txtar)`")
+	promises, inTable := 0, false
+	for line := range strings.Lines(read(t, page)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		held := strings.TrimSpace(cells[len(cells)-1])
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			inTable = false
+		case held == "held by":
+			inTable = true
+		case inTable && !strings.HasPrefix(held, "---"):
+			promises++
+			if named.FindString(held) == "" && held != "the same" {
+				t.Errorf("%s: nothing holds %q", page, cells[0])
+			}
+		}
+		for _, m := range named.FindAllStringSubmatch(line, -1) {
+			if !there[m[1]] {
+				t.Errorf("%s: there is no test %s", page, m[1])
+			}
+		}
+	}
+	if promises < 40 {
+		t.Errorf("%s: %d promises were found", page, promises)
+	}
+}
+
+// testsThatAreThere are the names of all tests, and of all scripts that are run as one.
+func testsThatAreThere(t *testing.T) map[string]bool {
+	t.Helper()
+	there := map[string]bool{}
+	declared := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	for _, name := range files(t, ".go") {
+		if strings.HasSuffix(name, "_test.go") {
+			for _, m := range declared.FindAllStringSubmatch(read(t, name), -1) {
+				there[m[1]] = true
+			}
+		}
+	}
+	for _, name := range files(t, ".txtar") {
+		there[path.Base(name)] = true
+	}
+	return there
+}

@@ -43,6 +43,10 @@ var folders = []string{
 	"bench", "cmd", "devfleet", "docs", "drivers", "examples", "live", "manifest", "node", "openssh", "reconciler", "sources", "status",
 }
 
+// runners are the packages that may start programs: the node side for probes, commands where a person's own git or podman is asked, and what only
+// develops podkeep. What comes from Git, from hosts and from registries is read by none.
+var runners = []string{"bench", "cmd/podkeep", "devfleet", "drivers/drivertest", "node", "reconciler/mutants", "sources/sourcetest"}
+
 // vague names say nothing about what is inside.
 var vague = []string{
 	"base", "common", "core", "helper", "helpers", "lib", "manager", "misc", "pkg", "shared", "types", "util", "utils",
@@ -89,6 +93,8 @@ func TestEveryBreachIsFound(t *testing.T) {
 			"sources/git/a.go: sources never import reconciler"},
 		{"the node side knows a driver", "node/a.go", `import "github.com/podkeep/podkeep/drivers"`,
 			"node/a.go: node imports pure packages only, not drivers"},
+		{"a source runs programs", "sources/git/a.go", `import "os/exec"`,
+			"sources/git/a.go: runs programs, which sources/git may not"},
 		{"the bindings leave their driver", "status/a.go", `import "github.com/containers/podman/v4/pkg/bindings"`,
 			"status/a.go: github.com/containers belongs to drivers/podman alone"},
 		{"a folder nobody knows", "engine/a.go", ``,
@@ -184,6 +190,8 @@ func misdirected(s source) (found []string) {
 			found = append(found, fmt.Sprintf("%s: node imports pure packages only, not %s", s.name, own))
 		case under(imported, "github.com/containers") && !under(s.dir, "drivers/podman"):
 			found = append(found, s.name+": github.com/containers belongs to drivers/podman alone")
+		case imported == "os/exec" && !slices.Contains(pure, s.dir) && !anyUnder(s.dir, runners):
+			found = append(found, s.name+": runs programs, which "+s.dir+" may not")
 		}
 	}
 	return found

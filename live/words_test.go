@@ -168,3 +168,10 @@ func TestAReceiptsReasonPassesTheGateBothWays(t *testing.T) {
 	}
 	wellFormed(t, back.Why)
 }
+
+func TestOfALongTextOnlyTheBeginningIsLookedAt(t *testing.T) {
+	text := strings.Repeat(" ", longestRead-10) + strings.Repeat("tail ", 1<<20)
+	if got := Words(text); len(got) > longestWords || strings.Count(got, "tail") > 2 {
+		t.Errorf("%d bytes: %.100s", len(got), got)
+	}
+}

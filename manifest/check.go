@@ -32,7 +32,7 @@ func (c *check) refuse(path, format string, args ...any) {
 
 // notice notes what is worth saying and breaks nothing, once an object.
 func (c *check) notice(path, text string) {
-	if slices.ContainsFunc(c.found, func(p Problem) bool { return p.Notice && p.Text == text }) {
+	if len(c.found) > maxMistakes || slices.ContainsFunc(c.found, func(p Problem) bool { return p.Notice && p.Text == text }) {
 		return
 	}
 	c.found = append(c.found, Problem{

@@ -11,12 +11,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Bounds: how many bytes a manifest file may have, how many objects one may hold, and all of a commit; and how many mistakes of one object are said.
+// Bounds: how many bytes a manifest file may have, how many objects one may hold, and all of a commit; and how many mistakes are said of one object, and
+// of one file before nothing more of it is read: a mistake takes four bytes to make, and some hundreds to say.
 const (
 	maxFile     = 16 << 20
 	maxObjects  = 5_000
 	maxTogether = 50_000
 	maxMistakes = 100
+	maxProblems = 5_000
 )
 
 // Parse reads one file of YAML or JSON, with any number of documents and lists. What is wrong with one object is a
@@ -69,6 +71,7 @@ type file struct {
 	// manifest that was cut short.
 	named  bool
 	skim   bool // only names are asked for: see Names
+	full   bool // nothing more is read
 	reread int  // bytes that were read again to find where a mistake is
 }
 
@@ -79,6 +82,21 @@ func (f *file) complain(line int, format string, args ...any) {
 // tooFull refuses what follows.
 func (f *file) tooFull(line int) {
 	f.complainOnce(line, fmt.Sprintf("the file holds more than %d objects, and what follows is not read: split it", maxObjects))
+}
+
+// over says whether the file has had more than it may have, so that nothing more is read.
+func (f *file) over(line int) bool {
+	switch {
+	case f.full:
+	case len(f.objects) >= maxObjects:
+		f.tooFull(line)
+	case len(f.Problems) >= maxProblems:
+		f.complain(line, "the file has more than %d mistakes, and what follows is not read: mend those first", maxProblems)
+	default:
+		return false
+	}
+	f.full = true
+	return true
 }
 
 // complainOnce says nothing that was said of the file before.
@@ -163,6 +181,9 @@ func (f *file) items(doc document, items *yaml.Node, version, of string, depth i
 		version = ""
 	}
 	for _, n := range items.Content {
+		if f.full {
+			return
+		}
 		if f.left -= 10; f.left <= 0 {
 			f.complainOnce(n.Line+doc.offset, tooMany)
 			return
@@ -180,8 +201,7 @@ func or(s, other string) string {
 
 // object reads one object of a kind that is built.
 func (f *file) object(doc document, version, name string) {
-	if len(f.objects) >= maxObjects {
-		f.tooFull(doc.node.Line + doc.offset)
+	if f.over(doc.node.Line + doc.offset) {
 		return
 	}
 	meta := doc.get("metadata")

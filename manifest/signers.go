@@ -36,6 +36,9 @@ func Fingerprint(key string) string {
 	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
 }
 
+// maxSigners is how many keys a file of signers may hold: each signature is asked whose it is.
+const maxSigners = 1_000
+
 // parseSigners reads a file of signers. It loads as a whole or not at all.
 func parseSigners(file string, data []byte) Parsed {
 	p := Parsed{Path: file}
@@ -45,6 +48,12 @@ func parseSigners(file string, data []byte) Parsed {
 			continue
 		}
 		key, why := parseSigner(line)
+		if len(p.signers) >= maxSigners {
+			why = fmt.Sprintf("there are more than %d keys: leave out those that sign no more", maxSigners)
+		}
+		if len(p.Problems) >= maxMistakes {
+			break
+		}
 		if why != "" {
 			p.Problems = append(p.Problems, Problem{Origin: Origin{file, i + 1}, Text: why})
 			continue

@@ -61,3 +61,10 @@ func TestAGRPCServerThatIsNotThereIsRefusedAtOnce(t *testing.T) {
 	_ = l.Close()
 	expect(t, Answer{Why: "gRPC 127.0.0.1:PORT: connection refused"}, askGRPC(t, l.Addr(), nil))
 }
+
+func TestAGRPCServerThatAnswersAtLengthIsNotHeardOut(t *testing.T) {
+	s := grpc.NewServer(grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+		return stream.SendMsg(&healthpb.HealthCheckRequest{Service: strings.Repeat("x", longestHealth)})
+	}))
+	expect(t, Answer{Why: "gRPC 127.0.0.1:PORT: ResourceExhausted"}, askGRPC(t, serveGRPC(t, s), nil))
+}

@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -142,8 +143,18 @@ func (s *side) ask(ctx context.Context, f func()) {
 	}
 }
 
-// tend takes over which pods of a source are to be looked after.
+// mostSources is for how many sources pods are looked after: each stays in force until it is told otherwise, also those of controllers that are no more.
+const mostSources = 64
+
+// tend takes over which pods of a source are to be looked after. Where there are as many sources as may be, those give way that have no pods.
 func (s *side) tend(t wire.Tend) {
+	if _, known := s.tends[t.Source]; !known && len(s.tends) >= mostSources {
+		maps.DeleteFunc(s.tends, func(_ string, t wire.Tend) bool { return len(t.Pods) == 0 })
+		if len(s.tends) >= mostSources {
+			s.Log.WithField("source", live.Words(t.Source)).Warn("has pods of as many sources to look after as may be: those of this one are not looked after")
+			return
+		}
+	}
 	t.Pods, t.Idle = slices.Compact(slices.Sorted(slices.Values(t.Pods))), slices.Compact(slices.Sorted(slices.Values(t.Idle)))
 	if was, ok := s.tends[t.Source]; ok && was.Equal(t.Tend) {
 		return

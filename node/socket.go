@@ -54,17 +54,32 @@ func (s *side) serve(ctx context.Context) {
 	}
 }
 
+// mostControllers is how many may be connected at a time, commands that look among them. One more is turned away, and tries again as one does that
+// finds nobody here. Each may have one line in memory that he has not ended.
+const mostControllers = 64
+
 func (s *side) accept(ctx context.Context, l net.Listener) error {
 	var join sync.WaitGroup
 	defer join.Wait()
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
+	slots, said := make(chan struct{}, mostControllers), false
 	for {
 		c, err := l.Accept()
 		if err != nil {
 			_ = l.Close()
 			return err
 		}
-		join.Go(func() { s.talk(ctx, c) })
+		select {
+		case slots <- struct{}{}:
+			join.Go(func() { s.talk(ctx, c); <-slots })
+			said = false
+		default:
+			_ = c.Close()
+			if !said {
+				s.Log.WithField("controllers", mostControllers).Warn("as many are connected as may be: others are turned away")
+			}
+			said = true
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/user"
@@ -19,8 +20,13 @@ type settings map[string][]string
 // adding are the keywords of which every value counts. See ssh_config(5).
 var adding = map[string]bool{"identityfile": true, "certificatefile": true}
 
-// deepest is how deep files may include others.
-const deepest = 16
+// Bounds on the configuration: how deep files may include others, how many are read for one host, for they may include each other many times, and how
+// many bytes each may have.
+const (
+	mostDeep   = 16
+	mostFiles  = 1_000
+	mostConfig = 1 << 20
+)
 
 // reading is one reading of configuration files on behalf of a host.
 type reading struct {
@@ -28,6 +34,7 @@ type reading struct {
 	host   string // as it was asked for
 	user   string // the same; empty where nobody said
 	depth  int
+	files  int
 	warn   func(string)
 	system bool // the file is the machine's, not the user's
 }
@@ -53,7 +60,14 @@ func (r *reading) file(name string, counts bool) {
 		return
 	}
 	defer f.Close()
-	lines, number, ours := bufio.NewScanner(f), 0, counts
+	if r.files++; r.files >= mostFiles {
+		if r.files == mostFiles {
+			r.warn(fmt.Sprintf("%s: the configuration includes more than %d files: this one and what follows are skipped", name, mostFiles))
+		}
+		return
+	}
+	limit := &io.LimitedReader{R: f, N: mostConfig + 1}
+	lines, number, ours := bufio.NewScanner(limit), 0, counts
 	for lines.Scan() {
 		number++
 		keyword, words, err := parse(lines.Text())
@@ -76,15 +90,18 @@ func (r *reading) file(name string, counts bool) {
 			r.warn(fmt.Sprintf("%s:%d: %v; skipped", name, number, err))
 		}
 	}
-	if err := lines.Err(); err != nil {
+	switch err := lines.Err(); {
+	case limit.N == 0:
+		r.warn(fmt.Sprintf("%s: is larger than %d KiB: what follows is skipped", name, mostConfig>>10))
+	case err != nil:
 		r.warn(fmt.Sprintf("%s: %v", name, err))
 	}
 }
 
 func (r *reading) include(patterns []string, counts bool) error {
-	if r.depth++; r.depth > deepest {
+	if r.depth++; r.depth > mostDeep {
 		r.depth--
-		return fmt.Errorf("files include others more than %d deep", deepest)
+		return fmt.Errorf("files include others more than %d deep", mostDeep)
 	}
 	defer func() { r.depth-- }()
 	for _, p := range patterns {

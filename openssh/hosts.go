@@ -22,6 +22,13 @@ type hosts struct {
 	db    *knownhosts.HostKeyDB
 }
 
+// Bounds on a file of known hosts: its bytes, some hundred thousand keys, all of which are read for each connection; and how many lines that
+// cannot be read are said.
+const (
+	mostKnown = 32 << 20
+	mostBad   = 20
+)
+
 // readHosts reads the files that are there. A line that cannot be read is said, and skipped, as ssh does.
 func readHosts(files []string, warn func(string)) (*hosts, error) {
 	h := &hosts{into: "~/.ssh/known_hosts", real: map[string]string{}}
@@ -30,17 +37,23 @@ func readHosts(files []string, warn func(string)) (*hosts, error) {
 	}
 	var read []string
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		text, err := readAtMost(file, mostKnown)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
+		}
+		if errors.Is(err, errTooLarge) {
+			return nil, fmt.Errorf("known hosts: %w: name one that has the hosts of the fleet with --known-hosts, or UserKnownHostsFile", err)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("known hosts: %w", err)
 		}
 		h.files = append(h.files, file)
 		sound, bad := soundLines(text)
-		for _, why := range bad {
+		for _, why := range bad[:min(len(bad), mostBad)] {
 			warn(fmt.Sprintf("known hosts: %s:%s; skipped", file, why))
+		}
+		if n := len(bad) - mostBad; n > 0 {
+			warn(fmt.Sprintf("known hosts: %s: %d more lines cannot be read; skipped", file, n))
 		}
 		if len(bad) > 0 {
 			copied, err := written(sound)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +13,12 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
+)
+
+// mostKeyBytes is how long a file of a key or a certificate may be, and mostKeys how many of an agent's are shown that nothing names.
+const (
+	mostKeyBytes = 64 << 10
+	mostKeys     = 100
 )
 
 // defaultKeys are the files that ssh looks for, in its order.
@@ -52,6 +59,10 @@ func keysFor(ctx context.Context, o Options, s settings) (*keys, error) {
 		}
 	}
 	for _, signer := range held {
+		if len(k.signers) >= mostKeys {
+			k.said = append(k.said, fmt.Sprintf("agent: holds more than %d keys, and the others are not shown: name one with IdentityFile", mostKeys))
+			break
+		}
 		if !only && !contains(wanted, signer) {
 			k.add(signer, "agent: "+ssh.FingerprintSHA256(signer.PublicKey()))
 		}
@@ -84,7 +95,7 @@ func contains(wanted []ssh.PublicKey, signers ...ssh.Signer) bool {
 // file reads a key, and the certificate beside it.
 func (k *keys) file(name string, passphrases []string) error {
 	path := expandHome(name)
-	text, err := os.ReadFile(path)
+	text, err := readAtMost(path, mostKeyBytes)
 	if err != nil {
 		return fmt.Errorf("ssh key: %w", err)
 	}
@@ -126,7 +137,7 @@ func unlocked(text []byte, passphrases []string) (ssh.Signer, error) {
 }
 
 func certificate(path string) (*ssh.Certificate, error) {
-	text, err := os.ReadFile(path)
+	text, err := readAtMost(path, mostKeyBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +172,7 @@ func (k *keys) certify(name string) {
 func publicHalves(files []string) (all []ssh.PublicKey) {
 	for _, f := range files {
 		for _, path := range []string{expandHome(f), expandHome(f) + ".pub", expandHome(f) + "-cert.pub"} {
-			if text, err := os.ReadFile(path); err == nil {
+			if text, err := readAtMost(path, mostKeyBytes); err == nil {
 				if key, _, _, _, err := ssh.ParseAuthorizedKey(text); err == nil {
 					all = append(all, key)
 				}
@@ -192,4 +203,20 @@ func (k *keys) agent(ctx context.Context, s settings) []ssh.Signer {
 		k.said = append(k.said, fmt.Sprintf("agent: %v", err))
 	}
 	return signers
+}
+
+var errTooLarge = errors.New("is too large")
+
+// readAtMost is what a file holds that has no more than so many bytes; errTooLarge if it has more.
+func readAtMost(path string, most int) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
+	if err == nil && len(text) > most {
+		err = fmt.Errorf("%s: %w: over %d KiB", path, errTooLarge, most>>10)
+	}
+	return text, err
 }

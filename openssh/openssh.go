@@ -45,8 +45,8 @@ type Client struct {
 	HostKey string
 }
 
-// furthest is how many hosts may stand in between.
-const furthest = 8
+// mostHops is how many hosts may stand in between.
+const mostHops = 8
 
 // Dial connects, through as many hosts as the configuration says. Dialling and handshakes end with ctx; the connection does not. An error that no time mends is
 // a Refused.
@@ -96,8 +96,8 @@ func (o Options) way(to Target) way {
 
 // dial goes by the jumps that are given, else by those of the configuration.
 func (o Options) dial(ctx context.Context, to Target, jumps string, hops int) (*Client, error) {
-	if hops > furthest {
-		return nil, Refused{fmt.Errorf("more than %d hosts stand in between, or one is behind itself", furthest)}
+	if hops > mostHops {
+		return nil, Refused{fmt.Errorf("more than %d hosts stand in between, or one is behind itself", mostHops)}
 	}
 	w := o.way(to)
 	jumps = cmp.Or(jumps, w.one("proxyjump"))
@@ -156,7 +156,7 @@ func (o Options) connect(ctx context.Context, w way, before *Client) (*Client, e
 		return nil, Refused{fmt.Errorf("no usable ssh key: start an agent, put one into ~/.ssh, or name one with --ssh-key%s", keys.reasons())}
 	}
 	var c *Client
-	for batch := range slices.Chunk(keys.signers, fewTries) {
+	for batch := range slices.Chunk(keys.signers, mostTries) {
 		if c, err = shake(ctx, w, before, hosts, batch); err == nil || !unwelcome(err) {
 			break
 		}
@@ -173,8 +173,8 @@ func (o Options) connect(ctx context.Context, w way, before *Client) (*Client, e
 	return c, nil
 }
 
-// fewTries is how many keys are shown in one connection: sshd hangs up after six that it does not know (MaxAuthTries).
-const fewTries = 5
+// mostTries is how many keys are shown in one connection: sshd hangs up after six that it does not know (MaxAuthTries).
+const mostTries = 5
 
 // shake makes the connection, and shows some keys.
 func shake(ctx context.Context, w way, before *Client, hosts *hosts, signers []ssh.Signer) (*Client, error) {

@@ -22,6 +22,10 @@ const (
 	mostPulls = 8
 )
 
+// mostPresent is how many images are remembered as being there, many more than a node has at a time. With one more they are forgotten, and each
+// is looked for once more.
+const mostPresent = 1_000
+
 // lane is what is to be done on one node and how much of it is under way. What has not begun is given up when
 // the next list comes: it was thought of without knowing what that list knows.
 type lane struct {
@@ -324,7 +328,7 @@ func (w *worker) endPull(n need, err error) {
 	delete(w.pulls, n)
 	w.voice.pulled(w.node.Name, p.app, n.image, now.Sub(p.began), err)
 	if err == nil {
-		w.present[n.image] = true
+		w.has(n.image)
 	}
 	var wait []errand
 	for _, e := range w.pods {
@@ -376,7 +380,15 @@ func (w *worker) pullNow(ctx context.Context, a plan.Action) error {
 		if err := w.pull(ctx, w.driver.(drivers.Puller), n, a.Pod.Auth); err != nil {
 			return err
 		}
-		w.present[n.image] = true
+		w.has(n.image)
 	}
 	return nil
+}
+
+// has remembers that an image is there.
+func (l *lane) has(image string) {
+	if len(l.present) >= mostPresent {
+		clear(l.present)
+	}
+	l.present[image] = true
 }

@@ -36,6 +36,10 @@ const (
 	lastRetry  = time.Minute
 )
 
+// mostMissing is how many commits are remembered as not to be had while no fetch brings anything. A host may name others without end; with one more all
+// of them are asked for again.
+const mostMissing = 10_000
+
 // reading is what the newest good fetch brought, and why a newer one brought nothing. It is replaced, never edited.
 type reading struct {
 	ok        bool // there is a head
@@ -227,6 +231,7 @@ func (r *reader) named(ctx context.Context, h *manifest.History, s live.Snapshot
 		}
 		ancestor[commit] = is
 	}
+	r.ancestors = maps.Clone(ancestor) // what nobody names any more is forgotten
 	return ancestor
 }
 
@@ -339,6 +344,9 @@ func (r *reader) commit(ctx context.Context, commit string) (manifest.Set, error
 	}
 	set, err := r.Source.Load(ctx, commit)
 	if err != nil {
+		if len(r.missing) >= mostMissing {
+			clear(r.missing)
+		}
 		wait := min(max(2*last.wait, firstRetry), lastRetry)
 		r.missing[commit] = absence{err, wait, r.Now().Add(wait)}
 		return manifest.Set{}, err

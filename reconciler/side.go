@@ -11,7 +11,6 @@ import (
 
 	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/live"
-	"github.com/podkeep/podkeep/node/route"
 	"github.com/podkeep/podkeep/node/wire"
 )
 
@@ -43,10 +42,10 @@ type line struct {
 	serves   served
 	node     string // what the host is called in the order
 	order    order
-	lag      time.Time      // since when the host routes by another table than that one; zero while it does not, or a newer one has come into force since
-	told     []*route.Table // by which it was to route since the one that is said to be in force
-	asked    string         // Digest of the table that was asked to be shown on this stream, and
-	sent     string         // of the one that was sent on it since another one came into force
+	lag      time.Time  // since when the host routes by another table than that one; zero while it does not, or a newer one has come into force since
+	told     []outgoing // the tables that it was sent since the one that is said to be in force
+	asked    string     // Digest of the table that was asked to be shown on this stream, and
+	sent     string     // of the one that was sent on it since another one came into force
 	tend     live.Tend
 	thought  bool          // tend is what is wanted; before, nobody knows
 	anew     chan struct{} // has one when it was begun anew: there is no reason to wait
@@ -141,7 +140,7 @@ func (l *line) tell(n *live.Node) {
 	if l.attacher == nil && s.digest == "" {
 		return
 	}
-	n.Side = live.Side{Version: l.version, Why: l.why, Behind: l.behind(), Told: slices.Clone(l.told), Serves: s.says, Signer: s.signer, Number: s.number, Taken: s.taken, Net: s.net}
+	n.Side = live.Side{Version: l.version, Why: l.why, Behind: l.behind(), Told: l.mayServe(), Serves: s.says, Signer: s.signer, Number: s.number, Taken: s.taken, Net: s.net}
 	if l.version == "" {
 		if l.there && !l.since.IsZero() {
 			n.Side.Silent = l.now().Sub(l.since)

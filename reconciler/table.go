@@ -176,7 +176,49 @@ func (l *line) serving(said *wire.Report) {
 		}
 	}
 	l.serves.taken, l.serves.net = said.Taken, plainNet(said.Net)
-	l.told = slices.DeleteFunc(l.told, func(t *route.Table) bool { return t.Number <= said.Number })
+	l.untell(said)
+}
+
+// outgoing is a table that a node side was sent, and since when another one follows it; zero for the newest.
+type outgoing struct {
+	says *route.Table
+	over time.Time
+}
+
+// mostPending is for how long a node side may still put a table in force that it was given another one after: it works at one for a minute at most, and
+// then goes on with the newest. So those that a host which fails at each of them was sent are not kept for ever.
+const mostPending = 2 * time.Minute
+
+// mayServe are the tables that may come into force at any time: those that were sent, and the one that is to be.
+func (l *line) mayServe() (all []*route.Table) {
+	for _, t := range l.told {
+		all = append(all, t.says)
+	}
+	if next := l.order.says; next != nil && l.order.Digest != l.serves.digest && l.serves.net.None == "" && !slices.Contains(all, next) {
+		all = append(all, next)
+	}
+	return all
+}
+
+// untell forgets the tables that can come into force no more: what is in force is newer, the host has no network, or the node side has had the time to take
+// another one, or to refuse this.
+func (l *line) untell(said *wire.Report) {
+	l.told = slices.DeleteFunc(l.told, func(t outgoing) bool {
+		late := !t.over.IsZero() && l.now().Sub(t.over) > mostPending
+		return said.Net.None != "" || t.says.Number <= said.Number || late && t.says.Number != said.Taken
+	})
+}
+
+// tells writes down that a table is sent, once.
+func (l *line) tells(t *route.Table) {
+	l.untell(l.said)
+	if last := len(l.told) - 1; last >= 0 {
+		if l.told[last].says == t {
+			return
+		}
+		l.told[last].over = l.now()
+	}
+	l.told = append(l.told, outgoing{says: t})
 }
 
 // is takes in what is in force. What has another number than was said is not it.
@@ -232,9 +274,6 @@ func (l *line) known() served {
 func (l *line) routes(node string, o order) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if o.Digest != l.order.Digest {
-		l.told = append(l.told, o.says)
-	}
 	l.node, l.order = node, o
 	l.behind()
 	l.signal()
@@ -266,6 +305,7 @@ func (l *line) unrouted() *wire.Table {
 		return nil // another controller's: ours has its turn under a higher number
 	}
 	l.sent = t.Digest
+	l.tells(want.says)
 	return &t
 }
 

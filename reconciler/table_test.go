@@ -23,6 +23,7 @@ type routed struct {
 	taken  wire.Table   // the newest
 	late   bool         // what it takes comes into force once it is let
 	mute   bool         // it shows nothing
+	refuse bool         // it takes none, and has nothing to say of it
 	told   []wire.Table // those that it heard, in order
 	shows  int          // how often it was asked to show
 	net    live.Net
@@ -57,7 +58,7 @@ func (r *routed) serve(c net.Conn) {
 			r.mu.Lock()
 			if t := down.Table; t != nil {
 				r.told = append(r.told, *t)
-				if t.Number > r.taken.Number || t.Anew {
+				if !r.refuse && (t.Number > r.taken.Number || t.Anew) {
 					r.taken = *t
 				}
 				if !r.late {
@@ -73,8 +74,9 @@ func (r *routed) serve(c net.Conn) {
 				say(wire.Up{Table: &shown})
 				r.mu.Lock()
 			}
+			says := down.Table != nil && !r.refuse
 			r.mu.Unlock()
-			if down.Table != nil {
+			if says {
 				report()
 			}
 		}

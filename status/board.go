@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,31 @@ type Board struct {
 	started time.Time
 	stale   time.Duration
 	world   atomic.Pointer[World]
+	pages   pages
+}
+
+// pages are documents of one World, each made once however many ask for it: one of a large fleet takes much more to make than to send.
+type pages struct {
+	mu   sync.Mutex
+	of   *World
+	made map[string][]byte
+}
+
+// get is the page of that form, as make makes it.
+func (p *pages) get(world *World, form string, make func() ([]byte, error)) ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.of != world {
+		p.of, p.made = world, map[string][]byte{}
+	}
+	if page, there := p.made[form]; there {
+		return page, nil
+	}
+	page, err := make()
+	if err == nil {
+		p.made[form] = page
+	}
+	return page, err
 }
 
 // NewBoard makes a board whose health needs a pass at least every stale.
@@ -75,15 +101,14 @@ func (b *Board) status(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no pass yet", http.StatusServiceUnavailable)
 		return
 	}
-	seen := *world
-	report := Of(seen)
-	report.Now = b.now()
 	switch form := form(r); form {
 	case "json":
-		answer(w, "application/json", seen, compact)
+		b.document(w, world, form, compact)
 	case "yaml":
-		answer(w, "application/yaml", seen, func(v any) ([]byte, error) { return Encode("yaml", v) })
+		b.document(w, world, form, func(v any) ([]byte, error) { return Encode("yaml", v) })
 	case "text", "wide":
+		report := Of(*world)
+		report.Now = b.now()
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		report.Text(w, Look{}, form == "wide")
 	default:
@@ -102,19 +127,20 @@ func form(r *http.Request) string {
 	return "json"
 }
 
-func answer(w http.ResponseWriter, kind string, seen World, encode func(any) ([]byte, error)) {
-	list, err := discreet(List(seen))
+func (b *Board) document(w http.ResponseWriter, world *World, form string, encode func(any) ([]byte, error)) {
+	page, err := b.pages.get(world, form, func() ([]byte, error) {
+		list, err := discreet(List(*world))
+		if err != nil {
+			return nil, err
+		}
+		return encode(list)
+	})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	data, err := encode(list)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", kind)
-	_, _ = w.Write(data)
+	w.Header().Set("Content-Type", "application/"+form)
+	_, _ = w.Write(page)
 }
 
 // notShown stands for what is not for everybody who reaches the address.

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -153,5 +154,36 @@ func TestMetricsSayHowTheFleetStands(t *testing.T) {
 	}
 	if !strings.Contains(body, "podkeep_build_info") {
 		t.Error("podkeep_build_info is missing")
+	}
+}
+
+// sink is who asks, and keeps the page itself.
+type sink struct {
+	http.ResponseWriter
+	page []byte
+}
+
+func (s *sink) Write(p []byte) (int, error) { s.page = p; return len(p), nil }
+
+func TestAPageIsMadeOnceForAllWhoAskUntilTheNextPass(t *testing.T) {
+	b := NewBoard(time.Minute, (&clock{noon}).now)
+	b.Show(fleet(), 0)
+	ask := func(path string) []byte {
+		s := &sink{ResponseWriter: httptest.NewRecorder()}
+		b.Handler().ServeHTTP(s, httptest.NewRequest("GET", path, nil))
+		return s.page
+	}
+	first := ask("/status")
+	for range 10 {
+		if again := ask("/status"); &again[0] != &first[0] {
+			t.Fatal("it is made anew")
+		}
+	}
+	if yaml := ask("/status?o=yaml"); bytes.Equal(yaml, first) || len(b.pages.made) != 2 {
+		t.Errorf("%d pages, %.20s", len(b.pages.made), yaml)
+	}
+	b.Show(fleet(), 0)
+	if next := ask("/status"); &next[0] == &first[0] || len(b.pages.made) != 1 {
+		t.Error("a page is shown of the pass before")
 	}
 }

@@ -85,7 +85,8 @@ func (m *Metrics) pass(w World, took time.Duration) {
 	}
 }
 
-// rests counts the workloads that came to rest since the last pass. How they stood before the first is not known.
+// rests counts the workloads that came to rest since the last pass. How they stood before the first is not known. Of one that is gone nothing is
+// counted any more, so that there are no more series than workloads.
 func (m *Metrics) rests(apps []plan.App) {
 	states := map[manifest.ID]plan.App{}
 	for _, a := range apps {
@@ -93,6 +94,11 @@ func (m *Metrics) rests(apps []plan.App) {
 		was := m.states[a.ID]
 		if phase, ok := phases[a.State]; ok && m.states != nil && (was.State != a.State || was.Rev != a.Rev) {
 			m.syncs.WithLabelValues(a.ID.Kind, a.ID.Namespace, a.ID.Name, phase).Inc()
+		}
+	}
+	for id := range m.states {
+		if _, there := states[id]; !there {
+			m.syncs.DeletePartialMatch(prometheus.Labels{"kind": id.Kind, "namespace": id.Namespace, "name": id.Name})
 		}
 	}
 	m.states = states

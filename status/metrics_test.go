@@ -60,3 +60,24 @@ func TestEveryMetricIsOnItsPage(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestOfAWorkloadThatIsGoneThereIsNoSeries(t *testing.T) {
+	b := NewBoard(time.Minute, (&clock{noon}).now)
+	for i := range 50 {
+		for _, state := range []plan.State{plan.Progressing, plan.Converged} {
+			w := fleet()
+			w.Plan.Apps = w.Plan.Apps[:1]
+			w.Plan.Apps[0].ID.Name, w.Plan.Apps[0].State = fmt.Sprint("web-", i), state
+			b.Show(w, 0)
+		}
+	}
+	families, err := b.Metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if n := len(f.GetMetric()); f.GetName() == "podkeep_app_sync_total" && n != 1 {
+			t.Errorf("%d series of one workload", n)
+		}
+	}
+}

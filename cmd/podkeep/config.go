@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,7 +34,7 @@ func configure(flags *pflag.FlagSet, path string) (foundSource bool, err error) 
 	if !named {
 		path = configFile
 	}
-	data, err := os.ReadFile(path)
+	data, err := readSettings(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !named:
 		return false, nil

@@ -326,15 +326,6 @@ func (o *editOptions) finish(ctx context.Context, out io.Writer, t *tree, done [
 	return o.committed(ctx, out, c, is, message, files)
 }
 
-// rewrite gives a file another text, and nothing else.
-func rewrite(path string, text []byte) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, text, info.Mode().Perm())
-}
-
 // committed commits these files and nothing that is staged beside them.
 func (o *editOptions) committed(ctx context.Context, out io.Writer, c clone, is, message string, files []string) error {
 	if _, err := c.git(ctx, append([]string{"commit", "--quiet", "-m", message, "--"}, files...)...); err != nil {

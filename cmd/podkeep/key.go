@@ -5,7 +5,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -104,7 +103,7 @@ func readKey(path string) (ed25519.PrivateKey, error) {
 	if owner, ok := is.Sys().(*syscall.Stat_t); ok && is.Mode().IsRegular() && int(owner.Uid) == os.Getuid() && is.Mode().Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("%s: others may read this key (mode %#o): run `chmod 600 %[1]s`, and if others did, make another with `%[3]sFILE`", path, is.Mode().Perm(), keygen)
 	}
-	text, err := io.ReadAll(io.LimitReader(file, 64<<10))
+	text, err := settingsIn(path, file)
 	if err != nil {
 		return nil, err
 	}

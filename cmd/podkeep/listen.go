@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
-	"golang.org/x/net/netutil"
+
+	"github.com/podkeep/podkeep/node/turnstile"
 )
 
 // Bounds on who asks: there is no authentication, and nobody keeps the controller from its work.
 const (
 	mostConnections = 64
+	mostOfOne       = 32 // of one address, which may be a proxy's
 	longestHeader   = 16 << 10
 	headerWithin    = 10 * time.Second
 	answerWithin    = time.Minute
@@ -41,14 +43,18 @@ func serve(address string, names []string, handler http.Handler, log *logrus.Log
 	if at := listener.Addr().(*net.TCPAddr); !at.IP.IsLoopback() {
 		log.WithField("listen", at.String()).Warn("whoever reaches this address can read /status and /metrics: there is no authentication")
 	}
+	return answered(listener, byName(names, handler), log), nil
+}
+
+// answered answers whom there is room for until the function it gives is called.
+func answered(listener net.Listener, handler http.Handler, log *logrus.Logger) func() {
 	server := &http.Server{
-		Handler: byName(names, handler), ReadHeaderTimeout: headerWithin, ReadTimeout: headerWithin, WriteTimeout: answerWithin, IdleTimeout: idleFor,
-		MaxHeaderBytes: longestHeader,
+		Handler: handler, ReadHeaderTimeout: headerWithin, ReadTimeout: headerWithin, WriteTimeout: answerWithin, IdleTimeout: idleFor, MaxHeaderBytes: longestHeader,
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := server.Serve(netutil.LimitListener(listener, mostConnections)); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(turnstile.New(listener, mostConnections, mostOfOne, 0)); !errors.Is(err, http.ErrServerClosed) {
 			log.WithError(err).Error("serves no more")
 		}
 	}()
@@ -59,7 +65,7 @@ func serve(address string, names []string, handler http.Handler, log *logrus.Log
 			_ = server.Close()
 		}
 		<-done
-	}, nil
+	}
 }
 
 // byName answers those alone who ask for an address, for this machine, or for a name that was given. A page that somebody's browser has loaded from elsewhere can have it

@@ -2,16 +2,16 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/podkeep/podkeep/node/turnstile/turnstiletest"
 )
 
 func TestOnlyItsOwnNamesAreAnswered(t *testing.T) {
@@ -58,34 +58,9 @@ func TestThatOthersReachTheAddressIsSaid(t *testing.T) {
 	}
 }
 
-func TestConnectionsAreBounded(t *testing.T) {
-	at, _ := listening(t, "127.0.0.1:0")
-	var idle []net.Conn
-	for range mostConnections {
-		c, err := net.Dial("tcp", at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		idle = append(idle, c)
-		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := c.Read(make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	r, _ := http.NewRequestWithContext(ctx, "GET", "http://"+at, nil)
-	if _, err := http.DefaultClient.Do(r); err == nil {
-		t.Error("one more is answered")
-	}
-	_ = idle[0].Close()
-	r, _ = http.NewRequestWithContext(t.Context(), "GET", "http://"+at, nil)
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = res.Body.Close()
+func TestAFloodOfConnectionsLeavesRoomForOthers(t *testing.T) {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	fine := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "fine") })
+	turnstiletest.Flood(t, func(d *turnstiletest.Door) func() { return answered(d, fine, log) }, mostConnections, mostOfOne, headerWithin, idleFor)
 }

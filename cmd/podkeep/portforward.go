@@ -189,19 +189,29 @@ func (w *forwarding) complain(format string, args ...any) {
 	_, _ = fmt.Fprintln(w.cmd.ErrOrStderr(), "podkeep: "+live.Plain(fmt.Sprintf(format, args...)))
 }
 
+// mostForwarded is how many connections a port carries at a time: one more waits until another has ended.
+const mostForwarded = 512
+
 func (w *forwarding) serve(ctx context.Context, l net.Listener, f *forward) {
+	slots := make(chan struct{}, mostForwarded)
 	for {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
 		here, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil { // such as too many open files
+			<-slots
 			if !pauses(ctx, 100*time.Millisecond) {
 				return
 			}
 			continue
 		}
-		w.join.Go(func() { w.carry(ctx, here, f) })
+		w.join.Go(func() { w.carry(ctx, here, f); <-slots })
 	}
 }
 

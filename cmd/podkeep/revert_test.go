@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -54,5 +56,50 @@ func TestRevertPushesOverSSHFromATemporaryCloneOrTheOneAtHand(t *testing.T) {
 				t.Errorf("left behind: %v", left)
 			}
 		})
+	}
+}
+
+// The token that the source is read with lets git push, and stands among nobody's arguments.
+func TestRevertPushesWithTheTokenAndShowsItToNobody(t *testing.T) {
+	const token = "s3cret-token"
+	work, hub := sourcetest.NewRepository(t), sourcetest.NewBare(t)
+	work.Git(t, "remote", "add", "origin", hub.Dir)
+	hub.Git(t, "config", "http.receivepack", "true")
+	server := sourcetest.ServeHTTPS(t, hub)
+	server.Basic.Store(&[2]string{"", token})
+	real, err := exec.LookPath("git")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spied, args := t.TempDir(), filepath.Join(t.TempDir(), "args")
+	script := fmt.Sprintf("#!/bin/sh\nprintf '%%s\\n' \"$*\" >>%s\nexec %s \"$@\"\n", args, real)
+	if err := os.WriteFile(filepath.Join(spied, "git"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []string{"one", "two"} {
+		work.Commit(t, map[string]string{"node.yaml": lostNode, "a.yaml": sourcetest.ConfigMap("a", value)})
+		work.Git(t, "push", "-q", "origin", "HEAD")
+	}
+	for name, value := range map[string]string{
+		"HOME": t.TempDir(), "XDG_CACHE_HOME": t.TempDir(), "GIT_CONFIG_NOSYSTEM": "1", "PODKEEP_GIT_TOKEN": token, "GIT_SSL_CAINFO": "",
+		"GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.com", "GIT_COMMITTER_NAME": "Ann", "GIT_COMMITTER_EMAIL": "ann@example.com",
+		"PATH": spied + ":" + os.Getenv("PATH"),
+	} {
+		t.Setenv(name, value)
+	}
+	t.Chdir(t.TempDir())
+	var out, errOut bytes.Buffer
+	if code := execute([]string{"revert", "--yes", "--source", server.URL, "--branch", "main", "--ca-file", server.CAFile}, &out, &errOut); code != 0 {
+		t.Fatalf("%d\n%s\n%s", code, &out, &errOut)
+	}
+	if said := hub.Git(t, "log", "-1", "--format=%s", "main"); said != `Revert "as written"` {
+		t.Error(said)
+	}
+	ran, err := os.ReadFile(args)
+	if err != nil || !bytes.Contains(ran, []byte("push")) {
+		t.Fatalf("no push was seen: %v\n%s", err, ran)
+	}
+	if all := string(ran) + out.String() + errOut.String(); strings.Contains(all, token) {
+		t.Errorf("the token is shown:\n%s", all)
 	}
 }

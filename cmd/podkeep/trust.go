@@ -104,7 +104,7 @@ func (o *trustOptions) keyOf(cmd *cobra.Command, arg string) (string, error) {
 	if !strings.HasPrefix(arg, "ssh-") {
 		from = arg
 		var err error
-		if text, err = os.ReadFile(arg); errors.Is(err, fs.ErrNotExist) {
+		if text, err = readSettings(arg); errors.Is(err, fs.ErrNotExist) {
 			return "", fmt.Errorf("%s: is no file: write a fingerprint (SHA256:…) that podkeep trust shows, a .pub file, or a key (ssh-ed25519 AAAA…)", arg)
 		} else if err != nil {
 			return "", err
@@ -201,7 +201,7 @@ func shellWord(s string) string {
 
 // addLine adds a line for a key to a file, unless it names the key.
 func addLine(file, line, key string) (there bool, err error) {
-	text, err := os.ReadFile(file)
+	text, err := readSettings(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
@@ -214,5 +214,5 @@ func addLine(file, line, key string) (there bool, err error) {
 	if len(text) > 0 && !strings.HasSuffix(string(text), "\n") {
 		text = append(text, '\n')
 	}
-	return false, os.WriteFile(file, append(text, line+"\n"...), 0o644)
+	return false, rewrite(file, append(text, line+"\n"...))
 }

@@ -77,7 +77,7 @@ func BenchmarkVerify(b *testing.B) {
 		group.SetLimit(8)
 		for i, l := range labels {
 			if id := fmt.Sprint(i); !d.seen.knows(id) {
-				group.Go(func() error { d.seen.add(d.entryOf(id, l)); return nil })
+				group.Go(func() error { return d.seen.add(d.entryOf(id, l)) })
 			}
 		}
 		_ = group.Wait()

@@ -21,7 +21,9 @@ const (
 	longestRefusal = 64 << 10
 	longestHeader  = 256 << 10
 	longestEvent   = 1 << 20
-	longestOutput  = 64 << 10 // of a command over SSH
+	longestOutput  = 64 << 10 // of a command that podkeep runs there
+	mostLabels     = 64 << 20 // bytes of all Files' labels, and perFile for each: 1,000 workloads have some 20 MB
+	perFile        = 256
 )
 
 type (

@@ -60,7 +60,7 @@ func (d *Driver) endExec(ctx context.Context, container, session string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", live.ErrRunsOn, err)
 	}
-	var said bytes.Buffer
+	var said brief
 	code, err := d.Exec(ctx, live.Exec{
 		Container: side, Command: []string{live.SideProgram, "node", "kill", strconv.Itoa(s.Pid), "--container", container}, Out: &said, Err: &said,
 	})
@@ -68,9 +68,20 @@ func (d *Driver) endExec(ctx context.Context, container, session string) error {
 	case err != nil:
 		return fmt.Errorf("%w: the node side: %w", live.ErrRunsOn, err)
 	case code != 0:
-		return fmt.Errorf("%w: the node side: %s", live.ErrRunsOn, live.Words(plain(said.String())))
+		return fmt.Errorf("%w: the node side: %s", live.ErrRunsOn, live.Words(plain(string(said.text))))
 	}
 	return nil
+}
+
+// brief is what a command of ours prints. One that prints over longestOutput is not heard to its end.
+type brief struct{ text []byte }
+
+func (b *brief) Write(p []byte) (int, error) {
+	if len(b.text)+len(p) > longestOutput {
+		return 0, fmt.Errorf("it prints over %d KiB", longestOutput>>10)
+	}
+	b.text = append(b.text, p...)
+	return len(p), nil
 }
 
 // begun waits until a session that was asked to begin runs or has ended: Podman begins it though whoever asked has left meanwhile.

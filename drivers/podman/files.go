@@ -59,7 +59,7 @@ func (d *Driver) Put(ctx context.Context, file manifest.File) error {
 			return d.mine(ctx, file.Name)
 		}
 		if err == nil {
-			d.seen.add(d.entryOf(made.ID, labels))
+			_ = d.seen.add(d.entryOf(made.ID, labels)) // else the next look says so
 		}
 		return err
 	})
@@ -142,6 +142,7 @@ func (d *Driver) files(ctx context.Context) ([]live.File, []live.Receipt, error)
 			fresh = append(fresh, r.ID)
 		}
 	}
+	d.seen.keep(ids)
 	if err := d.learn(ctx, fresh); err != nil {
 		return nil, nil, err
 	}
@@ -159,7 +160,7 @@ func (d *Driver) learn(ctx context.Context, ids []string) error {
 				return nil
 			}
 			if err == nil {
-				d.seen.add(e)
+				err = d.seen.add(e)
 			}
 			return err
 		})
@@ -177,7 +178,7 @@ func (d *Driver) isEmpty(ctx context.Context, file string) (bool, error) {
 		return false, fmt.Errorf("file %s is not on the node", file)
 	}
 	if err == nil {
-		d.seen.add(e)
+		err = d.seen.add(e)
 	}
 	return e.empty, err
 }
@@ -186,9 +187,19 @@ func (d *Driver) isEmpty(ctx context.Context, file string) (bool, error) {
 type seen struct {
 	mu   sync.Mutex
 	byID map[string]entry
+	left int // bytes that further labels may have
 }
 
-func newSeen() *seen { return &seen{byID: map[string]entry{}} }
+func newSeen() *seen { return &seen{byID: map[string]entry{}, left: mostLabels} }
+
+// size is what an entry takes.
+func (e entry) size() int {
+	n := perFile + len(e.id)
+	for key, value := range e.Labels {
+		n += len(key) + len(value)
+	}
+	return n
+}
 
 func (s *seen) knows(id string) bool {
 	s.mu.Lock()
@@ -197,10 +208,40 @@ func (s *seen) knows(id string) bool {
 	return ok
 }
 
-func (s *seen) add(e entry) {
+// add is an error when a host has more to remember than any that podkeep looks after.
+func (s *seen) add(e entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.drop(e.id)
+	if e.size() > s.left {
+		return fmt.Errorf("its answer has over %d MiB of Files' labels: remove those that podkeep did not put, see podman secret ls", mostLabels>>20)
+	}
 	s.byID[e.id] = e
+	s.left -= e.size()
+	return nil
+}
+
+// drop forgets an entry, if it is there. mu is held.
+func (s *seen) drop(id string) {
+	if e, ok := s.byID[id]; ok {
+		s.left += e.size()
+		delete(s.byID, id)
+	}
+}
+
+// keep forgets all but the listed ids.
+func (s *seen) keep(ids []string) {
+	listed := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		listed[id] = true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range s.byID {
+		if !listed[id] {
+			s.drop(id)
+		}
+	}
 }
 
 func (s *seen) named(file string) (entry, bool) {
@@ -214,18 +255,15 @@ func (s *seen) named(file string) (entry, bool) {
 	return entry{}, false
 }
 
-// only forgets all but the listed ids and gives the Files and receipts among them, both sorted by name. Whoever gets them does not
-// edit their labels.
+// only gives the Files and receipts among the listed ids, both sorted by name. Whoever gets them does not edit their labels.
 func (s *seen) only(ids []string) (files []live.File, receipts []live.Receipt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	kept := make(map[string]entry, len(ids))
 	for _, id := range ids {
 		e, ok := s.byID[id]
 		if !ok {
 			continue
 		}
-		kept[id] = e
 		switch {
 		case e.receipt != nil:
 			receipts = append(receipts, *e.receipt)
@@ -233,7 +271,6 @@ func (s *seen) only(ids []string) (files []live.File, receipts []live.Receipt) {
 			files = append(files, e.File)
 		}
 	}
-	s.byID = kept
 	slices.SortFunc(files, func(a, b live.File) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(receipts, func(a, b live.Receipt) int { return cmp.Compare(a.File, b.File) })
 	return files, receipts

@@ -45,10 +45,13 @@ func (p *places) get(container string) place {
 	return p.of[container]
 }
 
+// mostPlaces is for how many containers that is remembered. Of one that is forgotten Podman is asked.
+const mostPlaces = 1_000
+
 func (p *places) put(container string, at place) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.of == nil {
+	if _, known := p.of[container]; p.of == nil || !known && len(p.of) >= mostPlaces {
 		p.of = map[string]place{}
 	}
 	p.of[container] = at

@@ -106,6 +106,30 @@ func (b *builder) copier(ctx context.Context) (*specgen.SpecGenerator, error) {
 	return s, nil
 }
 
+// unpacked is what the files of an archive hold, by the last part of their names. An archive may say of a file that most of it are zeros, which it
+// need not have: so what comes out is bounded as well.
+func unpacked(archive io.Reader) (map[string][]byte, error) {
+	content, left := map[string][]byte{}, int64(longestAnswer)
+	for r := tar.NewReader(archive); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return content, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if h.Typeflag != tar.TypeReg {
+			continue
+		}
+		if left -= h.Size; left < 0 {
+			return nil, fmt.Errorf("the files of its answer have over %d MiB together", longestAnswer>>20)
+		}
+		if content[path.Base(h.Name)], err = io.ReadAll(r); err != nil {
+			return nil, err
+		}
+	}
+}
+
 // read gives what the secrets of a scout hold, by their names.
 func read(ctx context.Context, scout string, secrets []specgen.Secret) (map[string][]byte, error) {
 	content := map[string][]byte{}
@@ -120,13 +144,7 @@ func read(ctx context.Context, scout string, secrets []specgen.Secret) (map[stri
 	if err != nil {
 		return nil, err
 	}
-	for r := tar.NewReader(&archive); err == nil; {
-		var h *tar.Header
-		if h, err = r.Next(); err == nil && h.Typeflag == tar.TypeReg {
-			content[path.Base(h.Name)], err = io.ReadAll(r)
-		}
-	}
-	if !errors.Is(err, io.EOF) {
+	if content, err = unpacked(&archive); err != nil {
 		return nil, err
 	}
 	for _, s := range secrets {

@@ -1,7 +1,6 @@
 package podman
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -73,14 +72,14 @@ func (d *Driver) hostUse(ctx context.Context, window time.Duration) (*live.HostU
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.look+window)
 	defer cancel()
-	var said bytes.Buffer
+	var said brief
 	code, err := d.Exec(ctx, live.Exec{Container: side, Command: []string{live.SideProgram, "node", "use", "--for", window.String()}, Out: &said, Err: &said})
 	if err != nil {
 		return nil, err
 	}
 	var u live.HostUse
-	if code != 0 || json.Unmarshal(said.Bytes(), &u) != nil {
-		return nil, errors.New("the node side: " + live.Words(plain(said.String())))
+	if code != 0 || json.Unmarshal(said.text, &u) != nil {
+		return nil, errors.New("the node side: " + live.Words(plain(string(said.text))))
 	}
 	return &u, nil
 }

@@ -17,12 +17,15 @@ import (
 	"time"
 
 	"github.com/podkeep/podkeep/node/route"
+	"github.com/podkeep/podkeep/node/turnstile"
 )
 
-// Bounds on who asks: how long he may take, and how many may ask at a time at one port.
+// Bounds on who asks: how long he may take, how many connections there may be at one port, how many of one address, and how long a request's header.
 const (
-	patience  = 5 * time.Second
-	mostConns = 64
+	patience      = 5 * time.Second
+	mostConns     = 64
+	mostOfOne     = 16
+	longestHeader = 8 << 10
 )
 
 // Counts answers as the table says that was put last.
@@ -99,13 +102,22 @@ func (c *Counts) listen(port uint16) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{
-		Handler: c.answer(port), ErrorLog: log.New(io.Discard, "", 0),
-		ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: patience, MaxHeaderBytes: 8 << 10,
-	}
+	server := c.server(port)
 	c.at[port] = server
-	c.under.Go(func() { _ = server.Serve(&abroad{listener, make(chan struct{}, mostConns)}) })
+	c.under.Go(func() { _ = server.Serve(guarded(listener)) })
 	return nil
+}
+
+func (c *Counts) server(port uint16) *http.Server {
+	return &http.Server{
+		Handler: c.answer(port), ErrorLog: log.New(io.Discard, "", 0),
+		ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: patience, MaxHeaderBytes: longestHeader,
+	}
+}
+
+// guarded lets in whom there is room for, but for who comes by the loopback.
+func guarded(l net.Listener) net.Listener {
+	return turnstile.New(abroad{l}, mostConns, mostOfOne, 0)
 }
 
 // answer says how many there are, whatever the path.
@@ -125,33 +137,15 @@ func (c *Counts) answer(port uint16) http.HandlerFunc {
 	}
 }
 
-// abroad turns away who comes by the loopback, and who comes when there is no slot for him.
-type abroad struct {
-	net.Listener
-	slots chan struct{}
-}
+// abroad turns away who comes by the loopback.
+type abroad struct{ net.Listener }
 
-func (a *abroad) Accept() (net.Conn, error) {
+func (a abroad) Accept() (net.Conn, error) {
 	for {
 		conn, err := a.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if !conn.LocalAddr().(*net.TCPAddr).IP.IsLoopback() {
-			select {
-			case a.slots <- struct{}{}:
-				return taken{conn, sync.OnceValue(func() error { <-a.slots; return conn.Close() })}, nil
-			default:
-			}
+		if err != nil || !conn.LocalAddr().(*net.TCPAddr).IP.IsLoopback() {
+			return conn, err
 		}
 		_ = conn.Close()
 	}
 }
-
-// taken is a connection that has a slot until it is closed.
-type taken struct {
-	net.Conn
-	close func() error
-}
-
-func (t taken) Close() error { return t.close() }

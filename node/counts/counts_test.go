@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/podkeep/podkeep/node/route"
+	"github.com/podkeep/podkeep/node/turnstile/turnstiletest"
 )
 
 // table has one Service with endpoints on those nodes.
@@ -116,4 +117,13 @@ func TestAPortThatSomebodyHasIsSaidAndTriedAgain(t *testing.T) {
 	}
 	stop()
 	<-ended
+}
+
+func TestAFloodOfConnectionsLeavesRoomForOthers(t *testing.T) {
+	turnstiletest.Flood(t, func(d *turnstiletest.Door) func() {
+		c := New()
+		server := c.server(80)
+		go func() { _ = server.Serve(guarded(d)) }()
+		return func() { _ = server.Close() }
+	}, mostConns, mostOfOne, patience, patience)
 }

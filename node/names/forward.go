@@ -17,6 +17,8 @@ import (
 	"github.com/miekg/dns"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/podkeep/podkeep/node/turnstile"
 )
 
 const (
@@ -32,7 +34,7 @@ type abroad struct {
 	port     uint16
 	log      *logrus.Logger
 	waiting  chan struct{}
-	shares   *shares
+	shares   *turnstile.Shares
 	known    atomic.Pointer[resolvers]
 	flights  singleflight.Group // one query at a time of those that are the same
 }
@@ -76,14 +78,14 @@ func (a *abroad) ask(ctx context.Context, r *dns.Msg, by asker, own netip.Addr) 
 
 // enter says whether one more query of that asker may wait: more would only wait longer.
 func (a *abroad) enter(by netip.Addr) (leave func(), may bool) {
-	if !a.shares.take(by) {
+	if !a.shares.Take(by) {
 		return nil, false
 	}
 	select {
 	case a.waiting <- struct{}{}:
-		return func() { <-a.waiting; a.shares.give(by) }, true
+		return func() { <-a.waiting; a.shares.Give(by) }, true
 	default:
-		a.shares.give(by)
+		a.shares.Give(by)
 		return nil, false
 	}
 }

@@ -3,10 +3,12 @@ package names
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/podkeep/podkeep/node/route"
+	"github.com/podkeep/podkeep/node/turnstile"
 )
 
 // from is a client at such an address.
@@ -116,7 +119,7 @@ func TestARecordThatIsTooLongForAPacket(t *testing.T) {
 
 func TestOneAskerLeavesRoomForOthers(t *testing.T) {
 	h := newStage(t, "127.66.9.1")
-	h.abroad.patience, h.abroad.waiting, h.abroad.shares = time.Hour, make(chan struct{}, 8), newShares(8)
+	h.abroad.patience, h.abroad.waiting, h.abroad.shares = time.Hour, make(chan struct{}, 8), turnstile.NewShares(8/share)
 	heard := h.silent("127.66.9.1")
 	h.serve()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -344,4 +347,31 @@ func FuzzAnswers(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAFloodOfConnectionsLeavesRoomForOthers(t *testing.T) {
+	h := newStage(t)
+	h.most, h.quiet = 8, time.Hour
+	h.serve()
+	var in, away []net.Conn
+	for range 3 * h.most {
+		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.66.2.1")}}).Dial("tcp", h.at("127.66.1.1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		if len(in) < h.most/share {
+			in = append(in, conn)
+			continue
+		}
+		away = append(away, conn)
+	}
+	for _, conn := range away {
+		if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("one more is let in: %v", err)
+		}
+	}
+	if got, _, err := from("127.66.2.2", "tcp").Exchange(asked(t, "A web.shop.svc.cluster.local"), h.at("127.66.1.1")); err != nil || len(got.Answer) != 1 {
+		t.Error(err, got)
+	}
 }

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/podkeep/podkeep/node/route"
+	"github.com/podkeep/podkeep/node/turnstile"
 )
 
 // Options are what a Names works with. The zero value of each is a default.
@@ -57,7 +58,7 @@ func New(o Options) *Names {
 		o.Log.SetOutput(io.Discard)
 	}
 	n := &Names{port: cmp.Or(o.Port, 53), again: again, most: mostConns, quiet: quiet, log: o.Log, changed: make(chan struct{}, 1)}
-	n.abroad = abroad{file: cmp.Or(o.Resolv, "/etc/resolv.conf"), patience: patience, port: 53, log: o.Log, waiting: make(chan struct{}, mostAbroad), shares: newShares(mostAbroad)}
+	n.abroad = abroad{file: cmp.Or(o.Resolv, "/etc/resolv.conf"), patience: patience, port: 53, log: o.Log, waiting: make(chan struct{}, mostAbroad), shares: turnstile.NewShares(mostAbroad / share)}
 	return n
 }
 
@@ -150,7 +151,7 @@ func (n *Names) serveAt(ctx context.Context, own netip.Addr) error {
 	})
 	both.Go(func() error {
 		idle := func() time.Duration { return n.quiet }
-		return run(ctx, &dns.Server{Listener: newBounded(conns, n.most, n.quiet), Handler: handler, ReadTimeout: n.quiet, IdleTimeout: idle})
+		return run(ctx, &dns.Server{Listener: turnstile.New(conns, n.most, n.most/share, n.quiet), Handler: handler, ReadTimeout: n.quiet, IdleTimeout: idle})
 	})
 	n.stay(ctx, own, nil)
 	cancel()
@@ -202,7 +203,7 @@ func (n *Names) answer(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) {
 		_ = w.WriteMsg(new(dns.Msg).SetRcodeFormatError(r))
 		return
 	}
-	by, z := asker{addressed(w.RemoteAddr()), w.RemoteAddr().Network()}, n.zone.Load()
+	by, z := asker{turnstile.Asker(w.RemoteAddr()), w.RemoteAddr().Network()}, n.zone.Load()
 	reply := n.replyTo(ctx, z, r, by)
 	reply.RecursionAvailable = true
 	reply = fit(reply, r, by.network)

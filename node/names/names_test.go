@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/podkeep/podkeep/node/route"
+	"github.com/podkeep/podkeep/node/turnstile"
 )
 
 // stage is a node on loopback that answers names: its pods have addresses in 127.66.1.0/24, and all of loopback counts as the cluster's pods.
@@ -359,7 +360,7 @@ func TestAResolverThatDoesNotAnswerIsAskedLast(t *testing.T) {
 func TestNoMoreThanSoManyQueriesWait(t *testing.T) {
 	h := newStage(t, "127.66.9.1")
 	h.abroad.patience, h.abroad.waiting = time.Hour, make(chan struct{}, 1)
-	h.abroad.shares = newShares(share * 2)
+	h.abroad.shares = turnstile.NewShares(2)
 	heard := h.silent("127.66.9.1")
 	h.serve()
 	var join sync.WaitGroup

@@ -25,10 +25,11 @@ type Table struct {
 	Anew   bool `json:",omitempty"` // it is to be in force whatever number the one before has
 }
 
-// Bounds on a table: packed it fits into a line, and unpacked into memory.
+// Bounds on a table: packed it fits into a line, and unpacked, and read, into memory. One of a hundred thousand endpoints has some 800,000 values.
 const (
 	mostPacked   = longest / 2
 	mostUnpacked = 64 << 20
+	mostEntries  = 1 << 20
 )
 
 // Seal signs a table for the cluster's node sides. Its Node is left to say.
@@ -47,6 +48,9 @@ func Seal(key ed25519.PrivateKey, cluster string, t *route.Table) (Table, error)
 	}
 	if len(text) > mostUnpacked || body.Len() > mostPacked {
 		return Table{}, fmt.Errorf("a table of %d bytes, packed %d: %d and %d are the most", len(text), body.Len(), mostUnpacked, mostPacked)
+	}
+	if valuesOf(text) > mostEntries {
+		return Table{}, fmt.Errorf("a table of more than %d values: there are too many endpoints of Services", mostEntries)
 	}
 	signed := live.Sign(key, map[string]string{}, live.TableMessage(cluster, body.Bytes()))
 	return Table{Body: body.Bytes(), Sig: signed[live.LabelSig], Digest: digest(body.Bytes()), Number: t.Number}, nil
@@ -70,6 +74,9 @@ func Open(sealed Table) (*route.Table, error) {
 	}
 	if len(text) > mostUnpacked {
 		return nil, fmt.Errorf("a table of more than %d bytes", mostUnpacked)
+	}
+	if valuesOf(text) > mostEntries {
+		return nil, fmt.Errorf("a table of more than %d values", mostEntries)
 	}
 	t, err := decode(text)
 	if err != nil {

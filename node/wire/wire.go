@@ -4,6 +4,7 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,8 +20,17 @@ const (
 	Deaf = 10 * time.Second
 )
 
-// longest bounds one line.
-const longest = 16 << 20
+// Bounds on one line: its bytes, and its values, for a line of nothings would take a hundred times its size. The report of 10,000 containers has some
+// 120,000 of them.
+const (
+	longest    = 16 << 20
+	mostValues = 1 << 18
+)
+
+// valuesOf is how many values a JSON text has at most. An object counts as four, for what it is read into is larger.
+func valuesOf(text []byte) int {
+	return bytes.Count(text, []byte(",")) + 4*bytes.Count(text, []byte("{"))
+}
 
 // Down is what a controller says.
 type Down struct {
@@ -92,6 +102,9 @@ func (r *Reader) Read(v any) error {
 			return err
 		}
 		return io.EOF
+	}
+	if valuesOf(r.lines.Bytes()) > mostValues {
+		return fmt.Errorf("a line of more than %d values", mostValues)
 	}
 	return json.Unmarshal(r.lines.Bytes(), v)
 }

@@ -163,3 +163,15 @@ func TestRolloutsAtACommitAreCountedThoughTheyAreForgotten(t *testing.T) {
 		t.Error(l.Rollouts("c-a"), l.Rollouts("c-b"))
 	}
 }
+
+func TestAReceiptNamesSoManyDecisions(t *testing.T) {
+	var all []manifest.Decision
+	for i := range 2 * mostAnswers {
+		all = append(all, manifest.Decision{Verb: "pause", Rev: fmt.Sprint(i)})
+	}
+	r := of(1, "a", live.Failed, 0)
+	r.Answers = Answers(all)
+	if len(r.Answers) != mostAnswers || Open(all, &r) {
+		t.Errorf("%d are named, and others are taken for new ones", len(r.Answers))
+	}
+}

@@ -22,8 +22,12 @@ import (
 	"github.com/podkeep/podkeep/sources/files"
 )
 
-// kept is how many contents are kept. Files that did not change are shared.
-const kept = 64
+// Bounds on the contents that are kept, the newest always: how many, and how many bytes they may have together, where files that did not change
+// count once.
+const (
+	mostKept  = 64
+	mostBytes = 4 * files.MaxBytes
+)
 
 // settle lets a burst of writes finish.
 const settle = 20 * time.Millisecond
@@ -51,6 +55,7 @@ type content struct {
 	changed        time.Time // of the newest file
 	found          files.Found
 	data           map[string][]byte // by Key
+	size           int               // of all files
 }
 
 // Open takes a directory, which must exist.
@@ -99,10 +104,24 @@ func (s *Source) keep(now *content) {
 	now.parent = s.head
 	s.contents[now.digest] = now
 	s.order = append(s.order, now.digest)
-	if len(s.order) > kept {
+	for len(s.order) > 1 && (len(s.order) > mostKept || s.bytes() > mostBytes) {
 		delete(s.contents, s.order[0])
 		s.order = s.order[1:]
 	}
+}
+
+// bytes are those of all files that are kept, each once.
+func (s *Source) bytes() (n int) {
+	counted := map[string]bool{}
+	for _, c := range s.contents {
+		for key, data := range c.data {
+			if !counted[key] {
+				counted[key] = true
+				n += len(data)
+			}
+		}
+	}
+	return n
 }
 
 // Load gives the Set of a content that Head named; files.ErrGone when that is too long ago.
@@ -202,7 +221,7 @@ func (s *Source) once() (*content, error) {
 		return nil, withoutPath(err)
 	}
 	defer root.Close()
-	found, err := files.Walk(tree{root}, ".")
+	found, err := files.Walk(tree{root, files.MaxEntries + 1}, ".")
 	if err != nil {
 		return nil, err
 	}
@@ -222,6 +241,10 @@ func (s *Source) once() (*content, error) {
 
 // add reads one file. Content that was there before is shared.
 func (c *content) add(root *os.Root, f files.File, before map[string][]byte) error {
+	if c.size >= files.MaxBytes {
+		c.found.Problems = append(c.found.Problems, files.TooMuch(f.Path))
+		return nil
+	}
 	data, changed, err := read(root, f.From)
 	if errors.Is(err, files.ErrTooLarge) {
 		c.found.Problems = append(c.found.Problems, files.Problem(f.Path, err.Error()))
@@ -236,6 +259,7 @@ func (c *content) add(root *os.Root, f files.File, before map[string][]byte) err
 		data = same
 	}
 	c.data[f.Key] = data
+	c.size += len(data)
 	c.found.Files = append(c.found.Files, f)
 	if changed.After(c.changed) {
 		c.changed = changed

@@ -1,6 +1,7 @@
 package dir
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -14,7 +15,10 @@ import (
 )
 
 // tree is a directory as a files.Tree. The root refuses to leave itself, even when links change under our hands.
-type tree struct{ root *os.Root }
+type tree struct {
+	root *os.Root
+	most int // how many entries of a directory are read: a walk gives up before that
+}
 
 // Entries are sorted by name.
 func (t tree) Entries(dir string) ([]files.Entry, error) {
@@ -23,8 +27,8 @@ func (t tree) Entries(dir string) ([]files.Entry, error) {
 		return nil, err
 	}
 	defer d.Close()
-	all, err := d.ReadDir(-1)
-	if err != nil {
+	all, err := d.ReadDir(t.most)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	out := make([]files.Entry, len(all))

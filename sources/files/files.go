@@ -18,13 +18,14 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 )
 
-// Bounds on what one commit may hold under its path. Beyond MaxFile, and MaxBytes together, a file is a Problem; beyond MaxDepth a directory is
-// not read; beyond MaxEntries the commit does not load at all.
+// Bounds on what one commit may hold under its path. Beyond MaxFile, and MaxBytes or MaxProblems together, a file is a Problem; beyond MaxDepth a
+// directory is not read; beyond MaxEntries the commit does not load at all.
 const (
-	MaxFile    = 4 << 20
-	MaxBytes   = 64 << 20
-	MaxEntries = 100_000
-	MaxDepth   = 64
+	MaxFile     = 4 << 20
+	MaxBytes    = 64 << 20
+	MaxProblems = 50_000
+	MaxEntries  = 100_000
+	MaxDepth    = 64
 )
 
 // maxHops is how many links may lead to one file, as in Linux. MaxLink is the longest target of one that is read, in bytes, as there too.

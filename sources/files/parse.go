@@ -41,10 +41,14 @@ func (l *Loader) Held(commit string) (manifest.Set, bool) { return l.sets.Get(co
 // Problem, any other failure is the Set's.
 func (l *Loader) Set(info manifest.Info, found Found, read func(File) ([]byte, error)) (manifest.Set, error) {
 	all := make([]manifest.Parsed, 0, len(found.Files)+len(found.Problems))
-	size := perSet
+	size, problems := perSet, 0
 	for _, f := range found.Files {
 		if size >= MaxBytes {
-			all = append(all, unread(f.Path, fmt.Sprintf("the manifests before it have %d MiB together, which is the most: split them over several --path", MaxBytes>>20)))
+			all = append(all, manifest.Parsed{Path: f.Path, Problems: []manifest.Problem{TooMuch(f.Path)}})
+			continue
+		}
+		if problems >= MaxProblems {
+			all = append(all, unread(f.Path, fmt.Sprintf("the manifests before it have %d mistakes together, and this file is not read: mend those first", MaxProblems)))
 			continue
 		}
 		p, err := l.parse(f, read)
@@ -52,6 +56,7 @@ func (l *Loader) Set(info manifest.Info, found Found, read func(File) ([]byte, e
 			return manifest.Set{}, err
 		}
 		size += p.size
+		problems += len(p.Problems)
 		all = append(all, p.Parsed)
 	}
 	for _, p := range found.Problems {
@@ -63,8 +68,13 @@ func (l *Loader) Set(info manifest.Info, found Found, read func(File) ([]byte, e
 	}
 	info.Admission = l.admission
 	set := manifest.Assemble(info, all)
-	l.sets.Put(info.Commit, set, size)
+	l.sets.Put(info.Commit, set, size+256*len(set.Problems))
 	return set, nil
+}
+
+// TooMuch is what is said of a file when those before it have MaxBytes.
+func TooMuch(path string) manifest.Problem {
+	return Problem(path, fmt.Sprintf("the manifests before it have %d MiB together, which is the most: split them over several --path", MaxBytes>>20))
 }
 
 // unread is a file that may hold anything.
@@ -90,6 +100,6 @@ func (l *Loader) parse(f File, read func(File) ([]byte, error)) (parsed, error) 
 		return parsed{}, err
 	}
 	p := parsed{manifest.Parse(f.Path, data), len(data)}
-	l.parsed.Put(key, p, len(data)+256)
+	l.parsed.Put(key, p, len(data)+256*(1+len(p.Problems)))
 	return p, nil
 }

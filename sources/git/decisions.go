@@ -13,13 +13,19 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/sources/files"
 )
 
 // NotesRef is where decisions are.
 const NotesRef plumbing.ReferenceName = "refs/notes/podkeep"
 
-// maxNote bounds one note.
-const maxNote = 1 << 20
+// Bounds on notes: the bytes of one, how many there are of one name, for directories may stand in each other's places and be as many as one likes, and how
+// many decisions are read.
+const (
+	maxNote      = 1 << 20
+	maxNotes     = 500_000
+	maxDecisions = 100_000
+)
 
 // verbs are the decisions there are.
 var verbs = []string{"promote", "promote-full", "abort", "retry", "pause", "resume", "skip"}
@@ -112,7 +118,9 @@ func (s *Source) decisions(ctx context.Context, head plumbing.Hash) ([]manifest.
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, some...)
+			if all = append(all, some...); len(all) > maxDecisions {
+				return nil, fmt.Errorf("there are more than %d decisions: remove the notes of old commits with git notes --ref=podkeep remove", maxDecisions)
+			}
 		}
 	}
 	slices.SortFunc(all, compareDecisions)
@@ -147,6 +155,9 @@ func (s *Source) note(commit, blob plumbing.Hash, counts func(on plumbing.Hash, 
 // lines are those of a note that say something.
 func (s *Source) lines(commit, blob plumbing.Hash) (all []string, err error) {
 	data, err := s.objects.read(blob, plumbing.BlobObject, maxNote)
+	if errors.Is(err, files.ErrTooLarge) {
+		return nil, fmt.Errorf("note on %s: is larger than %d KiB", short(commit), maxNote>>10)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("note on %s: %w", short(commit), err)
 	}
@@ -182,13 +193,14 @@ func (s *Source) notesOf(tip plumbing.Hash) (map[plumbing.Hash][]plumbing.Hash, 
 	if err != nil {
 		return nil, err
 	}
-	return on, s.fanout(c.TreeHash, "", on)
+	left := maxNotes
+	return on, s.fanout(c.TreeHash, "", on, &left)
 }
 
 // errNotNotes is a tree that no notes have.
 var errNotNotes = errors.New("is nested deeper than notes are")
 
-func (s *Source) fanout(h plumbing.Hash, prefix string, on map[plumbing.Hash][]plumbing.Hash) error {
+func (s *Source) fanout(h plumbing.Hash, prefix string, on map[plumbing.Hash][]plumbing.Hash, left *int) error {
 	if len(prefix) > 38 {
 		return errNotNotes
 	}
@@ -196,11 +208,14 @@ func (s *Source) fanout(h plumbing.Hash, prefix string, on map[plumbing.Hash][]p
 	if err != nil {
 		return err
 	}
+	if *left -= len(t.Entries); *left < 0 {
+		return fmt.Errorf("there are more than %d notes: somebody has put into it what is none", maxNotes)
+	}
 	for _, e := range t.Entries {
 		name := prefix + e.Name
 		switch {
 		case e.Mode == filemode.Dir && len(e.Name) == 2:
-			if err := s.fanout(e.Hash, name, on); err != nil {
+			if err := s.fanout(e.Hash, name, on, left); err != nil {
 				return err
 			}
 		case e.Mode != filemode.Dir && plumbing.IsHash(name):

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -25,13 +26,29 @@ type signed struct {
 	lines map[plumbing.Hash]map[string]bool
 }
 
+// maxSigners is how many bytes the file of who may decide may have.
+const maxSigners = 1 << 20
+
+func readSigners(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxSigners+1))
+	if err == nil && len(text) > maxSigners {
+		err = fmt.Errorf("%s: is larger than %d KiB: leave out who decides no more", name, maxSigners>>10)
+	}
+	return text, err
+}
+
 // counting says which lines of notes count: all, or, where signers are named, those that came with a commit that one of them signed. A line that
 // somebody else had written before is not made theirs by a later commit, and a merge brings none.
 func (s *Source) counting(ctx context.Context, tip plumbing.Hash) (func(on plumbing.Hash, line string) bool, error) {
 	if s.signers == "" {
 		return func(plumbing.Hash, string) bool { return true }, nil
 	}
-	text, err := os.ReadFile(s.signers)
+	text, err := readSigners(s.signers)
 	if err != nil {
 		return nil, fmt.Errorf("signers of decisions: %w", err)
 	}

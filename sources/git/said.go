@@ -67,12 +67,12 @@ func decode(e encoding.Encoding, text string) string {
 	return read
 }
 
-// mostYears is the last year that every form of a date has room for.
-const mostYears = 9999
+// lastYear is the last year that every form of a date has room for.
+const lastYear = 9999
 
 // when is a person's date. What is none, or too far away for one, is the beginning of time, as git has it of dates that are too large.
 func when(s object.Signature) time.Time {
-	if at := s.When.UTC(); at.Unix() > 0 && at.Year() <= mostYears {
+	if at := s.When.UTC(); at.Unix() > 0 && at.Year() <= lastYear {
 		return at
 	}
 	return time.Unix(0, 0).UTC()

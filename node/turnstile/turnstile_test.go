@@ -1,4 +1,4 @@
-package names
+package turnstile
 
 import (
 	"errors"
@@ -38,7 +38,7 @@ func (d *door) Addr() net.Addr { return nil }
 func TestAConnectionIsTakenWhenAnotherHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &door{}
-		b := newBounded(d, 2, time.Minute)
+		b := New(d, 2, 1, time.Minute)
 		conns, ended := make(chan net.Conn, 10), make(chan error)
 		go func() {
 			for {
@@ -70,7 +70,7 @@ func TestAConnectionIsTakenWhenAnotherHasEnded(t *testing.T) {
 func TestNobodyHasMoreThanHisShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &door{crowds: true}
-		b := newBounded(d, 8, time.Minute)
+		b := New(d, 8, 2, time.Minute)
 		conns := make(chan net.Conn, 10)
 		go func() {
 			for {
