@@ -22,7 +22,7 @@ REAL := ./cmd/... ./devfleet/... ./drivers/podman/... ./docs/...
 RACY := ./node ./node/names ./reconciler ./sources ./sources/dir ./sources/files ./drivers/fake ./status
 
 # What is fuzzed: PACKAGE:TARGET.
-FUZZ     := manifest:FuzzParse reconciler/plan:FuzzMake sources/git:FuzzTree node/names:FuzzQueries node/names:FuzzAnswers
+FUZZ     := manifest:FuzzParse reconciler/plan:FuzzMake sources/git:FuzzTree sources/git:FuzzURL node/names:FuzzQueries node/names:FuzzAnswers
 FUZZTIME := 60s
 
 say = @printf '\n\033[1;36m── %s\033[0m\n' '$(1)'

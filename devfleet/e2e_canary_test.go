@@ -32,43 +32,57 @@ var canaries = map[string]string{
 
 const binaryCanary = "canary-nul-ee11\x00canary-after-nul-ff22"
 
+// printing has a hook, or a probe, print what secrets hold, and fail.
+const printing = `{exec: {command: [/app, env, SHORT, env, all_long, env, all_quotes, err, failed, cat, /secret/quotes, cat, /secret/lines, exit, "3"]}`
+
 // What secrets hold is in the containers that ask for it and in Podman's store of secrets, and nowhere else: not in what any command
-// says, not in the log, not in labels, not in anybody's arguments, even where a hook prints it and fails and a runtime quotes it.
+// says, not in the log of the controller or of a node side, not in what that keeps, not in labels, not in Git notes, not in anybody's arguments, even
+// where a hook or a probe prints it and fails and a runtime quotes it.
 func TestNoSecretLeavesItsContainer(t *testing.T) {
 	t.Parallel()
 	s := talk(t, "fl-canary", 2, "n2")
 	s.put("secrets.yaml", canarySecrets())
 	s.put("fine.yaml", canaryPod("fine", `args: [term]`, ""))
 	s.put("hook.yaml", canaryPod("hook", `args: [term]`,
-		`lifecycle: {postStart: {exec: {command: [/app, env, SHORT, env, all_long, env, all_quotes, err, failed, cat, /secret/quotes, cat, /secret/lines, exit, "3"]}}}`))
+		`lifecycle: {postStart: `+printing+`}}`))
+	s.put("probed.yaml", canaryPod("probed", `args: [term]`, `readinessProbe: `+printing+`, periodSeconds: 1}`))
+	s.put("killed.yaml", canaryPod("killed", `args: [term]`, `livenessProbe: `+printing+`, periodSeconds: 1, failureThreshold: 1}`))
+	s.put("asked.yaml", canaryPod("asked", `args: [term]`,
+		`readinessProbe: {httpGet: {port: 1, path: "/$(SHORT)?$(all_flag)", httpHeaders: [{name: X-Short, value: $(SHORT)}]}, periodSeconds: 1}`))
 	s.put("missing.yaml", canaryPod("missing", `command: [/no-such-program]`, ""))
 	s.put("pull.yaml", strings.ReplaceAll(canaryPod("pull", `args: [term]`, ""), "imagePullPolicy: Never", "imagePullPolicy: Always"))
 
+	for _, args := range [][]string{{"init", "-q"}, {"add", "*.yaml"}, {"commit", "-qm", "all"}} {
+		s.stage.command(s.dir, "git", args...)
+	}
 	s.listen = freeAddress(t)
-	run := s.command("run", "-v", "--listen", s.listen)
+	run := s.command("run", "-v", "--listen", s.listen, "--source", s.dir)
 	var log bytes.Buffer
 	run.Stdout, run.Stderr = &log, &log
 	s.ok(run.Start())
 	said := map[string]string{}
 	s.await(func() error {
 		said["/status"] = fetched(s.listen, "/status")
-		if n := strings.Count(said["/status"], `"ProgressDeadlineExceeded"`); n < 2 {
-			return fmt.Errorf("%d workloads are rejected, want hook and missing: %s", n, s.said("status"))
+		if n := strings.Count(said["/status"], `"ProgressDeadlineExceeded"`); n < 4 {
+			return fmt.Errorf("%d workloads are rejected, want hook, missing, probed and asked: %s", n, s.said("status"))
 		}
 		return nil
 	})
 	for _, page := range []string{"/metrics", "/status?o=text", "/status?o=wide", "/status?o=yaml", "/healthz"} {
 		said[page] = fetched(s.listen, page)
 	}
-	for _, line := range []string{"plan", "plan -o json", "plan -o yaml", "status", "status -o wide", "status -o json", "status -o yaml", "history", "history -o json",
-		"diff", "diff -o json", "check", "sync -v --timeout 5s"} {
+	for _, line := range []string{"plan", "plan -o json", "plan -o yaml", "status", "status -o wide", "status -o json", "status -o yaml", "status pods", "status deployment/hook",
+		"status deployment/missing", "status deployment/probed", "status deployment/killed", "status deployment/asked", "history", "history -o json", "history deployment/hook",
+		"diff", "diff -o json", "check", "top pods", "top nodes", "curl deployment/fine:1", "port-forward deployment/missing :1", "cp deployment/fine:/secret/none " + t.TempDir(),
+		"cp deployment/missing:/secret " + t.TempDir(), "exec deployment/fine -- /no-such-program", "exec deployment/missing -- /app", "logs deployment/missing", "sync -v --timeout 5s"} {
 		args := strings.Fields(line)
-		said[line] = s.said(args[0], args[1:]...)
+		said[line] = s.said(args[0], append([]string{"--source", s.dir}, args[1:]...)...)
 	}
 	changed := strings.ReplaceAll(canarySecrets(), base64.StdEncoding.EncodeToString([]byte(canaries["short"])), base64.StdEncoding.EncodeToString([]byte("cnr8Qb")))
 	s.put("secrets.yaml", changed)
 	said["plan of a changed secret"], said["diff of a changed secret"] = s.said("plan"), s.said("diff")
 	said["processes"] = arguments(t, s.fleet)
+	said["notes"] = s.stage.command(s.dir, "git", "log", "-p", "refs/notes/podkeep-fleet")
 	_ = run.Process.Kill()
 	_ = run.Wait()
 	said["log"] = log.String()
@@ -79,6 +93,8 @@ func TestNoSecretLeavesItsContainer(t *testing.T) {
 			"volumes":    `podman volume ls -q | xargs -r -n1 podman volume inspect`,
 			"secrets":    `podman secret ls -q | xargs -r -n1 podman secret inspect`,
 			"events":     `podman events --stream=false --since 1h`,
+			"node side":  `podman ps -aq --filter label=podkeep.io/side | xargs -r -n1 podman logs 2>&1`,
+			"state":      `podman volume ls -q | xargs -r podman volume inspect --format '{{.Mountpoint}}' | xargs -rI DIR find DIR -type f | xargs -r cat`,
 		} {
 			said[what+" of "+n.Name] = s.on(n.Name, "sh", "-c", script)
 		}
@@ -86,7 +102,7 @@ func TestNoSecretLeavesItsContainer(t *testing.T) {
 	if why := said["log"]; !strings.Contains(why, "exited with 3") || !strings.Contains(why, "no-such-program") || !strings.Contains(said["secrets of n1"], "failed") || !strings.Contains(said["secrets of n2"], "failed") {
 		t.Errorf("what should have failed did not:\n%s", why)
 	}
-	for _, where := range []string{"/status", "/metrics", "plan", "status", "history", "processes", "log", "pods of n1", "containers of n1", "secrets of n1", "secrets of n2"} {
+	for _, where := range []string{"/status", "/metrics", "plan", "status", "history", "status deployment/probed", "status deployment/killed", "status deployment/asked", "notes", "node side of n1", "state of n1", "processes", "log", "pods of n1", "containers of n1", "secrets of n1", "secrets of n2"} {
 		if len(said[where]) < 40 {
 			t.Errorf("%s: says next to nothing: %q", where, said[where])
 		}

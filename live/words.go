@@ -79,6 +79,12 @@ func (g Gate) Words(text string) string {
 	return short(text, longestWords)
 }
 
+// OneLine is somebody else's text in one line that does nothing to a terminal, at most longestWords long. It is for what people write: nothing
+// is hidden in it.
+func OneLine(text string) string {
+	return short(strings.Join(strings.Fields(Plain(text[:min(len(text), longestRead)])), " "), longestWords)
+}
+
 // Error is err with its text passed through the gate; what it wraps is still found.
 func (g Gate) Error(err error) error {
 	if err == nil {
@@ -114,7 +120,7 @@ func Plain(text string) string {
 	text = escapes.ReplaceAllString(strings.ToValidUTF8(text, string(utf8.RuneError)), "")
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == '\n' || unicode.IsPrint(r) || r == joiner:
+		case r == '\n' || Shows(r):
 			return r
 		case unicode.IsSpace(r):
 			return ' '
@@ -122,6 +128,9 @@ func Plain(text string) string {
 		return -1
 	}, text)
 }
+
+// Shows says whether a terminal shows a rune, and does nothing else.
+func Shows(r rune) bool { return unicode.IsPrint(r) || r == joiner }
 
 // joiner makes one of two emoji.
 const joiner = '\u200d'

@@ -52,7 +52,7 @@ func (id ID) Less(other ID) bool {
 // ParseID reads kind/namespace/name.
 func ParseID(s string) (ID, error) {
 	parts := strings.Split(s, "/")
-	if len(parts) != 3 || parts[0] == "" || parts[2] == "" {
+	if len(parts) != 3 || parts[0] == "" || parts[2] == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return ID{}, fmt.Errorf("%q is not kind/namespace/name", s)
 	}
 	return ID{Kind: parts[0], Namespace: parts[1], Name: parts[2]}, nil

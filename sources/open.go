@@ -23,8 +23,7 @@ func Open(ctx context.Context, o Options) (Source, error) {
 	if o.URL == "" {
 		o.URL = "."
 	}
-	if !git.IsRemote(o.URL) {
-		local := strings.TrimPrefix(o.URL, "file://")
+	if local, ok := git.Local(o.URL); ok {
 		_, ok, err := git.Find(local)
 		if err != nil {
 			return nil, err

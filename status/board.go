@@ -11,7 +11,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/yaml"
 )
 
 // Board shows the newest World over HTTP. Show it each pass's World; it may be read at the same time.
@@ -104,9 +103,9 @@ func (b *Board) status(w http.ResponseWriter, r *http.Request) {
 	}
 	switch form := form(r); form {
 	case "json":
-		b.document(w, world, form, json.Marshal)
+		b.document(w, world, form, compact)
 	case "yaml":
-		b.document(w, world, form, func(v any) ([]byte, error) { return yaml.Marshal(v) })
+		b.document(w, world, form, func(v any) ([]byte, error) { return Encode("yaml", v) })
 	case "text", "wide":
 		report := Of(*world)
 		report.Now = b.now()

@@ -2,6 +2,7 @@ package status
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -42,5 +43,29 @@ func TestNobodysTextObeysATerminalButOurs(t *testing.T) {
 		if !strings.Contains(text, "x.yaml:1:") || strings.Contains(text, "\nx.yaml:1:") {
 			t.Errorf("%+v: the problem is not one line", look)
 		}
+	}
+	for _, encoded := range []func() ([]byte, error){
+		func() ([]byte, error) { return Encode("json", List(w)) }, func() ([]byte, error) { return Encode("yaml", List(w)) }, func() ([]byte, error) { return compact(List(w)) },
+	} {
+		text, err := encoded()
+		if i := bytes.IndexFunc(text, func(r rune) bool { return r != '\n' && !live.Shows(r) }); err != nil || i >= 0 {
+			t.Errorf("%v: %q", err, text[max(0, i-60):min(len(text), max(0, i)+40)])
+		}
+	}
+}
+
+// What JSON escapes is read as what it was.
+func TestJSONKeepsWhatItEscapes(t *testing.T) {
+	const text = "a\x1b\u009b\u202e\u200b\U000e0041\x7f 日本 👩\u200d🚀 \\u202e <&>"
+	for _, encode := range []func(any) ([]byte, error){compact, func(v any) ([]byte, error) { return Encode("json", v) }} {
+		data, err := encode(map[string]string{text: text})
+		back := map[string]string{}
+		if err := errors.Join(err, json.Unmarshal(data, &back)); err != nil || back[text] != text || bytes.ContainsAny(data, "\x7f\u009b\u202e\u200b\U000e0041") {
+			t.Errorf("%s: %q %v", data, back, err)
+		}
+	}
+	data, err := Encode("yaml", map[string]string{"a": "tab\tline\n\x1b日\u202e"})
+	if err != nil || string(data) != "a: \"tab\\tline\\n\\e日\ufffd\"\n" {
+		t.Errorf("%q %v", data, err)
 	}
 }

@@ -207,3 +207,11 @@ func TestWhatCannotBeChangedSafelyIsLeftToAPerson(t *testing.T) {
 		})
 	}
 }
+
+func TestADiffShowsNothingOfOtherDocuments(t *testing.T) {
+	const held = "--- a\n+++ b\n@@ -1,9 +1,9 @@\n stringData: {key: s3cret}\n ---\n kind: Deployment\n-metadata: {name: a}\n+metadata: {name: a, annotations: {x: y}}\n spec: {}\n ---\n   key: s3cret\n --- # next\n-b\n+c\n@@ -20,2 +20,2 @@\n kind: Job\n-d\n+e\n"
+	const want = "--- a\n+++ b\n@@ -1,9 +1,9 @@\n …\n ---\n kind: Deployment\n-metadata: {name: a}\n+metadata: {name: a, annotations: {x: y}}\n spec: {}\n ---\n …\n --- # next\n-b\n+c\n@@ -20,2 +20,2 @@\n kind: Job\n-d\n+e\n"
+	if got := changedDocuments(held); got != want {
+		t.Errorf("%s", got)
+	}
+}

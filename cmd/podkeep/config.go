@@ -153,7 +153,8 @@ func (p pair) errorf(at *yaml.Node, format string, args ...any) error {
 
 // beside resolves a relative path against the file that names it; URLs and absolute paths stay.
 func beside(file, value string) string {
-	if value == "" || filepath.IsAbs(value) || strings.Contains(value, ":") || strings.HasPrefix(value, "~") {
+	before, _, colon := strings.Cut(value, ":")
+	if value == "" || filepath.IsAbs(value) || colon && !strings.Contains(before, "/") || strings.HasPrefix(value, "~") {
 		return value
 	}
 	return filepath.Join(filepath.Dir(file), value)

@@ -172,3 +172,13 @@ func TestAnEmptyFileIsNoFault(t *testing.T) {
 		}
 	}
 }
+
+func TestAPathIsBesideTheFileThatNamesIt(t *testing.T) {
+	for value, want := range map[string]string{
+		"fleet": "/etc/pk/fleet", "./a:b": "/etc/pk/a:b", "../x": "/etc/x", "/abs:x": "/abs:x", "https://h/x": "https://h/x", "git@h:x": "git@h:x", "h:a/b": "h:a/b", "dir:x": "dir:x", "": "", "~/x": "~/x",
+	} {
+		if got := beside("/etc/pk/podkeep.yaml", value); got != want {
+			t.Errorf("%q is %q, want %q", value, got, want)
+		}
+	}
+}

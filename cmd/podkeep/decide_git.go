@@ -31,16 +31,19 @@ func (d desk) where() string {
 
 // desk finds it: the repository that --source names, the clone of it that one stands in, or a temporary one, which has nothing but notes.
 func (o *decideOptions) desk(ctx context.Context) (desk, error) {
-	plain, isPlain := strings.CutPrefix(o.source, "dir:")
-	if !isPlain && git.IsRemote(o.source) {
+	if plain, ok := strings.CutPrefix(o.source, "dir:"); ok {
+		return desk{}, noNotes(plain, o.verb)
+	}
+	local, ok := git.Local(o.source)
+	if !ok {
 		return o.deskOfRemote(ctx)
 	}
-	at, ok, err := git.Find(strings.TrimPrefix(plain, "file://"))
+	at, ok, err := git.Find(local)
 	switch {
 	case err != nil:
 		return desk{}, err
-	case isPlain || !ok:
-		return desk{}, noNotes(plain, o.verb)
+	case !ok:
+		return desk{}, noNotes(local, o.verb)
 	}
 	d := desk{clone: clone{dir: at.Root, env: o.env()}, branch: o.branch}
 	branch := o.branch
@@ -52,7 +55,7 @@ func (o *decideOptions) desk(ctx context.Context) (desk, error) {
 		return d, nil
 	}
 	d.remote = remote
-	if _, err := d.git(ctx, "fetch", "--quiet", remote, theirs); err != nil {
+	if _, err := d.git(ctx, "fetch", "--quiet", "--", remote, theirs); err != nil {
 		return d, err
 	}
 	d.branch, err = d.git(ctx, "rev-parse", "--verify", "FETCH_HEAD^{commit}")
@@ -145,7 +148,7 @@ func (d desk) tip(ctx context.Context) (string, error) {
 		tip, _ := d.git(ctx, "rev-parse", "--verify", "--quiet", notesRef)
 		return tip, nil
 	}
-	line, err := d.git(ctx, "ls-remote", d.remote, notesRef)
+	line, err := d.git(ctx, "ls-remote", "--", d.remote, notesRef)
 	tip, _, _ := strings.Cut(line, "\t")
 	return tip, err
 }
@@ -164,7 +167,7 @@ func (d desk) begin(ctx context.Context, mine string) (before string, err error)
 		if d.temporary {
 			args = append(args, "--depth=1")
 		}
-		if _, err = d.git(ctx, append(args, d.remote, "+"+notesRef+":"+mine)...); err != nil {
+		if _, err = d.git(ctx, append(args, "--", d.remote, "+"+notesRef+":"+mine)...); err != nil {
 			return "", err
 		}
 		return d.git(ctx, "rev-parse", "--verify", mine)
@@ -200,7 +203,7 @@ func (d desk) publish(ctx context.Context, made, before string) error {
 		_, err := d.git(ctx, "update-ref", "-m", "podkeep", notesRef, made, before)
 		return err
 	}
-	_, err := d.git(ctx, "push", "--quiet", "--no-follow-tags", d.remote, made+":"+notesRef)
+	_, err := d.git(ctx, "push", "--quiet", "--no-follow-tags", "--", d.remote, made+":"+notesRef)
 	return err
 }
 

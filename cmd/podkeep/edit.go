@@ -268,6 +268,25 @@ func (o *editOptions) change(t *tree, w manifest.Workload) (bool, error) {
 	return changed, nil
 }
 
+// changedDocuments is a diff in which "…" stands for each line of a YAML document that nothing changes in: it may be a Secret.
+func changedDocuments(diff string) string {
+	lines, from := strings.SplitAfter(diff, "\n"), 0
+	for i := range len(lines) + 1 {
+		if i < len(lines) && !strings.HasPrefix(lines[i], "@@") && !strings.HasPrefix(lines[i], " ---") {
+			continue
+		}
+		if of := lines[from:i]; !slices.ContainsFunc(of, func(l string) bool { return strings.HasPrefix(l, "+") || strings.HasPrefix(l, "-") }) {
+			for j := range of {
+				if of[j] != "" {
+					of[j] = " …\n"
+				}
+			}
+		}
+		from = i + 1
+	}
+	return strings.Join(lines, "")
+}
+
 // finish shows what changes, writes it, and commits it or says how that is done.
 func (o *editOptions) finish(ctx context.Context, out io.Writer, t *tree, done []string) error {
 	files := slices.DeleteFunc(slices.Sorted(maps.Keys(t.now)), func(f string) bool { return bytes.Equal(t.now[f], t.was[f]) })
@@ -286,7 +305,7 @@ func (o *editOptions) finish(ctx context.Context, out io.Writer, t *tree, done [
 			name = filepath.ToSlash(inside)
 		}
 		_, text, _ := strings.Cut(string(diff.Diff(name, t.was[file], name, t.now[file])), "\n")
-		look(out).Diff(out, text)
+		look(out).Diff(out, changedDocuments(text))
 	}
 	if err := written(out); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/podkeep/podkeep/drivers"
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/sources"
 	"github.com/podkeep/podkeep/sources/git"
@@ -88,7 +89,7 @@ var warned sync.Map
 // warnOnce says what is skipped in files of this machine, which are read anew for each connection.
 func warnOnce(text string) {
 	if _, before := warned.LoadOrStore(text, true); !before {
-		logrus.Warn(text)
+		logrus.Warn(live.Plain(text))
 	}
 }
 
@@ -105,10 +106,10 @@ func (s *settings) folder() (folder, repository string, err error) {
 	if plain, ok := strings.CutPrefix(s.source, "dir:"); ok {
 		return filepath.Join(plain, s.path), "", nil
 	}
-	if git.IsRemote(s.source) {
+	local, ok := git.Local(s.source)
+	if !ok {
 		return "", "", nil
 	}
-	local := strings.TrimPrefix(s.source, "file://")
 	at, ok, err := git.Find(local)
 	switch {
 	case err != nil:

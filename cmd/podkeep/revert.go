@@ -100,8 +100,7 @@ func (o *revertOptions) clone(ctx context.Context) (c clone, sub string, err err
 	if plain, ok := strings.CutPrefix(o.source, "dir:"); ok {
 		return c, "", fmt.Errorf("%s: a plain directory has no commits to revert", plain)
 	}
-	if !git.IsRemote(o.source) {
-		local := strings.TrimPrefix(o.source, "file://")
+	if local, ok := git.Local(o.source); ok {
 		at, ok, err := git.Find(local)
 		if err != nil {
 			return c, "", err
@@ -174,7 +173,7 @@ func (s *settings) remoteOf(ctx context.Context, c clone) string {
 	}
 	remotes, _ := c.git(ctx, "remote")
 	for _, remote := range strings.Fields(remotes) {
-		url, err := c.git(ctx, "remote", "get-url", remote)
+		url, err := c.git(ctx, "remote", "get-url", "--", remote)
 		if err != nil {
 			continue
 		}
@@ -208,7 +207,7 @@ func (o *revertOptions) temporary(ctx context.Context) (clone, error) {
 	}
 	url, _, _, err := git.Login(o.where(o.source, o.branch))
 	if err == nil {
-		_, err = c.git(ctx, append(args, url, ".")...)
+		_, err = c.git(ctx, append(args, "--", url, ".")...)
 	}
 	if err != nil {
 		_ = os.RemoveAll(dir)

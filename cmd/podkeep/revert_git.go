@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/podkeep/podkeep/live"
 )
 
 // clone is a repository in which the user's own git works, with their identity, signing, hooks and credentials.
@@ -59,9 +61,9 @@ type place struct {
 
 func (p place) String() string {
 	if p.remote == "" {
-		return p.branch
+		return live.OneLine(p.branch)
 	}
-	return p.remote + "/" + strings.TrimPrefix(p.theirs, "refs/heads/")
+	return live.OneLine(p.remote + "/" + strings.TrimPrefix(p.theirs, "refs/heads/"))
 }
 
 // place finds the branch. One that follows a remote's is taken as it is there, so that nothing else is pushed.
@@ -80,7 +82,7 @@ func (c clone) place(ctx context.Context, branch string) (p place, err error) {
 		return p, nil
 	}
 	p.remote, p.theirs = remote, theirs
-	if _, err := c.git(ctx, "fetch", "--quiet", remote, theirs); err != nil {
+	if _, err := c.git(ctx, "fetch", "--quiet", "--", remote, theirs); err != nil {
 		return p, err
 	}
 	p.tip, err = c.git(ctx, "rev-parse", "--verify", "FETCH_HEAD^{commit}")
@@ -176,7 +178,7 @@ func (x *change) publish(ctx context.Context) (string, error) {
 	case err != nil:
 		return "", err
 	case x.at.remote != "":
-		_, err = x.tree.git(ctx, "push", "--quiet", x.at.remote, made+":"+x.at.theirs)
+		_, err = x.tree.git(ctx, "push", "--quiet", "--", x.at.remote, made+":"+x.at.theirs)
 	case x.checkedOut(ctx):
 		_, err = x.git(ctx, "merge", "--quiet", "--ff-only", made)
 	default:

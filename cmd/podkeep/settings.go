@@ -141,9 +141,28 @@ func (s *settings) logger(w io.Writer, level logrus.Level) *logrus.Logger {
 		log.SetLevel(logrus.DebugLevel)
 	}
 	if s.logFormat == "json" {
-		log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
+		log.SetFormatter(plainLog{&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano}})
 	} else {
-		log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: time.DateTime})
+		log.SetFormatter(plainLog{&logrus.TextFormatter{FullTimestamp: true, TimestampFormat: time.DateTime}})
 	}
 	return log
+}
+
+// plainLog is a form of the log in which nobody's text does anything to a terminal.
+type plainLog struct{ logrus.Formatter }
+
+// Format writes one line.
+func (p plainLog) Format(e *logrus.Entry) ([]byte, error) {
+	plain := *e
+	plain.Message, plain.Data = live.Plain(e.Message), make(logrus.Fields, len(e.Data))
+	for key, value := range e.Data {
+		switch v := value.(type) {
+		case string:
+			value = live.Plain(v)
+		case error:
+			value = live.Plain(v.Error())
+		}
+		plain.Data[key] = value
+	}
+	return p.Formatter.Format(&plain)
 }

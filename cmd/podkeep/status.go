@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/labels"
-	"sigs.k8s.io/yaml"
 
 	"github.com/podkeep/podkeep/status"
 )
@@ -200,16 +198,10 @@ func (a asked) among(r status.Report) (status.Selection, error) {
 
 // encode writes v as indented JSON or as YAML.
 func encode(w io.Writer, form string, v any) error {
-	if form == "yaml" {
-		data, err := yaml.Marshal(v)
-		if err != nil {
-			return err
-		}
-		_, err = w.Write(data)
+	data, err := status.Encode(form, v)
+	if err != nil {
 		return err
 	}
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
+	_, err = w.Write(data)
+	return err
 }

@@ -38,11 +38,13 @@ func (s *settings) manifests(cmd *cobra.Command) (set manifest.Set) {
 	return set
 }
 
-// offer completes with a list that is made when it is asked for; rest is what a shell does where nothing of it fits, and whether it keeps
-// the order.
+// offer completes with a list that is made when it is asked for, without names that a terminal does not show as they are; rest is what a shell
+// does where nothing of it fits, and whether it keeps the order.
 func offer(rest cobra.ShellCompDirective, list func(cmd *cobra.Command, args []string, begun string) []string) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-		fits := slices.DeleteFunc(list(cmd, args, begun), func(s string) bool { return !strings.HasPrefix(s, begun) })
+		fits := slices.DeleteFunc(list(cmd, args, begun), func(s string) bool {
+			return !strings.HasPrefix(s, begun) || strings.ContainsFunc(s, func(r rune) bool { return r != '\t' && !live.Shows(r) })
+		})
 		if rest&cobra.ShellCompDirectiveKeepOrder == 0 {
 			slices.Sort(fits)
 		}
@@ -241,8 +243,8 @@ func (s *settings) revisions(commits bool) cobra.CompletionFunc {
 		if len(args) > 0 && commits || s.configure(cmd.Flags()) != nil {
 			return nil
 		}
-		local := strings.TrimPrefix(s.source, "file://")
-		if git.IsRemote(s.source) {
+		local, ok := git.Local(s.source)
+		if !ok {
 			local = "."
 		}
 		at, ok, err := git.Find(local)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/podkeep/podkeep/sources/files"
@@ -50,15 +51,15 @@ func kindOf(m fs.FileMode) files.Kind {
 	return files.Other
 }
 
-// ReadLink gives a link's target.
+// ReadLink gives a link's target, which the file system does not let be longer than MaxLink.
 func (t tree) ReadLink(p string) (string, error) {
 	target, err := t.root.Readlink(filepath.FromSlash(p))
 	return filepath.ToSlash(target), err
 }
 
-// read gives a file's content and the time of its last change.
+// read gives a file's content and the time of its last change. It never waits for what came in the file's place.
 func read(root *os.Root, p string) ([]byte, time.Time, error) {
-	f, err := root.Open(filepath.FromSlash(p))
+	f, err := root.OpenFile(filepath.FromSlash(p), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -66,6 +67,9 @@ func read(root *os.Root, p string) ([]byte, time.Time, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, time.Time{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, time.Time{}, fs.ErrNotExist // no longer: the directory is read again
 	}
 	data, err := io.ReadAll(io.LimitReader(f, files.MaxFile+1))
 	if err == nil && len(data) > files.MaxFile {

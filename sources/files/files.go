@@ -4,7 +4,8 @@
 //
 // Manifests are files named *.yaml, *.yml or *.json; beside them podkeep.signers is read, where it stands at the path itself. What begins with a dot is skipped, file or directory. A symbolic link
 // is followed inside the path, and what it leads to is loaded once; one that leads out of the path, or nowhere, is a
-// notice, since it is never read, and so is a submodule. A file of more than MaxFile bytes is a Problem.
+// notice, since it is never read, and so is a submodule, a directory that is too deep, and a name that stands twice in its directory. A file of
+// more than MaxFile bytes is a Problem.
 package files
 
 import (
@@ -17,8 +18,8 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 )
 
-// Bounds on what one commit may hold under its path. Beyond MaxFile, and MaxBytes or MaxProblems together, a file is a Problem; beyond the others the
-// commit does not load at all.
+// Bounds on what one commit may hold under its path. Beyond MaxFile, and MaxBytes or MaxProblems together, a file is a Problem; beyond MaxDepth a
+// directory is not read; beyond MaxEntries the commit does not load at all.
 const (
 	MaxFile     = 4 << 20
 	MaxBytes    = 64 << 20
@@ -27,8 +28,14 @@ const (
 	MaxDepth    = 64
 )
 
-// maxHops is how many links may lead to one file, as in Linux.
-const maxHops = 40
+// maxHops is how many links may lead to one file, as in Linux. MaxLink is the longest target of one that is read, in bytes, as there too.
+const (
+	maxHops = 40
+	MaxLink = 4096
+)
+
+// maxSteps is how many names the links of a commit may lead through, together.
+const maxSteps = 1_000_000
 
 // Error is a kind of failure to be recognised with errors.Is.
 type Error string
@@ -72,7 +79,8 @@ type Entry struct {
 	Key  string
 }
 
-// Tree is what Walk walks. Paths are slash-separated, relative to the tree's root, which is ".".
+// Tree is what Walk walks. Paths are slash-separated, relative to the tree's root, which is ".". A target of more than MaxLink bytes is
+// ErrTooLarge.
 type Tree interface {
 	Entries(dir string) ([]Entry, error)
 	ReadLink(path string) (string, error)
@@ -89,7 +97,7 @@ type Found struct {
 
 // Walk finds the manifests under root, a directory of the tree. It never asks the tree for anything outside root.
 func Walk(t Tree, root string) (Found, error) {
-	w := &walk{tree: t, root: path.Clean(root), dirs: map[string][]Entry{}, taken: map[string]bool{}}
+	w := &walk{tree: t, root: path.Clean(root), dirs: map[string]listing{}, taken: map[string]bool{}}
 	if err := w.dir(w.root, w.root, 0); err != nil {
 		return Found{}, err
 	}
@@ -111,11 +119,18 @@ type link struct {
 	depth    int
 }
 
+// listing is a directory's entries, in their order and by name.
+type listing struct {
+	all []Entry
+	by  map[string]Entry
+}
+
 type walk struct {
 	tree  Tree
 	root  string
-	dirs  map[string][]Entry
+	dirs  map[string]listing
 	seen  int
+	steps int
 	taken map[string]bool // real paths of files and directories that are in already
 	links []link
 	found Found
@@ -128,13 +143,14 @@ func (w *walk) dir(as, real string, depth int) error {
 	}
 	w.taken[real] = true
 	if depth > MaxDepth {
-		return fmt.Errorf("%s: more than %d directories deep", as, MaxDepth)
+		w.unread(as, fmt.Sprintf("is more than %d directories deep, and is not read: put it higher", MaxDepth))
+		return nil
 	}
 	entries, err := w.entries(real)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
+	for _, e := range entries.all {
 		if err := w.entry(path.Join(as, e.Name), path.Join(real, e.Name), e, depth); err != nil {
 			return err
 		}
@@ -192,6 +208,10 @@ func (w *walk) follow(l link) error {
 		return w.dir(l.as, real, l.depth+1)
 	case e.Kind == Regular && w.reads(l.as):
 		w.file(l.as, real, e)
+	case e.Kind == Module:
+		w.unread(l.as, "is a link to a submodule, which is not read: put the file itself here")
+	case e.Kind == Other && w.reads(l.as):
+		w.unread(l.as, "is a link to what is not a file")
 	}
 	return nil
 }
@@ -210,11 +230,18 @@ func (w *walk) resolve(p string) (string, Entry, error) {
 	for len(rest) > 0 {
 		name := rest[0]
 		rest = rest[1:]
+		w.steps++
 		switch {
-		case name == "" || name == ".":
-			continue
+		case w.steps > maxSteps:
+			return "", Entry{}, refusal(fmt.Sprintf("is not followed: the links before it lead through %d names together, which is the most", maxSteps))
+		case here.Kind == Module:
+			return "", Entry{}, refusal("is a link into a submodule, which is not read: put the file itself here")
 		case here.Kind != Dir:
 			return "", Entry{}, refusal("is a link to what does not exist")
+		case name == "" || name == ".":
+			continue
+		case strings.EqualFold(name, ".git"): // is no part of what Git keeps
+			return "", Entry{}, w.leadsOut()
 		case name == ".." && at == w.root:
 			return "", Entry{}, w.leadsOut()
 		case name == "..":
@@ -236,10 +263,14 @@ func (w *walk) resolve(p string) (string, Entry, error) {
 			return "", Entry{}, refusal("is a link that leads in a circle")
 		}
 		target, err := w.tree.ReadLink(path.Join(at, name))
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrTooLarge):
+			return "", Entry{}, refusal(fmt.Sprintf("is a link whose target has more than %d bytes", MaxLink))
+		case err != nil:
 			return "", Entry{}, err
-		}
-		if path.IsAbs(target) {
+		case target == "":
+			return "", Entry{}, refusal("is a link to what does not exist")
+		case path.IsAbs(target):
 			return "", Entry{}, w.leadsOut()
 		}
 		rest = append(strings.Split(target, "/"), rest...)
@@ -256,33 +287,35 @@ func (w *walk) leadsOut() refusal {
 
 func (w *walk) lookup(dir, name string) (Entry, bool, error) {
 	entries, err := w.entries(dir)
-	if err != nil {
-		return Entry{}, false, err
-	}
-	i := slices.IndexFunc(entries, func(e Entry) bool { return e.Name == name })
-	if i < 0 {
-		return Entry{}, false, nil
-	}
-	return entries[i], true, nil
+	e, ok := entries.by[name]
+	return e, ok, err
 }
 
-// entries are a directory's, without names that no file system allows.
-func (w *walk) entries(dir string) ([]Entry, error) {
+// entries are a directory's, without names that no file system allows, and without those that stand there twice.
+func (w *walk) entries(dir string) (listing, error) {
 	if known, ok := w.dirs[dir]; ok {
 		return known, nil
 	}
 	all, err := w.tree.Entries(dir)
 	if err != nil {
-		return nil, err
+		return listing{}, err
 	}
-	fine := make([]Entry, 0, len(all))
+	fine, twice := listing{make([]Entry, 0, len(all)), make(map[string]Entry, len(all))}, map[string]bool{}
 	for _, e := range all {
 		if e.Name == "" || e.Name == "." || e.Name == ".." || strings.ContainsAny(e.Name, "/\x00") {
 			w.problem(dir, fmt.Sprintf("holds a name that cannot be: %q", e.Name))
 			continue
 		}
-		fine = append(fine, e)
+		if _, met := fine.by[e.Name]; met {
+			twice[e.Name] = true
+		}
+		fine.all, fine.by[e.Name] = append(fine.all, e), e
 	}
+	for name := range twice {
+		w.unread(path.Join(dir, name), "stands in its directory more than once, so what is meant is not known, and it is not read")
+		delete(fine.by, name)
+	}
+	fine.all = slices.DeleteFunc(fine.all, func(e Entry) bool { return twice[e.Name] })
 	w.dirs[dir] = fine
 	return fine, nil
 }

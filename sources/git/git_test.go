@@ -581,6 +581,12 @@ func TestNamesAreTheSameHoweverTheyAreWritten(t *testing.T) {
 		"ssh://git@git.example.com:22/acme/fleet.git":        "git.example.com/acme/fleet",
 		"git@git.example.com:acme/fleet.git":                 "git.example.com/acme/fleet",
 		"https://git.example.com:8443/acme/fleet":            "git.example.com:8443/acme/fleet",
+		"git+ssh://[git@git.example.com]:22/acme/fleet":      "git.example.com/acme/fleet",
+		"[git@git.example.com:22]:acme/fleet.git":            "git.example.com/acme/fleet",
+		"ssh://git.example.com/~ada/fleet":                   "git.example.com/~ada/fleet",
+		"git.example.com:~ada/fleet":                         "git.example.com/~ada/fleet",
+		"https://git.example.com/a%20fleet":                  "git.example.com/a fleet",
+		"git@[::1]:acme/fleet":                               "::1/acme/fleet",
 	} {
 		equal(t, want, open(t, git.Options{URL: url, Cache: t.TempDir()}).Name())
 		equal(t, want+"//deploy", open(t, git.Options{URL: url, Path: "deploy", Cache: t.TempDir()}).Name())

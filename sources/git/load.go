@@ -68,10 +68,7 @@ func (s *Source) assemble(ctx context.Context, c *object.Commit) (manifest.Set, 
 	if err != nil {
 		return manifest.Set{}, err
 	}
-	info := manifest.Info{
-		Commit: c.Hash.String(), Time: c.Committer.When.UTC(), Message: c.Message,
-		Author: fmt.Sprintf("%s <%s>", c.Author.Name, c.Author.Email),
-	}
+	info := infoOf(c)
 	if !parent.IsZero() {
 		info.Parent = parent.String()
 	}

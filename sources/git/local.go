@@ -34,13 +34,19 @@ type Place struct {
 	Sub    string // the path below Root that was asked for; "." is all
 }
 
-// Find finds the repository that the directory at p is, or is inside of. ok is false when there is none.
+// Find finds the repository that the directory at p is, or is inside of; what is not there is looked for with .git behind its name, as git
+// does. ok is false when there is none.
 func Find(p string) (at Place, ok bool, err error) {
 	p, err = filepath.Abs(p)
 	if err != nil {
 		return at, false, err
 	}
-	if info, err := os.Stat(p); err != nil || !info.IsDir() {
+	info, err := os.Stat(p)
+	if errors.Is(err, fs.ErrNotExist) && isGitDir(p+".git") {
+		p += ".git"
+		return place(p, p, p)
+	}
+	if err != nil || !info.IsDir() {
 		return at, false, errors.Join(err, unless(err != nil || info.IsDir(), fmt.Errorf("%s: is not a directory", p)))
 	}
 	if isGitDir(p) {

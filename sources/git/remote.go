@@ -196,10 +196,7 @@ func (r *remote) connectHTTP(ctx context.Context, service string, bearer bool) (
 	if err != nil {
 		return nil, nil, files.Lasting(err)
 	}
-	end, err := transport.NewEndpoint(r.where.String())
-	if err != nil {
-		return nil, nil, withoutURL(err)
-	}
+	end := r.where.endpoint()
 	var method transport.AuthMethod
 	if auth != nil {
 		method = auth

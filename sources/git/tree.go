@@ -11,9 +11,6 @@ import (
 	"github.com/podkeep/podkeep/sources/files"
 )
 
-// maxLink is the longest target of a symbolic link that is read, as in Linux.
-const maxLink = 4096
-
 // tree is a commit's files as a files.Tree.
 type tree struct {
 	objects *objects
@@ -24,7 +21,7 @@ func newTree(o *objects, root plumbing.Hash) *tree {
 	return &tree{o, map[string]plumbing.Hash{".": root}}
 }
 
-// Entries reads one tree object.
+// Entries reads one tree object, as it is: in its order, with what stands in it twice.
 func (t *tree) Entries(dir string) ([]files.Entry, error) {
 	dir = path.Clean(dir)
 	h, ok := t.hashes[dir]
@@ -36,12 +33,7 @@ func (t *tree) Entries(dir string) ([]files.Entry, error) {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	out := make([]files.Entry, 0, len(obj.Entries))
-	seen := map[string]bool{}
 	for _, e := range obj.Entries {
-		if seen[e.Name] {
-			continue
-		}
-		seen[e.Name] = true
 		out = append(out, t.entry(dir, e))
 	}
 	return out, nil
@@ -58,23 +50,22 @@ func (t *tree) entry(dir string, e object.TreeEntry) files.Entry {
 	return out
 }
 
+// kindOf goes by modes as go-git reads them, which is as git does: all of one type are one, and what has none is a submodule.
 func kindOf(m filemode.FileMode) files.Kind {
 	switch m {
-	case filemode.Regular, filemode.Executable, filemode.Deprecated:
+	case filemode.Regular, filemode.Executable:
 		return files.Regular
 	case filemode.Dir:
 		return files.Dir
 	case filemode.Symlink:
 		return files.Link
-	case filemode.Submodule:
-		return files.Module
 	}
-	return files.Other
+	return files.Module
 }
 
 // ReadLink gives a link's target.
 func (t *tree) ReadLink(p string) (string, error) {
-	data, err := t.objects.read(t.hashes[path.Clean(p)], plumbing.BlobObject, maxLink)
+	data, err := t.objects.read(t.hashes[path.Clean(p)], plumbing.BlobObject, files.MaxLink)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", p, err)
 	}
@@ -99,11 +90,13 @@ func (t *tree) sub(dir string) (h plumbing.Hash, ok bool, err error) {
 	return h, true, nil
 }
 
-func hasDir(entries []files.Entry, name string) bool {
+// hasDir says whether the one entry of that name is a directory.
+func hasDir(entries []files.Entry, name string) (is bool) {
+	met := false
 	for _, e := range entries {
 		if e.Name == name {
-			return e.Kind == files.Dir
+			is, met = e.Kind == files.Dir && !met, true
 		}
 	}
-	return false
+	return is
 }
