@@ -57,6 +57,9 @@ func (l lasting) Unwrap() error { return l.error }
 
 func (lasting) Is(target error) bool { return target == ErrLasting }
 
+// ErrTooMany is a commit of more than MaxEntries entries under its path. It does not load, so it was never in force.
+const ErrTooMany Error = "more than 100000 files"
+
 // ErrTooLarge is a file of more than MaxFile bytes.
 const ErrTooLarge Error = "is larger than 4 MiB"
 
@@ -160,7 +163,7 @@ func (w *walk) dir(as, real string, depth int) error {
 
 func (w *walk) entry(as, real string, e Entry, depth int) error {
 	if w.seen++; w.seen > MaxEntries {
-		return fmt.Errorf("%s: more than %d files", w.root, MaxEntries)
+		return fmt.Errorf("%s: %w", w.root, ErrTooMany)
 	}
 	switch {
 	case strings.HasPrefix(e.Name, "."):

@@ -237,3 +237,26 @@ func TestALineOfADecisionIsReadLeniently(t *testing.T) {
 		}
 	}
 }
+
+// A commit that is too much to be read holds up nothing once it has been taken back.
+func TestNodesAreReadPastACommitThatDoesNotLoad(t *testing.T) {
+	t.Parallel()
+	r := sourcetest.NewRepository(t)
+	first := r.Commit(t, files{"n.yaml": sourcetest.Node("n1", "192.0.2.1")})
+	s := open(t, git.Options{URL: r.Dir})
+	n1 := "n1 podman+ssh://root@192.0.2.1:22"
+	equal(t, []string{n1}, nodes(t, s, first))
+	var b strings.Builder
+	fmt.Fprintf(&b, "commit refs/heads/main\ncommitter Ada <ada@example.com> 1700000000 +0000\ndata 1\nc\nfrom %s\nM 100644 inline more\ndata 1\nx\n", first)
+	blob := r.Git(t, "hash-object", "-w", "n.yaml")
+	for i := range 100_001 {
+		fmt.Fprintf(&b, "M 100644 %s many/%d/%d\n", blob, i/500, i)
+	}
+	r.Import(t, b.String())
+	_, err := s.Load(t.Context(), r.Git(t, "rev-parse", "main"))
+	refused(t, err, "more than 100000 files")
+	back := r.Git(t, "commit-tree", "-m", "back", "-p", "main", first+"^{tree}")
+	r.Git(t, "update-ref", "refs/heads/main", back)
+	equal(t, []string{n1}, nodes(t, s, back))
+	equal(t, []string{n1}, nodes(t, open(t, git.Options{URL: r.Dir}), back))
+}
