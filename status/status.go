@@ -169,9 +169,18 @@ func node(w World, have live.Node) Node {
 		}
 		whys = append(whys, trouble(t, w.Now))
 	}
-	whys = slices.Concat(whys, have.Side.Troubles, have.Side.Net.Troubles)
+	whys = slices.Concat(whys, have.Side.Troubles, have.Side.Net.Troubles, unserved(w, have))
 	n.Why = strings.Join(whys, "; ")
 	return n
+}
+
+// unserved says what pods of a host go without that has no part in the cluster's network, where there is something to go without.
+func unserved(w World, n live.Node) []string {
+	lives := func(p live.Pod) bool { return p.App != live.SideApp && p.Birth.Network > 0 }
+	if quiet(n) || n.Side.Net.None == "" || len(w.History.Want().Services) == 0 || !slices.ContainsFunc(n.Pods, lives) {
+		return nil
+	}
+	return []string{"its pods reach no Service, by name or address, and none leads to them: " + n.Side.Net.None + " (use root's for those that need it)"}
 }
 
 func quiet(n live.Node) bool { return !n.Known || n.Silent > 0 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"net"
 	"os"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/live"
@@ -116,17 +114,13 @@ func (o nodeOptions) run(cmd *cobra.Command, dir string) error {
 		defer join()
 	}
 	err = node.Run(ctx, node.Options{
-		Driver: driver, Router: routes, Stirs: stirs, Prober: prober(root), HostIP: own(address), Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Version: sideVersion(), Machine: machine("/sys/class/dmi/id/product_uuid", "/proc/device-tree/serial-number"), Log: log,
+		Driver: driver, Router: routes, Stirs: stirs, Prober: prober(), HostIP: own(address), Inside: !root, Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Version: sideVersion(), Machine: machine("/sys/class/dmi/id/product_uuid", "/proc/device-tree/serial-number"), Log: log,
 	})
 	log.Info("ends, as it was told to")
 	return err
 }
 
-// prober runs probes, but for a user's own Podman: its pods are in a network that nothing outside of it reaches, and each probe would fail.
-func prober(root bool) node.Asker {
-	if !root {
-		return unable("a user's own Podman has its pods where they cannot be reached: probes need root's")
-	}
+func prober() node.Asker {
 	p := node.NewProber()
 	p.Crowded = func() bool { return kernel.CrowdOf().Full() }
 	return p
@@ -140,13 +134,6 @@ func machine(files ...string) string {
 		}
 	}
 	return ""
-}
-
-// unable runs no probe, and says why.
-type unable string
-
-func (u unable) Run(context.Context, node.Target, *corev1.Probe) node.Answer {
-	return node.Answer{Void: true, Why: string(u)}
 }
 
 // frugal has the process take less memory, for a little more work: it is on every host, and idle for the most part.
