@@ -48,33 +48,39 @@ apiVersion: v1
 kind: Pod
 metadata: {name: %s}
 spec:
-  nodeName: n2
+  nodeName: %s
   terminationGracePeriodSeconds: 0
   hostNetwork: %t
   containers:
     - {name: app, image: localhost/probed:v1, imagePullPolicy: Never, %s: {%s, periodSeconds: 1, timeoutSeconds: 30}}
 `
 
-// TestProbesDecideOnAUsersOwnPodman has a node whose Podman is a user's own beside one of root's.
+// kinds are probes of each kind.
+var kinds = map[string]string{
+	"http": "httpGet: {path: /ready, port: 8080}", "tcp": "tcpSocket: {port: 8080}", "grpc": "grpc: {port: 9090}", "exec": "exec: {command: [/app, started]}",
+}
+
+// TestProbesDecideOnAUsersOwnPodman has two nodes whose Podman is a user's own, one of them over SSH, beside one of root's.
 func TestProbesDecideOnAUsersOwnPodman(t *testing.T) {
 	s := usersStage(t)
 	manifests := usersManifest
-	for name, probe := range map[string]string{
-		"http": "httpGet: {path: /ready, port: 8080}", "tcp": "tcpSocket: {port: 8080}", "grpc": "grpc: {port: 9090}", "exec": "exec: {command: [/app, started]}",
-		"elsewhere": "tcpSocket: {port: 53, host: 192.0.2.1}",
-	} {
-		manifests += fmt.Sprintf(askedManifest, name, false, "readinessProbe", probe)
+	for _, n := range []string{"n2", "n3"} {
+		for kind, probe := range kinds {
+			manifests += fmt.Sprintf(askedManifest, kind+n, n, false, "readinessProbe", probe)
+		}
 	}
-	manifests += fmt.Sprintf(askedManifest, "onhost", true, "readinessProbe", "httpGet: {path: /ready, port: 8080}")
-	manifests += fmt.Sprintf(askedManifest, "lasts", true, `env: [{name: LISTEN, value: ":8081"}], livenessProbe`, "httpGet: {path: /live, port: 8080}")
+	manifests += fmt.Sprintf(askedManifest, "elsewhere", "n2", false, "readinessProbe", "tcpSocket: {port: 53, host: 192.0.2.1}")
+	manifests += fmt.Sprintf(askedManifest, "onhost", "n2", true, "readinessProbe", kinds["http"])
+	manifests += fmt.Sprintf(askedManifest, "lasts", "n2", true, `env: [{name: LISTEN, value: ":8081"}], livenessProbe`, kinds["http"])
 	s.write("pods.yaml", manifests)
 	commit := s.push("probed")
 
 	s.scene("a pod with each kind of probe becomes ready", func(s *stage) {
 		s.start()
 		s.converges(commit)
-		for _, name := range []string{"http", "tcp", "grpc", "exec"} {
-			s.pod(name, corev1.ConditionTrue, "")
+		for kind := range kinds {
+			s.pod(kind+"n2", corev1.ConditionTrue, "")
+			s.pod(kind+"n3", corev1.ConditionTrue, "")
 		}
 	})
 	s.scene("what cannot be asked from there is refused by name, with what to write", func(s *stage) {
@@ -83,8 +89,10 @@ func TestProbesDecideOnAUsersOwnPodman(t *testing.T) {
 		s.shows("liveness probe of app is not run", "Services are not served here", "1 of the 1 pods that it chooses have no address in the cluster's network")
 	})
 	s.scene("a port of a pod is reached by way of the node side", func(s *stage) {
-		if said := s.prints("curl", "pod/http:8080/"); said != "probed\n" {
-			s.Errorf("%q", said)
+		for _, n := range []string{"n2", "n3"} {
+			if said := s.prints("curl", "pod/http"+n+":8080/"); said != "probed\n" {
+				s.Errorf("%s: %q", n, said)
+			}
 		}
 	})
 	s.scene("without a controller, what fails its liveness probe is begun anew", func(s *stage) {
@@ -127,7 +135,7 @@ func TestProbesDecideOnAUsersOwnPodman(t *testing.T) {
 	})
 }
 
-// usersStage is a stage of two nodes, n2 with a user's own Podman, with their node sides and the program that is probed.
+// usersStage is a stage whose n2 and n3 have a user's own Podman, with node sides and the program that is probed.
 func usersStage(t *testing.T) *stage {
 	t.Helper()
 	const name = "userside"
@@ -135,7 +143,7 @@ func usersStage(t *testing.T) *stage {
 	s.ok(devfleet.Down(t.Context(), name, ""))
 	t.Cleanup(func() { s.lower(name) })
 	var err error
-	s.fleet, err = devfleet.Up(t.Context(), devfleet.Options{Name: name, Nodes: 2, Rootless: []string{"n2"}})
+	s.fleet, err = devfleet.Up(t.Context(), devfleet.Options{Name: name, Nodes: 3, SSH: []string{"n3"}, Rootless: []string{"n2", "n3"}})
 	s.ok(err)
 	s.log, err = os.Create(s.path("controller.log"))
 	s.ok(err)
