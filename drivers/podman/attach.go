@@ -79,7 +79,7 @@ func (d *Driver) sideSocket(ctx context.Context) (net.Conn, error) {
 }
 
 // sideExec joins a command of podkeep node in the container. The command ends when its input does, which Close sees to.
-func (d *Driver) sideExec(ctx context.Context, id string, command ...string) (*joined, error) {
+func (d *Driver) sideExec(ctx context.Context, id string, command ...string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.change)
 	defer cancel()
 	session, err := d.session(ctx, live.Exec{Container: id, Command: append([]string{live.SideProgram, "node"}, command...), In: strings.NewReader("")})
