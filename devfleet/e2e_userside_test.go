@@ -98,7 +98,7 @@ func TestProbesDecideOnAUsersOwnPodman(t *testing.T) {
 	s.scene("without a controller, what fails its liveness probe is begun anew", func(s *stage) {
 		s.stop()
 		before := s.only()
-		s.on("n2", "podman", "exec", before.ID, "/app", "set?live=no")
+		s.sets("live=no")
 		s.await(func() error {
 			all, err := s.containers("n2")
 			if err == nil && (len(all) != 1 || all[0].attempt() == before.attempt() || all[0].State != "running") {
@@ -118,6 +118,13 @@ func TestProbesDecideOnAUsersOwnPodman(t *testing.T) {
 		if after := s.only(); after.ID != before.ID {
 			s.Errorf("%+v, before %+v", after, before)
 		}
+	})
+	s.scene("after a restart of the host its pods are probed again", func(s *stage) {
+		s.ok(s.fleet.Reboot(s.Context(), "n2"))
+		s.sets("ready=no")
+		s.pod("hello", corev1.ConditionFalse, "503")
+		s.sets("ready=yes")
+		s.pod("hello", corev1.ConditionTrue, "")
 	})
 	s.scene("the node side is nobody but that user, in his pods' network", func(s *stage) {
 		pid, uid := s.sidePID(), s.fleet.Nodes[1].UID
@@ -191,6 +198,20 @@ func (s *stage) shows(all ...string) {
 			if err == nil && !strings.Contains(string(out), text) {
 				err = fmt.Errorf("no %q in:\n%s", text, out)
 			}
+		}
+		return err
+	})
+}
+
+// sets tells hello what its probes are to come to, once it is up.
+func (s *stage) sets(what string) {
+	s.Helper()
+	s.await(func() error {
+		all, err := s.containers("n2")
+		if err == nil && len(all) == 1 {
+			_, err = s.fleet.Output(s.Context(), "n2", "podman", "exec", all[0].ID, "/app", "set?"+what)
+		} else if err == nil {
+			err = fmt.Errorf("%+v", all)
 		}
 		return err
 	})
