@@ -13,7 +13,7 @@ export GOFLAGS := $(strip $(filter-out -tags=% -buildvcs=%,$(GOFLAGS)) -buildvcs
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMITTED   := $(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y%m%d%H%M%S 2>/dev/null)
-APT         := podman conmon runc netavark aardvark-dns catatonit iptables busybox-static openssh-server nftables iproute2 curl git gcc libc6-dev
+APT         := podman conmon runc netavark aardvark-dns catatonit uidmap slirp4netns iptables busybox-static openssh-server nftables iproute2 curl git gcc libc6-dev
 
 # Packages whose tests need real Podman; every other package is a unit.
 REAL := ./cmd/... ./devfleet/... ./drivers/podman/... ./docs/...

@@ -3,9 +3,12 @@ package devfleet
 import (
 	"context"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,7 +21,12 @@ func (f *Fleet) configure(ctx context.Context, n Node) error {
 			return err
 		}
 	}
-	driver, err := storageDriver(ctx, n.Dir)
+	if n.Rootless {
+		if err := n.settle(); err != nil {
+			return err
+		}
+	}
+	driver, err := storageDriver(ctx, n)
 	if err != nil {
 		return err
 	}
@@ -27,12 +35,19 @@ func (f *Fleet) configure(ctx context.Context, n Node) error {
 		"etc/containers/storage.conf":    storageConf(n, driver),
 		"etc/containers/registries.conf": registriesConf(f),
 		"etc/containers/policy.json":     `{"default": [{"type": "insecureAcceptAnything"}]}` + "\n",
-		"etc/shadow":                     "root:*:19000:0:99999:7:::\n",
+		"etc/shadow":                     "root:*:19000:0:99999:7:::\n" + keeper + ":*:19000:0:99999:7:::\n",
 		"sshd_config":                    sshdConfig(f, n),
 	}
+	if n.Rootless {
+		maps.Copy(files, accounts(f, n))
+	}
 	for name, content := range files {
+		mode := fs.FileMode(0o644)
+		if name == "etc/shadow" {
+			mode = 0o600
+		}
 		// In place: the node has some of these mounted.
-		if err := os.WriteFile(filepath.Join(n.Dir, name), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(n.Dir, name), []byte(content), mode); err != nil {
 			return err
 		}
 	}
@@ -76,18 +91,24 @@ func registriesConf(f *Fleet) string {
 	return fmt.Sprintf("unqualified-search-registries = []\n\n[[registry]]\nlocation = %q\ninsecure = true\n", f.Registry())
 }
 
-// storageDriver is overlay where the kernel can mount it over dir, else vfs, which works anywhere and copies much. The
-// trial mount is in a namespace of its own, so nothing is left of it.
-func storageDriver(ctx context.Context, dir string) (string, error) {
-	probe := filepath.Join(dir, "probe")
+// storageDriver is overlay where the kernel can mount it over the node's disk, for its user if there is one, else vfs, which works
+// anywhere and copies much. The trial mount is in a namespace of its own, so nothing is left of it.
+func storageDriver(ctx context.Context, n Node) (string, error) {
+	probe := filepath.Join(n.Dir, "probe")
 	defer os.RemoveAll(probe)
-	for _, layer := range []string{"lower", "upper", "work", "merged"} {
+	for _, layer := range []string{"", "lower", "upper", "work", "merged"} {
 		if err := os.MkdirAll(filepath.Join(probe, layer), 0o755); err != nil {
 			return "", err
 		}
+		if err := os.Chown(filepath.Join(probe, layer), n.UID, n.UID); err != nil {
+			return "", err
+		}
 	}
-	cmd := exec.CommandContext(ctx, "unshare", "--mount", "mount", "-t", "overlay", "overlay",
-		"-o", "lowerdir=lower,upperdir=upper,workdir=work", "merged")
+	trial := []string{"unshare", "--mount", "mount", "-t", "overlay", "overlay", "-o", "lowerdir=lower,upperdir=upper,workdir=work", "merged"}
+	if n.Rootless {
+		trial = n.login(slices.Insert(trial, 1, "--user", "--map-root-user")...)
+	}
+	cmd := exec.CommandContext(ctx, trial[0], trial[1:]...)
 	cmd.Dir = probe
 	if cmd.Run() != nil {
 		return "vfs", ctx.Err()

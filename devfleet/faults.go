@@ -123,7 +123,7 @@ func (f *Fleet) Erase(ctx context.Context, node string) error {
 	if err := unmountDisk(n.Dir); err != nil {
 		return fmt.Errorf("%s: %w", node, err)
 	}
-	for _, path := range []string{"storage", "etc"} {
+	for _, path := range []string{"storage", "etc", "home"} {
 		if err := os.RemoveAll(filepath.Join(n.Dir, path)); err != nil {
 			return fmt.Errorf("%s: %w", node, err)
 		}

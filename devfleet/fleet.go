@@ -33,10 +33,11 @@ const Root = "/var/lib/podkeep-dev"
 
 // Options say what Up should make. The zero value is three nodes named n1 to n3, all by unix socket, in fleet "dev".
 type Options struct {
-	Name  string   // 1 to 20 of a-z, 0-9 and -; default "dev"
-	Nodes int      // how many, 1 to 50; 0 means 3, or as many as the fleet has
-	SSH   []string // names of the nodes that are reached over SSH
-	Dir   string   // absolute; default Root/Name
+	Name     string   // 1 to 20 of a-z, 0-9 and -; default "dev"
+	Nodes    int      // how many, 1 to 50; 0 means 3, or as many as the fleet has
+	SSH      []string // names of the nodes that are reached over SSH
+	Rootless []string // names of the nodes whose Podman is a user's own
+	Dir      string   // absolute; default Root/Name
 }
 
 // Fleet is a local fleet. It is what fleet.json holds.
@@ -50,14 +51,16 @@ type Fleet struct {
 
 // Node is one node of a fleet. Its name is n1, n2 and so on.
 type Node struct {
-	Name    string
-	Number  int
-	SSH     bool
-	Address string // on the fleet's bridge
-	PodCIDR string // of its pods in the cluster's own network, which the node side makes
-	Subnet  string // of its default Podman network
-	Dir     string
-	Socket  string // Podman's socket, reachable from this machine whatever the transport
+	Name     string
+	Number   int
+	SSH      bool
+	Rootless bool   // its Podman is a user's own
+	UID      int    // that user's, else 0
+	Address  string // on the fleet's bridge
+	PodCIDR  string // of its pods in the cluster's own network, which the node side makes
+	Subnet   string // of its default Podman network
+	Dir      string
+	Socket   string // Podman's socket, reachable from this machine whatever the transport
 }
 
 // Indexes tried: even ones, since the odd 10.43.0.0/16 is podkeep's default for services.
@@ -72,7 +75,7 @@ func Up(ctx context.Context, o Options) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := Preflight(len(o.SSH) > 0); err != nil {
+	if err := Preflight(len(o.SSH) > 0, len(o.Rootless) > 0); err != nil {
 		return nil, err
 	}
 	_ = reap(ctx) // what is in the way of this fleet will say so itself
@@ -200,22 +203,31 @@ func (o Options) filled() (Options, error) {
 	if o.Nodes < 0 || o.Nodes > 50 {
 		return o, fmt.Errorf("fleet %s: %d nodes: want 1 to 50", o.Name, o.Nodes)
 	}
-	for _, name := range o.SSH {
-		number, err := strconv.Atoi(strings.TrimPrefix(name, "n"))
-		if count := cmp.Or(o.Nodes, 3); err != nil || number < 1 || number > count {
-			return o, fmt.Errorf("fleet %s: SSH node %q: want one of n1 to n%d", o.Name, name, count)
+	for _, list := range []struct {
+		kind  string
+		names []string
+	}{{"SSH", o.SSH}, {"rootless", o.Rootless}} {
+		for _, name := range list.names {
+			number, err := strconv.Atoi(strings.TrimPrefix(name, "n"))
+			if count := cmp.Or(o.Nodes, 3); err != nil || number < 1 || number > count {
+				return o, fmt.Errorf("fleet %s: %s node %q: want one of n1 to n%d", o.Name, list.kind, name, count)
+			}
 		}
 	}
 	if o.Dir == "" {
 		o.Dir = filepath.Join(Root, o.Name)
 	}
-	return o, checkDir(o.Dir)
+	err := checkDir(o.Dir)
+	if err == nil && len(o.Rootless) > 0 {
+		err = reachable(o.Dir)
+	}
+	return o, err
 }
 
 // checkDir refuses what cannot hold a fleet: a node's own /run and /dev/shm would hide it, and a socket's path has at
 // most 107 bytes.
 func checkDir(dir string) error {
-	const longest = len("/n50/podman.sock")
+	const longest = len("/n50/run/podman.sock")
 	if !filepath.IsAbs(dir) {
 		return fmt.Errorf("fleet directory %s: want an absolute path", dir)
 	}
@@ -239,25 +251,33 @@ func (o Options) fleet() (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	var ssh []string
-	for _, n := range f.Nodes {
-		if n.SSH {
-			ssh = append(ssh, n.Name)
-		}
+	ssh := f.names(func(n Node) bool { return n.SSH })
+	rootless := f.names(func(n Node) bool { return n.Rootless })
+	other := func(asked, has []string) bool {
+		return len(asked) != 0 && !slices.Equal(slices.Sorted(slices.Values(asked)), has)
 	}
-	slices.Sort(o.SSH)
-	slices.Sort(ssh)
-	if o.Nodes != 0 && o.Nodes != len(f.Nodes) || len(o.SSH) != 0 && !slices.Equal(o.SSH, ssh) {
-		return nil, fmt.Errorf("fleet %s: it has %d nodes, over SSH %v; take it down before making it otherwise", o.Name, len(f.Nodes), ssh)
+	if o.Nodes != 0 && o.Nodes != len(f.Nodes) || other(o.SSH, ssh) || other(o.Rootless, rootless) {
+		return nil, fmt.Errorf("fleet %s: it has %d nodes, over SSH %v, rootless %v; take it down before making it otherwise", o.Name, len(f.Nodes), ssh, rootless)
 	}
 	return f, nil
+}
+
+// names are those of the nodes that are so, sorted.
+func (f *Fleet) names(so func(Node) bool) (names []string) {
+	for _, n := range f.Nodes {
+		if so(n) {
+			names = append(names, n.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func (o Options) nodes() []Node {
 	nodes := make([]Node, cmp.Or(o.Nodes, 3))
 	for i := range nodes {
 		name := "n" + strconv.Itoa(i+1)
-		nodes[i] = Node{Name: name, Number: i + 1, SSH: slices.Contains(o.SSH, name)}
+		nodes[i] = Node{Name: name, Number: i + 1, SSH: slices.Contains(o.SSH, name), Rootless: slices.Contains(o.Rootless, name)}
 	}
 	return nodes
 }
@@ -272,6 +292,10 @@ func (f *Fleet) at(index int) {
 		n.Subnet = fmt.Sprintf("10.%d.%d.0/24", index, 128+n.Number)
 		n.Dir = filepath.Join(f.Dir, n.Name)
 		n.Socket = filepath.Join(n.Dir, "podman.sock")
+		if n.Rootless {
+			n.UID, _ = ids(index, n.Number)
+			n.Socket = filepath.Join(n.Dir, "run", "podman.sock")
+		}
 	}
 }
 

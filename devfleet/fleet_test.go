@@ -227,15 +227,16 @@ func logIn(t *testing.T, f *Fleet, n Node) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	user, socket, _ := strings.Cut(strings.TrimPrefix(n.ProviderID(), "podman+ssh://"), "@"+n.Address+":22")
 	client, err := ssh.Dial("tcp", n.Address+":22", &ssh.ClientConfig{
-		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: known, Timeout: patience,
+		User: user, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: known, Timeout: patience,
 		HostKeyAlgorithms: []string{ssh.KeyAlgoED25519},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	conn, err := client.Dial("unix", "/run/podman/podman.sock")
+	conn, err := client.Dial("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +244,14 @@ func logIn(t *testing.T, f *Fleet, n Node) {
 }
 
 func TestEveryFaultShowsAndHeals(t *testing.T) {
-	f := up(t, Options{Name: "fl-faults", Nodes: 1, SSH: []string{"n1"}})
+	everyFault(t, up(t, Options{Name: "fl-faults", Nodes: 1, SSH: []string{"n1"}}))
+}
+
+func TestEveryFaultShowsAndHealsOfAUser(t *testing.T) {
+	everyFault(t, up(t, Options{Name: "fl-ufaults", Nodes: 1, SSH: []string{"n1"}, Rootless: []string{"n1"}}))
+}
+
+func everyFault(t *testing.T, f *Fleet) {
 	if err := f.LoadEverywhere(t.Context(), echo(t)); err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,7 @@ func boot(ctx context.Context, n Node) (int, error) {
 	}
 	defer log.Close()
 	cmd := exec.CommandContext(ctx, "setsid", "--fork", "unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork",
-		"sh", "-c", bootScript, "boot", n.Dir, n.Name)
+		"sh", "-c", bootScript, "boot", n.Dir, n.Name, n.uid())
 	cmd.Env, cmd.Stdout, cmd.Stderr = n.environ(), log, log
 	if err := cmd.Run(); err != nil {
 		return 0, err
@@ -115,7 +115,7 @@ func serve(ctx context.Context, n Node, pid int) error {
 		_ = syscall.Kill(p.PID, syscall.SIGCONT)
 	}
 	if len(services) == 0 {
-		err := n.daemon(ctx, pid, "service.log", "podman", "system", "service", "--time", "0", "unix://"+n.Socket)
+		err := n.daemon(ctx, pid, "service.log", n.login("podman", "system", "service", "--time", "0", "unix://"+n.Socket)...)
 		if err != nil {
 			return err
 		}

@@ -23,27 +23,62 @@ var needs = []need{
 	{"setsid", "util-linux"},
 }
 
+// usersNeeds are what a user's own Podman needs beside them.
+var usersNeeds = []need{
+	{"newuidmap", "uidmap"},
+	{"slirp4netns", "slirp4netns"},
+	{"setpriv", "util-linux"},
+}
+
 // Preflight says everything that keeps a fleet from working on this machine, with the command that mends it.
-func Preflight(withSSH bool) error {
+func Preflight(withSSH, rootless bool) error {
 	if err := root(); err != nil {
 		return err
 	}
-	var packages []string
-	for _, n := range needs {
-		if !there(n.program) {
-			packages = append(packages, n.pkg)
-		}
-	}
+	packages := lacking(needs)
 	if !there("netavark", "/usr/lib/podman", "/usr/libexec/podman") {
 		packages = append(packages, "netavark")
 	}
 	if withSSH && !there("sshd", "/usr/sbin") {
 		packages = append(packages, "openssh-server")
 	}
+	if rootless {
+		packages = append(packages, lacking(usersNeeds)...)
+	}
 	if ociRuntime() == "" {
 		packages = append(packages, "runc")
 	}
-	return errors.Join(capable(), missing(packages), controlGroups())
+	err := errors.Join(capable(), missing(packages), controlGroups())
+	if rootless {
+		err = errors.Join(err, letsUsers())
+	}
+	return err
+}
+
+// lacking are the packages whose programs are not there.
+func lacking(needs []need) (packages []string) {
+	for _, n := range needs {
+		if !there(n.program) {
+			packages = append(packages, n.pkg)
+		}
+	}
+	return packages
+}
+
+// letsUsers says what keeps users from namespaces of their own.
+func letsUsers() error {
+	var all []error
+	for _, f := range []struct{ path, make string }{{"/dev/net/tun", "modprobe tun"}, {"/etc/subuid", "touch /etc/subuid"}, {"/etc/subgid", "touch /etc/subgid"}} {
+		if _, err := os.Stat(f.path); err != nil {
+			all = append(all, fmt.Errorf("%s: rootless nodes need it; make it with: %s", f.path, f.make))
+		}
+	}
+	for _, setting := range []string{"user/max_user_namespaces", "kernel/unprivileged_userns_clone"} {
+		if said, err := os.ReadFile("/proc/sys/" + setting); err == nil && strings.TrimSpace(string(said)) == "0" {
+			all = append(all, fmt.Errorf("users may have no namespaces here, which rootless nodes need: sysctl %s=1000", strings.ReplaceAll(setting, "/", ".")))
+		}
+	}
+	return errors.Join(all...)
 }
 
 func missing(packages []string) error {

@@ -2,6 +2,8 @@ package devfleet
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -19,7 +21,7 @@ func TestWhatCannotBeAFleetIsRefused(t *testing.T) {
 		{"a relative directory", Options{Dir: "fleet"}, "fleet directory fleet: want an absolute path"},
 		{"a directory that nodes hide", Options{Dir: "/run/fleet"}, "fleet directory /run/fleet: nodes have their own /run; choose another place"},
 		{"a directory too deep for sockets", Options{Dir: "/" + strings.Repeat("x", 99)},
-			"fleet directory /" + strings.Repeat("x", 99) + ": 100 bytes long, sockets in it need it to have at most 91"},
+			"fleet directory /" + strings.Repeat("x", 99) + ": 100 bytes long, sockets in it need it to have at most 87"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := c.o.filled()
@@ -34,6 +36,39 @@ func TestAnUnknownNodeOverSSHIsRefused(t *testing.T) {
 	if _, err := (Options{Name: "fl-x", Nodes: 2, SSH: []string{"n3"}}).filled(); err == nil || !strings.Contains(err.Error(), "n3") {
 		t.Error(err)
 	}
+	if _, err := (Options{Name: "fl-x", Nodes: 2, Rootless: []string{"n3"}}).filled(); err == nil || !strings.Contains(err.Error(), `rootless node "n3"`) {
+		t.Error(err)
+	}
+}
+
+// A user has to get through to what is his, and to find it on his node.
+func TestRootlessNodesAreWithinReach(t *testing.T) {
+	closed := t.TempDir()
+	if err := os.Chmod(closed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]string{filepath.Join(closed, "fleet"): "chmod o+x", "/home/me/fleet": "own /home"} {
+		if _, err := (Options{Dir: dir}).filled(); err != nil {
+			t.Error(err)
+		}
+		if _, err := (Options{Dir: dir, Rootless: []string{"n1"}}).filled(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+}
+
+// Users of two nodes share neither an id nor a sub-id, whatever their fleets.
+func TestEveryRootlessNodeHasAUserOfItsOwn(t *testing.T) {
+	users, subs := map[int]bool{}, map[int]bool{}
+	for index := firstIndex; index <= lastIndex; index += 2 {
+		for number := 1; number <= 50; number++ {
+			uid, first := ids(index, number)
+			if users[uid] || subs[first] || first%subIDs != 0 || uid >= 60_000 || first+subIDs > 1<<31 {
+				t.Fatal(index, number, uid, first)
+			}
+			users[uid], subs[first] = true, true
+		}
+	}
 }
 
 func TestWhatIsMissingComesWithTheCommandThatMendsIt(t *testing.T) {
@@ -44,10 +79,11 @@ func TestWhatIsMissingComesWithTheCommandThatMendsIt(t *testing.T) {
 }
 
 func TestNodesAreWrittenAsManifests(t *testing.T) {
-	o := Options{Name: "fl-x", Nodes: 2, SSH: []string{"n2"}, Dir: "/fleets/x"}
+	o := Options{Name: "fl-x", Nodes: 3, SSH: []string{"n2", "n3"}, Rootless: []string{"n1", "n3"}, Dir: "/fleets/x"}
 	f := &Fleet{Name: o.Name, Dir: o.Dir, Nodes: o.nodes()}
 	f.at(42)
 	want := "# The nodes of local fleet fl-x, written by `podkeep dev up`." + `
+# Its Podman is a user's own: keeper (24201).
 apiVersion: v1
 kind: Node
 metadata:
@@ -55,7 +91,7 @@ metadata:
   annotations:
     podkeep.io/address: 10.142.0.11
 spec:
-  providerID: podman+unix:///fleets/x/n1/podman.sock
+  providerID: podman+unix:///fleets/x/n1/run/podman.sock
   podCIDR: 10.42.1.0/24
 ---
 apiVersion: v1
@@ -67,6 +103,17 @@ metadata:
 spec:
   providerID: podman+ssh://root@10.142.0.12:22/run/podman/podman.sock
   podCIDR: 10.42.2.0/24
+---
+# Its Podman is a user's own: keeper (24203).
+apiVersion: v1
+kind: Node
+metadata:
+  name: n3
+  annotations:
+    podkeep.io/address: 10.142.0.13
+spec:
+  providerID: podman+ssh://keeper@10.142.0.13:22/run/user/24203/podman/podman.sock
+  podCIDR: 10.42.3.0/24
 `
 	if diff := cmp.Diff(want, string(f.Manifests())); diff != "" {
 		t.Error(diff)

@@ -26,14 +26,14 @@ func (f *Fleet) hostKey(n Node) string { return filepath.Join(f.Dir, "ssh", n.Na
 
 // makeKeys makes the keys that are missing, and the files that name them.
 func (f *Fleet) makeKeys() error {
-	if err := os.MkdirAll(filepath.Dir(f.Identity()), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(f.Identity()), 0o755); err != nil {
 		return err
 	}
 	user, err := keyAt(f.Identity())
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(f.authorizedKeys(), ssh.MarshalAuthorizedKey(user), 0o600); err != nil {
+	if err := replaceFile(f.authorizedKeys(), ssh.MarshalAuthorizedKey(user), 0o644); err != nil {
 		return err
 	}
 	var hosts bytes.Buffer

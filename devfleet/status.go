@@ -63,13 +63,14 @@ func (s Status) String() string {
 	return strings.Join(ails, ", ")
 }
 
-// Command is a program to be run on a node, in all its namespaces, as `podkeep dev exec` does.
+// Command is a program to be run on a node, in all its namespaces, as `podkeep dev exec` does: by root, or by the user whose
+// Podman the node has.
 func (f *Fleet) Command(ctx context.Context, node string, args ...string) (*exec.Cmd, error) {
 	n, pid, err := f.running(node)
 	if err != nil {
 		return nil, err
 	}
-	return n.enter(ctx, pid, args...), nil
+	return n.enter(ctx, pid, n.login(args...)...), nil
 }
 
 // Output is what such a program printed.

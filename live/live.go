@@ -53,6 +53,7 @@ type Facts struct {
 	Podman, OS, Arch, Kernel string
 	CPUs                     int
 	Memory                   int64 // bytes
+	Rootless                 bool  // its Podman is a user's own
 	// Skew is how far the node's clock is ahead of the controller's; times in this package are corrected by it.
 	Skew time.Duration
 }

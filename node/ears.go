@@ -71,11 +71,15 @@ func (s *side) report() *wire.Report {
 		if all := p.words(); len(all) > 0 {
 			r.Probed[name] = all
 		}
+		why := s.unwatched(p)
 		if e != nil && e.why != "" {
+			why = e.why
+		}
+		if why != "" {
 			if r.Failed == nil {
 				r.Failed = map[string]string{}
 			}
-			r.Failed[name] = e.why
+			r.Failed[name] = why
 		}
 	}
 	return r

@@ -41,11 +41,18 @@ func leave() error {
 		name string
 		flag int
 	}{{"cgroup", unix.CLONE_NEWCGROUP}, {"mnt", unix.CLONE_NEWNS}} {
-		if join(pid, ns.name, ns.flag) != nil {
+		if !shared(pid, ns.name) && join(pid, ns.name, ns.flag) != nil {
 			return void(fmt.Sprintf("the host's %s namespace cannot be joined", ns.name))
 		}
 	}
 	return nil
+}
+
+// shared says whether the thread is in that namespace of a process already: of the host's own a user may not join even that.
+func shared(pid int, name string) bool {
+	own, err := os.Stat("/proc/thread-self/ns/" + name)
+	its, err2 := os.Stat(fmt.Sprintf("/proc/%d/ns/%s", pid, name))
+	return err == nil && err2 == nil && os.SameFile(own, its)
 }
 
 func join(pid int, name string, flag int) error {

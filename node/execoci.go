@@ -1,9 +1,11 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,14 +20,32 @@ type Runtime struct {
 	Root string // where it keeps what it knows: /run/runc, /run/crun, or the same below a user's XDG_RUNTIME_DIR
 }
 
-// runtimes are those that Podman knows, where Debian, Fedora and their like have them; the first that has a container is its own.
+// runtimes are those that Podman knows, where Debian, Fedora and their like have them; the first that has a container is its own. A user's own
+// Podman has them keep what they know in a directory of that user.
 func runtimes() (all []Runtime) {
+	run := []string{"/run"}
+	if users := variableOf(outside(), "XDG_RUNTIME_DIR"); users != "" {
+		run = append(run, users)
+	}
 	for _, name := range []string{"crun", "runc"} {
 		for _, dir := range []string{"/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin"} {
-			all = append(all, Runtime{Path: filepath.Join(dir, name), Root: "/run/" + name})
+			for _, at := range run {
+				all = append(all, Runtime{Path: filepath.Join(dir, name), Root: filepath.Join(at, name)})
+			}
 		}
 	}
 	return all
+}
+
+// variableOf is a variable that a process began with, or "".
+func variableOf(pid int, name string) string {
+	all, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	for variable := range bytes.SplitSeq(all, []byte{0}) {
+		if value, is := bytes.CutPrefix(variable, []byte(name+"=")); is {
+			return string(value)
+		}
+	}
+	return ""
 }
 
 // has says whether the runtime is there, and the container is its own.

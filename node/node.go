@@ -39,6 +39,7 @@ type Options struct {
 	Router  Router          // nil where the host cannot be made to route
 	Stirs   <-chan struct{} // it is time to route again: the host has changed; nil: nobody says
 	HostIP  string          // at which pods on the host's own network are probed
+	Inside  bool            // it is among the pods of a user's own Podman, from where nothing but those is reached
 	Dir     string          // where it keeps what outlives it; it is made if it is not there
 	Socket  string          // at which controllers reach it
 	Version string          // what it says of itself

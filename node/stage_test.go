@@ -40,7 +40,9 @@ type stage struct {
 	dir     string
 	log     strings.Builder
 	probes
-	older  bool // forms are as an older podkeep wrote them, without probes
+	inside bool   // it is among the pods of a user's own Podman
+	ip     string // of the pods that it has from then on
+	older  bool   // forms are as an older podkeep wrote them, without probes
 	fuse   *fake.Fuse
 	listen listener
 	router Router
@@ -84,6 +86,7 @@ func (s *stage) has(name, spec string) live.Pod {
 		Name: live.PodName(cluster, r.App, r.Rev, 0), Cluster: cluster, Source: source, App: r.App, Rev: r.Rev, Gen: 1,
 		Restart: string(r.Spec.RestartPolicy), Init: live.InitOf(r.Spec), Birth: live.BirthOf(r),
 	}
+	p.Birth.IP = s.ip
 	for _, c := range slices.Concat(r.Spec.InitContainers, r.Spec.Containers) {
 		p.Expect = append(p.Expect, c.Name)
 	}
@@ -117,7 +120,7 @@ func (s *stage) begins() {
 	go func() {
 		defer close(done)
 		_ = Run(ctx, Options{
-			Driver: s.driver(), Prober: &s.probes, Router: s.router, Stirs: s.stirs, Dir: s.dir, Version: "v1", Machine: s.machine, Log: log,
+			Driver: s.driver(), Prober: &s.probes, Router: s.router, Stirs: s.stirs, Inside: s.inside, Dir: s.dir, Version: "v1", Machine: s.machine, Log: log,
 			listen: func() (net.Listener, error) { return s.listen.open(), nil },
 		})
 	}()

@@ -8,6 +8,9 @@ import (
 	"github.com/podkeep/podkeep/reconciler/health"
 )
 
+// voidPause is how long a probe that could not be run waits at least: the first one of a container's readiness is asked for at once.
+const voidPause = time.Second
+
 // probe runs the probes whose turn it is.
 func (s *side) probe() {
 	for _, p := range s.pods {
@@ -46,10 +49,18 @@ func (s *side) runProbe(p *pod, c *container, i int) {
 	if p.made.Spec.HostNetwork {
 		target.IP = s.HostIP
 	}
+	beyond := s.beyond(p, probe.ProbeHandler)
 	s.spawn(func(ctx context.Context) func() {
-		a := s.Prober.Run(ctx, target, probe)
+		a := Answer{Void: true, Why: beyond}
+		if beyond == "" {
+			a = s.Prober.Run(ctx, target, probe)
+		}
 		return func() {
 			c.turns[i].running = false
+			if a.Void {
+				wait, _ := c.Wait(*c.spec, kind, time.Now())
+				c.turns[i].due = time.Now().Add(max(wait, voidPause))
+			}
 			if p := s.pods[name]; ctx.Err() == nil && p != nil && slices.Contains(p.containers, c) {
 				s.answered(p, kind, c, a)
 			}

@@ -55,3 +55,14 @@ func TestTheNodeSideIsShownApartFromWorkloads(t *testing.T) {
 		}
 	}
 }
+
+func TestAHostThatServesNoServiceSaysSoWhereThereIsOne(t *testing.T) {
+	w := World{Snapshot: live.Snapshot{Nodes: []live.Node{{Name: "n1", Known: true, Side: live.Side{Net: live.Net{None: "a user's own"}}}}}}
+	if n := Of(w).Nodes[0]; n.Why != "" {
+		t.Errorf("there is no Service: %s", n.Why)
+	}
+	w.History.Head.Services = []manifest.Service{{Meta: manifest.Meta{ID: manifest.ID{Kind: "Service", Namespace: "default", Name: "web"}}}}
+	if n := Of(w).Nodes[0]; !strings.HasPrefix(n.Why, "Services are not served here: ") || !strings.HasSuffix(n.Why, ": a user's own (use root's for what needs them)") {
+		t.Error(n.Why)
+	}
+}

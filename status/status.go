@@ -169,9 +169,18 @@ func node(w World, have live.Node) Node {
 		}
 		whys = append(whys, trouble(t, w.Now))
 	}
-	whys = slices.Concat(whys, have.Side.Troubles, have.Side.Net.Troubles)
+	whys = slices.Concat(whys, have.Side.Troubles, have.Side.Net.Troubles, unserved(w, have))
 	n.Why = strings.Join(whys, "; ")
 	return n
+}
+
+// unserved says that a host has no part in the cluster's network, where there is a Service to go without.
+func unserved(w World, n live.Node) []string {
+	if quiet(n) || n.Side.Net.None == "" || len(w.History.Want().Services) == 0 {
+		return nil
+	}
+	return []string{"Services are not served here: pods reach none, by name or address, none leads to pods but those with hostNetwork, and no port of one is open: " +
+		n.Side.Net.None + " (use root's for what needs them)"}
 }
 
 func quiet(n live.Node) bool { return !n.Known || n.Silent > 0 }

@@ -67,7 +67,7 @@ func interruptible(cmd *cobra.Command) (context.Context, context.CancelFunc) {
 
 func devUp(o *devOptions) *cobra.Command {
 	var nodes int
-	var ssh []string
+	var ssh, rootless []string
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Make a fleet, or mend one",
@@ -78,12 +78,13 @@ It mends a fleet that was left half made, that was hurt by kill, or that a reboo
 It writes nodes.yaml, the Node manifests to put into your repository, into the fleet's directory.`),
 		Example: examples(`
 podkeep dev up
-podkeep dev up --name big --nodes 8 --ssh n7,n8`),
+podkeep dev up --name big --nodes 8 --ssh n7,n8
+podkeep dev up --rootless n2,n3 --ssh n3`),
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd)
 			defer stop()
-			f, err := devfleet.Up(ctx, devfleet.Options{Name: o.name, Dir: o.dir, Nodes: nodes, SSH: ssh})
+			f, err := devfleet.Up(ctx, devfleet.Options{Name: o.name, Dir: o.dir, Nodes: nodes, SSH: ssh, Rootless: rootless})
 			if err != nil {
 				return err
 			}
@@ -92,7 +93,8 @@ podkeep dev up --name big --nodes 8 --ssh n7,n8`),
 	}
 	cmd.Flags().IntVar(&nodes, "nodes", 0, "how many nodes: n1, n2, ... (default: 3)")
 	cmd.Flags().StringSliceVar(&ssh, "ssh", nil, "the nodes to be reached over SSH, as n2,n3; others have a unix socket")
-	completed(cmd, free(nothing), "nodes", "ssh")
+	cmd.Flags().StringSliceVar(&rootless, "rootless", nil, "the nodes whose Podman is a user's own, as n2,n3; others have root's")
+	completed(cmd, free(nothing), "nodes", "ssh", "rootless")
 	cmd.ValidArgsFunction = free(nothing)
 	return cmd
 }
@@ -114,9 +116,9 @@ func printFleet(cmd *cobra.Command, f *devfleet.Fleet) error {
 
 func printNodes(out io.Writer, f *devfleet.Fleet) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NODE\tSTATE\tADDRESS\tPODS\tPODMAN")
+	fmt.Fprintln(w, "NODE\tSTATE\tADDRESS\tPODS\tUSER\tPODMAN")
 	for _, s := range f.Status() {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Name, s, s.Address, s.PodCIDR, s.ProviderID())
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s, s.Address, s.PodCIDR, s.User(), s.ProviderID())
 	}
 	return w.Flush()
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"net"
 	"os"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/live"
@@ -44,7 +42,7 @@ podkeep node attach --help`),
 	var dir string
 	cmd.PersistentFlags().StringVar(&dir, "dir", live.SideDir, "where it keeps what it was told, and its socket")
 	completed(cmd, free(aFolder), "dir")
-	cmd.AddCommand(nodeRunCommand(&dir), nodeAttachCommand(&dir), nodeKillCommand(), nodeUseCommand(&dir))
+	cmd.AddCommand(nodeRunCommand(&dir), nodeAttachCommand(&dir), nodeKillCommand(), nodeReachCommand(), nodeUseCommand(&dir))
 	return cmd
 }
 
@@ -116,17 +114,13 @@ func (o nodeOptions) run(cmd *cobra.Command, dir string) error {
 		defer join()
 	}
 	err = node.Run(ctx, node.Options{
-		Driver: driver, Router: routes, Stirs: stirs, Prober: prober(root), HostIP: own(address), Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Version: sideVersion(), Machine: machine("/sys/class/dmi/id/product_uuid", "/proc/device-tree/serial-number"), Log: log,
+		Driver: driver, Router: routes, Stirs: stirs, Prober: prober(), HostIP: own(address), Inside: !root, Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Version: sideVersion(), Machine: machine("/sys/class/dmi/id/product_uuid", "/proc/device-tree/serial-number"), Log: log,
 	})
 	log.Info("ends, as it was told to")
 	return err
 }
 
-// prober runs probes, but for a user's own Podman: its pods are in a network that nothing outside of it reaches, and each probe would fail.
-func prober(root bool) node.Asker {
-	if !root {
-		return unable("a user's own Podman has its pods where they cannot be reached: probes need root's")
-	}
+func prober() node.Asker {
 	p := node.NewProber()
 	p.Crowded = func() bool { return kernel.CrowdOf().Full() }
 	return p
@@ -140,13 +134,6 @@ func machine(files ...string) string {
 		}
 	}
 	return ""
-}
-
-// unable runs no probe, and says why.
-type unable string
-
-func (u unable) Run(context.Context, node.Target, *corev1.Probe) node.Answer {
-	return node.Answer{Void: true, Why: string(u)}
 }
 
 // frugal has the process take less memory, for a little more work: it is on every host, and idle for the most part.
@@ -179,6 +166,22 @@ container. It ends when either side does.`),
 		ValidArgsFunction: free(nothing),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return node.Attach(cmd.Context(), filepath.Join(*dir, live.SideSocket), cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
+}
+
+func nodeReachCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "reach ADDRESS",
+		Short: "Join input and output to a TCP connection from here",
+		Long: paragraphs(`
+The way to pods of a user's own Podman, which their host does not reach: podkeep runs it in the container. It says a dot once it is
+connected.`),
+		Example:           examples(`podkeep node reach 10.88.0.2:8080`),
+		Args:              takes(1, 1),
+		ValidArgsFunction: free(nothing),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return node.Reach(cmd.Context(), args[0], cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	}
 }

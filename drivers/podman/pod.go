@@ -11,6 +11,7 @@ import (
 	"github.com/containers/common/libnetwork/types"
 	"github.com/containers/podman/v4/pkg/specgen"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 )
 
@@ -47,8 +48,8 @@ func (b *builder) podSpec() (specgen.PodSpecGenerator, error) {
 			s.Hostname, len(s.Hostname), manifest.MaxHostname)
 	}
 	s.PortMappings = b.ports()
+	s.NetNS = specgen.Namespace{NSMode: specgen.Bridge} // a user's own Podman would give each pod a network that only it is in
 	if ip := b.pod.Net.IP; ip.IsValid() {
-		s.NetNS = specgen.Namespace{NSMode: specgen.Bridge}
 		s.Networks = map[string]types.PerNetworkOptions{b.driver.podNetwork(): {
 			StaticIPs: []net.IP{ip.AsSlice()}, StaticMAC: types.HardwareAddr(hardware(ip)),
 		}}
@@ -112,6 +113,9 @@ func (b *builder) namespaces(s *specgen.SpecGenerator) error {
 	}
 	if b.pod.Spec.HostPID {
 		s.PidNS = specgen.Namespace{NSMode: specgen.Host}
+	}
+	if live.IsSide(b.pod.Labels) { // from a cgroup namespace of its own nobody puts a probe's command into the cgroup of its container
+		s.CgroupNS = specgen.Namespace{NSMode: specgen.Host}
 	}
 	if b.pod.Spec.HostIPC {
 		s.IpcNS = specgen.Namespace{NSMode: specgen.Host}

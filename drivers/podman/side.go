@@ -21,7 +21,7 @@ import (
 const sideHost = "podman"
 
 // equip gives the node side's own pod what only this driver knows of the host. It is the socket's directory that is bound, so that a
-// socket which is made anew is found.
+// socket which is made anew is found. On a user's own Podman it is among its pods: from the host's network nobody reaches those.
 func (d *Driver) equip(ctx context.Context, pod manifest.Pod) (manifest.Pod, error) {
 	if !live.IsSide(pod.Labels) {
 		return pod, nil
@@ -30,8 +30,13 @@ func (d *Driver) equip(ctx context.Context, pod manifest.Pod) (manifest.Pod, err
 	if err != nil {
 		return pod, err
 	}
+	facts, err := d.inform(ctx)
+	if err != nil {
+		return pod, err
+	}
 	dir, name := path.Split(socket)
 	pod.Spec = *pod.Spec.DeepCopy()
+	pod.Spec.HostNetwork = pod.Spec.HostNetwork && !facts.Rootless
 	pod.Spec.Volumes = append(pod.Spec.Volumes, corev1.Volume{
 		Name: sideHost, VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path.Clean(dir)}},
 	})
