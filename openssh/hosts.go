@@ -19,7 +19,6 @@ import (
 type hosts struct {
 	files []string // that are there
 	into  string   // what a person is told to add to
-	aside bool     // the host is not where known_hosts has it, or behind another: ssh-keyscan does not ask it
 	real  map[string]string
 	db    *knownhosts.HostKeyDB
 }
@@ -94,7 +93,7 @@ func (h *hosts) check(address string, remote net.Addr, key ssh.PublicKey) error 
 	if err == nil {
 		return nil
 	}
-	name, port, splitErr := net.SplitHostPort(address)
+	name, _, splitErr := net.SplitHostPort(address)
 	if splitErr != nil {
 		return err
 	}
@@ -117,28 +116,25 @@ func (h *hosts) check(address string, remote net.Addr, key ssh.PublicKey) error 
 	case !errors.As(err, &wrong):
 		return err
 	case len(wrong.Want) == 0:
-		line := fmt.Sprintf("ssh-keyscan -p %s %s", port, name)
-		if h.aside {
-			line = fmt.Sprintf("echo '%s'", xknownhosts.Line([]string{address}, key))
-		}
-		return hostError(fmt.Sprintf("the host key is not known; it is %s %s: compare that with the host's, then run: %s >> %s",
-			key.Type(), ssh.FingerprintSHA256(key), line, quoted(h.into)))
+		// Not ssh-keyscan: that would ask again, and does not find a host by an alias or behind another.
+		return hostError(fmt.Sprintf("the host key is not known; it is %s %s: compare that with the host's, then run: echo %s >> %s",
+			key.Type(), ssh.FingerprintSHA256(key), quoted(xknownhosts.Line([]string{address}, key)), quoted(h.into)))
 	case authority:
 		return hostError(fmt.Sprintf("%s:%d wants a certificate of this host, and it shows the key %s %s", h.name(wrong.Want[0].Filename), wrong.Want[0].Line, key.Type(), ssh.FingerprintSHA256(key)))
 	}
 	at := h.name(wrong.Want[0].Filename)
-	return hostError(fmt.Sprintf("the host key has changed, or someone stands in between: it is %s %s, and %s:%d has another; if the host was made anew, run: ssh-keygen -f %s -R '%s'",
-		key.Type(), ssh.FingerprintSHA256(key), at, wrong.Want[0].Line, quoted(at), xknownhosts.Normalize(address)))
+	return hostError(fmt.Sprintf("the host key has changed, or someone stands in between: it is %s %s, and %s:%d has another; if the host was made anew, run: ssh-keygen -f %s -R %s",
+		key.Type(), ssh.FingerprintSHA256(key), at, wrong.Want[0].Line, quoted(at), quoted(xknownhosts.Normalize(address))))
 }
 
-// quoted is a file's name as a shell reads it.
-func quoted(file string) string {
-	if strings.ContainsFunc(file, func(r rune) bool {
+// quoted is a text as a shell reads it: what a Node calls a host may be anything.
+func quoted(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool {
 		return !strings.ContainsRune("/.,_-+@:~", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
 	}) {
-		return "'" + strings.ReplaceAll(file, "'", `'\''`) + "'"
+		return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 	}
-	return file
+	return text
 }
 
 // name is the file that a person knows.

@@ -147,7 +147,6 @@ func (o Options) connect(ctx context.Context, w way, before *Client) (*Client, e
 	if err != nil {
 		return nil, Refused{err}
 	}
-	hosts.aside = before != nil || w.alias != ""
 	keys, err := keysFor(ctx, o, w.settings)
 	if err != nil {
 		return nil, Refused{err}
