@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"unicode"
 
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
@@ -105,7 +106,7 @@ func (h *hosts) check(address string, remote net.Addr, key ssh.PublicKey) error 
 	if err == nil {
 		return nil
 	}
-	name, port, splitErr := net.SplitHostPort(address)
+	name, _, splitErr := net.SplitHostPort(address)
 	if splitErr != nil {
 		return err
 	}
@@ -128,14 +129,25 @@ func (h *hosts) check(address string, remote net.Addr, key ssh.PublicKey) error 
 	case !errors.As(err, &wrong):
 		return err
 	case len(wrong.Want) == 0:
-		return hostError(fmt.Sprintf("the host key is not known; it is %s %s: compare that with the host's, then run: ssh-keyscan -p %s %s >> %s",
-			key.Type(), ssh.FingerprintSHA256(key), port, name, h.into))
+		// Not ssh-keyscan: that would ask again, and does not find a host by an alias or behind another.
+		return hostError(fmt.Sprintf("the host key is not known; it is %s %s: compare that with the host's, then run: echo %s >> %s",
+			key.Type(), ssh.FingerprintSHA256(key), quoted(xknownhosts.Line([]string{address}, key)), quoted(h.into)))
 	case authority:
 		return hostError(fmt.Sprintf("%s:%d wants a certificate of this host, and it shows the key %s %s", h.name(wrong.Want[0].Filename), wrong.Want[0].Line, key.Type(), ssh.FingerprintSHA256(key)))
 	}
 	at := h.name(wrong.Want[0].Filename)
-	return hostError(fmt.Sprintf("the host key has changed, or someone stands in between: it is %s %s, and %s:%d has another; if the host was made anew, run: ssh-keygen -f %s -R '%s'",
-		key.Type(), ssh.FingerprintSHA256(key), at, wrong.Want[0].Line, at, xknownhosts.Normalize(address)))
+	return hostError(fmt.Sprintf("the host key has changed, or someone stands in between: it is %s %s, and %s:%d has another; if the host was made anew, run: ssh-keygen -f %s -R %s",
+		key.Type(), ssh.FingerprintSHA256(key), at, wrong.Want[0].Line, quoted(at), quoted(xknownhosts.Normalize(address))))
+}
+
+// quoted is a text as a shell reads it: what a Node calls a host may be anything.
+func quoted(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool {
+		return !strings.ContainsRune("/.,_-+@:~", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) {
+		return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+	}
+	return text
 }
 
 // name is the file that a person knows.

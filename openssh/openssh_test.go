@@ -241,7 +241,7 @@ func TestItGoesWhereSSHGoes(t *testing.T) {
 			}},
 		"a file that is included for others": {config: "Host other\n Include HOME/more\nHost *\n" + usual,
 			make: func(d *desk, s *sshd) { write(d.t, d.path("more"), []byte("Port 1\nHostName 127.0.0.99\n")) }},
-		"an unknown host": {config: usual, refused: "ssh-keyscan -p PORT 127.0.0.1 >> ",
+		"an unknown host": {config: usual, refused: "run: echo '[127.0.0.1]:PORT ssh-ed25519 ",
 			make: func(d *desk, s *sshd) { write(d.t, d.path("known_hosts"), nil) }},
 		"a changed key": {config: usual, refused: "known_hosts:1 has another; if the host was made anew, run: ssh-keygen -f ",
 			make: func(d *desk, s *sshd) {

@@ -111,6 +111,25 @@ func CheckNode(up Examined, asked manifest.Set) Findings {
 	return append(list, podNetwork(up)...)
 }
 
+// CheckIdentity says since when a node that answered is the host that it is, and what was on another one of its name.
+func CheckIdentity(w World, n live.Node) Finding {
+	f := Finding{n.Name, "identity", Fine, "nothing there says which host it is; podkeep writes that down when it begins", ""}
+	for _, file := range n.Files {
+		if h, ok := live.ParseHost(file); ok && h.File == live.HostFile {
+			f.Text = "written down " + Age(w.Now.Sub(h.Time)) + " ago"
+		}
+	}
+	for _, c := range w.Plan.Claims {
+		if c.Lost && c.Node == n.Name {
+			f.Level, f.Text, f.Mend = Warning, f.Text+"; "+c.Why, "if there is a backup, restore the volume first: docs/hosts.md"
+		}
+	}
+	if why := w.Plan.Held[n.Name]; why != "" {
+		f.Level, f.Text, f.Mend = Bad, why, "docs/hosts.md says which of the two it is"
+	}
+	return f
+}
+
 // podNetwork is what a node side says of the pod network and Services on its host; where none is heard, nothing.
 func podNetwork(up Examined) (list Findings) {
 	const what = "pod network"

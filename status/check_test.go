@@ -3,6 +3,7 @@ package status_test
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/plan"
 	"github.com/podkeep/podkeep/status"
 )
 
@@ -108,6 +110,30 @@ func TestACheckSaysWhatANodeSideSaysOfTheNetwork(t *testing.T) {
 		}
 		if level != c.level || says != c.says {
 			t.Errorf("%+v: %s %q", c.net, level, says)
+		}
+	}
+}
+
+func TestAHostThatIsAnotherIsNamed(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	record := live.File{Name: live.HostFile, Labels: live.Host{ID: "0011", Way: "root@192.0.2.1:22", Time: now.Add(-time.Hour)}.Labels("c")}
+	for _, c := range []struct {
+		name  string
+		files []live.File
+		plan  plan.Plan
+		level status.Level
+		text  string
+	}{
+		{"it is new", nil, plan.Plan{}, status.Fine, "nothing there says which host it is"},
+		{"it is known", []live.File{record}, plan.Plan{}, status.Fine, "written down 1h ago"},
+		{"it was another", []live.File{record}, plan.Plan{Claims: []plan.Claim{{Node: "n1", Lost: true, Why: "claim data was on n1 before"}, {Node: "n2", Lost: true, Why: "elsewhere"}}},
+			status.Warning, "written down 1h ago; claim data was on n1 before"},
+		{"it has its data", []live.File{record}, plan.Plan{Claims: []plan.Claim{{Node: "n1", Made: true}}}, status.Fine, "written down 1h ago"},
+		{"it is a copy", []live.File{record}, plan.Plan{Held: map[string]string{"n1": "it shows the identity of n2"}}, status.Bad, "it shows the identity of n2"},
+	} {
+		f := status.CheckIdentity(status.World{Now: now, Plan: c.plan}, live.Node{Name: "n1", Files: c.files})
+		if f.Where != "n1" || f.What != "identity" || f.Level != c.level || !strings.HasPrefix(f.Text, c.text) || (f.Level == status.Fine) != (f.Mend == "") {
+			t.Errorf("%s: %+v", c.name, f)
 		}
 	}
 }

@@ -103,6 +103,11 @@ func (w *World) Drop(name, cluster, claim string) {
 	w.on(name, func(h *host) { delete(h.volumes, cluster+"/"+claim) })
 }
 
+// Restore makes the volume of a claim, namespace/name, as a person does who has a backup of it.
+func (w *World) Restore(name, cluster, claim string) {
+	w.on(name, func(h *host) { h.volumes[cluster+"/"+claim] = true })
+}
+
 // halt leaves containers as Podman finds them after a reboot: what had exited is exited still, what ran is "created", or, with Podman 5,
 // "exited" with the code it had, 0. The times are those it had, and it has no time of an end.
 func (h *host) halt(podman int) {

@@ -97,7 +97,7 @@ func (d *Driver) sideVolume() string { return d.claimVolume(sideClaim) }
 // Remains says what Clean would remove: images that the node sides of other clusters have are none of it.
 func (d *Driver) Remains(ctx context.Context) (what []string, err error) {
 	err = d.do(ctx, d.change, func(ctx context.Context) error {
-		err := d.ownVolume(ctx, d.sideVolume(), labelClaim, sideClaim)
+		_, err := volumes.Inspect(ctx, d.sideVolume(), nil)
 		if err == nil {
 			what = append(what, "volume "+d.sideVolume())
 		}
@@ -144,7 +144,7 @@ func (d *Driver) Clean(ctx context.Context) error {
 		return err
 	}
 	err := d.do(ctx, d.change, func(ctx context.Context) error {
-		err := d.ownVolume(ctx, d.sideVolume(), labelClaim, sideClaim)
+		_, err := volumes.Inspect(ctx, d.sideVolume(), nil)
 		if err == nil {
 			err = volumes.Remove(ctx, d.sideVolume(), nil)
 		}

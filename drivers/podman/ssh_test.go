@@ -190,7 +190,7 @@ func TestAnUnknownHostIsRefusedWithWhatToRun(t *testing.T) {
 	_, port, _ := net.SplitHostPort(s.address)
 	s.write("empty", "")
 	_, err := s.open("u", shared.socket, "empty", "user", drivertest.Patience).Observe(t.Context())
-	for _, want := range []string{"not known", ssh.FingerprintSHA256(s.host), "ssh-keyscan -p " + port + " 127.0.0.1 >> " + s.dir + "/empty"} {
+	for _, want := range []string{"not known", ssh.FingerprintSHA256(s.host), "run: echo '[127.0.0.1]:" + port + " ssh-ed25519 ", "' >> " + s.dir + "/empty"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %v", want, err)
 		}

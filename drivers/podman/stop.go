@@ -135,7 +135,7 @@ func (d *Driver) removeVolumes(ctx context.Context, pod *entities.PodInspectRepo
 		}
 	}
 	for _, name := range names {
-		err := d.ownVolume(ctx, name, labelPod, pod.Name)
+		err := d.ownVolume(ctx, name, pod.Name)
 		if err == nil {
 			err = volumes.Remove(ctx, name, nil)
 		}

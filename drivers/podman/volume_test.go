@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -321,18 +322,24 @@ func TestClaimsWhoseNamesAreJoinedAlikeAreTwo(t *testing.T) {
 	}
 }
 
-func TestAClaimIsNotTakenForAVolumeThatHasItsName(t *testing.T) {
+// A person restores a claim by its name, with what is in it.
+func TestAVolumeOfAClaimsNameIsTheClaims(t *testing.T) {
 	b := newBench(t)
 	name := live.ClaimVolume(b.cluster, "a", "c")
-	if out, err := shared.podman("volume", "create", name).CombinedOutput(); err != nil {
-		t.Fatalf("%s", out)
+	for _, args := range [][]string{{"volume", "create", name}, {"volume", "create", "x" + name}} {
+		if out, err := shared.podman(args...).CombinedOutput(); err != nil {
+			t.Fatalf("%s", out)
+		}
 	}
-	t.Cleanup(func() { _ = shared.podman("volume", "rm", name).Run() })
-	pod := b.pod("clashes", "term")
-	pod.Namespace, pod.Make = "a", []string{"c"}
-	pod.Spec.Volumes = []corev1.Volume{claim("data", "c")}
-	if err := b.Driver.Run(t.Context(), pod); err == nil || !strings.Contains(err.Error(), "is taken by a volume that is not its own") {
-		t.Errorf("%v", err)
+	n, err := b.Observe(t.Context())
+	if b.ok(err); !slices.Equal(n.Volumes, []string{"a/c"}) {
+		t.Errorf("%q", n.Volumes)
+	}
+	for _, may := range [][]string{nil, {"c"}} {
+		pod := b.pod("restored-"+strconv.Itoa(len(may)), "term")
+		pod.Namespace, pod.Make = "a", may
+		pod.Spec.Volumes = []corev1.Volume{claim("data", "c")}
+		b.ok(b.Driver.Run(t.Context(), pod))
 	}
 }
 

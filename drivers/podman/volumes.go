@@ -13,7 +13,7 @@ import (
 	"github.com/podkeep/podkeep/live"
 )
 
-// labelClaim is on the Podman volume behind a claim: its namespace/name.
+// labelClaim is on the Podman volume behind a claim: its namespace/name. One that a person made need not have it.
 const labelClaim = "podkeep.io/claim"
 
 // checkVolume refuses what Podman could only do wrong.
@@ -72,9 +72,11 @@ func (d *Driver) makeVolumes(ctx context.Context, b *builder) error {
 		var err error
 		switch pvc := v.PersistentVolumeClaim; {
 		case b.own(v.Name):
-			err = d.makeVolume(ctx, b.emptyDir(v), labelPod)
+			if err = makeVolume(ctx, b.emptyDir(v)); err == nil {
+				err = d.ownVolume(ctx, b.podmans(v.Name), b.pod.Name)
+			}
 		case pvc != nil && slices.Contains(b.pod.Make, pvc.ClaimName):
-			err = d.makeVolume(ctx, b.claimed(pvc), labelClaim)
+			err = makeVolume(ctx, b.claimed(pvc))
 		case pvc != nil:
 			err = d.findClaim(ctx, b.claim(pvc))
 		}
@@ -85,18 +87,19 @@ func (d *Driver) makeVolumes(ctx context.Context, b *builder) error {
 	return nil
 }
 
-// makeVolume makes a volume unless it is there. One that is there must have the same value in the label that says whose it is.
-func (d *Driver) makeVolume(ctx context.Context, o entities.VolumeCreateOptions, label string) error {
+// makeVolume makes a volume unless it is there.
+func makeVolume(ctx context.Context, o entities.VolumeCreateOptions) error {
 	_, err := volumes.Create(ctx, o, nil)
 	if because(clean(err), volumeExists) {
-		err = d.ownVolume(ctx, o.Name, label, o.Labels[label])
+		return nil
 	}
 	return err
 }
 
-func (d *Driver) ownVolume(ctx context.Context, name, label, value string) error {
+// ownVolume refuses a volume of a name that is not the pod's own.
+func (d *Driver) ownVolume(ctx context.Context, name, pod string) error {
 	v, err := volumes.Inspect(ctx, name, nil)
-	if err == nil && (v.Labels[live.LabelCluster] != d.cluster || v.Labels[label] != value) {
+	if err == nil && (v.Labels[live.LabelCluster] != d.cluster || v.Labels[labelPod] != pod) {
 		return fmt.Errorf("the name %s is taken by a volume that is not its own: remove or rename it", name)
 	}
 	return err
@@ -104,7 +107,7 @@ func (d *Driver) ownVolume(ctx context.Context, name, label, value string) error
 
 // findClaim says what is wrong when a claim's volume is not there. It is not made: what it held would seem to be lost.
 func (d *Driver) findClaim(ctx context.Context, claim string) error {
-	err := d.ownVolume(ctx, d.claimVolume(claim), labelClaim, claim)
+	_, err := volumes.Inspect(ctx, d.claimVolume(claim), nil)
 	if gone(clean(err)) {
 		return fmt.Errorf("claim %s has no volume on the node, and this pod may not make it", claim)
 	}
@@ -155,16 +158,18 @@ func (b *builder) claimed(pvc *corev1.PersistentVolumeClaimVolumeSource) entitie
 	return o
 }
 
-// claims lists the claims whose volume is there, sorted.
+// claims lists the claims whose volume is there, sorted. A volume is a claim's by its name alone, so that a person can restore one.
 func (d *Driver) claims(ctx context.Context) ([]string, error) {
-	listed, err := volumes.List(ctx, new(volumes.ListOptions).WithFilters(map[string][]string{"label": {labelClaim}}))
+	prefix := live.ClaimVolume(d.cluster, "", "")
+	prefix = prefix[:len(prefix)-1]
+	listed, err := volumes.List(ctx, new(volumes.ListOptions).WithFilters(map[string][]string{"name": {"^" + prefix}}))
 	if err != nil {
 		return nil, err
 	}
 	var all []string
 	for _, v := range listed {
-		claim := v.Labels[labelClaim]
-		if v.Labels[live.LabelCluster] == d.cluster && v.Name == d.claimVolume(claim) {
+		namespace, name, found := strings.Cut(strings.TrimPrefix(v.Name, prefix), "_")
+		if claim := namespace + "/" + name; found && v.Name == d.claimVolume(claim) {
 			all = append(all, claim)
 		}
 	}

@@ -162,8 +162,8 @@ func (n *Network) stays(h *host, own route.Node, says *live.Net) route.Node {
 	return own
 }
 
-// tell has Podman know the network. It refuses a range that a link has, our own too, so that it is told before the bridge has its address; a
-// bridge with no pod on it goes for that.
+// tell has Podman know the network. It refuses a range that a link has, our own too, so that it is told before the bridge and the tunnel have their
+// addresses; where it has lost the network, as by podman system reset, both go for that, if no pod is on the bridge.
 func (n *Network) tell(ctx context.Context, h *host, own route.Node, mtu int) error {
 	wanted := live.PodNetwork{Name: n.named.Network, Bridge: n.named.Bridge, Range: own.Range, MTU: mtu}
 	again := believed
@@ -177,7 +177,7 @@ func (n *Network) tell(ctx context.Context, h *host, own route.Node, mtu int) er
 	defer cancel()
 	err := n.podman.Network(ctx, wanted)
 	if err != nil && len(h.ports()) == 0 && strings.Contains(err.Error(), "already used on the host") {
-		if err := n.unlink(n.named.Bridge); err != nil {
+		if err := errors.Join(n.unlink(n.named.Tunnel), n.unlink(n.named.Bridge)); err != nil {
 			return err
 		}
 		err = n.podman.Network(ctx, wanted)

@@ -362,6 +362,16 @@ func TestPodmanIsToldAgainOfANetworkThatItLost(t *testing.T) {
 	}
 }
 
+func TestATunnelIsNotInTheWayOfANetworkThatPodmanLost(t *testing.T) {
+	_, all := cloud(t, 2)
+	h, want := all[0], table(2)
+	h.goes(want, vxlan)
+	h.do(ask{Begin: cluster, Forget: true})
+	if says := h.put(want).Net; says.Range != want.Nodes[0].Range || len(says.Troubles) > 0 || says.Paths["n2"] != vxlan {
+		t.Errorf("%+v", says)
+	}
+}
+
 func TestPodsReachThemselvesByTheBridgeThatTheyAreOn(t *testing.T) {
 	h := wire(t, 1)[0]
 	h.do(ask{Path: "/proc/sys/net/bridge/bridge-nf-call-iptables", Write: "0"})

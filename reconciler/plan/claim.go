@@ -56,6 +56,7 @@ func (w *world) claim(id manifest.ID) *claim {
 	w.find(c)
 	if w.judgeClaim(c); c.node != "" && c.open && w.astray(c) {
 		c.node, c.host, c.home, c.made, c.why, c.stuck = "", "", nil, false, "", false
+		w.judgeClaim(c)
 	}
 	if c.why == "" && !c.made && w.receipts.Pending(id) != "" {
 		c.why = "claim " + c.Name + ": " + w.receipts.Pending(id)
@@ -91,9 +92,13 @@ func (w *world) find(c *claim) {
 // judgeClaim says why the data of a bound claim cannot be had.
 func (w *world) judgeClaim(c *claim) {
 	n := c.home
+	offers := w.offers(c)
 	switch {
 	case c.node == "" && w.hold != "":
 		c.why = "is not known to be anywhere: " + w.hold
+	case c.node == "" && len(offers) > 1:
+		volume := live.ClaimVolume(w.h.Cluster, c.Namespace, c.Name)
+		c.why, c.stuck = fmt.Sprintf("has a volume on each of %s: run podman volume rm %s where it is not wanted", strings.Join(offers, ", "), volume), true
 	case c.node == "":
 	case n == nil && w.plan.Held[c.node] != "":
 		c.why, c.stuck = fmt.Sprintf("is on %s, which is held", c.node), true
@@ -110,8 +115,11 @@ func (w *world) judgeClaim(c *claim) {
 	case c.made && !n.holds(c.ID):
 		c.why, c.stuck = fmt.Sprintf("lost its volume on %s: podkeep will not start empty", c.node), true
 	}
-	if c.stuck {
-		c.why += "; decide with a retry decision for " + c.ID.String()
+	if c.stuck && c.node != "" {
+		c.why += "; decide with podkeep retry pvc/" + c.Name
+		if c.Namespace != "default" {
+			c.why += " -n " + c.Namespace
+		}
 	}
 	if c.why != "" {
 		c.why = "claim " + c.Name + " " + c.why
@@ -144,8 +152,8 @@ func (w *world) claimsOf(f form) (all []*claim) {
 	return all
 }
 
-// ties are the nodes that a form's claims bind it to. Of a claim that is bound nowhere, and of which a node has the volume
-// all the same, that node.
+// ties are the nodes that a form's claims bind it to. Of a claim that is bound nowhere, and of which a node has a volume
+// all the same, that node: nobody remembers it, or a person has restored it there.
 func (w *world) ties(f form) (ties []schedule.Tie) {
 	for _, c := range w.claimsOf(f) {
 		if node := w.whereIs(c); node != "" {
@@ -156,15 +164,21 @@ func (w *world) ties(f form) (ties []schedule.Tie) {
 }
 
 func (w *world) whereIs(c *claim) string {
-	if c.node != "" || c.gen > 0 {
-		return c.node
+	if offers := w.offers(c); c.node == "" && len(offers) > 0 {
+		return offers[0]
 	}
+	return c.node
+}
+
+// offers are the nodes that have a volume of a claim, which it goes on with when it is bound nowhere. Of one that a person gave up, its node
+// along with it, those on which it can be had.
+func (w *world) offers(c *claim) (on []string) {
 	for _, n := range w.nodes {
-		if n.holds(c.ID) {
-			return n.Name
+		if n.holds(c.ID) && (c.gen == 0 || n.reach == answers && !n.gone && !n.evicts(nil)) {
+			on = append(on, n.Name)
 		}
 	}
-	return ""
+	return on
 }
 
 // place chooses a node for a pod, where its claims are. Claims that are bound nowhere are bound first, and the pod waits until that has been
@@ -301,6 +315,15 @@ func (w *world) tellClaims() {
 
 const claimKind = "PersistentVolumeClaim"
 
+// tellBlank says what comes of it that nobody remembers anything: in a fleet that is new, and in one whose last host lost its disk.
+func (w *world) tellBlank() {
+	remembers := func(n *node) bool { return n.reach != answers || len(n.Receipts)+len(n.Pods) > 0 }
+	runs := func(wl manifest.Workload) bool { return wl.Job != nil }
+	if (len(w.want.Claims) > 0 || slices.ContainsFunc(w.want.Workloads, runs)) && !slices.ContainsFunc(w.nodes, remembers) {
+		w.note("no host remembers anything of this fleet: all Jobs run, and claims start empty where no volume of theirs is")
+	}
+}
+
 // sight writes down that the volume of a claim was seen, so that it is known to be missing when it is. A retry decision that was
 // not needed is answered in the same way, so that it never counts later.
 func (w *world) sight(c *claim) {
@@ -325,19 +348,15 @@ func (w *world) tellClaim(c *claim, left bool) {
 		w.note(fmt.Sprintf("claim %s left Git: its volume stays on %s", shortClaim(c.ID), c.node))
 	}
 	for _, n := range w.nodes {
-		if c.node != "" && n != c.home && n.reach == answers && n.holds(c.ID) {
-			w.note(fmt.Sprintf("%s has an older volume of claim %s, which %s; podkeep leaves it alone", n.Name, shortClaim(c.ID), c.where()))
+		switch {
+		case c.node == "" || n == c.home || n.reach != answers || !n.holds(c.ID):
+		case c.stuck:
+			w.note(fmt.Sprintf("%s has another volume of claim %s; podkeep leaves it alone until a retry decision, which takes it", n.Name, shortClaim(c.ID)))
+		default:
+			w.note(fmt.Sprintf("%s has an older volume of claim %s, which is on %s now; podkeep leaves it alone", n.Name, shortClaim(c.ID), c.node))
 		}
 	}
 	w.plan.Claims = append(w.plan.Claims, Claim{ID: c.ID, Node: c.node, Made: c.made, Why: c.why, Lost: c.stuck, Left: left})
-}
-
-// where says where the data is, after "which".
-func (c *claim) where() string {
-	if c.home == nil {
-		return "was on " + c.node + ", another host"
-	}
-	return "is on " + c.node + " now"
 }
 
 // forgets says whether nothing need be known of a claim any more: Git does not ask for it, and its volume was removed from

@@ -159,6 +159,7 @@ func (w *world) make() Plan {
 	}
 	w.tellWithheld()
 	w.tellClaims()
+	w.tellBlank()
 	if w.hold == "" {
 		w.clearGone()
 		w.writeRecords()

@@ -53,11 +53,15 @@ func (s *Sim) fault(verb string, args []string) (bool, error) {
 		s.world.Older(node, one(args[1:]) == "older")
 	case "listen":
 		return true, s.listen(node, args[min(1, len(args)):])
-	case "lose":
+	case "lose", "restore":
 		if len(args) != 3 || args[1] != "claim" {
-			return true, fmt.Errorf("lose NODE claim NAME")
+			return true, fmt.Errorf("%s NODE claim NAME", verb)
 		}
-		s.world.Drop(node, cluster, "default/"+args[2])
+		if verb == "lose" {
+			s.world.Drop(node, cluster, "default/"+args[2])
+		} else {
+			s.world.Restore(node, cluster, "default/"+args[2])
+		}
 	case "skew":
 		d, err := time.ParseDuration(one(args[1:]))
 		s.world.Skew(node, d)

@@ -34,6 +34,7 @@
 //	fail NODE CALL [N]           the next N calls fail (list run stop put delete pull)
 //	deaf NODE CALL [N]           the next N calls do their work and time out
 //	lose NODE claim NAME         the volume of a claim is removed from the node by hand
+//	restore NODE claim NAME      a volume of the claim is made there by hand, from a backup
 //	mend NODE                    calls work again
 //	side VERSION|none|never      the node side that all controllers offer from here on
 //	net [RANGE]                  pods are in the cluster's own network, and Services are served; they may have addresses outside in that range

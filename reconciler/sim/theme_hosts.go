@@ -75,7 +75,7 @@ func themeClaims(g *generator) {
 	}, func() {
 		g.commit("aux image=%s", g.pick("v1", "v2", "slow"))
 	}, func() {
-		g.say("lose %s claim %s", g.node(), g.pick("data", "spare"))
+		g.say("%s %s claim %s", g.pick("lose", "lose", "restore"), g.node(), g.pick("data", "spare"))
 	}, func() {
 		g.say("decide retry pvc/%s", g.pick("data", "spare"))
 	}, func() {
@@ -86,6 +86,9 @@ func themeClaims(g *generator) {
 		g.commit("node/%s file=nodes.yaml drain=%s", g.node(), g.pick("true", ""))
 	})
 	g.ends("pvc/data; db image=v50 replicas=1 claim=data", "pvc/spare; aux image=v50 replicas=1 claim=spare")
+	for _, n := range g.nodes[1:] { // of several volumes no retry takes one
+		g.more = append(g.more, "lose "+n+" claim data", "lose "+n+" claim spare")
+	}
 	g.more = append(g.more, "settle 2m", "decide retry pvc/data", "decide retry pvc/spare")
 }
 
