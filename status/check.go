@@ -102,7 +102,7 @@ func CheckNode(up Examined, asked manifest.Set) Findings {
 	}
 	list := Findings{{up.Node, "reach", Fine, "answers", ""}}
 	for _, check := range []func(live.Checkup, manifest.Set) Finding{
-		podmanVersion, cgroups, runtimeOf, network, events, reboot, clockOf, disk, lowPorts, locks, healthChecks,
+		podmanVersion, cgroups, runtimeOf, network, events, reboot, clockOf, storage, disk, subIDs, lowPorts, locks, healthChecks,
 	} {
 		f := check(up.Checkup, asked)
 		f.Where = up.Node
@@ -180,8 +180,13 @@ func cgroups(up live.Checkup, _ manifest.Set) Finding {
 		return Finding{What: "cgroups", Level: Unsure, Text: "unknown", Mend: "check with podman info there"}
 	case up.Cgroups == "v1" && up.Rootless:
 		f.Level, f.Text, f.Mend = Warning, "v1: without root's rights no limit takes effect", "boot with systemd.unified_cgroup_hierarchy=1"
-	case up.Cgroups == "v2" && up.Rootless && !slices.Contains(up.Controllers, "cpu"):
-		f.Level, f.Text, f.Mend = Warning, "v2, but CPU limits take no effect for this user", "delegate the controller: Delegate=cpu cpuset io memory pids in user@.service.d"
+	case up.Cgroups == "v2" && up.Rootless:
+		for _, c := range []string{"cpu", "memory"} {
+			if !slices.Contains(up.Controllers, c) {
+				f.Level, f.Text = Warning, "v2, but limits of "+c+" take no effect for this user, or keep containers from starting"
+				f.Mend = "delegate the controller: Delegate=cpu cpuset io memory pids in user@.service.d"
+			}
+		}
 	}
 	return f
 }
@@ -202,6 +207,15 @@ func network(up live.Checkup, _ manifest.Set) Finding {
 		return Finding{What: "network", Level: Unsure, Text: "unknown", Mend: "check with podman info there"}
 	case "cni":
 		return Finding{What: "network", Level: Warning, Text: "cni, which Podman 5 does not have any more", Mend: "install netavark and run podman system reset there, while the node is empty"}
+	}
+	switch {
+	case !up.Rootless:
+	case len(up.Outside) == 0:
+		return Finding{What: "network", Level: Bad, Text: "no pod of this user's has one: neither slirp4netns nor pasta is there", Mend: "apt-get install slirp4netns, or passt for Podman 5"}
+	case release(up.Podman) < 500 && strings.HasPrefix(up.Disk, "/var/lib/"):
+		return Finding{What: "network", Level: Warning, Text: "Podman 4 hides /var/lib from its own networks, and this user's are there, below " + up.Disk, Mend: "mkdir -p /var/lib/cni there, as root: then it hides that alone; or move the user's home"}
+	default:
+		return Finding{What: "network", Level: Fine, Text: up.Network + ", " + strings.Join(up.Outside, ", ")}
 	}
 	return Finding{What: "network", Level: Fine, Text: up.Network}
 }
@@ -262,6 +276,61 @@ func clockOf(up live.Checkup, _ manifest.Set) Finding {
 		f.Level, f.Mend = Fine, ""
 	}
 	return f
+}
+
+func storage(up live.Checkup, _ manifest.Set) Finding {
+	if up.Storage == "vfs" {
+		return Finding{What: "storage", Level: Warning, Text: "vfs, which copies the whole image for each layer and each container", Mend: "use overlay: Linux 5.13 or later, or fuse-overlayfs, then podman system reset there, while the node is empty"}
+	}
+	return Finding{What: "storage", Level: Fine, Text: orDash(up.Storage)}
+}
+
+// manyIDs is what images are made for: 65,536 ids with root's, which is the user's own.
+const manyIDs = 1<<16 - 1
+
+// subIDs judges how many ids a user may give to others in containers.
+func subIDs(up live.Checkup, asked manifest.Set) Finding {
+	f := Finding{What: "sub-ids", Mend: fmt.Sprintf("usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s there, of numbers that are free; then, as that user, podman system migrate", up.User)}
+	highest, who := highestID(asked)
+	has := min(up.SubUIDs, up.SubGIDs)
+	switch {
+	case !up.Rootless:
+		return Finding{What: "sub-ids", Level: Fine, Text: "root has all"}
+	case has < 0:
+		return Finding{What: "sub-ids", Level: Unsure, Text: "unknown", Mend: "check with podman unshare cat /proc/self/uid_map there"}
+	case highest > int64(has):
+		f.Level, f.Text = Bad, fmt.Sprintf("%s asks for id %d, and %s has those up to %d", who, highest, up.User, has)
+	case has < manyIDs:
+		f.Level, f.Text = Warning, fmt.Sprintf("%s has %d: an image with a file of a higher id is not unpacked", up.User, has)
+	default:
+		return Finding{What: "sub-ids", Level: Fine, Text: fmt.Sprintf("%d", has)}
+	}
+	return f
+}
+
+// highestID is the highest user or group id that is asked for, 0 when there is none, and by whom.
+func highestID(asked manifest.Set) (highest int64, who string) {
+	for _, wl := range asked.Workloads {
+		spec := wl.Revision.Spec
+		var ids []*int64
+		if sc := spec.SecurityContext; sc != nil {
+			ids = append(ids, sc.RunAsUser, sc.RunAsGroup, sc.FSGroup)
+			for i := range sc.SupplementalGroups {
+				ids = append(ids, &sc.SupplementalGroups[i])
+			}
+		}
+		for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+			if sc := c.SecurityContext; sc != nil {
+				ids = append(ids, sc.RunAsUser, sc.RunAsGroup)
+			}
+		}
+		for _, id := range ids {
+			if id != nil && *id > highest {
+				highest, who = *id, wl.ID.Short()
+			}
+		}
+	}
+	return highest, who
 }
 
 // Shares of a disk below which it is said to be filling, or full.

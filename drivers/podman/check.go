@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"github.com/containers/podman/v4/libpod/define"
 	"github.com/containers/podman/v4/pkg/bindings/images"
 	"github.com/containers/podman/v4/pkg/bindings/system"
+	"github.com/containers/storage/pkg/idtools"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/podkeep/podkeep/live"
@@ -66,7 +68,7 @@ func checkedImages(ctx context.Context) (names []string, err error) {
 
 // checkup is what Podman says. Servers leave out what they do not know.
 func checkup(info *define.Info) live.Checkup {
-	up := live.Checkup{Podman: info.Version.Version, Locks: -1, LowPort: -1, Size: -1, Free: -1}
+	up := live.Checkup{Podman: info.Version.Version, Locks: -1, LowPort: -1, Size: -1, Free: -1, SubUIDs: -1, SubGIDs: -1}
 	if h := info.Host; h != nil {
 		up.OS, up.Kernel = strings.TrimSpace(h.Distribution.Distribution+" "+h.Distribution.Version), h.Kernel
 		up.Cgroups, up.Controllers = h.CgroupsVersion, h.CgroupControllers
@@ -74,15 +76,33 @@ func checkup(info *define.Info) live.Checkup {
 		if h.OCIRuntime != nil {
 			up.Runtime = h.OCIRuntime.Name
 		}
+		for _, program := range []string{h.Slirp4NetNS.Executable, h.Pasta.Executable} {
+			if program != "" {
+				up.Outside = append(up.Outside, path.Base(program))
+			}
+		}
+		up.SubUIDs, up.SubGIDs = beside(h.IDMappings.UIDMap), beside(h.IDMappings.GIDMap)
 		if h.FreeLocks != nil {
 			up.Locks = int(*h.FreeLocks)
 		}
 	}
-	if s := info.Store; s != nil && s.GraphRootAllocated > 0 {
-		up.Disk, up.Size = s.GraphRoot, int64(s.GraphRootAllocated)
-		up.Free = up.Size - int64(s.GraphRootUsed)
+	if s := info.Store; s != nil {
+		up.Storage, up.Disk = s.GraphDriverName, s.GraphRoot
+		if s.GraphRootAllocated > 0 {
+			up.Size = int64(s.GraphRootAllocated)
+			up.Free = up.Size - int64(s.GraphRootUsed)
+		}
 	}
 	return up
+}
+
+// beside is how many ids a map gives beside that of the user, who is root in containers. Without one nothing is known.
+func beside(ids []idtools.IDMap) int {
+	n := -1
+	for _, m := range ids {
+		n += m.Size
+	}
+	return n
 }
 
 // Where the answers lie on Linux.
