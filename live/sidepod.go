@@ -13,6 +13,7 @@ const (
 	SideSocket    = "node.sock"         // on which it answers, in SideDir
 	SideHost      = "/run/podkeep-host" // the directory of Podman's own socket, as the driver binds it
 	SidePodman    = "PODKEEP_PODMAN"    // the variable in which the driver tells that socket's path
+	SideReached   = "."                 // what node reach says first
 	SideNode      = "PODKEEP_NODE"      // what the Node is called, and
 	SideAddress   = "PODKEEP_ADDRESS"   // the host's address, if its manifest says it: pods that ask are told the same by both
 )

@@ -24,19 +24,19 @@ func atHost(p route.Port, n route.Node) (all []route.HostPort) {
 	return all
 }
 
-// reachedAt are the addresses by which others reach the Service's ports as they are: those of hosts, but for hosts that keep all of them for themselves,
-// and those outside. Sorted.
+// reachedAt are the addresses by which others reach the Service's ports as they are: those of hosts, but for hosts that keep all of them for themselves
+// or serve nothing, and those outside. Sorted.
 func (x Service) reachedAt(table *route.Table, nodes []live.Node) (all []netip.Addr) {
-	keeps := map[string][]route.HostPort{}
+	keeps, apart := map[string][]route.HostPort{}, map[string]bool{}
 	for _, n := range nodes {
-		keeps[n.Name] = n.Side.Net.Keeps
+		keeps[n.Name], apart[n.Name] = n.Side.Net.Keeps, n.Side.Net.None != ""
 	}
 	everywhere := x.Balanced && len(x.Outside) == 0
 	for _, p := range x.Made.Ports {
 		at := route.HostPort{Port: p.Port, Protocol: p.Protocol}
 		for _, n := range table.Nodes {
 			here := everywhere && (p.Hosts && !n.Excluded || p.NodePort == p.Port) || slices.Contains(p.Outside, n.Address)
-			if here && n.Address.IsValid() && !slices.Contains(keeps[n.Name], at) {
+			if here && n.Address.IsValid() && !apart[n.Name] && !slices.Contains(keeps[n.Name], at) {
 				all = append(all, n.Address)
 			}
 		}

@@ -107,6 +107,21 @@ func TestAPortThatHostsKeepIsSaid(t *testing.T) {
 	}
 }
 
+func TestAHostThatServesNothingIsNoPlaceToReachAServiceAt(t *testing.T) {
+	one := exposed("web", "type: LoadBalancer, externalIPs: [192.0.2.2], ports: [{port: 80}]")
+	w := outside(t, one, one)
+	w.Snapshot.Nodes[1].Side.Net.None = "a user's own Podman"
+	if x := Of(w).Services[0]; x.external() != "-" {
+		t.Errorf("it is asked for at n2 alone: %s", x.external())
+	}
+	all := exposed("web", "type: LoadBalancer, ports: [{port: 80}]")
+	w = outside(t, all, all)
+	w.Snapshot.Nodes[1].Side.Net.None = "a user's own Podman"
+	if x := Of(w).Services[0]; x.external() != "192.0.2.1" {
+		t.Errorf("it is asked for at every host: %s", x.external())
+	}
+}
+
 func TestAPlanSaysWhatIsOpenedOnHosts(t *testing.T) {
 	const lb = "type: LoadBalancer, allocateLoadBalancerNodePorts: false, "
 	plain := exposed("web", "ports: [{port: 80}]")

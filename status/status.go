@@ -174,13 +174,13 @@ func node(w World, have live.Node) Node {
 	return n
 }
 
-// unserved says what pods of a host go without that has no part in the cluster's network, where there is something to go without.
+// unserved says that a host has no part in the cluster's network, where there is a Service to go without.
 func unserved(w World, n live.Node) []string {
-	lives := func(p live.Pod) bool { return p.App != live.SideApp && p.Birth.Network > 0 }
-	if quiet(n) || n.Side.Net.None == "" || len(w.History.Want().Services) == 0 || !slices.ContainsFunc(n.Pods, lives) {
+	if quiet(n) || n.Side.Net.None == "" || len(w.History.Want().Services) == 0 {
 		return nil
 	}
-	return []string{"its pods reach no Service, by name or address, and none leads to them: " + n.Side.Net.None + " (use root's for those that need it)"}
+	return []string{"Services are not served here: pods reach none, by name or address, none leads to pods but those with hostNetwork, and no port of one is open: " +
+		n.Side.Net.None + " (use root's for what needs them)"}
 }
 
 func quiet(n live.Node) bool { return !n.Known || n.Silent > 0 }

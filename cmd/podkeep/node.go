@@ -42,7 +42,7 @@ podkeep node attach --help`),
 	var dir string
 	cmd.PersistentFlags().StringVar(&dir, "dir", live.SideDir, "where it keeps what it was told, and its socket")
 	completed(cmd, free(aFolder), "dir")
-	cmd.AddCommand(nodeRunCommand(&dir), nodeAttachCommand(&dir), nodeKillCommand(), nodeUseCommand(&dir))
+	cmd.AddCommand(nodeRunCommand(&dir), nodeAttachCommand(&dir), nodeKillCommand(), nodeReachCommand(), nodeUseCommand(&dir))
 	return cmd
 }
 
@@ -166,6 +166,22 @@ container. It ends when either side does.`),
 		ValidArgsFunction: free(nothing),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return node.Attach(cmd.Context(), filepath.Join(*dir, live.SideSocket), cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
+}
+
+func nodeReachCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "reach ADDRESS",
+		Short: "Join input and output to a TCP connection from here",
+		Long: paragraphs(`
+The way to pods of a user's own Podman, which their host does not reach: podkeep runs it in the container. It says a dot once it is
+connected.`),
+		Example:           examples(`podkeep node reach 10.88.0.2:8080`),
+		Args:              takes(1, 1),
+		ValidArgsFunction: free(nothing),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return node.Reach(cmd.Context(), args[0], cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	}
 }

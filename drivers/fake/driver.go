@@ -49,6 +49,9 @@ func (d driver) Observe(ctx context.Context) (n live.Node, err error) {
 		n = h.node(d.cluster, d.world.now())
 		h.says(&n, d.cluster, d.world.now())
 		d.word.keeps(&n.Side, h.tables[d.cluster], h.ranged(d.cluster), h.kept(d.cluster), d.world.now())
+		if h.users && n.Side.Heard() {
+			n.Side.Net.None = "it is a user's own"
+		}
 		n.Name, n.Known = "", false
 		return nil
 	})

@@ -52,6 +52,7 @@ type host struct {
 	sealed  map[string]wire.Table // by cluster: the newest table as it was sent by a stream; nobody edits it
 	late    bool                  // it does not route by what the node side is given
 	older   bool                  // its node side knows nothing of policies
+	users   bool                  // its Podman is a user's own: its node side takes no table
 	listens []route.HostPort      // ports at which it listens itself; nobody edits it
 }
 

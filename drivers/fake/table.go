@@ -37,7 +37,7 @@ func (t table) number() uint64 {
 func (w *World) Route(name, cluster, node string, t *route.Table, signer string, anew bool) {
 	w.on(name, func(h *host) {
 		r := h.tables[cluster]
-		if h.cut || h.down || h.isDeaf(h.side(cluster)) || t == r.taken.says || !anew && t.Number <= r.taken.number() {
+		if h.cut || h.down || h.users || h.isDeaf(h.side(cluster)) || t == r.taken.says || !anew && t.Number <= r.taken.number() {
 			return
 		}
 		if h.older && t.Policies != nil {
@@ -71,6 +71,11 @@ func (w *World) Late(name string, late bool) {
 // Older has a host's node side know nothing of policies, or a newer one in its place.
 func (w *World) Older(name string, older bool) {
 	w.on(name, func(h *host) { h.older = older })
+}
+
+// Users has a host's Podman be a user's own.
+func (w *World) Users(name string) {
+	w.on(name, func(h *host) { h.users = true })
 }
 
 // Listen has a host itself listen at these ports of its own, and at no others.

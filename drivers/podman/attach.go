@@ -27,7 +27,7 @@ func (d *Driver) Attach(ctx context.Context) (io.ReadWriteCloser, error) {
 	if conn, err := d.sideSocket(ctx); err == nil {
 		return conn, nil
 	}
-	return d.sideExec(ctx, id)
+	return d.sideExec(ctx, id, "attach")
 }
 
 // sideContainer is the node side's that runs, and began last.
@@ -78,11 +78,11 @@ func (d *Driver) sideSocket(ctx context.Context) (net.Conn, error) {
 	return d.client.dialer.dialTo(ctx, path.Join(at, live.SideSocket))
 }
 
-// sideExec joins a command in the container. The command ends when its input does, which Close sees to.
-func (d *Driver) sideExec(ctx context.Context, id string) (io.ReadWriteCloser, error) {
+// sideExec joins a command of podkeep node in the container. The command ends when its input does, which Close sees to.
+func (d *Driver) sideExec(ctx context.Context, id string, command ...string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.change)
 	defer cancel()
-	session, err := d.session(ctx, live.Exec{Container: id, Command: []string{live.SideProgram, "node", "attach"}, In: strings.NewReader("")})
+	session, err := d.session(ctx, live.Exec{Container: id, Command: append([]string{live.SideProgram, "node"}, command...), In: strings.NewReader("")})
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +108,15 @@ type joined struct {
 	out   *bufio.Reader
 	frame []byte
 	rest  []byte // of the frame: not read yet
+}
+
+// CloseWrite ends the command's input.
+func (j *joined) CloseWrite() error {
+	half, ok := j.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
 }
 
 // Read gives what the command prints. What it says on its error output ends it.

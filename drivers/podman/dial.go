@@ -4,23 +4,67 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
+
+	"github.com/podkeep/podkeep/live"
 )
 
 // Dial opens a TCP connection as the host does: through the SSH connection, or, for a Podman on this machine, from the network that Podman is in.
+// The pods of a user's own Podman no host reaches: the node side does, which is among them.
 func (d *Driver) Dial(ctx context.Context, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.look)
 	defer cancel()
-	conn, err := d.client.dialer.dialFrom(ctx, address)
+	from := d.client.dialer.dialFrom
+	if at, err := netip.ParseAddrPort(address); err == nil && !at.Addr().IsLoopback() && d.users(ctx) {
+		from = d.dialInside
+	}
+	conn, err := from(ctx, address)
 	if err != nil && ctx.Err() != nil {
 		return nil, fmt.Errorf("%s does not answer: %w", address, ctx.Err())
 	}
 	return conn, err
+}
+
+// users says whether the host's Podman is a user's own. It waits for what is not known yet.
+func (d *Driver) users(ctx context.Context) bool {
+	known, asking := d.host.facts(d.life, d.client.served())
+	if !known.known() && asking != nil {
+		select {
+		case <-asking:
+		case <-ctx.Done():
+		}
+		known, _ = d.host.facts(d.life, d.client.served())
+	}
+	return known.Facts.Rootless
+}
+
+// dialInside connects from the node side's container.
+func (d *Driver) dialInside(ctx context.Context, address string) (net.Conn, error) {
+	id, err := d.sideContainer(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("pods of a user's own Podman are reached through its node side alone: %w", err)
+	}
+	conn, err := d.sideExec(ctx, id, "reach", address)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	_, err = io.ReadFull(conn, make([]byte, len(live.SideReached)))
+	if !stop() {
+		err = ctx.Err()
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // dialFrom goes the way that Podman's socket shows: who listens there is in the host's network, which need not be ours.

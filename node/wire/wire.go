@@ -51,8 +51,8 @@ type Report struct {
 	InForce []Tend                   // the newest of each source
 	Tends   []string                 // the pods of them that are there and whose form is, sorted: these it looks after, and can start again
 	Probed  map[string][]live.Probed // by pod: those that have probes
-	// Failed is, by pod, why the last attempt failed to end what its probe gave up, or to start again what had ended, or why its liveness probe is not run. Trouble is why what
-	// the node side knows would be lost with its process.
+	// Failed is, by pod, why the last attempt failed to end what its probe gave up, or to start again what had ended, or why its liveness
+	// probe is not run. Trouble is why what the node side knows would be lost with its process.
 	Failed  map[string]string `json:",omitempty"`
 	Trouble string            `json:",omitempty"`
 	// Number and Digest are of the table in force: the kernel has it. Taken is the number of the newest that was taken, in force or to be: of lower

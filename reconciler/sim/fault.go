@@ -46,6 +46,8 @@ func (s *Sim) fault(verb string, args []string) (bool, error) {
 		s.world.Clone(args[0], args[1])
 	case "mend":
 		s.world.Mend(node)
+	case "users":
+		s.world.Users(node)
 	case "table":
 		s.world.Late(node, one(args[1:]) == "late")
 		s.world.Older(node, one(args[1:]) == "older")

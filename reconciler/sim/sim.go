@@ -37,6 +37,7 @@
 //	mend NODE                    calls work again
 //	side VERSION|none|never      the node side that all controllers offer from here on
 //	net [RANGE]                  pods are in the cluster's own network, and Services are served; they may have addresses outside in that range
+//	users NODE                   the Podman of a host is a user's own, which has no part in the cluster's network
 //	table NODE late|prompt       what the node side of a host is told to route by does not come into force, or does again
 //	listen NODE [PORT ..]        the host itself listens at these ports, such as 80/tcp, and no others
 //	side NODE deaf|heard         nobody hears the node side of a host, or it is heard again

@@ -1,7 +1,10 @@
 package sim
 
-// themeTraffic: Services, and hosts that route late or whose node side is not heard.
+// themeTraffic: Services, and hosts that route late or not at all, or whose node side is not heard.
 func themeTraffic(g *generator) {
+	if g.once(4) {
+		g.say("users %s", g.node())
+	}
 	g.say("side v1")
 	g.say("net%s", g.pick("", " 203.0.113.0/24"))
 	g.commit("stall image=v1 replicas=%d surge=%d unavail=%d probe=%s; svc/stall%s", 1+g.dice.IntN(4), 1+g.dice.IntN(2), g.dice.IntN(2),

@@ -1,16 +1,23 @@
 // Probed is a web server whose probes come to what it was told: /set?live=no, /set?ready=no, /set?hang=yes. Run as `probed started` it is an exec
-// probe, which succeeds once the server listens, and as `probed live` one that says what /live does.
+// probe, which succeeds once the server listens, and as `probed live` one that says what /live does; `probed set?live=no` tells the server that runs
+// beside it. At port 9090 it serves gRPC's health, which is well.
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"sync"
 	"syscall"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
 
 func main() {
@@ -22,7 +29,8 @@ func main() {
 	signal.Notify(term, syscall.SIGTERM)
 	go func() { <-term; os.Exit(0) }()
 	time.Sleep(time.Second) // it takes its time to start
-	log.Fatal(http.ListenAndServe(":8080", server(map[string]string{"ready": os.Getenv("READY")})))
+	go serveHealth()
+	log.Fatal(http.ListenAndServe(cmp.Or(os.Getenv("LISTEN"), ":8080"), server(map[string]string{"ready": os.Getenv("READY")})))
 }
 
 // probe asks the server that runs beside it.
@@ -35,6 +43,17 @@ func probe(what string) {
 	if response.StatusCode != http.StatusOK {
 		log.Fatal(response.Status)
 	}
+}
+
+func serveHealth() {
+	listener, err := net.Listen("tcp", ":9090")
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	s := grpc.NewServer()
+	healthpb.RegisterHealthServer(s, health.NewServer())
+	log.Print(s.Serve(listener))
 }
 
 // server answers as the settings say.
