@@ -173,13 +173,16 @@ func podmanVersion(up live.Checkup, _ manifest.Set) Finding {
 	return f
 }
 
-func cgroups(up live.Checkup, _ manifest.Set) Finding {
+func cgroups(up live.Checkup, asked manifest.Set) Finding {
 	f := Finding{What: "cgroups", Level: Fine, Text: up.Cgroups}
 	switch {
 	case up.Cgroups == "":
 		return Finding{What: "cgroups", Level: Unsure, Text: "unknown", Mend: "check with podman info there"}
 	case up.Cgroups == "v1" && up.Rootless:
 		f.Level, f.Text, f.Mend = Warning, "v1: without root's rights no limit takes effect", "boot with systemd.unified_cgroup_hierarchy=1"
+		if who := limited(asked); who != "" {
+			f.Text += ", and " + who + " has some"
+		}
 	case up.Cgroups == "v2" && up.Rootless:
 		for _, c := range []string{"cpu", "memory"} {
 			if !slices.Contains(up.Controllers, c) {
@@ -378,8 +381,12 @@ func lowPorts(up live.Checkup, asked manifest.Set) Finding {
 // lowestPort is the lowest host port that is asked for, 0 when there is none, and by whom.
 func lowestPort(asked manifest.Set) (lowest int, who string) {
 	for _, wl := range asked.Workloads {
-		for _, c := range wl.Revision.Spec.Containers {
+		spec := wl.Revision.Spec
+		for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
 			for _, p := range c.Ports {
+				if spec.HostNetwork {
+					p.HostPort = p.ContainerPort
+				}
 				if n := int(p.HostPort); n > 0 && (lowest == 0 || n < lowest) {
 					lowest, who = n, wl.ID.Short()
 				}

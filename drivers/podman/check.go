@@ -17,7 +17,6 @@ import (
 	"github.com/containers/podman/v4/libpod/define"
 	"github.com/containers/podman/v4/pkg/bindings/images"
 	"github.com/containers/podman/v4/pkg/bindings/system"
-	"github.com/containers/storage/pkg/idtools"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/podkeep/podkeep/live"
@@ -81,7 +80,12 @@ func checkup(info *define.Info) live.Checkup {
 				up.Outside = append(up.Outside, path.Base(program))
 			}
 		}
-		up.SubUIDs, up.SubGIDs = beside(h.IDMappings.UIDMap), beside(h.IDMappings.GIDMap)
+		for _, m := range h.IDMappings.UIDMap { // of the first the user is root in containers
+			up.SubUIDs += m.Size
+		}
+		for _, m := range h.IDMappings.GIDMap {
+			up.SubGIDs += m.Size
+		}
 		if h.FreeLocks != nil {
 			up.Locks = int(*h.FreeLocks)
 		}
@@ -94,15 +98,6 @@ func checkup(info *define.Info) live.Checkup {
 		}
 	}
 	return up
-}
-
-// beside is how many ids a map gives beside that of the user, who is root in containers. Without one nothing is known.
-func beside(ids []idtools.IDMap) int {
-	n := -1
-	for _, m := range ids {
-		n += m.Size
-	}
-	return n
 }
 
 // Where the answers lie on Linux.

@@ -20,10 +20,13 @@ import (
 // crash left is taken as it is and finished: that is looked at only when Podman says that the pod exists. All containers are
 // made at once; a pod with init containers needs a Run for each step of its start, since none waits for a container to end.
 func (d *Driver) Run(ctx context.Context, pod manifest.Pod) error {
-	return d.do(guarded(ctx, live.GateOf(pod)), d.change+live.Extra(pod), func(ctx context.Context) error { return d.run(ctx, pod) })
+	return lacking(d.do(guarded(ctx, live.GateOf(pod)), d.change+live.Extra(pod), func(ctx context.Context) error { return d.run(ctx, pod) }))
 }
 
 func (d *Driver) run(ctx context.Context, pod manifest.Pod) error {
+	if err := d.beyond(ctx, pod); err != nil {
+		return err
+	}
 	pod, err := d.equip(ctx, pod)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/containers/podman/v4/pkg/errorhandling"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -37,6 +38,38 @@ func TestAContextGivenOnTheWayIsKeptWhenPodmansNoiseGoes(t *testing.T) {
 	plain := errors.New("x")
 	if clean(plain) != plain {
 		t.Error("an error that is not Podman's was changed")
+	}
+}
+
+func TestAnErrorSaysHowAUserGetsTheIDThatHeLacks(t *testing.T) {
+	for said, want := range map[string]string{
+		"runc: runc create failed: unable to start container process: unable to setup user: setgroups: invalid argument: OCI runtime error": "--add-subuids",
+		"no space left on device": "",
+	} {
+		err := clean(&errorhandling.ErrorModel{Message: said})
+		got := lacking(err).Error()
+		if !strings.HasPrefix(got, err.Error()) || !strings.Contains(got, want) || want == "" && got != err.Error() {
+			t.Error(got)
+		}
+	}
+}
+
+func TestWhatOnlyRootsPodmanGivesIsToldApart(t *testing.T) {
+	yes, no := true, false
+	for name, c := range map[string]struct {
+		of   *corev1.SecurityContext
+		want string
+	}{
+		"nothing":           {nil, ""},
+		"not privileged":    {&corev1.SecurityContext{Privileged: &no}, ""},
+		"privileged":        {&corev1.SecurityContext{Privileged: &yes}, "container b: securityContext.privileged"},
+		"the pod's network": {&corev1.SecurityContext{Capabilities: &corev1.Capabilities{Add: []corev1.Capability{"NET_ADMIN"}}}, ""},
+		"the host's clock":  {&corev1.SecurityContext{Capabilities: &corev1.Capabilities{Add: []corev1.Capability{"NET_ADMIN", "SYS_TIME"}}}, "container b: securityContext.capabilities.add SYS_TIME"},
+	} {
+		spec := corev1.PodSpec{InitContainers: []corev1.Container{{Name: "a"}}, Containers: []corev1.Container{{Name: "b", SecurityContext: c.of}}}
+		if got := rootsAlone(spec); got != c.want {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }
 
