@@ -2,6 +2,7 @@ package podman_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -64,6 +65,9 @@ events_logger = "file"
 `, few(files.Max), few(files.Max), few(procs.Max), few(procs.Max))
 }
 
+// program is the Podman that is tried: the one that is installed, or another that PODKEEP_TEST_PODMAN names.
+func program() string { return cmp.Or(os.Getenv("PODKEEP_TEST_PODMAN"), "podman") }
+
 const registries = "unqualified-search-registries = []\n[[registry]]\nlocation = \"127.0.0.1\"\ninsecure = true\n"
 
 // podman is a command on the service's store.
@@ -71,8 +75,8 @@ func (s *service) podman(args ...string) *exec.Cmd {
 	base := []string{
 		"--root", s.dir + "/root", "--runroot", s.dir + "/run", "--tmpdir", s.dir + "/tmp", "--network-config-dir", s.dir + "/net",
 	}
-	cmd := exec.Command("podman", append(base, args...)...)
-	cmd.Env = append(os.Environ(), "CONTAINERS_CONF="+s.dir+"/containers.conf", "CONTAINERS_REGISTRIES_CONF="+s.dir+"/registries.conf")
+	cmd := exec.Command(program(), append(base, args...)...)
+	cmd.Env = append(os.Environ(), "PODMAN_IGNORE_CGROUPSV1_WARNING=1", "CONTAINERS_CONF="+s.dir+"/containers.conf", "CONTAINERS_REGISTRIES_CONF="+s.dir+"/registries.conf")
 	return cmd
 }
 
