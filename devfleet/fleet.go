@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -33,10 +34,11 @@ const Root = "/var/lib/podkeep-dev"
 
 // Options say what Up should make. The zero value is three nodes named n1 to n3, all by unix socket, in fleet "dev".
 type Options struct {
-	Name  string   // 1 to 20 of a-z, 0-9 and -; default "dev"
-	Nodes int      // how many, 1 to 50; 0 means 3, or as many as the fleet has
-	SSH   []string // names of the nodes that are reached over SSH
-	Dir   string   // absolute; default Root/Name
+	Name   string   // 1 to 20 of a-z, 0-9 and -; default "dev"
+	Nodes  int      // how many, 1 to 50; 0 means 3, or as many as the fleet has
+	SSH    []string // names of the nodes that are reached over SSH
+	Podman string   // the program that is Podman on them; default this machine's
+	Dir    string   // absolute; default Root/Name
 }
 
 // Fleet is a local fleet. It is what fleet.json holds.
@@ -58,6 +60,7 @@ type Node struct {
 	Subnet  string // of its default Podman network
 	Dir     string
 	Socket  string // Podman's socket, reachable from this machine whatever the transport
+	Podman  string `json:",omitempty"` // what stands for this machine's Podman, if anything does
 }
 
 // Indexes tried: even ones, since the odd 10.43.0.0/16 is podkeep's default for services.
@@ -206,6 +209,15 @@ func (o Options) filled() (Options, error) {
 			return o, fmt.Errorf("fleet %s: SSH node %q: want one of n1 to n%d", o.Name, name, count)
 		}
 	}
+	if o.Podman != "" {
+		path, err := exec.LookPath(o.Podman)
+		if err != nil {
+			return o, fmt.Errorf("fleet %s: its Podman: %w", o.Name, err)
+		}
+		if o.Podman, err = filepath.Abs(path); err != nil {
+			return o, err
+		}
+	}
 	if o.Dir == "" {
 		o.Dir = filepath.Join(Root, o.Name)
 	}
@@ -250,6 +262,9 @@ func (o Options) fleet() (*Fleet, error) {
 	if o.Nodes != 0 && o.Nodes != len(f.Nodes) || len(o.SSH) != 0 && !slices.Equal(o.SSH, ssh) {
 		return nil, fmt.Errorf("fleet %s: it has %d nodes, over SSH %v; take it down before making it otherwise", o.Name, len(f.Nodes), ssh)
 	}
+	if has := f.Nodes[0].Podman; o.Podman != "" && o.Podman != has {
+		return nil, fmt.Errorf("fleet %s: its Podman is %s; take it down before giving it another", o.Name, cmp.Or(has, "this machine's"))
+	}
 	return f, nil
 }
 
@@ -257,7 +272,7 @@ func (o Options) nodes() []Node {
 	nodes := make([]Node, cmp.Or(o.Nodes, 3))
 	for i := range nodes {
 		name := "n" + strconv.Itoa(i+1)
-		nodes[i] = Node{Name: name, Number: i + 1, SSH: slices.Contains(o.SSH, name)}
+		nodes[i] = Node{Name: name, Number: i + 1, SSH: slices.Contains(o.SSH, name), Podman: o.Podman}
 	}
 	return nodes
 }

@@ -68,6 +68,7 @@ func interruptible(cmd *cobra.Command) (context.Context, context.CancelFunc) {
 func devUp(o *devOptions) *cobra.Command {
 	var nodes int
 	var ssh []string
+	var podman string
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Make a fleet, or mend one",
@@ -83,7 +84,7 @@ podkeep dev up --name big --nodes 8 --ssh n7,n8`),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd)
 			defer stop()
-			f, err := devfleet.Up(ctx, devfleet.Options{Name: o.name, Dir: o.dir, Nodes: nodes, SSH: ssh})
+			f, err := devfleet.Up(ctx, devfleet.Options{Name: o.name, Dir: o.dir, Nodes: nodes, SSH: ssh, Podman: podman})
 			if err != nil {
 				return err
 			}
@@ -92,7 +93,9 @@ podkeep dev up --name big --nodes 8 --ssh n7,n8`),
 	}
 	cmd.Flags().IntVar(&nodes, "nodes", 0, "how many nodes: n1, n2, ... (default: 3)")
 	cmd.Flags().StringSliceVar(&ssh, "ssh", nil, "the nodes to be reached over SSH, as n2,n3; others have a unix socket")
+	cmd.Flags().StringVar(&podman, "podman", "", "the program that is Podman on the nodes (default: this machine's)")
 	completed(cmd, free(nothing), "nodes", "ssh")
+	completed(cmd, free(aFile), "podman")
 	cmd.ValidArgsFunction = free(nothing)
 	return cmd
 }
