@@ -10,7 +10,9 @@ type Checkup struct {
 	Cgroups     string   // v1 or v2
 	Controllers []string // cgroup controllers that containers may use
 	Runtime     string   // crun, runc
+	Runs        string   // that runtime's version, as 1.8.1
 	Network     string   // netavark or cni
+	Netavark    string   // its version, as 1.4.0
 	Events      string   // journald, file or none
 	Rootless    bool
 	Skew        time.Duration // how far its clock is ahead of ours; below 1.5 s it cannot be told

@@ -157,9 +157,14 @@ func podmanVersion(up live.Checkup, _ manifest.Set) Finding {
 	if v < 0 {
 		return Finding{What: "podman", Level: Unsure, Text: "version " + up.Podman + " is not understood", Mend: "check with podman version there"}
 	}
-	if v < 403 {
+	switch {
+	case v < 403:
 		f.Level, f.Mend = Bad, "install 4.3 or later"
 		f.Text += ": older than what podkeep is tried with"
+		return f
+	case v >= 600:
+		f.Level, f.Mend = Warning, "try it on a host that may fail, or use 4.3 to 5.8"
+		f.Text += ": newer than what podkeep is tried with"
 		return f
 	}
 	var mends []string
@@ -182,8 +187,24 @@ func cgroups(up live.Checkup, _ manifest.Set) Finding {
 		f.Level, f.Text, f.Mend = Warning, "v1: without root's rights no limit takes effect", "boot with systemd.unified_cgroup_hierarchy=1"
 	case up.Cgroups == "v2" && up.Rootless && !slices.Contains(up.Controllers, "cpu"):
 		f.Level, f.Text, f.Mend = Warning, "v2, but CPU limits take no effect for this user", "delegate the controller: Delegate=cpu cpuset io memory pids in user@.service.d"
+	case up.Cgroups == "v2" && !up.Rootless:
+		if missing := without(up.Controllers, "cpu", "memory", "pids"); len(missing) > 0 {
+			f.Level, f.Text = Warning, "v2, but without "+strings.Join(missing, ", ")+": a container that is limited in it does not start"
+			f.Mend = "boot with cgroup_no_v1=all, if it is version 1 that has them"
+			if slices.Contains(missing, "pids") {
+				f.Level = Bad // Podman limits every container's processes
+				f.Mend += "; until then pids_limit = 0 under [containers] in containers.conf lets those start that have no limits"
+			}
+		}
+	case up.Cgroups == "v1" && release(up.Podman) >= 500:
+		f.Text = "v1, on which Podman 6 does not run"
 	}
 	return f
+}
+
+// without are those of the wanted that are not had.
+func without(had []string, wanted ...string) []string {
+	return slices.DeleteFunc(wanted, func(w string) bool { return slices.Contains(had, w) })
 }
 
 func runtimeOf(up live.Checkup, _ manifest.Set) Finding {
@@ -193,7 +214,10 @@ func runtimeOf(up live.Checkup, _ manifest.Set) Finding {
 	case up.Runtime == "crun" && up.Cgroups == "v1":
 		return Finding{What: "runtime", Level: Warning, Text: "crun refuses cgroups that are half v1, half v2", Mend: `install runc and write runtime = "runc" under [engine] in containers.conf`}
 	}
-	return Finding{What: "runtime", Level: Fine, Text: up.Runtime}
+	if up.Runtime == "crun" && up.Runs != "" && release(up.Runs) < 109 && release(up.Podman) >= 508 {
+		return Finding{What: "runtime", Level: Bad, Text: "crun " + up.Runs + " does not know what Podman " + up.Podman + " writes for it: no container starts", Mend: `install a newer crun, or runc and write runtime = "runc" under [engine] in containers.conf`}
+	}
+	return Finding{What: "runtime", Level: Fine, Text: strings.TrimSpace(up.Runtime + " " + up.Runs)}
 }
 
 func network(up live.Checkup, _ manifest.Set) Finding {
@@ -203,7 +227,10 @@ func network(up live.Checkup, _ manifest.Set) Finding {
 	case "cni":
 		return Finding{What: "network", Level: Warning, Text: "cni, which Podman 5 does not have any more", Mend: "install netavark and run podman system reset there, while the node is empty"}
 	}
-	return Finding{What: "network", Level: Fine, Text: up.Network}
+	if up.Netavark != "" && release(up.Netavark) < 200 && release(up.Podman) >= 600 {
+		return Finding{What: "network", Level: Bad, Text: "netavark " + up.Netavark + " does not understand Podman " + up.Podman + ": no pod starts but on the host's network", Mend: "install netavark and aardvark-dns 2.0 or later"}
+	}
+	return Finding{What: "network", Level: Fine, Text: strings.TrimSpace(up.Network + " " + up.Netavark)}
 }
 
 func events(up live.Checkup, _ manifest.Set) Finding {

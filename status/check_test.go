@@ -15,7 +15,7 @@ import (
 
 func TestWhatANodeSaysIsJudged(t *testing.T) {
 	well := live.Checkup{
-		Podman: "5.4.2", OS: "debian 13", Cgroups: "v2", Controllers: []string{"cpu"}, Runtime: "crun", Network: "netavark", Events: "journald",
+		Podman: "5.4.2", OS: "debian 13", Cgroups: "v2", Controllers: []string{"cpu", "memory", "pids"}, Runtime: "crun", Runs: "1.21", Network: "netavark", Events: "journald",
 		Size: 100 << 30, Free: 50 << 30, Locks: 2000, LowPort: 1024, Socket: "enabled", Restart: "enabled",
 	}
 	web := manifest.Workload{Meta: manifest.Meta{ID: manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}}}
@@ -35,6 +35,12 @@ func TestWhatANodeSaysIsJudged(t *testing.T) {
 		{"hybrid cgroups with crun", func(u *live.Checkup) { u.Cgroups = "v1" }, "runtime", status.Warning},
 		{"v1 without rights", func(u *live.Checkup) { u.Cgroups, u.Runtime, u.Rootless, u.LowPort = "v1", "runc", true, 80 }, "cgroups", status.Warning},
 		{"no CPU controller", func(u *live.Checkup) { u.Controllers, u.Rootless, u.LowPort = nil, true, 80 }, "cgroups", status.Warning},
+		{"version 2 without memory", func(u *live.Checkup) { u.Controllers = []string{"cpu", "pids"} }, "cgroups", status.Warning},
+		{"version 2 without controllers", func(u *live.Checkup) { u.Controllers = nil }, "cgroups", status.Bad},
+		{"version 1", func(u *live.Checkup) { u.Cgroups, u.Runtime, u.Controllers = "v1", "runc", nil }, "", status.Fine},
+		{"a runtime that is too old for its Podman", func(u *live.Checkup) { u.Podman, u.Runs = "5.8.2", "1.8.1" }, "runtime", status.Bad},
+		{"an old runtime with an old Podman", func(u *live.Checkup) { u.Runs = "1.8.1" }, "", status.Fine},
+		{"a Podman that was not tried", func(u *live.Checkup) { u.Podman = "6.0.0" }, "podman", status.Warning},
 		{"the old network", func(u *live.Checkup) { u.Network = "cni" }, "network", status.Warning},
 		{"no events", func(u *live.Checkup) { u.Events = "none" }, "events", status.Warning},
 		{"a socket that does not come back", func(u *live.Checkup) { u.Socket = "disabled" }, "reboot", status.Warning},
