@@ -50,19 +50,24 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// config makes Podman work in places with few rights: hybrid cgroups need runc, and limits must not exceed our own.
+// config makes Podman work in places with few rights: hybrid cgroups need runc, limits must not exceed our own, and where the kernel
+// cannot count processes there is none for them. PODKEEP_TEST_RUNTIME names another runtime.
 func (s *service) config() string {
 	var files, procs syscall.Rlimit
 	_ = syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files)
 	_ = syscall.Getrlimit(6, &procs) // RLIMIT_NPROC
 	few := func(n uint64) uint64 { return min(n, 20_000) }
+	uncounted := ""
+	if v2, err := os.ReadFile("/sys/fs/cgroup/cgroup.controllers"); err == nil && !bytes.Contains(v2, []byte("pids")) {
+		uncounted = "pids_limit = 0\n"
+	}
 	return fmt.Sprintf(`[containers]
 default_ulimits = ["nofile=%d:%d", "nproc=%d:%d"]
-[engine]
-runtime = "runc"
+%s[engine]
+runtime = %q
 cgroup_manager = "cgroupfs"
 events_logger = "file"
-`, few(files.Max), few(files.Max), few(procs.Max), few(procs.Max))
+`, few(files.Max), few(files.Max), few(procs.Max), few(procs.Max), uncounted, cmp.Or(os.Getenv("PODKEEP_TEST_RUNTIME"), "runc"))
 }
 
 // program is the Podman that is tried: the one that is installed, or another that PODKEEP_TEST_PODMAN names.
