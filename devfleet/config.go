@@ -70,7 +70,7 @@ events_logfile_max_size = "32m"
 [network]
 network_backend = "netavark"
 default_subnet = %[4]q
-`, limit(unix.RLIMIT_NOFILE), limit(unix.RLIMIT_NPROC), ociRuntime(), n.Subnet)
+`, limit(unix.RLIMIT_NOFILE), limit(unix.RLIMIT_NPROC), n.runtime(), n.Subnet)
 }
 
 func limit(resource int) uint64 {

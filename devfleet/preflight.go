@@ -133,6 +133,15 @@ func ociRuntime() string {
 	return ""
 }
 
+// runtime is the container runtime of the node. Beside a newer Podman it is runc, which takes what a newer one writes; the crun of
+// Debian 12 says that of Podman 5.8 has an unknown version.
+func (n Node) runtime() string {
+	if n.Podman != "" && there("runc") {
+		return "runc"
+	}
+	return ociRuntime()
+}
+
 func hybrid() bool { return mounted("/sys/fs/cgroup/unified") || !unified() }
 
 func unified() bool {

@@ -10,7 +10,9 @@ type Checkup struct {
 	Cgroups     string   // v1 or v2
 	Controllers []string // cgroup controllers that containers may use
 	Runtime     string   // crun, runc
+	Runs        string   // that runtime's version, as 1.8.1
 	Network     string   // netavark or cni
+	Netavark    string   // its version, as 1.4.0
 	Outside     []string // programs that join the pods of a user's Podman to the host's network, of those that Podman found
 	Events      string   // journald, file or none
 	Rootless    bool

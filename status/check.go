@@ -157,9 +157,14 @@ func podmanVersion(up live.Checkup, _ manifest.Set) Finding {
 	if v < 0 {
 		return Finding{What: "podman", Level: Unsure, Text: "version " + up.Podman + " is not understood", Mend: "check with podman version there"}
 	}
-	if v < 403 {
+	switch {
+	case v < 403:
 		f.Level, f.Mend = Bad, "install 4.3 or later"
 		f.Text += ": older than what podkeep is tried with"
+		return f
+	case v >= 600:
+		f.Level, f.Mend = Warning, "try it on a host that may fail, or use 4.3 to 5.8"
+		f.Text += ": newer than what podkeep is tried with"
 		return f
 	}
 	var mends []string
@@ -184,14 +189,28 @@ func cgroups(up live.Checkup, asked manifest.Set) Finding {
 			f.Text += ", and " + who + " has some"
 		}
 	case up.Cgroups == "v2" && up.Rootless:
-		for _, c := range []string{"cpu", "memory"} {
-			if !slices.Contains(up.Controllers, c) {
-				f.Level, f.Text = Warning, "v2, but limits of "+c+" take no effect for this user, or keep containers from starting"
-				f.Mend = "delegate the controller: Delegate=cpu cpuset io memory pids in user@.service.d"
+		if missing := without(up.Controllers, "cpu", "memory"); len(missing) > 0 {
+			f.Level, f.Text = Warning, "v2, but "+up.User+" has no "+strings.Join(missing, ", ")+": a container that is limited in it does not start, or is not held to it"
+			f.Mend = "delegate the controller: Delegate=cpu cpuset io memory pids in user@.service.d"
+		}
+	case up.Cgroups == "v2" && !up.Rootless:
+		if missing := without(up.Controllers, "cpu", "memory", "pids"); len(missing) > 0 {
+			f.Level, f.Text = Warning, "v2, but without "+strings.Join(missing, ", ")+": a container that is limited in it does not start"
+			f.Mend = "boot with cgroup_no_v1=all, if it is version 1 that has them"
+			if slices.Contains(missing, "pids") {
+				f.Level = Bad // Podman limits every container's processes
+				f.Mend += "; until then pids_limit = 0 under [containers] in containers.conf lets those start that have no limits"
 			}
 		}
+	case up.Cgroups == "v1" && release(up.Podman) >= 500:
+		f.Text = "v1, on which Podman 6 does not run"
 	}
 	return f
+}
+
+// without are those of the wanted that are not had.
+func without(had []string, wanted ...string) []string {
+	return slices.DeleteFunc(wanted, func(w string) bool { return slices.Contains(had, w) })
 }
 
 func runtimeOf(up live.Checkup, _ manifest.Set) Finding {
@@ -201,7 +220,10 @@ func runtimeOf(up live.Checkup, _ manifest.Set) Finding {
 	case up.Runtime == "crun" && up.Cgroups == "v1":
 		return Finding{What: "runtime", Level: Warning, Text: "crun refuses cgroups that are half v1, half v2", Mend: `install runc and write runtime = "runc" under [engine] in containers.conf`}
 	}
-	return Finding{What: "runtime", Level: Fine, Text: up.Runtime}
+	if up.Runtime == "crun" && up.Runs != "" && release(up.Runs) < 109 && release(up.Podman) >= 508 {
+		return Finding{What: "runtime", Level: Bad, Text: "crun " + up.Runs + " does not know what Podman " + up.Podman + " writes for it: no container starts", Mend: `install a newer crun, or runc and write runtime = "runc" under [engine] in containers.conf`}
+	}
+	return Finding{What: "runtime", Level: Fine, Text: strings.TrimSpace(up.Runtime + " " + up.Runs)}
 }
 
 func network(up live.Checkup, _ manifest.Set) Finding {
@@ -211,6 +233,10 @@ func network(up live.Checkup, _ manifest.Set) Finding {
 	case "cni":
 		return Finding{What: "network", Level: Warning, Text: "cni, which Podman 5 does not have any more", Mend: "install netavark and run podman system reset there, while the node is empty"}
 	}
+	if up.Netavark != "" && release(up.Netavark) < 200 && release(up.Podman) >= 600 {
+		return Finding{What: "network", Level: Bad, Text: "netavark " + up.Netavark + " does not understand Podman " + up.Podman + ": no pod starts but on the host's network", Mend: "install netavark and aardvark-dns 2.0 or later"}
+	}
+	had := strings.TrimSpace(up.Network + " " + up.Netavark)
 	switch {
 	case !up.Rootless:
 	case len(up.Outside) == 0:
@@ -218,9 +244,9 @@ func network(up live.Checkup, _ manifest.Set) Finding {
 	case release(up.Podman) < 500 && strings.HasPrefix(up.Disk, "/var/lib/"):
 		return Finding{What: "network", Level: Warning, Text: "Podman 4 hides /var/lib from its own networks, and this user's are there, below " + up.Disk, Mend: "mkdir -p /var/lib/cni there, as root: then it hides that alone; or move the user's home"}
 	default:
-		return Finding{What: "network", Level: Fine, Text: up.Network + ", " + strings.Join(up.Outside, ", ")}
+		return Finding{What: "network", Level: Fine, Text: had + ", " + strings.Join(up.Outside, ", ")}
 	}
-	return Finding{What: "network", Level: Fine, Text: up.Network}
+	return Finding{What: "network", Level: Fine, Text: had}
 }
 
 func events(up live.Checkup, _ manifest.Set) Finding {

@@ -16,7 +16,7 @@ import (
 
 func TestWhatANodeSaysIsJudged(t *testing.T) {
 	well := live.Checkup{
-		Podman: "5.4.2", OS: "debian 13", Cgroups: "v2", Controllers: []string{"cpu", "memory"}, Runtime: "crun", Network: "netavark", Events: "journald",
+		Podman: "5.4.2", OS: "debian 13", Cgroups: "v2", Controllers: []string{"cpu", "memory", "pids"}, Runtime: "crun", Runs: "1.21", Network: "netavark", Events: "journald",
 		Storage: "overlay", Disk: "/home/keeper", Outside: []string{"pasta"}, SubUIDs: 65536, SubGIDs: 65536, User: "keeper",
 		Size: 100 << 30, Free: 50 << 30, Locks: 2000, LowPort: 1024, Socket: "enabled", Restart: "enabled",
 	}
@@ -46,6 +46,12 @@ func TestWhatANodeSaysIsJudged(t *testing.T) {
 		{"a user with few ids", func(u *live.Checkup) { u.Rootless, u.LowPort, u.SubGIDs = true, 80, 60001 }, "sub-ids", status.Warning},
 		{"ids of which nothing is known", func(u *live.Checkup) { u.Rootless, u.LowPort, u.SubGIDs = true, 80, -1 }, "sub-ids", status.Unsure},
 		{"storage that copies", func(u *live.Checkup) { u.Storage = "vfs" }, "storage", status.Warning},
+		{"version 2 without memory", func(u *live.Checkup) { u.Controllers = []string{"cpu", "pids"} }, "cgroups", status.Warning},
+		{"version 2 without controllers", func(u *live.Checkup) { u.Controllers = nil }, "cgroups", status.Bad},
+		{"version 1", func(u *live.Checkup) { u.Cgroups, u.Runtime, u.Controllers = "v1", "runc", nil }, "", status.Fine},
+		{"a runtime that is too old for its Podman", func(u *live.Checkup) { u.Podman, u.Runs = "5.8.2", "1.8.1" }, "runtime", status.Bad},
+		{"an old runtime with an old Podman", func(u *live.Checkup) { u.Runs = "1.8.1" }, "", status.Fine},
+		{"a Podman that was not tried", func(u *live.Checkup) { u.Podman = "6.0.0" }, "podman", status.Warning},
 		{"the old network", func(u *live.Checkup) { u.Network = "cni" }, "network", status.Warning},
 		{"no events", func(u *live.Checkup) { u.Events = "none" }, "events", status.Warning},
 		{"a socket that does not come back", func(u *live.Checkup) { u.Socket = "disabled" }, "reboot", status.Warning},

@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,6 +66,9 @@ func checkedImages(ctx context.Context) (names []string, err error) {
 	return names, err
 }
 
+// numbered is a version in what a program prints of itself: "crun version 1.8.1", "netavark 1.4.0".
+var numbered = regexp.MustCompile(`\d+(\.\d+)+`)
+
 // checkup is what Podman says. Servers leave out what they do not know.
 func checkup(info *define.Info) live.Checkup {
 	up := live.Checkup{Podman: info.Version.Version, Locks: -1, LowPort: -1, Size: -1, Free: -1, SubUIDs: -1, SubGIDs: -1}
@@ -73,7 +77,10 @@ func checkup(info *define.Info) live.Checkup {
 		up.Cgroups, up.Controllers = h.CgroupsVersion, h.CgroupControllers
 		up.Network, up.Events, up.Rootless = h.NetworkBackend, h.EventLogger, h.Security.Rootless
 		if h.OCIRuntime != nil {
-			up.Runtime = h.OCIRuntime.Name
+			up.Runtime, up.Runs = h.OCIRuntime.Name, numbered.FindString(h.OCIRuntime.Version)
+		}
+		if h.NetworkBackend == "netavark" {
+			up.Netavark = numbered.FindString(h.NetworkBackendInfo.Version)
 		}
 		for _, program := range []string{h.Slirp4NetNS.Executable, h.Pasta.Executable} {
 			if program != "" {

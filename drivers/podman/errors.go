@@ -91,9 +91,16 @@ var noise = []*regexp.Regexp{
 	regexp.MustCompile(`^(?:runc create failed: |unable to start container process: |exec: )+`),
 }
 
+// uncontrolled are the ways in which runtimes say that the host's cgroups cannot hold a limit. They name a controller, or one of its files.
+var uncontrolled = regexp.MustCompile("(?s)^.*(?:openat2? /sys/fs/cgroup/\\S*/|opening file `|the requested cgroup controller `)(cpu|cpuset|io|memory|pids)[.`].*" +
+	"(?:no such file or directory|No such file or directory|is not available).*$")
+
 // plain leaves of Podman's chain of contexts what a person can act on.
 func plain(s string) string {
 	s = strings.TrimSpace(s)
+	if limit := uncontrolled.FindStringSubmatch(s); limit != nil {
+		return "the host's cgroups are without " + limit[1] + ", so that limit cannot be set: see podkeep check"
+	}
 	for range 3 {
 		for _, n := range noise {
 			s = n.ReplaceAllString(s, "")

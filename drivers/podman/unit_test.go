@@ -17,11 +17,14 @@ import (
 
 func TestOfPodmansChainOfContextsTheUsefulEndIsLeft(t *testing.T) {
 	for said, want := range map[string]string{
-		"initializing source docker://r.test/x:2: reading manifest 2 in r.test/x: manifest unknown: manifest unknown":                      "manifest unknown: manifest unknown",
-		"initializing source docker://r.test/x:2: Requesting bear token: invalid status code from registry 403 (Forbidden)":                "Requesting bear token: invalid status code from registry 403 (Forbidden)",
-		"initializing source docker://r.test/x:2: reading manifest 2 in r.test/x: errors:\ndenied: no\nunauthorized: no\n":                 "denied: no; unauthorized: no",
-		"runc: runc create failed: unable to start container process: exec: \"/x\": stat /x: no such file or directory: OCI runtime error": "\"/x\": stat /x: no such file or directory",
-		"failed to make pod: adding pod to state: name \"p\" is in use: pod already exists":                                                "name \"p\" is in use: pod already exists",
+		"initializing source docker://r.test/x:2: reading manifest 2 in r.test/x: manifest unknown: manifest unknown":       "manifest unknown: manifest unknown",
+		"initializing source docker://r.test/x:2: Requesting bear token: invalid status code from registry 403 (Forbidden)": "Requesting bear token: invalid status code from registry 403 (Forbidden)",
+		"initializing source docker://r.test/x:2: reading manifest 2 in r.test/x: errors:\ndenied: no\nunauthorized: no\n":  "denied: no; unauthorized: no",
+		"runc: runc create failed: unable to start container process: error during container init: error setting cgroup config for procHooks process: openat2 /sys/fs/cgroup/libpod_parent/libpod-0/pids.max: no such file or directory: OCI runtime attempted to invoke a command that was not found": "the host's cgroups are without pids, so that limit cannot be set: see podkeep check",
+		"crun: opening file `memory.max` for writing: No such file or directory: OCI runtime attempted to invoke a command that was not found":                                                                                                                                                         "the host's cgroups are without memory, so that limit cannot be set: see podkeep check",
+		"OCI runtime error: crun: the requested cgroup controller `cpu` is not available":                                                                                                                                                                                                              "the host's cgroups are without cpu, so that limit cannot be set: see podkeep check",
+		"runc: runc create failed: unable to start container process: exec: \"/x\": stat /x: no such file or directory: OCI runtime error":                                                                                                                                                             "\"/x\": stat /x: no such file or directory",
+		"failed to make pod: adding pod to state: name \"p\" is in use: pod already exists":                                                                                                                                                                                                            "name \"p\" is in use: pod already exists",
 		"no space left on device": "no space left on device",
 	} {
 		if got := plain(said); got != want {
