@@ -85,6 +85,17 @@ func TestWhatANodeSaysIsJudged(t *testing.T) {
 	}
 }
 
+func TestAPortOnTheHostsNetworkIsOneThatAUserMayNotHaveEither(t *testing.T) {
+	dns := manifest.Workload{Meta: manifest.Meta{ID: manifest.ID{Kind: "DaemonSet", Namespace: "default", Name: "dns"}}}
+	dns.Revision.Spec = corev1.PodSpec{HostNetwork: true, Containers: []corev1.Container{{Ports: []corev1.ContainerPort{{ContainerPort: 53}}}}}
+	up := live.Checkup{Podman: "4.3.1", Rootless: true, LowPort: 1024, User: "keeper"}
+	for _, f := range status.CheckNode(status.Examined{Node: "n1", Checkup: up}, manifest.Set{Workloads: []manifest.Workload{dns}}) {
+		if f.What == "low ports" && (f.Level != status.Bad || !strings.Contains(f.Text, "dns wants port 53") || !strings.HasSuffix(f.Mend, "=53")) {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 func TestAHomeThatPodman4HidesFromItselfIsNamed(t *testing.T) {
 	up := live.Checkup{Podman: "4.9.3", Network: "netavark", Outside: []string{"slirp4netns"}, Rootless: true, Disk: "/var/lib/keeper/.local/share/containers/storage"}
 	for _, f := range status.CheckNode(status.Examined{Node: "n1", Checkup: up}, manifest.Set{}) {
