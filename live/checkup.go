@@ -12,7 +12,7 @@ type Checkup struct {
 	Runtime     string   // crun, runc
 	Runs        string   // that runtime's version, as 1.8.1
 	Network     string   // netavark or cni
-	Netavark    string   // its version, as 1.4.0
+	Netavark    string   // its version, as 1.4.0; Podman 4.3 does not say it
 	Events      string   // journald, file or none
 	Rootless    bool
 	Skew        time.Duration // how far its clock is ahead of ours; below 1.5 s it cannot be told
