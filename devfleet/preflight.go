@@ -142,6 +142,15 @@ func (n Node) runtime() string {
 	return ociRuntime()
 }
 
+// uncounted is a line of containers.conf, where the kernel cannot count a group's processes: without it Podman limits them.
+func uncounted() string {
+	controllers, err := os.ReadFile("/sys/fs/cgroup/cgroup.controllers")
+	if err != nil || strings.Contains(string(controllers), "pids") {
+		return ""
+	}
+	return "pids_limit = 0\n"
+}
+
 func hybrid() bool { return mounted("/sys/fs/cgroup/unified") || !unified() }
 
 func unified() bool {

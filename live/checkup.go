@@ -12,7 +12,7 @@ type Checkup struct {
 	Runtime     string   // crun, runc
 	Runs        string   // that runtime's version, as 1.8.1
 	Network     string   // netavark or cni
-	Netavark    string   // its version, as 1.4.0
+	Netavark    string   // its version, as 1.4.0; Podman 4.3 does not say it
 	Outside     []string // programs that join the pods of a user's Podman to the host's network, of those that Podman found
 	Events      string   // journald, file or none
 	Rootless    bool

@@ -194,6 +194,7 @@ func cgroups(up live.Checkup, asked manifest.Set) Finding {
 			f.Mend = "delegate the controller: Delegate=cpu cpuset io memory pids in user@.service.d"
 		}
 	case up.Cgroups == "v2" && !up.Rootless:
+		f.Text = "v2: " + strings.Join(up.Controllers, ", ")
 		if missing := without(up.Controllers, "cpu", "memory", "pids"); len(missing) > 0 {
 			f.Level, f.Text = Warning, "v2, but without "+strings.Join(missing, ", ")+": a container that is limited in it does not start"
 			f.Mend = "boot with cgroup_no_v1=all, if it is version 1 that has them"

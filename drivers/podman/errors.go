@@ -91,9 +91,9 @@ var noise = []*regexp.Regexp{
 	regexp.MustCompile(`^(?:runc create failed: |unable to start container process: |exec: )+`),
 }
 
-// uncontrolled are the ways in which runtimes say that the host's cgroups cannot hold a limit. They name a controller, or one of its files.
-var uncontrolled = regexp.MustCompile("(?s)^.*(?:openat2? /sys/fs/cgroup/\\S*/|opening file `|the requested cgroup controller `)(cpu|cpuset|io|memory|pids)[.`].*" +
-	"(?:no such file or directory|No such file or directory|is not available).*$")
+// uncontrolled are the ways in which runtimes say that cgroups of version 2 are without the controller of a limit.
+var uncontrolled = regexp.MustCompile("(?is)^.*(?:openat2? /sys/fs/cgroup/\\S*/|opening file `|cgroup controller `)(cpu|io|memory|pids)" +
+	"(?:\\.(?:max|weight|low|high|min|swap)\\S*.*no such file or directory|` is not available).*$")
 
 // plain leaves of Podman's chain of contexts what a person can act on.
 func plain(s string) string {
