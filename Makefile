@@ -13,7 +13,15 @@ export GOFLAGS := $(strip $(filter-out -tags=% -buildvcs=%,$(GOFLAGS)) -buildvcs
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMITTED   := $(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y%m%d%H%M%S 2>/dev/null)
-APT         := podman conmon runc netavark aardvark-dns catatonit uidmap slirp4netns iptables busybox-static openssh-server nftables iproute2 curl git gcc libc6-dev
+APT         := podman conmon runc netavark aardvark-dns catatonit uidmap slirp4netns iptables busybox-static openssh-server nftables iproute2 curl git gcc libc6-dev \
+               pkg-config libseccomp-dev libsqlite3-dev
+
+# The newer Podman that is tried too, built once from its Go module, which has no part in ours.
+PODMAN5        := 5.8.2
+PODMAN5_DIR    := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/podkeep/podman-$(PODMAN5)
+PODMAN5_V2     := ^Test(PodmanKeepsTheContract|EveryFaultShowsAndHeals)$$
+PODMAN5_SCENES := ^Test(AFleetWorksAndLeavesNoTrace|TheFleetFollowsGit|JobsRunToTheirEndForReal|ProbesDecideOnRealNodes)$$
+PODMAN5_TAGS   := containers_image_openpgp,exclude_graphdriver_btrfs,btrfs_noversion,seccomp,libsqlite3
 
 # Packages whose tests need real Podman; every other package is a unit.
 REAL := ./cmd/... ./devfleet/... ./drivers/podman/... ./docs/...
@@ -39,7 +47,7 @@ build: ## bin/podkeep, one static binary
 	go build -ldflags '-s -w -X main.version=$(VERSION) -X main.committed=$(COMMITTED)' -o bin/podkeep ./cmd/podkeep
 
 .PHONY: test
-test: deps build unit race e2e check ## all that CI runs; installs what it needs
+test: deps build unit race e2e podman5 check ## all that CI runs; installs what it needs
 	$(call say,all of it passed)
 
 .PHONY: unit
@@ -76,6 +84,21 @@ fuzz: ## search for a minute with each fuzz target, side by side
 e2e: ## the tests that drive real Podman nodes (root)
 	$(call say,end to end)
 	go test -count=1 -p 1 -parallel 3 -timeout 75m $(REAL)
+
+.PHONY: podman5
+podman5: export PODKEEP_TEST_PODMAN := $(PODMAN5_DIR)/podman
+podman5: deps $(PODMAN5_DIR)/podman ## the driver's contract and fleets on Podman 5, on cgroups v1 and v2; builds it first (root)
+	$(call say,Podman $(PODMAN5))
+	drivers/podman/testdata/v2.sh go test -count=1 -p 1 -run '$(PODMAN5_V2)' ./drivers/podman ./devfleet
+	go test -count=1 -parallel 3 -timeout 20m -run '$(PODMAN5_SCENES)' ./devfleet
+
+$(PODMAN5_DIR)/podman: | deps
+	$(call say,build Podman $(PODMAN5): a minute or two, once)
+	@mkdir -p $(@D)/build
+	cd $(@D)/build && export CGO_ENABLED=1 GOFLAGS=-buildvcs=false && rm -f go.mod go.sum && \
+	  go mod init podman && go get github.com/containers/podman/v5/cmd/podman@v$(PODMAN5) && \
+	  go build -trimpath -tags $(PODMAN5_TAGS) -ldflags '-s -w' -o podman github.com/containers/podman/v5/cmd/podman
+	@mv $(@D)/build/podman $@ && rm -r $(@D)/build
 
 .PHONY: soak
 soak: deps ## an hour of pushes and 500 kills, 20 rollouts under load; nobody waits for it (root)

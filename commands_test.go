@@ -11,7 +11,7 @@ import (
 )
 
 // shell are the programs that the papers use beside ours.
-var shell = []string{"cat", "cd", "cp", "curl", "export", "git", "go", "jq", "kill", "mkdir", "podman", "printf", "sed", "sh", "source", "ssh", "ssh-keygen", "sudo", "systemctl", "test"}
+var shell = []string{"apt-get", "cat", "cd", "cp", "curl", "export", "git", "go", "grep", "install", "jq", "kill", "loginctl", "mkdir", "podman", "printf", "sed", "sh", "source", "ssh", "ssh-keygen", "sudo", "systemctl", "test", "useradd"}
 
 func TestEveryCommandInThePapersExists(t *testing.T) {
 	podkeep := filepath.Join(t.TempDir(), "podkeep")

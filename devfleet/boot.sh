@@ -1,7 +1,7 @@
 # Makes the namespaces it is started in a machine of its own, then becomes that machine's init.
-# Arguments: the node's directory and name, and the uid of its user if its Podman is a user's own.
+# Arguments: the node's directory and name, which Podman it has, if not this machine's, and the uid of its user if that Podman is a user's own.
 set -e
-dir=$1 uid=$3
+dir=$1 uid=$4
 mount --make-rprivate /
 mount -t proc proc /proc
 resolv=$(readlink -f /etc/resolv.conf || true)
@@ -12,6 +12,7 @@ mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mkdir -p /run/sshd /run/netns /run/lock
 mount --bind "$dir/etc/containers" /etc/containers
 mount --bind "$dir/etc/shadow" /etc/shadow
+[ -z "$3" ] || mount --bind "$3" "$(command -v podman)"
 echo "$2" >/proc/sys/kernel/hostname
 echo 1 >/proc/sys/net/ipv4/ip_forward
 if [ -z "$uid" ]; then

@@ -60,7 +60,7 @@ func containersConf(n Node) string {
 	return fmt.Sprintf(`[containers]
 default_ulimits = ["nofile=%[1]d:%[1]d", "nproc=%[2]d:%[2]d"]
 log_driver = "k8s-file"
-
+%[5]s
 [engine]
 runtime = %[3]q
 cgroup_manager = "cgroupfs"
@@ -70,7 +70,7 @@ events_logfile_max_size = "32m"
 [network]
 network_backend = "netavark"
 default_subnet = %[4]q
-`, limit(unix.RLIMIT_NOFILE), limit(unix.RLIMIT_NPROC), ociRuntime(), n.Subnet)
+`, limit(unix.RLIMIT_NOFILE), limit(unix.RLIMIT_NPROC), n.runtime(), n.Subnet, uncounted())
 }
 
 func limit(resource int) uint64 {

@@ -3,6 +3,7 @@ package devfleet_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -52,7 +53,7 @@ func TestJobsRunToTheirEndForReal(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	fleet, err := devfleet.Up(t.Context(), devfleet.Options{Name: name, Nodes: 1})
+	fleet, err := devfleet.Up(t.Context(), devfleet.Options{Name: name, Nodes: 1, Podman: os.Getenv("PODKEEP_TEST_PODMAN")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -123,7 +123,7 @@ type event struct {
 // events are those since a time, in their order, of all nodes or only those named.
 func (s *stage) events(since time.Time, nodes ...string) (all []event) {
 	s.Helper()
-	const format = `{{.Time.UnixNano}} {{.Status}} {{.ID}} {{.Name}} {{index .Attributes "` + live.LabelContainer +
+	const format = `{{if eq (printf "%T" .Time) "int64"}}{{.TimeNano}}{{else}}{{.Time.UnixNano}}{{end}} {{.Status}} {{.ID}} {{.Name}} {{index .Attributes "` + live.LabelContainer +
 		`"}} {{index .Attributes "` + live.LabelCommit + `"}} {{index .Attributes "` + live.LabelAttempt + `"}}`
 	for _, n := range s.fleet.Nodes {
 		if len(nodes) > 0 && !slices.Contains(nodes, n.Name) {

@@ -57,7 +57,7 @@ func TestTheDocumentationsShapesRunForReal(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	fleet, err := devfleet.Up(t.Context(), devfleet.Options{Name: name, Nodes: 1})
+	fleet, err := devfleet.Up(t.Context(), devfleet.Options{Name: name, Nodes: 1, Podman: os.Getenv("PODKEEP_TEST_PODMAN")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func build(t *testing.T, name string) *stage {
 	}
 	t.Cleanup(func() { s.lower(name) })
 	var err error
-	if s.fleet, err = devfleet.Up(t.Context(), devfleet.Options{Name: name, Nodes: 3, SSH: []string{"n3"}}); err != nil {
+	if s.fleet, err = devfleet.Up(t.Context(), devfleet.Options{Name: name, Nodes: 3, SSH: []string{"n3"}, Podman: os.Getenv("PODKEEP_TEST_PODMAN")}); err != nil {
 		t.Fatal(err)
 	}
 	if s.log, err = os.Create(s.path("controller.log")); err != nil {

@@ -102,7 +102,7 @@ func talk(t *testing.T, name string, nodes int, ssh ...string) *talker {
 	s.ok(devfleet.Down(t.Context(), name, ""))
 	t.Cleanup(func() { s.ok(devfleet.Down(context.Background(), name, "")) })
 	var err error
-	s.fleet, err = devfleet.Up(t.Context(), devfleet.Options{Name: name, Nodes: nodes, SSH: ssh})
+	s.fleet, err = devfleet.Up(t.Context(), devfleet.Options{Name: name, Nodes: nodes, SSH: ssh, Podman: os.Getenv("PODKEEP_TEST_PODMAN")})
 	s.ok(err)
 	s.put("nodes.yaml", string(s.fleet.Manifests()))
 	s.put("counting.tar", string(image(t, counting, "../drivers/drivertest/testapp")))

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -37,6 +38,7 @@ type Options struct {
 	Nodes    int      // how many, 1 to 50; 0 means 3, or as many as the fleet has
 	SSH      []string // names of the nodes that are reached over SSH
 	Rootless []string // names of the nodes whose Podman is a user's own
+	Podman   string   // the program that is Podman on them; default this machine's
 	Dir      string   // absolute; default Root/Name
 }
 
@@ -61,6 +63,7 @@ type Node struct {
 	Subnet   string // of its default Podman network
 	Dir      string
 	Socket   string // Podman's socket, reachable from this machine whatever the transport
+	Podman   string `json:",omitempty"` // what stands for this machine's Podman, if anything does
 }
 
 // Indexes tried: even ones, since the odd 10.43.0.0/16 is podkeep's default for services.
@@ -214,6 +217,15 @@ func (o Options) filled() (Options, error) {
 			}
 		}
 	}
+	if o.Podman != "" {
+		path, err := exec.LookPath(o.Podman)
+		if err != nil {
+			return o, fmt.Errorf("fleet %s: its Podman: %w", o.Name, err)
+		}
+		if o.Podman, err = filepath.Abs(path); err != nil {
+			return o, err
+		}
+	}
 	if o.Dir == "" {
 		o.Dir = filepath.Join(Root, o.Name)
 	}
@@ -259,6 +271,9 @@ func (o Options) fleet() (*Fleet, error) {
 	if o.Nodes != 0 && o.Nodes != len(f.Nodes) || other(o.SSH, ssh) || other(o.Rootless, rootless) {
 		return nil, fmt.Errorf("fleet %s: it has %d nodes, over SSH %v, rootless %v; take it down before making it otherwise", o.Name, len(f.Nodes), ssh, rootless)
 	}
+	if has := f.Nodes[0].Podman; o.Podman != "" && o.Podman != has {
+		return nil, fmt.Errorf("fleet %s: its Podman is %s; take it down before giving it another", o.Name, cmp.Or(has, "this machine's"))
+	}
 	return f, nil
 }
 
@@ -277,7 +292,9 @@ func (o Options) nodes() []Node {
 	nodes := make([]Node, cmp.Or(o.Nodes, 3))
 	for i := range nodes {
 		name := "n" + strconv.Itoa(i+1)
-		nodes[i] = Node{Name: name, Number: i + 1, SSH: slices.Contains(o.SSH, name), Rootless: slices.Contains(o.Rootless, name)}
+		nodes[i] = Node{
+			Name: name, Number: i + 1, SSH: slices.Contains(o.SSH, name), Rootless: slices.Contains(o.Rootless, name), Podman: o.Podman,
+		}
 	}
 	return nodes
 }

@@ -47,6 +47,7 @@ func up(t *testing.T, o Options) *Fleet {
 			t.Error(err)
 		}
 	})
+	o.Podman = os.Getenv("PODKEEP_TEST_PODMAN")
 	f, err := Up(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -121,6 +122,13 @@ func TestAFleetWorksAndLeavesNoTrace(t *testing.T) {
 	t.Run("up as another fleet is refused", func(t *testing.T) {
 		if _, err := Up(t.Context(), Options{Name: "fl-whole", Nodes: 4}); err == nil || !strings.Contains(err.Error(), "it has 3 nodes") {
 			t.Error(err)
+		}
+	})
+	t.Run("up with another Podman is refused, and so is one that is not there", func(t *testing.T) {
+		for program, want := range map[string]string{"/bin/true": "take it down before giving it another", "/none": "no such file"} {
+			if _, err := Up(t.Context(), Options{Name: "fl-whole", Podman: program}); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v", program, err)
+			}
 		}
 	})
 	t.Run("another process finds it", func(t *testing.T) {

@@ -58,7 +58,7 @@ func boot(ctx context.Context, n Node) (int, error) {
 	}
 	defer log.Close()
 	cmd := exec.CommandContext(ctx, "setsid", "--fork", "unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork",
-		"sh", "-c", bootScript, "boot", n.Dir, n.Name, n.uid())
+		"sh", "-c", bootScript, "boot", n.Dir, n.Name, n.Podman, n.uid())
 	cmd.Env, cmd.Stdout, cmd.Stderr = n.environ(), log, log
 	if err := cmd.Run(); err != nil {
 		return 0, err
@@ -175,7 +175,8 @@ func (n Node) enter(ctx context.Context, pid int, args ...string) *exec.Cmd {
 }
 
 func (n Node) environ() []string {
-	return []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8", mark + "=" + n.Dir}
+	return []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8",
+		"PODMAN_IGNORE_CGROUPSV1_WARNING=1", mark + "=" + n.Dir}
 }
 
 func (n Node) services(pid int) []process { return filter(beside(pid), process.service) }

@@ -133,6 +133,24 @@ func ociRuntime() string {
 	return ""
 }
 
+// runtime is the container runtime of the node. Beside a newer Podman it is runc, which takes what a newer one writes; the crun of
+// Debian 12 says that of Podman 5.8 has an unknown version.
+func (n Node) runtime() string {
+	if n.Podman != "" && there("runc") {
+		return "runc"
+	}
+	return ociRuntime()
+}
+
+// uncounted is a line of containers.conf, where the kernel cannot count a group's processes: without it Podman limits them.
+func uncounted() string {
+	controllers, err := os.ReadFile("/sys/fs/cgroup/cgroup.controllers")
+	if err != nil || strings.Contains(string(controllers), "pids") {
+		return ""
+	}
+	return "pids_limit = 0\n"
+}
+
 func hybrid() bool { return mounted("/sys/fs/cgroup/unified") || !unified() }
 
 func unified() bool {

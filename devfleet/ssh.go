@@ -77,7 +77,11 @@ func newKey(path string) ([]byte, error) {
 }
 
 func sshdConfig(f *Fleet, n Node) string {
-	return fmt.Sprintf(`ListenAddress %s:22
+	session := ""
+	if n.Rootless { // what systemd sets where there is one; without it Podman leaves a directory in this machine's /tmp
+		session = "SetEnv XDG_RUNTIME_DIR=" + n.runtimeDir() + "\n"
+	}
+	return session + fmt.Sprintf(`ListenAddress %s:22
 HostKey %s
 AuthorizedKeysFile %s
 PermitRootLogin prohibit-password

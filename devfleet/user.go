@@ -9,7 +9,7 @@ import (
 )
 
 // The Podman of a rootless node is a user's own. The node has that user in account files of its own, which lie over this
-// machine's, with a home, a runtime directory and sub-ids. Nobody on the node is root but who podkeep dev sends there.
+// machine's, with a home, a runtime directory and sub-ids.
 
 // keeper is what the user is called.
 const keeper = "keeper"

@@ -54,6 +54,7 @@ type Facts struct {
 	CPUs                     int
 	Memory                   int64 // bytes
 	Rootless                 bool  // its Podman is a user's own
+	Unbound                  bool  // limits take no effect there
 	// Skew is how far the node's clock is ahead of the controller's; times in this package are corrected by it.
 	Skew time.Duration
 }

@@ -102,7 +102,7 @@ func CheckNode(up Examined, asked manifest.Set) Findings {
 	}
 	list := Findings{{up.Node, "reach", Fine, "answers", ""}}
 	for _, check := range []func(live.Checkup, manifest.Set) Finding{
-		podmanVersion, cgroups, runtimeOf, network, events, reboot, clockOf, disk, lowPorts, locks, healthChecks,
+		podmanVersion, cgroups, runtimeOf, network, events, reboot, clockOf, storage, disk, subIDs, lowPorts, locks, healthChecks,
 	} {
 		f := check(up.Checkup, asked)
 		f.Where = up.Node
@@ -176,9 +176,14 @@ func podmanVersion(up live.Checkup, _ manifest.Set) Finding {
 	if v < 0 {
 		return Finding{What: "podman", Level: Unsure, Text: "version " + up.Podman + " is not understood", Mend: "check with podman version there"}
 	}
-	if v < 403 {
+	switch {
+	case v < 403:
 		f.Level, f.Mend = Bad, "install 4.3 or later"
 		f.Text += ": older than what podkeep is tried with"
+		return f
+	case v >= 600:
+		f.Level, f.Mend = Warning, "try it on a host that may fail, or use 4.3 to 5.8"
+		f.Text += ": newer than what podkeep is tried with"
 		return f
 	}
 	var mends []string
@@ -192,17 +197,40 @@ func podmanVersion(up live.Checkup, _ manifest.Set) Finding {
 	return f
 }
 
-func cgroups(up live.Checkup, _ manifest.Set) Finding {
+func cgroups(up live.Checkup, asked manifest.Set) Finding {
 	f := Finding{What: "cgroups", Level: Fine, Text: up.Cgroups}
 	switch {
 	case up.Cgroups == "":
 		return Finding{What: "cgroups", Level: Unsure, Text: "unknown", Mend: "check with podman info there"}
 	case up.Cgroups == "v1" && up.Rootless:
 		f.Level, f.Text, f.Mend = Warning, "v1: without root's rights no limit takes effect", "boot with systemd.unified_cgroup_hierarchy=1"
-	case up.Cgroups == "v2" && up.Rootless && !slices.Contains(up.Controllers, "cpu"):
-		f.Level, f.Text, f.Mend = Warning, "v2, but CPU limits take no effect for this user", "delegate the controller: Delegate=cpu cpuset io memory pids in user@.service.d"
+		if who := limited(asked); who != "" {
+			f.Text += ", and " + who + " has some"
+		}
+	case up.Cgroups == "v2" && up.Rootless:
+		if missing := lacking(up.Controllers, "cpu", "memory"); len(missing) > 0 {
+			f.Level, f.Text = Warning, "v2, but "+up.User+" has no "+strings.Join(missing, ", ")+": a container that is limited in it does not start, or is not held to it"
+			f.Mend = "delegate the controller: Delegate=cpu cpuset io memory pids in user@.service.d"
+		}
+	case up.Cgroups == "v2" && !up.Rootless:
+		f.Text = "v2: " + strings.Join(up.Controllers, ", ")
+		if missing := lacking(up.Controllers, "cpu", "memory", "pids"); len(missing) > 0 {
+			f.Level, f.Text = Warning, "v2, but without "+strings.Join(missing, ", ")+": a container that is limited in it does not start"
+			f.Mend = "boot with cgroup_no_v1=all, if it is version 1 that has them"
+			if slices.Contains(missing, "pids") {
+				f.Level = Bad // Podman limits every container's processes
+				f.Mend += "; until then pids_limit = 0 under [containers] in containers.conf lets those start that have no limits"
+			}
+		}
+	case up.Cgroups == "v1" && release(up.Podman) >= 500:
+		f.Text = "v1, on which Podman 6 does not run"
 	}
 	return f
+}
+
+// lacking are those of the wanted that are not had.
+func lacking(had []string, wanted ...string) []string {
+	return slices.DeleteFunc(wanted, func(w string) bool { return slices.Contains(had, w) })
 }
 
 func runtimeOf(up live.Checkup, _ manifest.Set) Finding {
@@ -212,7 +240,10 @@ func runtimeOf(up live.Checkup, _ manifest.Set) Finding {
 	case up.Runtime == "crun" && up.Cgroups == "v1":
 		return Finding{What: "runtime", Level: Warning, Text: "crun refuses cgroups that are half v1, half v2", Mend: `install runc and write runtime = "runc" under [engine] in containers.conf`}
 	}
-	return Finding{What: "runtime", Level: Fine, Text: up.Runtime}
+	if up.Runtime == "crun" && up.Runs != "" && release(up.Runs) < 109 && release(up.Podman) >= 508 {
+		return Finding{What: "runtime", Level: Bad, Text: "crun " + up.Runs + " does not know what Podman " + up.Podman + " writes for it: no container starts", Mend: `install a newer crun, or runc and write runtime = "runc" under [engine] in containers.conf`}
+	}
+	return Finding{What: "runtime", Level: Fine, Text: strings.TrimSpace(up.Runtime + " " + up.Runs)}
 }
 
 func network(up live.Checkup, _ manifest.Set) Finding {
@@ -222,7 +253,20 @@ func network(up live.Checkup, _ manifest.Set) Finding {
 	case "cni":
 		return Finding{What: "network", Level: Warning, Text: "cni, which Podman 5 does not have any more", Mend: "install netavark and run podman system reset there, while the node is empty"}
 	}
-	return Finding{What: "network", Level: Fine, Text: up.Network}
+	if up.Netavark != "" && release(up.Netavark) < 200 && release(up.Podman) >= 600 {
+		return Finding{What: "network", Level: Bad, Text: "netavark " + up.Netavark + " does not understand Podman " + up.Podman + ": no pod starts but on the host's network", Mend: "install netavark and aardvark-dns 2.0 or later"}
+	}
+	had := strings.TrimSpace(up.Network + " " + up.Netavark)
+	switch {
+	case !up.Rootless:
+	case len(up.Outside) == 0:
+		return Finding{What: "network", Level: Bad, Text: "no pod of this user's has one: neither slirp4netns nor pasta is there", Mend: "apt-get install slirp4netns, or passt for Podman 5"}
+	case release(up.Podman) < 500 && strings.HasPrefix(up.Disk, "/var/lib/"):
+		return Finding{What: "network", Level: Warning, Text: "Podman 4 hides /var/lib from its own networks, and this user's are there, below " + up.Disk, Mend: "mkdir -p /var/lib/cni there, as root: then it hides that alone; or move the user's home"}
+	default:
+		return Finding{What: "network", Level: Fine, Text: had + ", " + strings.Join(up.Outside, ", ")}
+	}
+	return Finding{What: "network", Level: Fine, Text: had}
 }
 
 func events(up live.Checkup, _ manifest.Set) Finding {
@@ -283,6 +327,61 @@ func clockOf(up live.Checkup, _ manifest.Set) Finding {
 	return f
 }
 
+func storage(up live.Checkup, _ manifest.Set) Finding {
+	if up.Storage == "vfs" {
+		return Finding{What: "storage", Level: Warning, Text: "vfs, which copies the whole image for each layer and each container", Mend: "use overlay: Linux 5.13 or later, or fuse-overlayfs, then podman system reset there, while the node is empty"}
+	}
+	return Finding{What: "storage", Level: Fine, Text: orDash(up.Storage)}
+}
+
+// manyIDs is what images are made for: 65,536 ids with root's, which is the user's own.
+const manyIDs = 1<<16 - 1
+
+// subIDs judges how many ids a user may give to others in containers.
+func subIDs(up live.Checkup, asked manifest.Set) Finding {
+	f := Finding{What: "sub-ids", Mend: fmt.Sprintf("usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s there, of numbers that are free; then, as that user, podman system migrate", up.User)}
+	highest, who := highestID(asked)
+	has := min(up.SubUIDs, up.SubGIDs)
+	switch {
+	case !up.Rootless:
+		return Finding{What: "sub-ids", Level: Fine, Text: "root has all"}
+	case has < 0:
+		return Finding{What: "sub-ids", Level: Unsure, Text: "unknown", Mend: "check with podman unshare cat /proc/self/uid_map there"}
+	case highest > int64(has):
+		f.Level, f.Text = Bad, fmt.Sprintf("%s asks for id %d, and %s has those up to %d", who, highest, up.User, has)
+	case has < manyIDs:
+		f.Level, f.Text = Warning, fmt.Sprintf("%s has %d: an image with a file of a higher id is not unpacked", up.User, has)
+	default:
+		return Finding{What: "sub-ids", Level: Fine, Text: fmt.Sprintf("%d", has)}
+	}
+	return f
+}
+
+// highestID is the highest user or group id that is asked for, 0 when there is none, and by whom.
+func highestID(asked manifest.Set) (highest int64, who string) {
+	for _, wl := range asked.Workloads {
+		spec := wl.Revision.Spec
+		var ids []*int64
+		if sc := spec.SecurityContext; sc != nil {
+			ids = append(ids, sc.RunAsUser, sc.RunAsGroup, sc.FSGroup)
+			for i := range sc.SupplementalGroups {
+				ids = append(ids, &sc.SupplementalGroups[i])
+			}
+		}
+		for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+			if sc := c.SecurityContext; sc != nil {
+				ids = append(ids, sc.RunAsUser, sc.RunAsGroup)
+			}
+		}
+		for _, id := range ids {
+			if id != nil && *id > highest {
+				highest, who = *id, wl.ID.Short()
+			}
+		}
+	}
+	return highest, who
+}
+
 // Shares of a disk below which it is said to be filling, or full.
 const (
 	filling = 15 // percent free
@@ -328,8 +427,12 @@ func lowPorts(up live.Checkup, asked manifest.Set) Finding {
 // lowestPort is the lowest host port that is asked for, 0 when there is none, and by whom.
 func lowestPort(asked manifest.Set) (lowest int, who string) {
 	for _, wl := range asked.Workloads {
-		for _, c := range wl.Revision.Spec.Containers {
+		spec := wl.Revision.Spec
+		for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
 			for _, p := range c.Ports {
+				if spec.HostNetwork {
+					p.HostPort = p.ContainerPort
+				}
 				if n := int(p.HostPort); n > 0 && (lowest == 0 || n < lowest) {
 					lowest, who = n, wl.ID.Short()
 				}

@@ -17,11 +17,13 @@ import (
 
 func TestWhatANodeSaysIsJudged(t *testing.T) {
 	well := live.Checkup{
-		Podman: "5.4.2", OS: "debian 13", Cgroups: "v2", Controllers: []string{"cpu"}, Runtime: "crun", Network: "netavark", Events: "journald",
+		Podman: "5.4.2", OS: "debian 13", Cgroups: "v2", Controllers: []string{"cpu", "memory", "pids"}, Runtime: "crun", Runs: "1.21", Network: "netavark", Events: "journald",
+		Storage: "overlay", Disk: "/home/keeper", Outside: []string{"pasta"}, SubUIDs: 65536, SubGIDs: 65536, User: "keeper",
 		Size: 100 << 30, Free: 50 << 30, Locks: 2000, LowPort: 1024, Socket: "enabled", Restart: "enabled",
 	}
 	web := manifest.Workload{Meta: manifest.Meta{ID: manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}}}
 	web.Revision.Spec.Containers = []corev1.Container{{Image: "web:1", Ports: []corev1.ContainerPort{{HostPort: 80}}}}
+	web.Revision.Spec.SecurityContext = &corev1.PodSecurityContext{FSGroup: new(int64(60000))}
 	asked := manifest.Set{Workloads: []manifest.Workload{web}}
 	for _, c := range []struct {
 		name  string
@@ -37,6 +39,20 @@ func TestWhatANodeSaysIsJudged(t *testing.T) {
 		{"hybrid cgroups with crun", func(u *live.Checkup) { u.Cgroups = "v1" }, "runtime", status.Warning},
 		{"v1 without rights", func(u *live.Checkup) { u.Cgroups, u.Runtime, u.Rootless, u.LowPort = "v1", "runc", true, 80 }, "cgroups", status.Warning},
 		{"no CPU controller", func(u *live.Checkup) { u.Controllers, u.Rootless, u.LowPort = nil, true, 80 }, "cgroups", status.Warning},
+		{"no memory controller", func(u *live.Checkup) { u.Controllers, u.Rootless, u.LowPort = []string{"cpu"}, true, 80 }, "cgroups", status.Warning},
+		{"a user who has all", func(u *live.Checkup) { u.Rootless, u.LowPort = true, 80 }, "", status.Fine},
+		{"a user without a way out", func(u *live.Checkup) { u.Rootless, u.LowPort, u.Outside = true, 80, nil }, "network", status.Bad},
+		{"a home below /var/lib", func(u *live.Checkup) { u.Rootless, u.LowPort, u.Disk = true, 80, "/var/lib/keeper" }, "", status.Fine},
+		{"a user without ids", func(u *live.Checkup) { u.Rootless, u.LowPort, u.SubUIDs = true, 80, 0 }, "sub-ids", status.Bad},
+		{"a user with few ids", func(u *live.Checkup) { u.Rootless, u.LowPort, u.SubGIDs = true, 80, 60001 }, "sub-ids", status.Warning},
+		{"ids of which nothing is known", func(u *live.Checkup) { u.Rootless, u.LowPort, u.SubGIDs = true, 80, -1 }, "sub-ids", status.Unsure},
+		{"storage that copies", func(u *live.Checkup) { u.Storage = "vfs" }, "storage", status.Warning},
+		{"version 2 without memory", func(u *live.Checkup) { u.Controllers = []string{"cpu", "pids"} }, "cgroups", status.Warning},
+		{"version 2 without controllers", func(u *live.Checkup) { u.Controllers = nil }, "cgroups", status.Bad},
+		{"version 1", func(u *live.Checkup) { u.Cgroups, u.Runtime, u.Controllers = "v1", "runc", nil }, "", status.Fine},
+		{"a runtime that is too old for its Podman", func(u *live.Checkup) { u.Podman, u.Runs = "5.8.2", "1.8.1" }, "runtime", status.Bad},
+		{"an old runtime with an old Podman", func(u *live.Checkup) { u.Runs = "1.8.1" }, "", status.Fine},
+		{"a Podman that was not tried", func(u *live.Checkup) { u.Podman = "6.0.0" }, "podman", status.Warning},
 		{"the old network", func(u *live.Checkup) { u.Network = "cni" }, "network", status.Warning},
 		{"no events", func(u *live.Checkup) { u.Events = "none" }, "events", status.Warning},
 		{"a socket that does not come back", func(u *live.Checkup) { u.Socket = "disabled" }, "reboot", status.Warning},
@@ -68,6 +84,27 @@ func TestWhatANodeSaysIsJudged(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAPortOnTheHostsNetworkIsOneThatAUserMayNotHaveEither(t *testing.T) {
+	dns := manifest.Workload{Meta: manifest.Meta{ID: manifest.ID{Kind: "DaemonSet", Namespace: "default", Name: "dns"}}}
+	dns.Revision.Spec = corev1.PodSpec{HostNetwork: true, Containers: []corev1.Container{{Ports: []corev1.ContainerPort{{ContainerPort: 53}}}}}
+	up := live.Checkup{Podman: "4.3.1", Rootless: true, LowPort: 1024, User: "keeper"}
+	for _, f := range status.CheckNode(status.Examined{Node: "n1", Checkup: up}, manifest.Set{Workloads: []manifest.Workload{dns}}) {
+		if f.What == "low ports" && (f.Level != status.Bad || !strings.Contains(f.Text, "dns wants port 53") || !strings.HasSuffix(f.Mend, "=53")) {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+func TestAHomeThatPodman4HidesFromItselfIsNamed(t *testing.T) {
+	up := live.Checkup{Podman: "4.9.3", Network: "netavark", Outside: []string{"slirp4netns"}, Rootless: true, Disk: "/var/lib/keeper/.local/share/containers/storage"}
+	for _, f := range status.CheckNode(status.Examined{Node: "n1", Checkup: up}, manifest.Set{}) {
+		if f.What == "network" && f.Level == status.Warning && strings.Contains(f.Mend, "/var/lib/cni") {
+			return
+		}
+	}
+	t.Error("it is not")
 }
 
 func TestWhatIsWrongWithTheRepositoryIsToldApart(t *testing.T) {

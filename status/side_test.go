@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -53,6 +54,20 @@ func TestTheNodeSideIsShownApartFromWorkloads(t *testing.T) {
 		if len(c) != 2 || c[1].Type != "podkeep.io/NodeSide" || c[1].Status != want || c[1].Message == "" {
 			t.Errorf("%+v", c)
 		}
+	}
+}
+
+func TestAHostWhereNoLimitHoldsSaysSoWhereThereIsOne(t *testing.T) {
+	w := World{Snapshot: live.Snapshot{Nodes: []live.Node{{Name: "n1", Known: true, Facts: live.Facts{Rootless: true, Unbound: true}}}}}
+	web := manifest.Workload{Meta: manifest.Meta{ID: manifest.ID{Kind: "Deployment", Namespace: "default", Name: "web"}}}
+	web.Revision.Spec.Containers = []corev1.Container{{Name: "app"}}
+	w.History.Head.Workloads = []manifest.Workload{web}
+	if n := Of(w).Nodes[0]; n.Why != "" {
+		t.Errorf("there is no limit: %s", n.Why)
+	}
+	web.Revision.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")}
+	if n := Of(w).Nodes[0]; !strings.Contains(n.Why, "web has, take no effect here") || !strings.Contains(n.Why, "unified_cgroup_hierarchy") {
+		t.Error(n.Why)
 	}
 }
 

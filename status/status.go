@@ -169,7 +169,7 @@ func node(w World, have live.Node) Node {
 		}
 		whys = append(whys, trouble(t, w.Now))
 	}
-	whys = slices.Concat(whys, have.Side.Troubles, have.Side.Net.Troubles, unserved(w, have))
+	whys = slices.Concat(whys, have.Side.Troubles, have.Side.Net.Troubles, unserved(w, have), unbound(w, have))
 	n.Why = strings.Join(whys, "; ")
 	return n
 }
@@ -181,6 +181,28 @@ func unserved(w World, n live.Node) []string {
 	}
 	return []string{"Services are not served here: pods reach none, by name or address, none leads to pods but those with hostNetwork, and no port of one is open: " +
 		n.Side.Net.None + " (use root's for what needs them)"}
+}
+
+// unbound says that nothing holds limits on a host, and for whom.
+func unbound(w World, n live.Node) []string {
+	who := limited(w.History.Want())
+	if quiet(n) || !n.Facts.Unbound || who == "" {
+		return nil
+	}
+	return []string{"limits of CPU and memory, as " + who + " has, take no effect here: without root's rights that needs cgroups v2 (boot with systemd.unified_cgroup_hierarchy=1)"}
+}
+
+// limited is a workload that has limits, or "".
+func limited(asked manifest.Set) string {
+	for _, wl := range asked.Workloads {
+		spec := wl.Revision.Spec
+		for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+			if l := c.Resources.Limits; !l.Cpu().IsZero() || !l.Memory().IsZero() {
+				return wl.ID.Short()
+			}
+		}
+	}
+	return ""
 }
 
 func quiet(n live.Node) bool { return !n.Known || n.Silent > 0 }

@@ -34,7 +34,7 @@ func checkCommand() *cobra.Command {
 Looks at all that a fleet stands on, and says of each finding what to do: the repository (can it be reached
 with these credentials, how old is what was read, do the manifests load) and every node (can it be reached, its
 Podman's version and what is known to be wrong with that, cgroups, runtime, network, events, what happens at a
-reboot, clock, disk, low ports, locks, which host it is).
+reboot, clock, storage, disk, sub-ids, low ports, locks, which host it is).
 
 On nodes it runs nothing but Podman's API and, over SSH, systemctl is-enabled, cat and ls. Nothing is changed.
 

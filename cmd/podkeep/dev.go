@@ -68,6 +68,7 @@ func interruptible(cmd *cobra.Command) (context.Context, context.CancelFunc) {
 func devUp(o *devOptions) *cobra.Command {
 	var nodes int
 	var ssh, rootless []string
+	var podman string
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Make a fleet, or mend one",
@@ -84,7 +85,7 @@ podkeep dev up --rootless n2,n3 --ssh n3`),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd)
 			defer stop()
-			f, err := devfleet.Up(ctx, devfleet.Options{Name: o.name, Dir: o.dir, Nodes: nodes, SSH: ssh, Rootless: rootless})
+			f, err := devfleet.Up(ctx, devfleet.Options{Name: o.name, Dir: o.dir, Nodes: nodes, SSH: ssh, Rootless: rootless, Podman: podman})
 			if err != nil {
 				return err
 			}
@@ -95,6 +96,8 @@ podkeep dev up --rootless n2,n3 --ssh n3`),
 	cmd.Flags().StringSliceVar(&ssh, "ssh", nil, "the nodes to be reached over SSH, as n2,n3; others have a unix socket")
 	cmd.Flags().StringSliceVar(&rootless, "rootless", nil, "the nodes whose Podman is a user's own, as n2,n3; others have root's")
 	completed(cmd, free(nothing), "nodes", "ssh", "rootless")
+	cmd.Flags().StringVar(&podman, "podman", "", "the program that is Podman on the nodes (default: this machine's)")
+	completed(cmd, free(aFile), "podman")
 	cmd.ValidArgsFunction = free(nothing)
 	return cmd
 }

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,23 +66,43 @@ func checkedImages(ctx context.Context) (names []string, err error) {
 	return names, err
 }
 
+// numbered is a version in what a program prints of itself: "crun version 1.8.1", "netavark 1.4.0".
+var numbered = regexp.MustCompile(`\d+(\.\d+)+`)
+
 // checkup is what Podman says. Servers leave out what they do not know.
 func checkup(info *define.Info) live.Checkup {
-	up := live.Checkup{Podman: info.Version.Version, Locks: -1, LowPort: -1, Size: -1, Free: -1}
+	up := live.Checkup{Podman: info.Version.Version, Locks: -1, LowPort: -1, Size: -1, Free: -1, SubUIDs: -1, SubGIDs: -1}
 	if h := info.Host; h != nil {
 		up.OS, up.Kernel = strings.TrimSpace(h.Distribution.Distribution+" "+h.Distribution.Version), h.Kernel
 		up.Cgroups, up.Controllers = h.CgroupsVersion, h.CgroupControllers
 		up.Network, up.Events, up.Rootless = h.NetworkBackend, h.EventLogger, h.Security.Rootless
 		if h.OCIRuntime != nil {
-			up.Runtime = h.OCIRuntime.Name
+			up.Runtime, up.Runs = h.OCIRuntime.Name, numbered.FindString(h.OCIRuntime.Version)
+		}
+		if h.NetworkBackend == "netavark" {
+			up.Netavark = numbered.FindString(h.NetworkBackendInfo.Version)
+		}
+		for _, program := range []string{h.Slirp4NetNS.Executable, h.Pasta.Executable} {
+			if program != "" {
+				up.Outside = append(up.Outside, path.Base(program))
+			}
+		}
+		for _, m := range h.IDMappings.UIDMap { // of the first the user is root in containers
+			up.SubUIDs += m.Size
+		}
+		for _, m := range h.IDMappings.GIDMap {
+			up.SubGIDs += m.Size
 		}
 		if h.FreeLocks != nil {
 			up.Locks = int(*h.FreeLocks)
 		}
 	}
-	if s := info.Store; s != nil && s.GraphRootAllocated > 0 {
-		up.Disk, up.Size = s.GraphRoot, int64(s.GraphRootAllocated)
-		up.Free = up.Size - int64(s.GraphRootUsed)
+	if s := info.Store; s != nil {
+		up.Storage, up.Disk = s.GraphDriverName, s.GraphRoot
+		if s.GraphRootAllocated > 0 {
+			up.Size = int64(s.GraphRootAllocated)
+			up.Free = up.Size - int64(s.GraphRootUsed)
+		}
 	}
 	return up
 }

@@ -28,6 +28,6 @@ func TestAHostIsExaminedHereAndOverSSHAlike(t *testing.T) {
 
 // plausible says whether the figures can be those of a machine that runs this test.
 func plausible(up live.Checkup) bool {
-	return strings.Contains(up.Podman, ".") && strings.HasPrefix(up.Cgroups, "v") && up.Runtime == "runc" && up.Events == "file" &&
+	return strings.Contains(up.Podman, ".") && strings.HasPrefix(up.Cgroups, "v") && up.Runtime == "runc" && up.Runs != "" && up.Events == "file" &&
 		!up.Rootless && up.Skew == 0 && strings.HasPrefix(up.Disk, shared.dir) && up.Free > 0 && up.Free <= up.Size && up.LowPort >= 0
 }

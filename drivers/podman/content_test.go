@@ -276,6 +276,19 @@ func TestAHostPathIsTheHosts(t *testing.T) {
 	}
 }
 
+func TestWhyAPodsNetworkDoesNotStartIsSaid(t *testing.T) {
+	b := newBench(t)
+	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	b.ok(err)
+	defer taken.Close()
+	pod := b.pod("port", "term")
+	port := int32(taken.Addr().(*net.TCPAddr).Port)
+	pod.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 8080, HostPort: port, HostIP: "127.0.0.1", Protocol: corev1.ProtocolTCP}}
+	if err := b.Driver.Run(t.Context(), pod); err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestAHostPortLeadsToThePod(t *testing.T) {
 	b := newBench(t)
 	free, err := net.Listen("tcp", "127.0.0.1:0")

@@ -91,9 +91,16 @@ var noise = []*regexp.Regexp{
 	regexp.MustCompile(`^(?:runc create failed: |unable to start container process: |exec: )+`),
 }
 
+// uncontrolled are the ways in which runtimes say that cgroups of version 2 are without the controller of a limit.
+var uncontrolled = regexp.MustCompile("(?is)^.*(?:openat2? /sys/fs/cgroup/\\S*/|opening file `|cgroup controller `)(cpu|io|memory|pids)" +
+	"(?:\\.(?:max|weight|low|high|min|swap)\\S*.*no such file or directory|` is not available).*$")
+
 // plain leaves of Podman's chain of contexts what a person can act on.
 func plain(s string) string {
 	s = strings.TrimSpace(s)
+	if limit := uncontrolled.FindStringSubmatch(s); limit != nil {
+		return "the host's cgroups are without " + limit[1] + ", so that limit cannot be set: see podkeep check"
+	}
 	for range 3 {
 		for _, n := range noise {
 			s = n.ReplaceAllString(s, "")

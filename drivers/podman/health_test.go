@@ -42,7 +42,7 @@ func TestAnImagesOwnHealthCheckIsNotRun(t *testing.T) {
 	pod := b.pod("healthy", "say", "up", "term")
 	pod.Spec.Containers[0].Image = ref
 	b.says(pod, "up")
-	out, err := shared.podman("inspect", "--format", "{{json .Config.Healthcheck}} {{.State.Health.Status}}", pod.Name+"-a").CombinedOutput()
+	out, err := shared.podman("inspect", "--format", "{{json .Config.Healthcheck}} {{with .State.Health}}{{.Status}}{{end}}", pod.Name+"-a").CombinedOutput()
 	if got, want := strings.TrimSpace(string(out)), `{"Test":["NONE"]}`; err != nil || got != want {
 		t.Errorf("%s %v", got, err)
 	}

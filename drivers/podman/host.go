@@ -61,7 +61,7 @@ func (d *Driver) inform(ctx context.Context) (f live.Facts, err error) {
 		i := info.Host
 		f = live.Facts{
 			Podman: info.Version.Version, OS: i.Distribution.Distribution + " " + i.Distribution.Version,
-			Arch: i.Arch, Kernel: i.Kernel, CPUs: i.CPUs, Memory: i.MemTotal, Rootless: i.Security.Rootless,
+			Arch: i.Arch, Kernel: i.Kernel, CPUs: i.CPUs, Memory: i.MemTotal, Rootless: i.Security.Rootless, Unbound: i.Security.Rootless && i.CgroupsVersion == "v1",
 		}
 		return nil
 	})

@@ -20,10 +20,13 @@ import (
 // crash left is taken as it is and finished: that is looked at only when Podman says that the pod exists. All containers are
 // made at once; a pod with init containers needs a Run for each step of its start, since none waits for a container to end.
 func (d *Driver) Run(ctx context.Context, pod manifest.Pod) error {
-	return d.do(guarded(ctx, live.GateOf(pod)), d.change+live.Extra(pod), func(ctx context.Context) error { return d.run(ctx, pod) })
+	return lacking(d.do(guarded(ctx, live.GateOf(pod)), d.change+live.Extra(pod), func(ctx context.Context) error { return d.run(ctx, pod) }))
 }
 
 func (d *Driver) run(ctx context.Context, pod manifest.Pod) error {
+	if err := d.beyond(ctx, pod); err != nil {
+		return err
+	}
 	pod, err := d.equip(ctx, pod)
 	if err != nil {
 		return err
@@ -43,10 +46,18 @@ func (d *Driver) run(ctx context.Context, pod manifest.Pod) error {
 	if taken := d.taken(ctx, b); taken != nil {
 		return taken
 	}
-	if have == nil {
-		return err
+	if have != nil {
+		err = d.raiseAgain(ctx, b)
 	}
-	return d.raiseAgain(ctx, b)
+	return d.reason(ctx, b, err)
+}
+
+// reason is why a container did not start when that is the infra container, of whose trouble Podman tells only who starts that one by itself.
+func (d *Driver) reason(ctx context.Context, b *builder, err error) error {
+	if because(clean(err), "starting some containers") {
+		return cmp.Or(containers.Start(ctx, b.infra, nil), err)
+	}
+	return err
 }
 
 // taken is why a pod did not start whose address another container has. Podman tells it of the infra container alone.

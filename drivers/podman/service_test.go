@@ -2,6 +2,7 @@ package podman_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -49,20 +50,28 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// config makes Podman work in places with few rights: hybrid cgroups need runc, and limits must not exceed our own.
+// config makes Podman work in places with few rights: hybrid cgroups need runc, limits must not exceed our own, and where the kernel
+// cannot count processes there is none for them. PODKEEP_TEST_RUNTIME names another runtime.
 func (s *service) config() string {
 	var files, procs syscall.Rlimit
 	_ = syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files)
 	_ = syscall.Getrlimit(6, &procs) // RLIMIT_NPROC
 	few := func(n uint64) uint64 { return min(n, 20_000) }
+	uncounted := ""
+	if v2, err := os.ReadFile("/sys/fs/cgroup/cgroup.controllers"); err == nil && !bytes.Contains(v2, []byte("pids")) {
+		uncounted = "pids_limit = 0\n"
+	}
 	return fmt.Sprintf(`[containers]
 default_ulimits = ["nofile=%d:%d", "nproc=%d:%d"]
-[engine]
-runtime = "runc"
+%s[engine]
+runtime = %q
 cgroup_manager = "cgroupfs"
 events_logger = "file"
-`, few(files.Max), few(files.Max), few(procs.Max), few(procs.Max))
+`, few(files.Max), few(files.Max), few(procs.Max), few(procs.Max), uncounted, cmp.Or(os.Getenv("PODKEEP_TEST_RUNTIME"), "runc"))
 }
+
+// program is the Podman that is tried: the one that is installed, or another that PODKEEP_TEST_PODMAN names.
+func program() string { return cmp.Or(os.Getenv("PODKEEP_TEST_PODMAN"), "podman") }
 
 const registries = "unqualified-search-registries = []\n[[registry]]\nlocation = \"127.0.0.1\"\ninsecure = true\n"
 
@@ -71,8 +80,8 @@ func (s *service) podman(args ...string) *exec.Cmd {
 	base := []string{
 		"--root", s.dir + "/root", "--runroot", s.dir + "/run", "--tmpdir", s.dir + "/tmp", "--network-config-dir", s.dir + "/net",
 	}
-	cmd := exec.Command("podman", append(base, args...)...)
-	cmd.Env = append(os.Environ(), "CONTAINERS_CONF="+s.dir+"/containers.conf", "CONTAINERS_REGISTRIES_CONF="+s.dir+"/registries.conf")
+	cmd := exec.Command(program(), append(base, args...)...)
+	cmd.Env = append(os.Environ(), "PODMAN_IGNORE_CGROUPSV1_WARNING=1", "CONTAINERS_CONF="+s.dir+"/containers.conf", "CONTAINERS_REGISTRIES_CONF="+s.dir+"/registries.conf")
 	return cmd
 }
 

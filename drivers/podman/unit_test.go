@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/containers/podman/v4/pkg/errorhandling"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -16,11 +17,15 @@ import (
 
 func TestOfPodmansChainOfContextsTheUsefulEndIsLeft(t *testing.T) {
 	for said, want := range map[string]string{
-		"initializing source docker://r.test/x:2: reading manifest 2 in r.test/x: manifest unknown: manifest unknown":                      "manifest unknown: manifest unknown",
-		"initializing source docker://r.test/x:2: Requesting bear token: invalid status code from registry 403 (Forbidden)":                "Requesting bear token: invalid status code from registry 403 (Forbidden)",
-		"initializing source docker://r.test/x:2: reading manifest 2 in r.test/x: errors:\ndenied: no\nunauthorized: no\n":                 "denied: no; unauthorized: no",
-		"runc: runc create failed: unable to start container process: exec: \"/x\": stat /x: no such file or directory: OCI runtime error": "\"/x\": stat /x: no such file or directory",
-		"failed to make pod: adding pod to state: name \"p\" is in use: pod already exists":                                                "name \"p\" is in use: pod already exists",
+		"initializing source docker://r.test/x:2: reading manifest 2 in r.test/x: manifest unknown: manifest unknown":       "manifest unknown: manifest unknown",
+		"initializing source docker://r.test/x:2: Requesting bear token: invalid status code from registry 403 (Forbidden)": "Requesting bear token: invalid status code from registry 403 (Forbidden)",
+		"initializing source docker://r.test/x:2: reading manifest 2 in r.test/x: errors:\ndenied: no\nunauthorized: no\n":  "denied: no; unauthorized: no",
+		"runc: runc create failed: unable to start container process: error during container init: error setting cgroup config for procHooks process: openat2 /sys/fs/cgroup/libpod_parent/libpod-0/pids.max: no such file or directory: OCI runtime attempted to invoke a command that was not found": "the host's cgroups are without pids, so that limit cannot be set: see podkeep check",
+		"crun: opening file `memory.max` for writing: No such file or directory: OCI runtime attempted to invoke a command that was not found":                                                                                                                                                         "the host's cgroups are without memory, so that limit cannot be set: see podkeep check",
+		"OCI runtime error: crun: the requested cgroup controller `cpu` is not available":                                                                                                                                                                                                              "the host's cgroups are without cpu, so that limit cannot be set: see podkeep check",
+		"runc: openat2 /sys/fs/cgroup/memory/libpod_parent/memory.limit_in_bytes: no such file or directory":                                                                                                                                                                                           "openat2 /sys/fs/cgroup/memory/libpod_parent/memory.limit_in_bytes: no such file or directory",
+		"runc: runc create failed: unable to start container process: exec: \"/x\": stat /x: no such file or directory: OCI runtime error":                                                                                                                                                             "\"/x\": stat /x: no such file or directory",
+		"failed to make pod: adding pod to state: name \"p\" is in use: pod already exists":                                                                                                                                                                                                            "name \"p\" is in use: pod already exists",
 		"no space left on device": "no space left on device",
 	} {
 		if got := plain(said); got != want {
@@ -37,6 +42,38 @@ func TestAContextGivenOnTheWayIsKeptWhenPodmansNoiseGoes(t *testing.T) {
 	plain := errors.New("x")
 	if clean(plain) != plain {
 		t.Error("an error that is not Podman's was changed")
+	}
+}
+
+func TestAnErrorSaysHowAUserGetsTheIDThatHeLacks(t *testing.T) {
+	for said, want := range map[string]string{
+		"runc: runc create failed: unable to start container process: unable to setup user: setgroups: invalid argument: OCI runtime error": "--add-subuids",
+		"no space left on device": "",
+	} {
+		err := clean(&errorhandling.ErrorModel{Message: said})
+		got := lacking(err).Error()
+		if !strings.HasPrefix(got, err.Error()) || !strings.Contains(got, want) || want == "" && got != err.Error() {
+			t.Error(got)
+		}
+	}
+}
+
+func TestWhatOnlyRootsPodmanGivesIsToldApart(t *testing.T) {
+	yes, no := true, false
+	for name, c := range map[string]struct {
+		of   *corev1.SecurityContext
+		want string
+	}{
+		"nothing":           {nil, ""},
+		"not privileged":    {&corev1.SecurityContext{Privileged: &no}, ""},
+		"privileged":        {&corev1.SecurityContext{Privileged: &yes}, "container b: securityContext.privileged"},
+		"the pod's network": {&corev1.SecurityContext{Capabilities: &corev1.Capabilities{Add: []corev1.Capability{"NET_ADMIN"}}}, ""},
+		"the host's clock":  {&corev1.SecurityContext{Capabilities: &corev1.Capabilities{Add: []corev1.Capability{"NET_ADMIN", "SYS_TIME"}}}, "container b: securityContext.capabilities.add SYS_TIME"},
+	} {
+		spec := corev1.PodSpec{InitContainers: []corev1.Container{{Name: "a"}}, Containers: []corev1.Container{{Name: "b", SecurityContext: c.of}}}
+		if got := rootsAlone(spec); got != c.want {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }
 
