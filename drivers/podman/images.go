@@ -71,6 +71,7 @@ func (d *Driver) pull(ctx context.Context, image string, as login) error {
 }
 
 // askToPull makes the call itself: the bindings' loop over the answer never ends, and grows, once that is cut off or no JSON.
+// A Podman that tries again by itself, from 5 on, is told not to: its caller does, and shows why.
 func askToPull(ctx context.Context, image string, as login) error {
 	conn, err := bindings.GetClient(ctx)
 	if err != nil {
@@ -84,7 +85,7 @@ func askToPull(ctx context.Context, image string, as login) error {
 		}
 		header.Set("X-Registry-Auth", base64.URLEncoding.EncodeToString(text))
 	}
-	query := url.Values{"reference": {image}, "policy": {"always"}, "quiet": {"true"}}
+	query := url.Values{"reference": {image}, "policy": {"always"}, "quiet": {"true"}, "retry": {"0"}}
 	answer, err := conn.DoRequest(ctx, nil, http.MethodPost, "/images/pull", query, header)
 	if err != nil {
 		return err

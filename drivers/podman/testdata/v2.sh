@@ -13,6 +13,9 @@ inner=$1; shift
 status=0
 unshare --cgroup --mount sh -c "$inner" v2 "$@" || status=$?
 echo $$ >/sys/fs/cgroup/cgroup.procs
-find $own -depth -type d -exec rmdir {} +
+for try in $(seq 50); do # what the command left behind may take a moment to end
+	find $own -depth -type d -exec rmdir {} + 2>/dev/null && break
+	sleep 0.1
+done
 exit $status'
 exec unshare --mount sh -eu -c "$outer" v2 "$inner" "$@"
