@@ -208,13 +208,13 @@ func cgroups(up live.Checkup, asked manifest.Set) Finding {
 			f.Text += ", and " + who + " has some"
 		}
 	case up.Cgroups == "v2" && up.Rootless:
-		if missing := lacking(up.Controllers, "cpu", "memory"); len(missing) > 0 {
+		if missing := notHad(up.Controllers, "cpu", "memory"); len(missing) > 0 {
 			f.Level, f.Text = Warning, "v2, but "+up.User+" has no "+strings.Join(missing, ", ")+": a container that is limited in it does not start, or is not held to it"
 			f.Mend = "delegate the controller: Delegate=cpu cpuset io memory pids in user@.service.d"
 		}
 	case up.Cgroups == "v2" && !up.Rootless:
 		f.Text = "v2: " + strings.Join(up.Controllers, ", ")
-		if missing := lacking(up.Controllers, "cpu", "memory", "pids"); len(missing) > 0 {
+		if missing := notHad(up.Controllers, "cpu", "memory", "pids"); len(missing) > 0 {
 			f.Level, f.Text = Warning, "v2, but without "+strings.Join(missing, ", ")+": a container that is limited in it does not start"
 			f.Mend = "boot with cgroup_no_v1=all, if it is version 1 that has them"
 			if slices.Contains(missing, "pids") {
@@ -228,8 +228,8 @@ func cgroups(up live.Checkup, asked manifest.Set) Finding {
 	return f
 }
 
-// lacking are those of the wanted that are not had.
-func lacking(had []string, wanted ...string) []string {
+// notHad are those of the wanted that are not had.
+func notHad(had []string, wanted ...string) []string {
 	return slices.DeleteFunc(wanted, func(w string) bool { return slices.Contains(had, w) })
 }
 
