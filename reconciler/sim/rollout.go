@@ -9,6 +9,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/reconciler/health"
 	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/plan"
 	"github.com/podkeep/podkeep/reconciler/rollout"
@@ -227,7 +228,7 @@ func (j judge) roles() error {
 			serves = []string{stable, head}
 		}
 		last := []string{stable}
-		if !j.wants(w, book.Stable().Rev) {
+		if !j.wants(w, book.Stable().Rev) || !j.has(w, stable) {
 			last = append(last, head)
 		}
 		for name, may := range map[string][]string{
@@ -250,6 +251,15 @@ func (j judge) pends(w manifest.Workload) bool {
 func (j judge) wants(w manifest.Workload, rev string) bool {
 	return slices.ContainsFunc(j.p.Plan.Apps, func(a plan.App) bool {
 		return a.ID == w.ID && a.Rollout != nil && slices.ContainsFunc(a.Rollout.Pods, func(p plan.RolloutPods) bool { return p.Rev == rev && p.Want > 0 })
+	})
+}
+
+// has says whether any pod of a revision is ready: a step that asks for fewer new pods than the one before brings back old ones that have gone.
+func (j judge) has(w manifest.Workload, rev string) bool {
+	return slices.ContainsFunc(j.p.Snapshot.Nodes, func(n live.Node) bool {
+		return slices.ContainsFunc(n.Pods, func(p live.Pod) bool {
+			return p.App == w.ID && live.ShortRev(p.Rev) == rev && health.Of(p, j.p.Time).Ready()
+		})
 	})
 }
 

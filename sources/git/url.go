@@ -179,7 +179,7 @@ func (w where) sound() error {
 	case strings.HasPrefix(w.user, "-") || strings.ContainsAny(w.user, "'`\";&<>|(){} []") || strings.HasSuffix(w.user, `\`):
 		return fmt.Errorf("source URL: the user's name at %s is none that ssh takes", w.host)
 	case w.path == "":
-		return fmt.Errorf("%s: has no path: for the user's home directory write .", w)
+		return fmt.Errorf("%s: has no path: write . for the user's home directory", w)
 	case len(w.path) > 1 && w.path[1] == '~':
 		return fmt.Errorf("source URL: git takes path %q for %q: write ./%[1]s", w.path, w.path[1:])
 	}
