@@ -39,7 +39,7 @@ func pullWith(content string) string {
 var hosts = []string{
 	"answer", "its output", "not on the node", "is taken by", "not podkeep's", "ssh %s", "ssh-", "log", "frame", "line", "pull ", "host", "exited with", "the container was stopped",
 	"symbolic link", "is not a directory", "makes nothing", "asks", "claim %s has no volume", "tells nothing", "id -u", "prints over", "key", "passphrase", "signs", "event", "attempt before",
-	"does not say", "cannot be read", "is a %s", "no file within reach", "does not show in a container", "node side", "any more", "broken", "dial tcp", "cannot be entered", "has not begun it",
+	"does not say", "cannot be read", "is a %s", "no file within reach", "does not show in a container", "node side", "any more", "broken", "sub-ids", "dial tcp", "cannot be entered", "has not begun it",
 }
 
 func TestEveryRefusalOfTheDriverThatNeedsNoHostHasItsTwin(t *testing.T) {

@@ -32,13 +32,31 @@ const (
 	source  = "s"
 )
 
+// journal is a log that is read while it is written.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
 // stage is one host in memory with a node side, on a clock that goes when nobody does anything.
 type stage struct {
 	machine string
 	t       *testing.T
 	world   *fake.World
 	dir     string
-	log     strings.Builder
+	log     journal
 	probes
 	inside bool   // it is among the pods of a user's own Podman
 	ip     string // of the pods that it has from then on

@@ -79,7 +79,7 @@ func chosen(s manifest.Service, pods map[manifest.ID][]Pod) (all []Pod) {
 func (x *Service) lag(w World, table *route.Table, late []live.Node) {
 	names := map[string][]string{}
 	for _, n := range late {
-		if _, routes := table.Node(n.Name); !routes {
+		if _, routes := table.Node(n.Name); !routes || n.Side.Net.None != "" {
 			continue
 		}
 		if reflect.DeepEqual(n.Side.Serves.Service(x.Namespace, x.Name), x.Made) {
@@ -105,7 +105,7 @@ func (x *Service) lag(w World, table *route.Table, late []live.Node) {
 
 // Lags says whether the node side is heard and does not route by the table that is planned, or is told of.
 func (w World) Lags(n live.Node) bool {
-	return w.Plan.Table != nil && w.Plan.Unrouted == "" && !quiet(n) && n.Side.Heard() && (n.Side.Behind > 0 || !w.Plan.Table.Same(n.Side.Serves))
+	return w.Plan.Table != nil && w.Plan.Unrouted == "" && !quiet(n) && n.Side.Heard() && n.Side.Net.None == "" && (n.Side.Behind > 0 || !w.Plan.Table.Same(n.Side.Serves))
 }
 
 func (x Service) kind() string {
