@@ -100,7 +100,7 @@ func TestSyncEndsWhenNothingMovesAnyMore(t *testing.T) {
 			false, 0, "n1 does not send requests to Services as planned yet"},
 		{"a node has no part in the cluster's network", with(routing(), func(w *status.World) {
 			w.Snapshot.Nodes[0].Side.Serves, w.Snapshot.Nodes[0].Side.Net.None = nil, "a user's own Podman has no network that other hosts reach"
-		}), true, 0, "service/nobody: its selector chooses no pod\nconverged at a1"},
+		}), true, 0, "service/nobody: its selector chooses no pod; no node serves it yet\nconverged at a1"},
 		{"a node holds no policies yet", with(routing(), func(w *status.World) {
 			w.Plan.Table.Services, w.Plan.Services, w.Snapshot.Nodes[0].Side.Serves = nil, nil, nil
 			w.Plan.Table.Policies = &route.Policies{}
