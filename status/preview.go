@@ -173,11 +173,22 @@ func what(w Workload) string {
 	}
 }
 
+// nodeTroubles says what is to be said of nodes, once of those of which it is the same.
 func (r Report) nodeTroubles(w io.Writer, look Look) {
+	of := map[string][]string{}
 	for _, n := range r.Nodes {
-		if n.Why != "" {
-			look.lines(w, "", "node "+n.Name+": "+n.Why, Yellow)
+		of[n.Why] = append(of[n.Why], n.Name)
+	}
+	for _, n := range r.Nodes {
+		names := of[n.Why]
+		if n.Why == "" || names[0] != n.Name {
+			continue
 		}
+		who := "node "
+		if len(names) > 1 {
+			who = "nodes "
+		}
+		look.lines(w, "", who+strings.Join(names, ", ")+": "+n.Why, Yellow)
 	}
 }
 

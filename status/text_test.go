@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 )
 
@@ -46,5 +47,15 @@ func TestASilenceIsToldOnceByItsNodeOrWhereThatIsNotShownByANote(t *testing.T) {
 		if strings.Count(whole.String(), said) != 1 || strings.Count(one.String(), said) != 1 {
 			t.Errorf("%q is not said once:\n%s\n%s", said, whole.String(), one.String())
 		}
+	}
+}
+
+func TestWhatIsTheSameOfSeveralNodesIsSaidOnce(t *testing.T) {
+	told := func(name, why string) Node { return Node{Node: live.Node{Name: name}, Why: why} }
+	r := Report{Nodes: []Node{told("n1", "no room"), told("n2", "a user's own Podman"), told("n3", ""), told("n4", "a user's own Podman")}}
+	var b strings.Builder
+	r.nodeTroubles(&b, Look{})
+	if got, want := b.String(), "node n1: no room\nnodes n2, n4: a user's own Podman\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
