@@ -232,8 +232,11 @@ func (s *stage) only() container {
 func (s *stage) sidePID() (pid int) {
 	s.Helper()
 	s.await(func() (err error) { // it may answer before Podman says that it runs
-		out := s.on("n2", "sh", "-c", "podman inspect --format '{{.State.Pid}}' $(podman ps --quiet --filter label="+live.LabelSide+" --filter label="+live.LabelContainer+")")
-		if pid, err = strconv.Atoi(out); err == nil && pid == 0 {
+		out, err := s.fleet.Output(s.Context(), "n2", "sh", "-c", "podman inspect --format '{{.State.Pid}}' $(podman ps --quiet --filter label="+live.LabelSide+" --filter label="+live.LabelContainer+")")
+		if err != nil {
+			return err
+		}
+		if pid, err = strconv.Atoi(strings.TrimSpace(out)); err == nil && pid == 0 {
 			err = fmt.Errorf("it does not run yet")
 		}
 		return err
