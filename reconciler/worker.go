@@ -241,7 +241,7 @@ func (w *worker) observe(ctx context.Context, driver drivers.Driver, node manife
 		answer = w.introduce(ctx, opened, node, leaving, answer)
 		w.line.await(ctx)
 	case errors.Is(err, context.DeadlineExceeded) && pings(ctx, opened):
-		answer.Pings, err = true, fmt.Errorf("%w; it answers a ping", err)
+		answer.Pings, err = true, fmt.Errorf("%w; it answers a ping: if that stays so, end its podman.service", err)
 	}
 	return opened, answer, err
 }
