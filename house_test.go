@@ -32,7 +32,7 @@ var (
 		"context", "crypto/rand", "io/ioutil", "log", "math/rand", "net", "os", "path/filepath", "plugin", "sync", "syscall",
 	}
 	values  = []string{"net/netip", "net/url"}
-	allowed = []string{"k8s.io/api", "k8s.io/apimachinery", "k8s.io/pod-security-admission", "github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1", "sigs.k8s.io/yaml", "gopkg.in/yaml.v3"}
+	allowed = []string{"k8s.io/api", "k8s.io/apimachinery", "k8s.io/pod-security-admission", "github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1", "sigs.k8s.io/gateway-api/apis", "sigs.k8s.io/yaml", "gopkg.in/yaml.v3"}
 )
 
 // clocks are the names of package time that read or wait for the clock.

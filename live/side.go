@@ -51,6 +51,9 @@ type Side struct {
 	Number uint64
 	Taken  uint64
 	Net    Net
+	// Doors are those of its host, and Keys the Mark of what it keeps for them.
+	Doors []Door
+	Keys  string
 }
 
 // Net is what a node side says of its host's network.

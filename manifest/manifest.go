@@ -295,6 +295,13 @@ type Set struct {
 	Endpoints  []Endpoints // what Services lead to that choose no pods; see History.Want
 	// NetworkPolicies hold whether or not their Namespace is suspended.
 	NetworkPolicies []NetworkPolicy
+	// Ingresses and what follows are what doors serve.
+	Ingresses       []Ingress
+	IngressClasses  []IngressClass
+	GatewayClasses  []GatewayClass
+	Gateways        []Gateway
+	HTTPRoutes      []HTTPRoute
+	ReferenceGrants []ReferenceGrant
 	Signers         []string // keys whose word is believed beside the controller's own, as KeyText has them; from SignersFile
 	Files           []string // every manifest file of the commit, sorted; SignersFile is none
 	Problems        []Problem
@@ -334,6 +341,7 @@ type History struct {
 	Proposal        bool   // Head is not in force: what would be done is asked, as if it were newer than all that runs
 	Side            SideOffer
 	Net             Net
+	Doors           DoorOffer
 
 	Head Set
 	// Past has what HEAD's first-parent line said to the questions that thinking has (plan.Asks): of the commit that answers one no more than

@@ -21,6 +21,7 @@ type Table struct {
 	Nodes    []Node       // sorted by name
 	Services []Service    // sorted by namespace and name
 	Policies *Policies    `json:",omitempty"` // nil where everybody may speak to everybody
+	Doors    *Doors       `json:",omitempty"` // nil where there are none
 }
 
 // Node is a host with pods.

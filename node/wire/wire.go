@@ -38,6 +38,8 @@ type Down struct {
 	Tend  *Tend  `json:",omitempty"` // when the one in force is another
 	Table *Table `json:",omitempty"` // when the one in force is another
 	Show  bool   `json:",omitempty"` // the table in force is to be said, whole
+	Keys  *Keys  `json:",omitempty"` // when those that are kept are others; before the table that names them
+	Kept  *Kept  `json:",omitempty"` // when others have something that it lacks, or newer
 }
 
 // Up is what the node side says. Report comes first after Hello, and whenever it has changed. An empty one is a sign of life.
@@ -45,6 +47,7 @@ type Up struct {
 	Hello  *Hello  `json:",omitempty"`
 	Report *Report `json:",omitempty"`
 	Table  *Table  `json:",omitempty"` // the one in force, when a controller wants to see it
+	Kept   *Kept   `json:",omitempty"` // after the first report, and whenever its own doors have something new: all of it
 }
 
 // Hello says who speaks.
@@ -71,6 +74,9 @@ type Report struct {
 	Digest string `json:",omitempty"`
 	Taken  uint64 `json:",omitempty"`
 	Net    live.Net
+	// Keys is the Mark of the newest that are kept. Doors are those that speak with it, sorted by pod.
+	Keys  string      `json:",omitempty"`
+	Doors []live.Door `json:",omitempty"`
 }
 
 // Write sends one line.
