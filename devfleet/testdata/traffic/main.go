@@ -1,9 +1,10 @@
 // Traffic is both ends of it: a web server that says its VERSION and ends when its requests have, and, run as `traffic load URL ..`, somebody who asks
-// the URLs again and again until told to stop, and says how often that failed, and who answered.
+// the URLs again and again until told to stop, and says how often that failed, and who answered. What follows a # in a URL is the address to ask at.
 package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -116,9 +117,7 @@ func load(ctx context.Context, urls []string) {
 	var join sync.WaitGroup
 	for _, url := range urls {
 		for _, kept := range []bool{true, false} {
-			client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
-				DisableKeepAlives: !kept, DialContext: (&net.Dialer{Timeout: 20 * time.Second}).DialContext,
-			}}
+			client := &http.Client{Timeout: time.Minute, Transport: asker(url, kept)}
 			c := &course{URL: url, Kept: kept, By: map[string]int64{}}
 			said.Courses = append(said.Courses, c)
 			join.Go(func() {
@@ -143,6 +142,21 @@ func load(ctx context.Context, urls []string) {
 		}
 	}()
 	join.Wait()
+}
+
+// asker connects to where the URL says. By TLS, a connection that is kept is one of HTTP/2; that certificates are right is for other tests.
+func asker(url string, kept bool) *http.Transport {
+	_, at, elsewhere := strings.Cut(url, "#")
+	dialer := net.Dialer{Timeout: 20 * time.Second}
+	return &http.Transport{
+		DisableKeepAlives: !kept, ForceAttemptHTTP2: kept, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if _, port, err := net.SplitHostPort(address); err == nil && elsewhere {
+				address = net.JoinHostPort(at, port)
+			}
+			return dialer.DialContext(ctx, network, address)
+		},
+	}
 }
 
 func ask(client *http.Client, url string) (version string, err error) {

@@ -1,0 +1,311 @@
+package devfleet_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/podkeep/podkeep/live"
+)
+
+const doorsManifest = `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: shop}
+spec:
+  tls: [{hosts: [shop.example.org], secretName: shop-tls}]
+  rules:
+    - host: shop.example.org
+      http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: hello, port: {number: 80}}}}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: public}
+spec:
+  gatewayClassName: podkeep
+  listeners: [{name: http, protocol: HTTP, port: 80, hostname: "*.walk.example.org"}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: walk}
+spec:
+  parentRefs: [{name: public}]
+  hostnames: [www.walk.example.org]
+  rules:
+    - matches: [{path: {value: /hello}}]
+      filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /}}}]
+      backendRefs: [{name: hello, port: 80}]
+    - matches: [{path: {value: /old}}]
+      filters: [{type: RequestRedirect, requestRedirect: {path: {type: ReplaceFullPath, replaceFullPath: /hello}}}]
+`
+
+// anotherManifest claims what shop has, leads where nothing is, and is of a class that is nobody's here.
+const anotherManifest = `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: another}
+spec:
+  rules:
+    - host: shop.example.org
+      http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: nowhere, port: {number: 80}}}}]}
+    - host: nowhere.example.org
+      http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: nowhere, port: {number: 80}}}}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: theirs}
+spec:
+  ingressClassName: theirs
+  defaultBackend: {service: {name: hello, port: {number: 80}}}
+`
+
+// TestDoorsServeWhatGitSays has three nodes, one over SSH, and asks at each of them, while everything that is involved is updated.
+func TestDoorsServeWhatGitSays(t *testing.T) {
+	s := asked(t, "doors")
+	ca := newAuthority(t)
+	s.write("secret.yaml", ca.secret(t, "shop-tls", "shop.example.org"))
+	s.write("doors.yaml", doorsManifest)
+	var loads []*asker
+	s.scene("three manifests are enough for HTTPS, at every node", func(s *stage) {
+		s.start()
+		s.converges(s.push("doors"))
+		for _, n := range s.fleet.Nodes {
+			s.opens(n.Address, ca, "http://shop.example.org/a?b=c", "308 https://shop.example.org/a?b=c")
+			s.opens(n.Address, ca, "https://shop.example.org/", "200 1")
+			s.opens(n.Address, ca, "http://unknown.example.org/", "404 *")
+		}
+	})
+	s.scene("so are a Gateway and a route", func(s *stage) {
+		for _, n := range s.fleet.Nodes {
+			s.opens(n.Address, ca, "http://www.walk.example.org/hello", "200 1")
+			s.opens(n.Address, ca, "http://www.walk.example.org/old", "302 http://www.walk.example.org/hello")
+			s.opens(n.Address, ca, "http://www.walk.example.org/else", "404 *")
+		}
+	})
+	s.scene("a certificate that follows another is served, and requests go on", func(s *stage) {
+		for _, n := range s.fleet.Nodes {
+			loads = append(loads, s.asks(t.Context(), "", "https://shop.example.org/#"+n.Address, "http://www.walk.example.org/hello#"+n.Address))
+		}
+		for _, l := range loads {
+			l.atLeast(s, 100)
+		}
+		other := newAuthority(t)
+		s.write("secret.yaml", other.secret(t, "shop-tls", "shop.example.org"))
+		s.push("another certificate")
+		for _, n := range s.fleet.Nodes {
+			s.opens(n.Address, other, "https://shop.example.org/", "200 1")
+		}
+		ca = other
+	})
+	if len(loads) == 0 {
+		return
+	}
+	s.scene("three updates lose nothing, and doors that are upgraded in between do not either", func(s *stage) {
+		for i := 2; i <= 4; i++ {
+			s.edit("deployment.yaml", fmt.Sprintf(`value: "%d"`, i-1), fmt.Sprintf(`value: "%d"`, i))
+			s.converges(s.push(fmt.Sprintf("version %d", i)))
+			if i == 2 {
+				s.stop()
+				s.binary = filepath.Join(t.TempDir(), "podkeep")
+				build := exec.Command("go", "build", "-ldflags", "-X main.committed=20991231235959 -X main.version=next", "-o", s.binary, "../cmd/podkeep")
+				if out, err := build.CombinedOutput(); err != nil {
+					s.Fatalf("%v: %s", err, out)
+				}
+				s.start()
+				s.doorsAre("20991231235959-next", "n1", "n2", "n3")
+			}
+		}
+	})
+	s.scene("nor do a controller and node sides that are killed", func(s *stage) {
+		s.edit("deployment.yaml", `value: "4"`, `value: "5"`)
+		commit := s.push("version 5")
+		for _, n := range s.fleet.Nodes {
+			s.killSide(n.Name)
+		}
+		s.stop()
+		s.start()
+		s.converges(commit)
+	})
+	s.scene("and all of a hundred thousand requests were answered", func(s *stage) {
+		for _, l := range loads {
+			l.atLeast(s, 100_000/int64(len(loads)))
+		}
+		var sum toll
+		for _, l := range loads {
+			sum = sum.with(l.end(s), l.node)
+		}
+		s.lostAtMost("all", sum)
+	})
+	s.scene("what is broken is said, and takes nothing from what is served", func(s *stage) {
+		s.write("another.yaml", anotherManifest)
+		s.write("secret.yaml", strings.Replace(ca.secret(t, "shop-tls", "shop.example.org"), "tls.crt: ", "tls.crt: AAAA", 1))
+		s.push("mistakes")
+		for _, n := range s.fleet.Nodes {
+			s.opens(n.Address, ca, "https://shop.example.org/", "200 5")
+			s.opens(n.Address, ca, "http://nowhere.example.org/", "503 *")
+		}
+		s.says("Service default/nowhere", "Secret default/shop-tls", "shop.example.org/ is Ingress default/shop's", "class theirs")
+	})
+	s.scene("a node without the label has no door, and with the last that is served all go", func(s *stage) {
+		s.edit("nodes.yaml", "  name: n1\n", "  name: n1\n  labels:\n    podkeep.io/ingress: \"\"\n")
+		s.push("only n1")
+		s.doorsAre("20991231235959-next", "n1")
+		s.opens(s.fleet.Nodes[0].Address, ca, "https://shop.example.org/", "200 5")
+		s.refused(s.fleet.Nodes[1].Address + ":443")
+		for _, file := range []string{"doors.yaml", "another.yaml"} {
+			s.ok(os.Remove(s.path("work", file)))
+		}
+		s.push("no doors")
+		s.doorsAre("")
+		s.refused(s.fleet.Nodes[0].Address + ":443")
+	})
+}
+
+// opens waits until a door of the node answers so: its status and, of a redirect, where it leads, else its text; "*" is any.
+func (s *stage) opens(node string, ca *authority, url, want string) {
+	s.Helper()
+	status, text, _ := strings.Cut(want, " ")
+	s.await(func() error {
+		got, body, err := ca.get(s.Context(), node, url)
+		if err != nil {
+			return err
+		}
+		if got != status || text != "*" && body != text {
+			return fmt.Errorf("%s at %s: %s %q, want %s", url, node, got, body, want)
+		}
+		return nil
+	})
+}
+
+// refused waits until nobody listens there.
+func (s *stage) refused(address string) {
+	s.Helper()
+	s.await(func() error {
+		c, err := net.DialTimeout("tcp", address, time.Second)
+		if err == nil {
+			_ = c.Close()
+			return fmt.Errorf("somebody listens at %s", address)
+		}
+		return nil
+	})
+}
+
+// doorsAre waits until these nodes, and no others, have one door, of that version.
+func (s *stage) doorsAre(version string, nodes ...string) {
+	s.Helper()
+	s.await(func() error {
+		for _, n := range s.fleet.Nodes {
+			found, err := listed(n, `{"label":["`+live.LabelApp+`=`+live.DoorApp.String()+`","`+live.LabelContainer+`"]}`)
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(nodes, n.Name) {
+				if len(found) > 0 {
+					return fmt.Errorf("%s has a door: %v", n.Name, found)
+				}
+			} else if len(found) != 1 || found[0].Labels[live.LabelSide] != version {
+				return fmt.Errorf("%s: %v, want one door of version %s", n.Name, found, version)
+			}
+		}
+		return nil
+	})
+}
+
+// authority signs certificates, and asks by TLS with trust in itself alone.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotAfter: time.Now().AddDate(0, 0, 7), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign,
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, form, form, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &authority{cert, key}
+}
+
+// secret is a Secret with a certificate for a host.
+func (a *authority) secret(t *testing.T, name, host string) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{host}, NotAfter: time.Now().AddDate(0, 0, 7)}
+	cert, err := x509.CreateCertificate(rand.Reader, form, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(kind string, data []byte) string {
+		return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}))
+	}
+	return fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: %s}\ntype: kubernetes.io/tls\ndata:\n  tls.crt: %s\n  tls.key: %s\n",
+		name, text("CERTIFICATE", cert), text("PRIVATE KEY", private))
+}
+
+// get asks a node's door, and gives the status and where it leads, or the text.
+func (a *authority) get(ctx context.Context, node, url string) (status, text string, err error) {
+	roots := x509.NewCertPool()
+	roots.AddCert(a.cert)
+	client := http.Client{
+		Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots},
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				_, port, _ := net.SplitHostPort(address)
+				return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(node, port))
+			},
+		},
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", "", err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	text = strings.TrimSpace(string(body))
+	if to := response.Header.Get("Location"); to != "" {
+		text = to
+	}
+	return fmt.Sprint(response.StatusCode), text, err
+}
