@@ -69,7 +69,7 @@ func (b *doorBuild) allSaid() (all []Doored) {
 		d := *b.said[key]
 		if d.Ours && (d.Kind == kindIngress || d.Kind == kindGateway) {
 			d.Addresses = addresses
-			if len(b.Nodes) == 0 {
+			if len(b.Nodes) == 0 && len(b.ports) > 0 {
 				d.say("no host has a door: label a Node %s, or remove the labels that say \"false\"", manifest.DoorLabel)
 			}
 		}
