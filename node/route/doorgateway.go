@@ -180,8 +180,8 @@ func (b *doorBuild) certify(l *listener) {
 			missing = true
 		default:
 			l.refs = l.refs.or("InvalidCertificateRef", "%s", p.why)
-			if had := b.before.key(l.at(l.host)); had != "" && l.kept == "" {
-				l.kept = b.still(had)
+			if had := b.before.key(l.at(l.host)); p.there && secretOf(had) == id {
+				l.kept = had
 			}
 		}
 	}

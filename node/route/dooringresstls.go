@@ -147,7 +147,7 @@ func (b *doorBuild) certified(host, had string, a tlsAsk) string {
 			}
 			return p.key
 		case !p.there && a.i.Manner.ACME:
-		case had != "" && !strings.HasPrefix(had, acmePrefix):
+		case p.there && secretOf(had) == a.secret:
 			a.by.say("%s; %s has the certificate on that it had", p.why, anyHost(host))
 			return had
 		default:
