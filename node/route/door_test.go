@@ -236,7 +236,8 @@ func TestWhichNodesHaveADoor(t *testing.T) {
 	}
 }
 
-func prefixes(texts ...string) (all []netip.Prefix) {
+func prefixes(texts ...string) []netip.Prefix {
+	all := []netip.Prefix{}
 	for _, text := range texts {
 		all = append(all, netip.MustParsePrefix(text))
 	}

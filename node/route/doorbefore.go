@@ -113,7 +113,7 @@ func (b *doorBuild) freeze(d *Doored) {
 				if r.From != d.from() {
 					continue
 				}
-				c := claim{Rule: r, by: d, nth: i}
+				c := claim{rule: &h.Rules[i], by: d, nth: i}
 				if h.Name != "" && general[r.Match.spelled()] {
 					c.tier = atAnyHost
 				}

@@ -18,7 +18,7 @@ import (
 const (
 	mostDoorHosts   = 10_000  // of all ports together
 	mostDoorValues  = 400_000 // in all rules; a rule with a path and a Service takes 20 of them
-	mostDoorClaims  = 200_000 // rules before any is left out for another
+	mostDoorClaims  = 100_000 // rules before any is left out for another
 	mostDoorReasons = 20      // that one object says
 )
 
@@ -72,7 +72,7 @@ type madeHost struct {
 
 // claim is a rule that an object asks for at a host.
 type claim struct {
-	Rule DoorRule
+	rule *DoorRule
 	by   *Doored
 	tier int // rules of a lower one come first
 	nth  int // among those of its object
@@ -80,10 +80,10 @@ type claim struct {
 
 // Tiers of what is asked for at a host.
 const (
-	atHost      = 0                        // from here on come those of listeners' wildcards
-	atAnyHost   = atHost + longestHost + 2 // rules without a host
-	ownDefault  = atAnyHost + 1            // defaultBackend of an Ingress that names the host
-	someDefault = ownDefault + 1           // that of another
+	atHost      = 0                       // from here on come those of listeners' wildcards
+	atAnyHost   = atHost + nameLength + 2 // rules without a host
+	ownDefault  = atAnyHost + 1           // defaultBackend of an Ingress that names the host
+	someDefault = ownDefault + 1          // that of another
 )
 
 // doors are what is served, nil where nothing is, and what is said of each object.
@@ -237,7 +237,7 @@ func (b *doorBuild) claim(at doorName, c claim) {
 
 // settle makes doors of all claims.
 func (b *doorBuild) settle() *Doors {
-	d := &Doors{Nodes: b.Nodes, Trusted: b.Offer.Trusted, Proxied: b.Offer.Proxied, Log: b.Offer.Log, Metrics: b.Offer.Metrics}
+	d := &Doors{Nodes: b.Nodes, Trusted: orNil(b.Offer.Trusted), Proxied: orNil(b.Offer.Proxied), Log: b.Offer.Log, Metrics: b.Offer.Metrics}
 	ports := map[uint16]*DoorPort{}
 	for _, number := range slices.Sorted(maps.Keys(b.ports)) {
 		if p := b.ports[number]; p.why == "" {
@@ -266,7 +266,7 @@ func (b *doorBuild) settle() *Doors {
 		hosts, values = hosts+1, values+size
 		made := DoorHost{Name: at.name, Deep: at.deep, Key: h.key, Issuer: b.issuer(h.key)}
 		for _, c := range kept {
-			made.Rules = append(made.Rules, c.Rule)
+			made.Rules = append(made.Rules, *c.rule)
 		}
 		b.acme = b.acme || strings.HasPrefix(h.key, acmePrefix)
 		p.Hosts = append(p.Hosts, made)
@@ -308,6 +308,14 @@ func (b *doorBuild) tellHost(at doorName, secure bool, kept []ranked) {
 			c.by.Secure = append(c.by.Secure, cmp.Or(at.name, "*"))
 		}
 	}
+}
+
+// orNil is a list, or nil where it is empty: so a table says the same once it was sent.
+func orNil[T any](all []T) []T {
+	if len(all) == 0 {
+		return nil
+	}
+	return all
 }
 
 func anyHost(name string) string { return cmp.Or(name, "any host") }

@@ -171,7 +171,7 @@ func headersOf(f *gatewayv1.HTTPHeaderFilter) (h DoorHeaders) {
 	for _, v := range f.Add {
 		h.Add = append(h.Add, DoorValue{Name: string(v.Name), Value: v.Value})
 	}
-	h.Remove = f.Remove
+	h.Remove = orNil(f.Remove)
 	return h
 }
 

@@ -56,7 +56,7 @@ func (b *doorBuild) others(i *manifest.Ingress) string {
 // general is a rule that an Ingress has for all hosts.
 type general struct {
 	i    *manifest.Ingress
-	rule DoorRule
+	rule *DoorRule
 	tier int
 	nth  int
 }
@@ -95,12 +95,12 @@ func (b *doorBuild) serveIngress(i *manifest.Ingress) {
 	}
 	made := b.ruler(i)
 	nth := 0
-	put := func(host string, rule DoorRule, tier int) {
+	put := func(host string, rule *DoorRule, tier int) {
 		nth++
 		if host == "" {
 			b.general = append(b.general, general{i, rule, max(tier, atAnyHost), nth})
 		}
-		b.put(i, host, claim{Rule: rule, by: d, tier: tier, nth: nth})
+		b.put(i, host, claim{rule: rule, by: d, tier: tier, nth: nth})
 	}
 	for _, r := range i.Object.Spec.Rules {
 		hosts := []string{r.Host}
@@ -110,7 +110,7 @@ func (b *doorBuild) serveIngress(i *manifest.Ingress) {
 		for _, host := range hosts {
 			b.name(host)
 			if i.Manner.AppRoot != "" {
-				put(host, DoorRule{From: d.from(), Match: DoorMatch{Kind: Exact, Path: "/"}, Redirect: &DoorRedirect{Path: &DoorRewrite{Kind: Exact, Path: i.Manner.AppRoot}, Code: 302}}, atHost)
+				put(host, &DoorRule{From: d.from(), Match: DoorMatch{Kind: Exact, Path: "/"}, Redirect: &DoorRedirect{Path: &DoorRewrite{Kind: Exact, Path: i.Manner.AppRoot}, Code: 302}}, atHost)
 			}
 			if r.HTTP == nil {
 				continue
@@ -124,7 +124,7 @@ func (b *doorBuild) serveIngress(i *manifest.Ingress) {
 			}
 		}
 		if twin := b.twin(i, r.Host); twin != "" {
-			put(twin, DoorRule{From: d.from(), Match: prefix("/"), Redirect: &DoorRedirect{Host: r.Host, Code: 308}}, atHost)
+			put(twin, &DoorRule{From: d.from(), Match: prefix("/"), Redirect: &DoorRedirect{Host: r.Host, Code: 308}}, atHost)
 		}
 	}
 	if to := i.Object.Spec.DefaultBackend; to != nil {
@@ -157,13 +157,13 @@ func (b *doorBuild) put(i *manifest.Ingress, host string, c claim) {
 			continue
 		}
 		made := c
-		made.Rule = b.atPort(i, at, c.Rule)
+		made.rule = b.atPort(i, at, c.rule)
 		b.claim(at, made)
 	}
 }
 
 // atPort is a rule as it is at a port: at the one without TLS it may lead to the other.
-func (b *doorBuild) atPort(i *manifest.Ingress, at doorName, rule DoorRule) DoorRule {
+func (b *doorBuild) atPort(i *manifest.Ingress, at doorName, rule *DoorRule) *DoorRule {
 	m := i.Manner
 	if at.port != b.Offer.HTTP || !m.ForceHTTPS && (!b.secured[at.name] || m.HTTPS != nil && !*m.HTTPS) {
 		return rule
@@ -172,7 +172,7 @@ func (b *doorBuild) atPort(i *manifest.Ingress, at doorName, rule DoorRule) Door
 	if b.Offer.HTTPS != 443 {
 		to.Port = b.Offer.HTTPS
 	}
-	return DoorRule{From: rule.From, Match: rule.Match, Redirect: to}
+	return &DoorRule{From: rule.From, Match: rule.Match, Redirect: to}
 }
 
 // tails are what Ingresses have for all hosts, as it is at one that an Ingress names.
@@ -181,7 +181,7 @@ func (b *doorBuild) tails(at doorName) (all []claim) {
 		return nil
 	}
 	for _, g := range b.general {
-		c := claim{Rule: b.atPort(g.i, at, g.rule), by: b.of(kindIngress, &g.i.Meta), tier: g.tier, nth: g.nth}
+		c := claim{rule: b.atPort(g.i, at, g.rule), by: b.of(kindIngress, &g.i.Meta), tier: g.tier, nth: g.nth}
 		if g.tier == someDefault && slices.ContainsFunc(g.i.Object.Spec.Rules, func(r networkingv1.IngressRule) bool { return r.Host == at.name }) {
 			c.tier = ownDefault
 		}

@@ -125,9 +125,6 @@ func TestWhatAnnotationsAsk(t *testing.T) {
 			r.Match = route.DoorMatch{Kind: route.Regexp, Path: "/a(/|$)(.*)"}
 			r.Rewrite = &route.DoorRewrite{Kind: route.Regexp, Path: "/x/$2"}
 		}},
-		{"a regular expression that is called a prefix", base(manifest.Manner{Regexp: true}, "Prefix", "/a(/|$)(.*)"), func(r *route.DoorRule) {
-			r.Match = route.DoorMatch{Kind: route.Regexp, Path: "/a(/|$)(.*)"}
-		}},
 		{"groups where there is none", base(manifest.Manner{Rewrite: "/$1", Regexp: true}, "Prefix", "/a"), func(r *route.DoorRule) { r.Rewrite = &route.DoorRewrite{Kind: route.Exact, Path: "/"} }},
 		{"who may", base(manifest.Manner{Allow: prefixes("10.0.0.0/8"), Deny: prefixes("10.1.0.0/16")}, "Prefix", "/a"), func(r *route.DoorRule) { r.Allow, r.Deny = prefixes("10.0.0.0/8"), prefixes("10.1.0.0/16") }},
 		{"sizes and times", base(manifest.Manner{Body: &body, Connect: time.Second, Read: 2 * time.Second, Send: 3 * time.Second, Once: true}, "Prefix", "/a"), func(r *route.DoorRule) {

@@ -3,7 +3,6 @@ package route
 import (
 	"cmp"
 	"regexp"
-	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 
@@ -21,13 +20,13 @@ type ruler struct {
 func (b *doorBuild) ruler(i *manifest.Ingress) ruler {
 	m, d := i.Manner, b.of(kindIngress, &i.Meta)
 	base := DoorRule{
-		From: d.from(), Realm: m.Realm, Allow: m.Allow, Deny: m.Deny, Once: m.Once, Connect: m.Connect, Read: m.Read, Send: m.Send,
+		From: d.from(), Realm: m.Realm, Allow: orNil(m.Allow), Deny: orNil(m.Deny), Once: m.Once, Connect: m.Connect, Read: m.Read, Send: m.Send,
 	}
 	if m.Body != nil {
 		base.Body = *m.Body
 	}
 	if c := m.CORS; c != nil {
-		base.CORS = &DoorCORS{Origins: c.Origins, Methods: c.Methods, Headers: c.Headers, Exposed: c.Exposed, Credentials: c.Credentials, MaxAge: c.MaxAge}
+		base.CORS = &DoorCORS{Origins: orNil(c.Origins), Methods: orNil(c.Methods), Headers: orNil(c.Headers), Exposed: orNil(c.Exposed), Credentials: c.Credentials, MaxAge: c.MaxAge}
 	}
 	if m.Prefix != "" {
 		base.Request.Set = []DoorValue{{Name: "X-Forwarded-Prefix", Value: m.Prefix}}
@@ -48,8 +47,9 @@ func (b *doorBuild) ruler(i *manifest.Ingress) ruler {
 }
 
 // rule leads requests to a backend.
-func (r ruler) rule(match DoorMatch, host string, to *networkingv1.IngressBackend) DoorRule {
-	made := r.base
+func (r ruler) rule(match DoorMatch, host string, to *networkingv1.IngressBackend) *DoorRule {
+	rule := r.base
+	made := &rule
 	made.Match = match
 	if made.Redirect != nil || made.Status != 0 {
 		return made
@@ -85,7 +85,7 @@ func (r ruler) rewrite(match DoorMatch) *DoorRewrite {
 	return &DoorRewrite{Kind: Exact, Path: cmp.Or(group.ReplaceAllString(r.kind.Rewrite, ""), "/")}
 }
 
-// match is which requests a path of an Ingress is for. Where its paths are regular expressions, those that can be nothing else are so whatever their type.
+// match is which requests a path of an Ingress is for.
 func match(i *manifest.Ingress, p networkingv1.HTTPIngressPath) (m DoorMatch, why string) {
 	kind := networkingv1.PathTypeImplementationSpecific
 	if p.PathType != nil {
@@ -93,7 +93,7 @@ func match(i *manifest.Ingress, p networkingv1.HTTPIngressPath) (m DoorMatch, wh
 	}
 	path := cmp.Or(p.Path, "/")
 	switch {
-	case i.Manner.Regexp && (kind == networkingv1.PathTypeImplementationSpecific || kind == networkingv1.PathTypePrefix && strings.ContainsAny(path, `()[]|*+?^$\`)):
+	case i.Manner.Regexp && kind == networkingv1.PathTypeImplementationSpecific:
 		if why := expression(path); why != "" {
 			return m, "it is no regular expression (RE2): " + why
 		}

@@ -109,8 +109,8 @@ type ranked struct {
 func (b *doorBuild) inOrder(at doorName, claims []claim) (all []ranked, size int) {
 	had := b.before.hosts[at]
 	for _, c := range claims {
-		r := ranked{claim: c, class: c.Rule.Match.class(), text: c.Rule.Match.spelled()}
-		r.age = had.age(c.Rule.From, r.class)
+		r := ranked{claim: c, class: c.rule.Match.class(), text: c.rule.Match.spelled()}
+		r.age = had.age(c.rule.From, r.class)
 		all = append(all, r)
 	}
 	all = b.unrivalled(at, all)
@@ -118,8 +118,8 @@ func (b *doorBuild) inOrder(at doorName, claims []claim) (all []ranked, size int
 		return cmp.Or(cmp.Compare(a.tier, o.tier), slices.Compare(a.class[:], o.class[:]), cmp.Compare(a.age, o.age), byObject(a.by, o.by), cmp.Compare(a.nth, o.nth))
 	})
 	for i, r := range all {
-		size += sizeOf(&r.Rule)
-		if r.Rule.Match.all() { // nothing comes to those that follow
+		size += sizeOf(r.rule)
+		if r.rule.Match.all() { // nothing comes to those that follow
 			return all[:i+1], size
 		}
 	}
@@ -134,7 +134,7 @@ func (b *doorBuild) unrivalled(at doorName, all []ranked) []ranked {
 	}
 	best := map[key]ranked{}
 	older := func(r ranked) int {
-		if b.before.hosts[at].from(r.text) == r.Rule.From {
+		if b.before.hosts[at].from(r.text) == r.rule.From {
 			return 0
 		}
 		return 1
@@ -156,9 +156,9 @@ func (b *doorBuild) unrivalled(at doorName, all []ranked) []ranked {
 		}
 		switch {
 		case first.by == r.by:
-			r.by.say("%s of %s is in it more than once: the first is served", r.Rule.Match.words(), anyHost(at.name))
+			r.by.say("%s of %s is in it more than once: the first is served", r.rule.Match.words(), anyHost(at.name))
 		case r.tier == atHost || r.tier == someDefault && at.name == "":
-			r.by.say("%s of %s is %s's, which had it first: ask for another path or host, or remove it there", r.Rule.Match.words(), anyHost(at.name), first.by.id())
+			r.by.say("%s of %s is %s's, which had it first: ask for another path or host, or remove it there", r.rule.Match.words(), anyHost(at.name), first.by.id())
 		}
 		return true
 	})

@@ -170,14 +170,14 @@ func (b *doorBuild) attachTo(l *listener, r *manifest.HTTPRoute, d *Doored, made
 		if l.isolated(host) {
 			continue
 		}
-		for nth, rule := range made.all {
-			l.claims[host] = append(l.claims[host], claim{Rule: rule, by: d, nth: nth})
+		for nth := range made.all {
+			l.claims[host] = append(l.claims[host], claim{rule: &made.all[nth], by: d, nth: nth})
 		}
 	}
 }
 
-// longestHost is the length of the longest name of a host. The longer a wildcard is, the lower is the tier of its rules.
-const longestHost = 253
+// nameLength is that of the longest name of a host. The longer a wildcard is, the lower is the tier of its rules.
+const nameLength = 253
 
 // spread claims a listener's rules. A request for a host that a route names is one for the wildcards that cover it too, where no rule of the host matches.
 func (b *doorBuild) spread(l *listener) {
@@ -197,7 +197,7 @@ func (b *doorBuild) spread(l *listener) {
 				continue
 			}
 			for _, c := range l.claims[w] {
-				c.tier = atHost + 1 + longestHost - len(w)
+				c.tier = atHost + 1 + nameLength - len(w)
 				b.claim(l.at(host), c)
 			}
 		}
