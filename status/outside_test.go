@@ -34,7 +34,7 @@ spec: {providerID: "podman+ssh://root@192.0.2.2"}
 		for _, p := range set.Problems {
 			t.Fatal(p)
 		}
-		made, built := route.Build(route.Want{Net: net, Services: set.Services, Before: table, Nodes: []route.Node{
+		made, built, _ := route.Build(route.Want{Net: net, Services: set.Services, Before: table, Nodes: []route.Node{
 			{Name: "n1", Address: netip.MustParseAddr("192.0.2.1")}, {Name: "n2", Address: netip.MustParseAddr("192.0.2.2")},
 		}, Pods: []route.Pod{webPod(0, route.Ready)}})
 		return set, made, built

@@ -65,12 +65,12 @@ func routed() World {
 		{Name: "n2", Address: netip.MustParseAddr("192.0.2.2"), Range: netip.MustParsePrefix("10.42.2.0/24")},
 	}}
 	want.Pods = []route.Pod{webPod(0, route.Ready), webPod(1, route.Unready)}
-	before, _ := route.Build(want)
+	before, _, _ := route.Build(want)
 	before.Number = 6
 	want.Pods[1].State = route.Ready
 	want.Pods = append(want.Pods, webPod(2, route.Unready))
-	table, built := route.Build(want)
-	serving, _ := route.Build(want)
+	table, built, _ := route.Build(want)
+	serving, _, _ := route.Build(want)
 	serving.Number = 7
 	w.Plan = plan.Plan{Table: &table, Services: built, Before: &serving}
 	side := func(n route.Node, t *route.Table) live.Side {
@@ -124,7 +124,7 @@ ports: [{port: 5433}]
 endpoints: [{addresses: [192.0.2.7], nodeName: n1}, {addresses: [192.0.2.8]}, {addresses: [192.0.2.9], conditions: {ready: false}}]
 `))}
 	w.History.Head = manifest.Assemble(manifest.Info{Commit: "a1"}, files)
-	table, built := route.Build(route.Want{Net: virtual, Services: w.History.Want().Services, Nodes: w.Plan.Table.Nodes})
+	table, built, _ := route.Build(route.Want{Net: virtual, Services: w.History.Want().Services, Nodes: w.Plan.Table.Nodes})
 	w.Plan.Table, w.Plan.Services = &table, built
 	w.Snapshot.Nodes[0].Side.Serves, w.Snapshot.Nodes[1].Side.Serves = &table, &table
 	var b bytes.Buffer

@@ -308,7 +308,7 @@ func (t town) table(fatal func(...any), text string) (*route.Table, specificatio
 		spec.policies = append(spec.policies, *p.Object)
 	}
 	policies, _ := g.Build(nil)
-	made, _ := route.Build(route.Want{Policies: policies, Nodes: tableOf().Nodes})
+	made, _, _ := route.Build(route.Want{Policies: policies, Nodes: tableOf().Nodes})
 	return &made, spec
 }
 

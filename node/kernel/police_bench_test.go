@@ -43,7 +43,7 @@ spec:
 
 func crowdedTable(g route.Guard) *route.Table {
 	policies, _ := g.Build(nil)
-	t, _ := route.Build(route.Want{Policies: policies, Nodes: []route.Node{{Name: "n1", Range: netip.MustParsePrefix("10.64.0.0/16")}}})
+	t, _, _ := route.Build(route.Want{Policies: policies, Nodes: []route.Node{{Name: "n1", Range: netip.MustParsePrefix("10.64.0.0/16")}}})
 	return &t
 }
 

@@ -26,8 +26,9 @@ type Want struct {
 	// Carried are endpoints on nodes that nobody has looked at yet, as the table before has them.
 	Carried  []Carried
 	Policies *Policies
-	Before   *Table   // the newest that is in force; nil when there is none
-	Served   []*Table // all that are in force somewhere: addresses that they name are not given to others yet
+	Before   *Table    // the newest that is in force; nil when there is none
+	Doors    *DoorWant // what doors are to serve; nil where there are none
+	Served   []*Table  // all that are in force somewhere: addresses that they name are not given to others yet
 }
 
 // Alone is a revision of a workload.
@@ -73,9 +74,9 @@ type Built struct {
 	Why      string // what of it is not served as it asks, or why nobody answers; empty when all is well
 }
 
-// Build makes the table, but for its number, and says of each Service what came of it. A Service keeps the addresses that the table before gave it;
+// Build makes the table, but for its number, and says of each Service, and of each object that doors serve, what came of it. A Service keeps the addresses that the table before gave it;
 // another one's are never given to it while they are served.
-func Build(w Want) (Table, []Built) {
+func Build(w Want) (Table, []Built, []Doored) {
 	t := Table{Pods: w.Net.Pods, Virtual: w.Net.Virtual, Domain: w.Net.Domain, Nodes: w.Nodes, Policies: w.Policies}
 	ips, ports, index := addresses(w), hostPorts(w), indexed(w.Pods)
 	places := outside(w, ports)
@@ -111,7 +112,9 @@ func Build(w Want) (Table, []Built) {
 		b.Sent, b.Why = len(made.Endpoints), cmp.Or(b.Why, why)
 		t.Services, built = append(t.Services, made), append(built, b)
 	}
-	return t, built
+	var doored []Doored
+	t.Doors, doored = w.doors(&t)
+	return t, built, doored
 }
 
 func keyOf(namespace, name string) string { return namespace + "/" + name }

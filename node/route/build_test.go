@@ -33,7 +33,8 @@ func pod(app string, i int, state route.State) route.Pod {
 }
 
 func build(services []manifest.Service, pods ...route.Pod) (route.Table, []route.Built) {
-	return route.Build(route.Want{Net: net, Services: services, Pods: pods})
+	t, built, _ := route.Build(route.Want{Net: net, Services: services, Pods: pods})
+	return t, built
 }
 
 func sent(s route.Service) (names []string) {
@@ -126,7 +127,7 @@ func TestWhatAServiceHasItKeeps(t *testing.T) {
 	had := first.Services[0].IP
 	asks := service("api")
 	asks.ClusterIP = had
-	table, built := route.Build(route.Want{Net: net, Services: []manifest.Service{asks, service("web")}, Before: &first, Served: []*route.Table{&first}})
+	table, built, _ := route.Build(route.Want{Net: net, Services: []manifest.Service{asks, service("web")}, Before: &first, Served: []*route.Table{&first}})
 	if len(table.Services) != 1 || table.Services[0].Name != "web" || table.Services[0].IP != had {
 		t.Errorf("%+v", table.Services)
 	}
@@ -139,7 +140,7 @@ func TestWhatAServiceHasItKeeps(t *testing.T) {
 		t.Errorf("said %q", built[0].Why)
 	}
 	other := manifest.Net{Pods: net.Pods, Virtual: netip.MustParsePrefix("10.99.0.0/16")}
-	table, _ = route.Build(route.Want{Net: other, Services: []manifest.Service{service("web")}, Before: &first, Served: []*route.Table{&first}})
+	table, _, _ = route.Build(route.Want{Net: other, Services: []manifest.Service{service("web")}, Before: &first, Served: []*route.Table{&first}})
 	if !other.Virtual.Contains(table.Services[0].IP) {
 		t.Errorf("in %s it has %s", other.Virtual, table.Services[0].IP)
 	}
@@ -152,14 +153,14 @@ func TestWhatAServiceHasItKeeps(t *testing.T) {
 
 func TestAnAddressThatSomeNodeStillServesIsNotGivenToAnother(t *testing.T) {
 	small := manifest.Net{Pods: net.Pods, Virtual: netip.MustParsePrefix("10.43.0.0/30")} // two addresses
-	first, _ := route.Build(route.Want{Net: small, Services: []manifest.Service{service("a"), service("b")}})
+	first, _, _ := route.Build(route.Want{Net: small, Services: []manifest.Service{service("a"), service("b")}})
 	want := route.Want{Net: small, Services: []manifest.Service{service("b"), service("c")}, Before: &first, Served: []*route.Table{&first}}
-	table, built := route.Build(want)
+	table, built, _ := route.Build(want)
 	if len(table.Services) != 1 || built[1].Why != "no clusterIP is left for it" {
 		t.Errorf("%+v %+v", table.Services, built)
 	}
 	want.Before, want.Served = &table, []*route.Table{&table}
-	if table, _ = route.Build(want); len(table.Services) != 2 {
+	if table, _, _ = route.Build(want); len(table.Services) != 2 {
 		t.Errorf("%+v", table.Services)
 	}
 }
@@ -177,7 +178,7 @@ func TestPortsOfNodes(t *testing.T) {
 		t.Errorf("a has %d", had)
 	}
 	a.Ports = []manifest.ServicePort{{Protocol: "tcp", Port: 80, NodePort: 30080, Target: intstr.FromInt32(1)}}
-	table, built := route.Build(route.Want{Net: net, Services: []manifest.Service{a, b}, Before: &table})
+	table, built, _ := route.Build(route.Want{Net: net, Services: []manifest.Service{a, b}, Before: &table})
 	if want := "nodePort 30080/tcp is default/b's; ask for another, or for none"; built[0].Why != want {
 		t.Errorf("said %q", built[0].Why)
 	}
@@ -196,7 +197,7 @@ func TestWhatNobodyHasLookedAtYetIsCarried(t *testing.T) {
 		state route.State
 		want  []string
 	}{{route.Ready, []string{"web-0", "web-5"}}, {route.Doubtful, []string{"web-0"}}} {
-		table, _ := route.Build(route.Want{
+		table, _, _ := route.Build(route.Want{
 			Net: net, Services: []manifest.Service{service("web")}, Pods: []route.Pod{pod("web", 0, route.Ready)}, Carried: []route.Carried{carried(c.state)},
 		})
 		if diff := cmp.Diff(c.want, sent(table.Services[0])); diff != "" {
@@ -224,7 +225,7 @@ func TestNothingIsGivenTwice(t *testing.T) {
 				}
 				services = append(services, s)
 			}
-			table, built := route.Build(route.Want{Net: n, Services: services, Before: before})
+			table, built, _ := route.Build(route.Want{Net: n, Services: services, Before: before})
 			said := map[string]string{}
 			for _, b := range built {
 				said[b.ID.Name] = b.Why

@@ -81,7 +81,7 @@ func TestAServiceWithoutASelectorLeadsWhereSomebodyWrote(t *testing.T) {
 		if c.change != nil {
 			c.change(&s)
 		}
-		table, built := route.Build(route.Want{Net: net, Nodes: []route.Node{{Name: "n1", Range: netip.MustParsePrefix("10.42.1.0/24")}, {Name: "n2"}}, Services: []manifest.Service{s}, Pods: []route.Pod{pod("db", 0, route.Ready)}})
+		table, built, _ := route.Build(route.Want{Net: net, Nodes: []route.Node{{Name: "n1", Range: netip.MustParsePrefix("10.42.1.0/24")}, {Name: "n2"}}, Services: []manifest.Service{s}, Pods: []route.Pod{pod("db", 0, route.Ready)}})
 		if got := ends(table.Services[0]); got != c.want {
 			t.Errorf("%s: %s", c.name, got)
 		}

@@ -60,7 +60,7 @@ func hostPorts(w Want) given[HostPort] {
 		if other := held[p]; other != "" && other != service {
 			return "is " + other + "'s at the address of a host"
 		}
-		return w.own(p)
+		return w.ownOrDoors(p)
 	}
 	return give(all, may, func(key string, taken func(HostPort) bool) (HostPort, bool) {
 		const size = LastNodePort - FirstNodePort + 1
@@ -112,6 +112,15 @@ func (w Want) own(p HostPort) string {
 	return ""
 }
 
+// ownOrDoors is why a port is the hosts' own, or one that doors had before anybody asked for it; empty where it is neither.
+func (w Want) ownOrDoors(p HostPort) string {
+	if w.Doors != nil && w.Before != nil && w.Before.Doors != nil && p.Protocol == "tcp" &&
+		slices.ContainsFunc(w.Before.Doors.Ports, func(had DoorPort) bool { return had.Port == p.Port }) {
+		return "is one at which doors serve"
+	}
+	return w.own(p)
+}
+
 // place is a port at an address outside.
 type place struct {
 	IP netip.Addr
@@ -153,7 +162,7 @@ func outside(w Want, ports given[HostPort]) given[place] {
 		if of := ports.owner[at.HostPort]; of.service != "" && of.service != service && (of.what != aHostsPort || !n.Excluded) {
 			return "is " + of.service + "'s at all hosts"
 		}
-		return w.own(at.HostPort)
+		return w.ownOrDoors(at.HostPort)
 	}
 	made := give(all, may, nil)
 	for who, why := range refused {

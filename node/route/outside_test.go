@@ -44,7 +44,7 @@ func wantOf(services ...manifest.Service) route.Want {
 
 // open is who is reached where from outside, and what is said, in a line for each.
 func open(w route.Want) (text string, t route.Table) {
-	t, built := route.Build(w)
+	t, built, _ := route.Build(w)
 	var lines []string
 	for i, b := range built {
 		words := []string{b.ID.Name}
@@ -189,7 +189,7 @@ func TestNoServiceHasAStrangersAddress(t *testing.T) {
 				s.Balanced, s.NodePorts = rapid.Bool().Draw(t, "balanced"), rapid.Bool().Draw(t, "node ports")
 				w.Services = append(w.Services, s)
 			}
-			table, _ := route.Build(w)
+			table, _, _ := route.Build(w)
 			hostPorts, places := map[route.HostPort]string{}, map[string]string{}
 			claim := func(p route.HostPort, s route.Service) {
 				if other := hostPorts[p]; other != "" || p.Port == 22 || p.Port == 2222 {

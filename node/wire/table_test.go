@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"math/rand"
 	"net/netip"
 	"testing"
@@ -132,6 +133,32 @@ func TestTheLargestTableFitsIntoALine(t *testing.T) {
 	var down Down
 	if err := NewReader(&line).Read(&down); err != nil || !bytes.Equal(down.Table.Body, body) {
 		t.Error(err)
+	}
+}
+
+// What doors serve at most, as route bounds it, leaves room for endpoints.
+func TestATableOfAsManyDoorsAsThereMayBeIsSealed(t *testing.T) {
+	big, port := table(), route.DoorPort{Port: 80}
+	for h := range 10_000 {
+		host := route.DoorHost{Name: fmt.Sprintf("h%05d.example.org", h), Key: "default/tls@0123456789ab"}
+		for r := range 2 {
+			host.Rules = append(host.Rules, route.DoorRule{
+				From: "Ingress/default/web", Match: route.DoorMatch{Kind: route.Prefix, Path: fmt.Sprintf("/%d", r)}, To: []route.DoorBackend{{Namespace: "default", Service: "web", Port: 80, Weight: 1}},
+			})
+		}
+		port.Hosts = append(port.Hosts, host)
+	}
+	big.Doors = &route.Doors{Nodes: []string{"n1"}, Ports: []route.DoorPort{port}}
+	s, err := Seal(key, "c", big)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Open(s); err != nil || !got.Same(big) {
+		t.Error(err)
+	}
+	text, _ := encode(big)
+	if n := valuesOf(text); n > mostEntries*3/4 {
+		t.Errorf("%d values of %d", n, mostEntries)
 	}
 }
 

@@ -85,7 +85,7 @@ func (w *world) makeTable() {
 			want.Pods = append(want.Pods, made)
 		}
 	}
-	table, built := route.Build(want)
+	table, built, _ := route.Build(want)
 	w.plan.Table, w.plan.Services = &table, built
 }
 

@@ -1,0 +1,200 @@
+package route_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
+)
+
+func TestOfTwoThatClaimTheSameTheOlderHasIt(t *testing.T) {
+	b := toWeb("b", "shop.example.org", "Prefix", "/", "/b")
+	a := toWeb("a", "shop.example.org", "Prefix", "/", "/a")
+	before, _ := doorsOf(route.DoorWant{Ingresses: []manifest.Ingress{b}}, nil)
+	for range 2 { // it stays so
+		table, said := doorsOf(route.DoorWant{Ingresses: []manifest.Ingress{a, b}}, &before)
+		rules := table.Doors.Ports[0].Hosts[0].Rules
+		same(t, "the older", "Ingress/default/b", rules[2].From)
+		same(t, "the older", []string(nil), said["Ingress/default/b"].Why)
+		same(t, "the newer", []string{"/ of shop.example.org is Ingress default/b's, which had it first: ask for another path or host, or remove it there"}, said["Ingress/default/a"].Why)
+		same(t, "both are served", []string{"80 shop.example.org Prefix /b -> web:80", "80 shop.example.org Prefix /a -> web:80", "80 shop.example.org Prefix / -> web:80"}, shown(table))
+		before = table
+	}
+	table, _ := doorsOf(route.DoorWant{Ingresses: []manifest.Ingress{a, b}}, nil)
+	same(t, "the first by name", "Ingress/default/a", table.Doors.Ports[0].Hosts[0].Rules[2].From)
+	_, said := doorsOf(route.DoorWant{Ingresses: []manifest.Ingress{toWeb("a", "shop.example.org", "Prefix", "/", "/")}}, nil)
+	same(t, "twice in one", []string{"/ of shop.example.org is in it more than once: the first is served"}, said["Ingress/default/a"].Why)
+}
+
+func TestAPortAndACertificateStayWhoseTheyAre(t *testing.T) {
+	tls := func(name string) manifest.Gateway {
+		return gatewayOf(name, "listeners: [{name: a, port: 8443, protocol: HTTPS, hostname: a.example.org, tls: {certificateRefs: [{name: "+name+"-tls}]}}]")
+	}
+	plain := gatewayOf("a", "listeners: [{name: a, port: 8443, protocol: HTTP}]")
+	w := route.DoorWant{Gateways: []manifest.Gateway{tls("b")}, Secrets: []manifest.Secret{signed("a-tls", "a.example.org"), signed("b-tls", "a.example.org")}}
+	before, _ := doorsOf(w, nil)
+	w.Gateways = []manifest.Gateway{plain, tls("b")}
+	table, said := doorsOf(w, &before)
+	same(t, "the port", true, table.Doors.Ports[0].TLS)
+	same(t, "the port", []string{"listener a: port 8443 of hosts is with TLS, for Gateway default/b: choose another one"}, said["Gateway/default/a"].Why)
+	table, _ = doorsOf(w, nil)
+	same(t, "the first by name", false, table.Doors.Ports[0].TLS)
+	w.Gateways = []manifest.Gateway{tls("a"), tls("b")}
+	w.Secrets[1] = signed("b-tls", "a.example.org") // another one of the same name
+	table, said = doorsOf(w, &before)
+	same(t, "the certificate", []string{"a.example.org default/b-tls"}, keys(table))
+	if len(said["Gateway/default/b"].Why) > 0 {
+		t.Errorf("the older says %q", said["Gateway/default/b"].Why)
+	}
+}
+
+func TestWhatIsSuspendedStaysAsItWas(t *testing.T) {
+	i, any := toWeb("web", "shop.example.org", "Prefix", "/a"), toWeb("any", "", "Prefix", "/any")
+	g, r := gatewayOf("web", "listeners: [{name: a, port: 81, protocol: HTTP}]"), to("web", "", path("/", "v1"))
+	w := route.DoorWant{Ingresses: []manifest.Ingress{withTLS(i, "web-tls", "shop.example.org"), any}, Gateways: []manifest.Gateway{g}, Routes: []manifest.HTTPRoute{r}, Secrets: []manifest.Secret{signed("web-tls", "shop.example.org")}}
+	before, _ := doorsOf(w, nil)
+	changed := toWeb("web", "other.example.org", "Prefix", "/b")
+	changed.Suspended, w.Ingresses[1].Suspended = true, true
+	w.Ingresses[0] = changed
+	frozen := to("web", "", path("/", "v2"))
+	frozen.Suspended = true
+	w.Routes = []manifest.HTTPRoute{frozen}
+	w.Gateways = []manifest.Gateway{gatewayOf("web", "listeners: [{name: a, port: 82, protocol: HTTP}]")}
+	table, said := doorsOf(w, &before)
+	same(t, "rules", shown(before), shown(table))
+	same(t, "certificates", route.KeyNames(&before), route.KeyNames(&table))
+	for _, id := range []string{"Ingress/default/web", "Ingress/default/any", "HTTPRoute/default/web"} {
+		same(t, id, "it is suspended: what was served of it stays as it was", said[id].Why[0])
+	}
+	w.Routes = []manifest.HTTPRoute{to("web", "", path("/", "v2"))}
+	w.Gateways[0].Suspended = true
+	table, said = doorsOf(w, &before)
+	same(t, "a Gateway's", shown(before), shown(table))
+	same(t, "a Gateway's", []string{"it is suspended: what was served by it stays as it was"}, said["Gateway/default/web"].Why)
+	w.Ingresses = nil
+	w.Routes[0].Suspended = true
+	w.Routes[0].Name = "new"
+	table, _ = doorsOf(w, &before)
+	same(t, "nothing new", []string(nil), shown(table))
+}
+
+// Whatever comes and goes: the order of objects says nothing, and a table that was made once more from itself is the same.
+func TestDoorsAreTheSameHoweverOftenTheyAreMade(t *testing.T) {
+	secrets := []manifest.Secret{signed("a-tls", "a.example.org"), signed("b-tls", "*.example.org")}
+	hosts := []string{"a.example.org", "b.example.org", "*.example.org", ""}
+	paths := []string{"/", "/a", "/a/b", "/c"}
+	rapid.Check(t, func(t *rapid.T) {
+		var before *route.Table
+		for range rapid.IntRange(1, 4).Draw(t, "commits") {
+			w := route.DoorWant{Secrets: secrets, Offer: manifest.DoorOffer{Trusted: prefixes(), HTTP: 80, HTTPS: 443, ACME: manifest.ACME{Directory: "https://a"}}}
+			for n := range 4 {
+				if !rapid.Bool().Draw(t, "there") {
+					continue
+				}
+				i := toWeb(fmt.Sprintf("i%d", n), rapid.SampledFrom(hosts).Draw(t, "host"), rapid.SampledFrom([]string{"Exact", "Prefix"}).Draw(t, "kind"), rapid.SliceOfN(rapid.SampledFrom(paths), 1, 3).Draw(t, "paths")...)
+				if rapid.Bool().Draw(t, "tls") {
+					i = withTLS(i, rapid.SampledFrom([]string{"", "a-tls", "b-tls", "gone"}).Draw(t, "secret"))
+				}
+				i.Manner = manifest.Manner{Allow: prefixes(), CORS: &manifest.CORS{Methods: []string{}}}
+				i.Manner.ACME = rapid.Bool().Draw(t, "acme")
+				i.Suspended = rapid.IntRange(0, 4).Draw(t, "suspended") == 0
+				w.Ingresses = append(w.Ingresses, i)
+				g := gatewayOf(fmt.Sprintf("g%d", n), fmt.Sprintf("listeners: [{name: a, port: %d, protocol: HTTP, hostname: %q}, {name: b, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: %s}]}}]",
+					rapid.IntRange(80, 81).Draw(t, "port"), rapid.SampledFrom(hosts).Draw(t, "listener"), rapid.SampledFrom([]string{"a-tls", "b-tls", "gone"}).Draw(t, "certificate")))
+				g.Suspended = rapid.IntRange(0, 4).Draw(t, "suspended") == 0
+				w.Gateways = append(w.Gateways, g)
+				r := httpRoute(fmt.Sprintf("r%d", n), fmt.Sprintf("parentRefs: [{name: g%d}]\nhostnames: [%q]\nrules:\n%s", rapid.IntRange(0, 3).Draw(t, "parent"), rapid.SampledFrom(hosts[:3]).Draw(t, "host"),
+					path(rapid.SampledFrom(paths).Draw(t, "path"), "v1")+path(rapid.SampledFrom(paths).Draw(t, "path"), "v2")))
+				w.Routes = append(w.Routes, r)
+			}
+			table, said := built(w, before)
+			if again, _ := built(w, &table); !again.Same(&table) {
+				t.Fatalf("made again it is another:\n%s\n%s", text(table), text(again))
+			}
+			var sent route.Table
+			if err := json.Unmarshal([]byte(text(table)), &sent); err != nil || !sent.Same(&table) {
+				t.Fatalf("sent it is another: %v\n%s", err, text(table))
+			}
+			turned := w
+			turned.Ingresses, turned.Gateways, turned.Routes = slices.Clone(w.Ingresses), slices.Clone(w.Gateways), slices.Clone(w.Routes)
+			slices.Reverse(turned.Ingresses)
+			slices.Reverse(turned.Gateways)
+			slices.Reverse(turned.Routes)
+			other, saidToo := built(turned, before)
+			if text(other) != text(table) || text(said) != text(saidToo) {
+				t.Fatalf("in another order it is another:\n%s\n%s", text(table), text(other))
+			}
+			before = &table
+		}
+	})
+}
+
+func text(v any) string {
+	all, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(all)
+}
+
+func TestDoorsHaveABoundAndTheOlderAreServed(t *testing.T) {
+	many := func(id, host string, n int) manifest.Ingress {
+		i := toWeb(id, host, "Prefix", "/")
+		one := i.Object.Spec.Rules[0]
+		i.Object.Spec.Rules = nil
+		for k := range n {
+			one.Host = fmt.Sprintf("h%05d.%s", k, host)
+			i.Object.Spec.Rules = append(i.Object.Spec.Rules, one)
+		}
+		return i
+	}
+	small := toWeb("z", "z.example.org", "Prefix", "/")
+	before, _ := doorsOf(route.DoorWant{Ingresses: []manifest.Ingress{small}}, nil)
+	table, said := doorsOf(route.DoorWant{Ingresses: []manifest.Ingress{small, many("a", "example.org", 10_001)}}, &before)
+	same(t, "hosts", 10_000, len(table.Doors.Ports[0].Hosts))
+	same(t, "the older", []string(nil), said["Ingress/default/z"].Why)
+	same(t, "the others", "h09999.example.org at port 80 is not served: all together are more than 10000 hosts, or rules of more than 400000 values; have fewer hosts, paths or headers", said["Ingress/default/a"].Why[0])
+	wide := many("a", "example.org", 1000)
+	for range 500 {
+		wide.Manner.Allow = append(wide.Manner.Allow, prefixes("10.0.0.0/8")...)
+	}
+	table, said = doorsOf(route.DoorWant{Ingresses: []manifest.Ingress{small, wide}}, &before)
+	if n := len(table.Doors.Ports[0].Hosts); n < 700 || n > 800 {
+		t.Errorf("%d hosts of 500 values", n)
+	}
+	same(t, "reasons", 21, len(said["Ingress/default/a"].Why))
+	same(t, "reasons", "there is more: mend those first", said["Ingress/default/a"].Why[20])
+	broad := many("b", "example.org", 500)
+	for n := range 201 {
+		broad.Manner.Aliases = append(broad.Manner.Aliases, fmt.Sprintf("a%d.example.org", n))
+	}
+	_, said = doorsOf(route.DoorWant{Ingresses: []manifest.Ingress{broad}}, nil)
+	if why := "not all of it is served: all objects together ask for more than 100000 rules; have fewer hosts or paths"; !slices.Contains(said["Ingress/default/b"].Why, why) {
+		t.Errorf("%q", said["Ingress/default/b"].Why)
+	}
+}
+
+func BenchmarkDoors(b *testing.B) {
+	w := route.DoorWant{}
+	for n := range 1000 {
+		host := fmt.Sprintf("h%04d.example.org", n)
+		w.Ingresses = append(w.Ingresses, withTLS(toWeb(fmt.Sprintf("i%04d", n), host, "Prefix", "/", "/api"), fmt.Sprintf("s%04d", n), host))
+		w.Secrets = append(w.Secrets, signed(fmt.Sprintf("s%04d", n), host))
+	}
+	before, _ := doorsOf(w, nil)
+	for _, c := range []struct {
+		name   string
+		before *route.Table
+	}{{"first", nil}, {"again", &before}} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				built(w, c.before)
+			}
+		})
+	}
+}

@@ -1,0 +1,38 @@
+package route
+
+import (
+	"slices"
+
+	"github.com/podkeep/podkeep/manifest"
+)
+
+// DoorWant is what doors are to serve, and all that it refers to. Services are those of the table.
+type DoorWant struct {
+	Offer          manifest.DoorOffer
+	Nodes          []string // that have a door, sorted: those of DoorNodes that can have one
+	Ingresses      []manifest.Ingress
+	Classes        []manifest.IngressClass
+	GatewayClasses []manifest.GatewayClass
+	Gateways       []manifest.Gateway
+	Routes         []manifest.HTTPRoute
+	Grants         []manifest.ReferenceGrant
+	Namespaces     []manifest.Namespace // whose labels a Gateway's allowedRoutes choose by
+	Secrets        []manifest.Secret    // of certificates and passwords
+}
+
+// DoorNodes are the nodes that are to have a door, sorted: those that carry the label manifest.DoorLabel, or all where none does. Its value "false" is none
+// in both cases.
+func DoorNodes(nodes []manifest.Node) (names []string) {
+	chosen := func(n manifest.Node) bool {
+		v, has := n.Labels[manifest.DoorLabel]
+		return has && v != "false"
+	}
+	some := slices.ContainsFunc(nodes, chosen)
+	for _, n := range nodes {
+		if chosen(n) || !some && n.Labels[manifest.DoorLabel] != "false" {
+			names = append(names, n.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
