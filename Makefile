@@ -27,7 +27,7 @@ PODMAN5_TAGS   := containers_image_openpgp,exclude_graphdriver_btrfs,btrfs_nover
 REAL := ./cmd/... ./devfleet/... ./drivers/podman/... ./docs/...
 
 # Packages with goroutines of their own whose tests are fast.
-RACY := ./node ./node/names ./reconciler ./sources ./sources/dir ./sources/files ./drivers/fake ./status
+RACY := ./node ./node/keyring ./node/names ./reconciler ./sources ./sources/dir ./sources/files ./drivers/fake ./status
 
 # What is fuzzed: PACKAGE:TARGET.
 FUZZ     := manifest:FuzzParse reconciler/plan:FuzzMake sources/git:FuzzTree sources/git:FuzzURL node/names:FuzzQueries node/names:FuzzAnswers
@@ -129,6 +129,8 @@ bench: deps build ## measure against Podman itself and print the table (root)
 	  { [ ! -d /run/systemd/system ] || systemctl disable --quiet --now haproxy; }; } || echo 'bench: HAProxy could not be installed; it is not measured'
 	@{ command -v unbound && command -v dnsmasq; } >/dev/null || { DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends unbound dnsmasq-base >/dev/null && \
 	  { [ ! -d /run/systemd/system ] || systemctl disable --quiet --now unbound; }; } || echo 'bench: unbound and dnsmasq could not be installed; they are not measured'
+	@{ command -v nginx && command -v caddy; } >/dev/null || { DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends nginx-light caddy >/dev/null && \
+	  { [ ! -d /run/systemd/system ] || systemctl disable --quiet --now nginx caddy; }; } || echo 'bench: nginx and Caddy could not be installed; they are not measured'
 	go run ./bench
 
 .PHONY: demo

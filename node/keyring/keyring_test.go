@@ -1,0 +1,190 @@
+package keyring
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/podkeep/podkeep/node/route"
+	"github.com/podkeep/podkeep/node/wire"
+)
+
+// keyFor is a certificate for a host, for some days.
+func keyFor(t testing.TB, name, host string) wire.Key {
+	return keyUntil(t, name, host, time.Now().AddDate(0, 0, 60))
+}
+
+func keyUntil(t testing.TB, name, host string, end time.Time) wire.Key {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{host}, NotBefore: end.AddDate(0, 0, -90), NotAfter: end}
+	cert, err := x509.CreateCertificate(rand.Reader, form, form, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wire.Key{
+		Name: name, Chain: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), Private: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+	}
+}
+
+func serving(hosts ...route.DoorHost) *route.Table {
+	return &route.Table{Doors: &route.Doors{Ports: []route.DoorPort{{Port: 443, TLS: true, Hosts: hosts}}}}
+}
+
+func TestOfSeveralNamesTheMostSpecificServes(t *testing.T) {
+	k := New(Options{})
+	defer k.Close()
+	var keys wire.Keys
+	for _, name := range []string{"exact", "near", "deep", "deeper", "all"} {
+		keys.Keys = append(keys.Keys, keyFor(t, name, name))
+	}
+	k.Take(keys)
+	k.Put(serving(
+		route.DoorHost{Name: "a.example.org", Key: "exact"}, route.DoorHost{Name: "*.example.org", Key: "near"}, route.DoorHost{Name: "*.example.net", Deep: true, Key: "deep"},
+		route.DoorHost{Name: "*.sub.example.net", Deep: true, Key: "deeper"}, route.DoorHost{Key: "all"}, route.DoorHost{Name: "none.example.org"},
+	), "n1")
+	for asked, want := range map[string]string{
+		"a.example.org": "exact", "A.Example.ORG.": "exact", "b.example.org": "near", "a.b.example.org": "all", "a.b.example.net": "deep", "a.sub.example.net": "deeper",
+		"sub.example.net": "deep", "example.net": "all", "": "all", "none.example.org": "",
+	} {
+		got := ""
+		if cert, _ := k.Certificate(443)(&tls.ClientHelloInfo{ServerName: asked}); cert != nil {
+			got = cert.Leaf.DNSNames[0]
+		}
+		if got != want {
+			t.Errorf("%q is served %q, want %q", asked, got, want)
+		}
+	}
+	if cert, _ := k.Certificate(8443)(&tls.ClientHelloInfo{ServerName: "a.example.org"}); cert != nil {
+		t.Error("a port that the table does not name is served")
+	}
+}
+
+func TestWhatIsLackingIsSaidByItsKey(t *testing.T) {
+	k := New(Options{})
+	defer k.Close()
+	broken := keyFor(t, "default/broken@1", "broken.example.org")
+	broken.Private = []byte("secret")
+	k.Take(wire.Keys{Keys: []wire.Key{
+		broken, keyUntil(t, "default/old@1", "old.example.org", time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)), keyFor(t, "default/good@1", "good.example.org"),
+		{Name: "default/users@1", Users: []byte("ann:plain\n")},
+	}})
+	hosts := []route.DoorHost{{Name: "plain.example.org", Rules: []route.DoorRule{{Users: "default/users@1"}}}}
+	for _, name := range []string{"broken", "old", "good", "missing"} {
+		hosts = append(hosts, route.DoorHost{Name: name + ".example.org", Key: "default/" + name + "@1"})
+	}
+	k.Put(serving(hosts...), "n1")
+	if diff := cmp.Diff([]string{
+		"default/broken@1: it cannot be read", "default/missing@1: it is not here yet", "default/old@1: it ended on 2026-01-02",
+		"default/users@1: a line is not NAME:HASH with a hash of bcrypt, SHA or MD5, and opens nothing",
+	}, k.Lacks()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestACertificateThatFollowsAnotherIsServedToTheNextHandshake(t *testing.T) {
+	k := New(Options{})
+	defer k.Close()
+	k.Put(serving(route.DoorHost{Name: shop, Key: "default/shop@1"}), "n1")
+	serves := func() string {
+		cert, _ := k.Certificate(443)(&tls.ClientHelloInfo{ServerName: shop})
+		if cert == nil {
+			return ""
+		}
+		return cert.Leaf.DNSNames[0]
+	}
+	k.Take(wire.Keys{Keys: []wire.Key{keyFor(t, "default/shop@1", "first"), keyFor(t, "default/shop@2", "second")}})
+	if got := serves(); got != "first" {
+		t.Error(got)
+	}
+	k.Put(serving(route.DoorHost{Name: shop, Key: "default/shop@2"}), "n1")
+	if got := serves(); got != "second" {
+		t.Error(got)
+	}
+	k.Take(wire.Keys{})
+	if got := serves(); got != "" {
+		t.Error(got)
+	}
+}
+
+func TestWhoComesInByWhichHash(t *testing.T) {
+	k := New(Options{})
+	defer k.Close()
+	k.Take(wire.Keys{Keys: []wire.Key{{Name: "list", Users: []byte(strings.Join([]string{
+		"bcrypt:$2y$04$ZeVrmhzOxJ9w4iPCDvBMXe0VXPZ2OlpL1ETdFiTI8d1Mcv5DWpfpi", "sha:{SHA}nU4eI71bcnBGqeO0t9tXvY1u5oQ=", "plain:pass",
+	}, "\n"))}}})
+	for _, c := range []struct {
+		list, name, password string
+		want                 bool
+	}{
+		{"list", "sha", "pass", true}, {"list", "sha", "pass", true}, {"list", "sha", "word", false}, {"list", "nobody", "pass", false}, {"list", "plain", "pass", false},
+		{"list", "bcrypt", "word", false}, {"other", "sha", "pass", false},
+	} {
+		if got := k.Allowed(c.list, c.name, c.password); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	k.Take(wire.Keys{Keys: []wire.Key{{Name: "list", Users: []byte("sha:{SHA}2jmj7l5rSw0yVb/vlWAYkK/YBwk=\n")}}})
+	if k.Allowed("list", "sha", "pass") {
+		t.Error("an old password opens still")
+	}
+}
+
+func TestNoMoreIsKeptThanMayBe(t *testing.T) {
+	s := newStore(func(wire.Kept) {})
+	defer s.close()
+	for name, value := range map[string]int{"certificates/a/b/b.crt": largestEntry + 1, "certificates/" + strings.Repeat("a", longestEntry): 1} {
+		if err := s.Store(t.Context(), name, make([]byte, value)); err == nil {
+			t.Errorf("%.30s of %d bytes is kept", name, value)
+		}
+	}
+	for i := range mostKept/largestEntry + 1 {
+		err := s.Store(t.Context(), fmt.Sprintf("certificates/a/%d", i), make([]byte, largestEntry))
+		if full := i == mostKept/largestEntry; full == (err == nil) {
+			t.Errorf("entry %d: %v", i, err)
+		}
+	}
+	s.merge(wire.Kept{Entries: map[string]wire.KeptEntry{"certificates/b": {Value: make([]byte, largestEntry), Time: time.Now()}, "locks/x": {Time: time.Now()}}})
+	if len(s.all().Entries) != mostKept/largestEntry {
+		t.Error("more is kept")
+	}
+}
+
+// BenchmarkCertificates is what finding a certificate among 1,000 costs.
+func BenchmarkCertificates(b *testing.B) {
+	k := New(Options{})
+	defer k.Close()
+	var keys wire.Keys
+	var hosts []route.DoorHost
+	for i := range 1000 {
+		host := fmt.Sprintf("h%04d.example.org", i)
+		keys.Keys = append(keys.Keys, keyFor(b, host, host))
+		hosts = append(hosts, route.DoorHost{Name: host, Key: host})
+	}
+	k.Take(keys)
+	k.Put(serving(hosts...), "n1")
+	find := k.Certificate(443)
+	b.ReportAllocs()
+	for b.Loop() {
+		if cert, _ := find(&tls.ClientHelloInfo{ServerName: "h0500.example.org"}); cert == nil {
+			b.Fatal("it is not there")
+		}
+	}
+}

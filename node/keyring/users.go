@@ -1,0 +1,109 @@
+package keyring
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"sync"
+	"time"
+
+	"github.com/tg123/go-htpasswd"
+)
+
+// Bounds on passwords: a hash may take a second to check, and guesses are many. As many are checked at a time, and so many that were right are remembered,
+// by a digest that nobody can check guesses against.
+const (
+	mostChecks     = 2
+	mostRemembered = 10_000
+	longestCheck   = 10 * time.Second // to wait for a turn; then the answer is no
+)
+
+// users are the lists of who may come in.
+type users struct {
+	turns chan struct{}
+	key   []byte
+
+	mu    sync.Mutex
+	lists map[string]*list // by name
+	right map[[sha256.Size]byte]bool
+}
+
+// list is one, as it was parsed.
+type list struct {
+	text []byte
+	file *htpasswd.File
+	bad  bool // a line of it is not understood, or a password stands in it as it is
+}
+
+func newUsers() *users {
+	u := &users{turns: make(chan struct{}, mostChecks), key: make([]byte, sha256.Size)}
+	_, _ = rand.Read(u.key)
+	return u
+}
+
+// hashes are those that are understood. A password that stands there as it is opens nothing.
+var hashes = []htpasswd.PasswdParser{
+	htpasswd.AcceptMd5, htpasswd.AcceptSha, htpasswd.AcceptBcrypt, htpasswd.AcceptSsha, htpasswd.AcceptCryptSha, htpasswd.RejectPlain,
+}
+
+func (u *users) take(texts map[string][]byte) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	lists := map[string]*list{}
+	for name, text := range texts {
+		if had := u.lists[name]; had != nil && bytes.Equal(had.text, text) {
+			lists[name] = had
+			continue
+		}
+		l := &list{text: text}
+		if file, err := htpasswd.NewFromReader(bytes.NewReader(text), hashes, func(error) { l.bad = true }); err == nil {
+			l.file = file
+		}
+		lists[name] = l
+	}
+	u.lists, u.right = lists, map[[sha256.Size]byte]bool{}
+}
+
+// why says what is wrong with a list; empty where nothing is, or it is none.
+func (u *users) why(name string) string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if l := u.lists[name]; l != nil && (l.bad || l.file == nil) {
+		return "a line is not NAME:HASH with a hash of bcrypt, SHA or MD5, and opens nothing"
+	}
+	return ""
+}
+
+// Allowed says whether a list has somebody of that name with that password.
+func (k *Keyring) Allowed(name, user, password string) bool {
+	u := k.users
+	mac := hmac.New(sha256.New, u.key)
+	for _, part := range []string{name, user, password} {
+		sum := sha256.Sum256([]byte(part))
+		_, _ = mac.Write(sum[:])
+	}
+	digest := [sha256.Size]byte(mac.Sum(nil))
+	u.mu.Lock()
+	l, right := u.lists[name], u.right[digest]
+	u.mu.Unlock()
+	if right || l == nil || l.file == nil {
+		return right
+	}
+	select {
+	case u.turns <- struct{}{}:
+	case <-time.After(longestCheck):
+		return false
+	}
+	right = l.file.Match(user, password)
+	<-u.turns
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if right && u.lists[name] == l {
+		if len(u.right) >= mostRemembered {
+			clear(u.right)
+		}
+		u.right[digest] = true
+	}
+	return right
+}
