@@ -24,18 +24,8 @@ var ingressKind = kind{
 	},
 }
 
-// Class is the one that the Ingress names, in its spec or by the older annotation; empty where it names none.
-func (i Ingress) Class() string { return classOf(i.Object) }
-
-// AnnotationIngressClass is the older way to name the class.
+// AnnotationIngressClass is the older way to name the class: an Ingress has it, or spec.ingressClassName, or both alike.
 const AnnotationIngressClass = "kubernetes.io/ingress.class"
-
-func classOf(o *networkingv1.Ingress) string {
-	if o.Spec.IngressClassName != nil {
-		return *o.Spec.IngressClassName
-	}
-	return o.Annotations[AnnotationIngressClass]
-}
 
 // ingress checks an Ingress as the Kubernetes API server does, and its annotations.
 func (c *check) ingress(o *networkingv1.Ingress) {

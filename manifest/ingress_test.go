@@ -90,25 +90,23 @@ func TestAnIngressOfAnOlderVersionSaysWhichOneToWrite(t *testing.T) {
 	}
 }
 
-func TestAnIngressNamesItsClassInOneOfTwoWays(t *testing.T) {
-	const older = "kubernetes.io/ingress.class: "
+func TestAWordForACertificateIsTrueOrFalse(t *testing.T) {
+	s := set("c1", "x.yaml", ingress("kubernetes.io/tls-acme: please", anywhere))
+	if want := `x.yaml:6: Ingress/web: metadata.annotations[kubernetes.io/tls-acme]: "please" is not one of true, false`; len(s.Ingresses) > 0 || wrongs(s) != want {
+		t.Error(wrongs(s))
+	}
+}
+
+func TestAnIngressNamesOneClass(t *testing.T) {
+	const older = AnnotationIngressClass + ": "
 	for name, c := range map[string]struct{ notes, spec, want string }{
 		"none":          {"", anywhere, ""},
-		"by its spec":   {"", "ingressClassName: a\n" + anywhere, "a"},
-		"as it was":     {older + "b", anywhere, "b"},
-		"twice the one": {older + "a", "ingressClassName: a\n" + anywhere, "a"},
-		"two of them":   {older + "b", "ingressClassName: a\n" + anywhere, `Ingress/web: metadata.annotations[kubernetes.io/ingress.class]: "b" is not spec.ingressClassName, which is "a"; remove this one`},
+		"as it was":     {older + "b", anywhere, ""},
+		"twice the one": {older + "a", "ingressClassName: a\n" + anywhere, ""},
+		"two of them":   {older + "b", "ingressClassName: a\n" + anywhere, `x.yaml:6: Ingress/web: metadata.annotations[kubernetes.io/ingress.class]: "b" is not spec.ingressClassName, which is "a"; remove this one`},
 	} {
-		s := set("c1", "x.yaml", ingress(c.notes, c.spec))
-		got := ""
-		for _, p := range s.Problems {
-			got += p.brief()
-		}
-		for _, i := range s.Ingresses {
-			got += i.Class()
-		}
-		if got != c.want {
-			t.Errorf("%s: %s", name, got)
+		if s := set("c1", "x.yaml", ingress(c.notes, c.spec)); wrongs(s) != c.want || len(s.Ingresses) == 0 != (c.want != "") {
+			t.Errorf("%s: %s", name, wrongs(s))
 		}
 	}
 }

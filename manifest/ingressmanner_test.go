@@ -192,6 +192,7 @@ func TestARegularPathIsToBeOneThatIsUnderstood(t *testing.T) {
 		"path: '/a(?=b)', pathType: ImplementationSpecific":  "spec.rules[0].http.paths[0].path: \"/a(?=b)\" is no regular expression as RE2 has them, without looking ahead or back",
 		"path: '/a(b', pathType: ImplementationSpecific":     "spec.rules[0].http.paths[0].path: \"/a(b\" is no regular expression",
 		"path: '/a/(.*)', pathType: Prefix":                  "spec.rules[0].http.paths[0].pathType: Prefix takes \"/a/(.*)\" for its letters, and no regular expression; write ImplementationSpecific",
+		"path: '/a/*', pathType: ImplementationSpecific":     "",
 		"path: /a.b, pathType: Prefix":                       "",
 		"path: '/a//(.*)', pathType: ImplementationSpecific": "",
 	} {
@@ -199,6 +200,29 @@ func TestARegularPathIsToBeOneThatIsUnderstood(t *testing.T) {
 		if want == "" && (len(s.Problems) > 0 || len(s.Ingresses) != 1) || want != "" && (len(s.Problems) != 1 || !strings.HasPrefix(s.Problems[0].brief(), "Ingress/web: "+want)) {
 			t.Errorf("%s: got %v", path, s.Problems)
 		}
+	}
+}
+
+func TestARewriteMeansAGroupThatAPathHas(t *testing.T) {
+	const many = "'/(a)(b)(c)(d)(e)(f)(g)(h)(i)(j)'"
+	for target, want := range map[string]string{
+		"/$9": "", "/$10": "", // $10 is $1 and 0, as nginx has it
+	} {
+		s := set("c1", "x.yaml", ingress(nginx("rewrite-target "+target), atPath("path: "+many+", pathType: ImplementationSpecific, "+toWeb)))
+		if wrongs(s) != want {
+			t.Errorf("%s: %v", target, s.Problems)
+		}
+	}
+	s := set("c1", "x.yaml", ingress(nginx("rewrite-target /$1"), atPath("path: '/(a)', pathType: Prefix, "+toWeb)))
+	if len(s.Problems) != 1 || !strings.Contains(s.Problems[0].Text, "write ImplementationSpecific") {
+		t.Errorf("not one line for one cause: %v", s.Problems)
+	}
+}
+
+func TestAStarOfAnotherControllersIsSaidToMeanNothing(t *testing.T) {
+	s := set("c1", "x.yaml", ingress("", atPath("path: '/a/*', pathType: ImplementationSpecific, "+toWeb)))
+	if len(s.Ingresses) != 1 || wrongs(s) != "x.yaml:6: Ingress/web: spec.rules[0].http.paths[0].path: the * is taken for itself; write the path without it, with pathType Prefix, for all that is below" {
+		t.Error(s.Problems)
 	}
 }
 

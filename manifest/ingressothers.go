@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"slices"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -46,11 +47,12 @@ func (r *mannered) other(at, key, value string) {
 		r.refuse(at, "is for an IngressClass; remove it")
 		return
 	}
-	for _, name := range issuing {
-		if key == name {
-			r.ACME = asksACME(r.notes)
-			return
+	if slices.Contains(issuing, key) {
+		if key == issuing[0] {
+			r.oneOf(at, value, "true", "false")
 		}
+		r.ACME = asksACME(r.notes)
+		return
 	}
 	for prefix, text := range foreignPrefixes {
 		if strings.HasPrefix(key, prefix) {
