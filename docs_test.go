@@ -129,6 +129,11 @@ func TestTheKindsPagesMissNoField(t *testing.T) {
 		},
 		"docs/kinds/endpointslice.md": {reflect.TypeFor[discoveryv1.EndpointSlice]()},
 		"docs/kinds/service.md":       {reflect.TypeFor[corev1.ServiceSpec]()},
+		"docs/kinds/ingress.md": {
+			reflect.TypeFor[networkingv1.IngressSpec](), reflect.TypeFor[networkingv1.IngressTLS](), reflect.TypeFor[networkingv1.IngressRule](), reflect.TypeFor[networkingv1.HTTPIngressPath](),
+			reflect.TypeFor[networkingv1.IngressBackend](), reflect.TypeFor[networkingv1.ServiceBackendPort](),
+		},
+		"docs/kinds/ingressclass.md": {reflect.TypeFor[networkingv1.IngressClassSpec]()},
 		"docs/kinds/networkpolicy.md": {
 			reflect.TypeFor[networkingv1.NetworkPolicySpec](), reflect.TypeFor[networkingv1.NetworkPolicyIngressRule](), reflect.TypeFor[networkingv1.NetworkPolicyEgressRule](),
 			reflect.TypeFor[networkingv1.IPBlock](),

@@ -290,6 +290,8 @@ func (a *assembly) sort() {
 	sortByID(a.set.Services, func(x Service) ID { return x.ID })
 	sortByID(a.set.Endpoints, func(x Endpoints) ID { return x.ID })
 	sortByID(a.set.NetworkPolicies, func(x NetworkPolicy) ID { return x.ID })
+	sortByID(a.set.Ingresses, func(x Ingress) ID { return x.ID })
+	sortByID(a.set.IngressClasses, func(x IngressClass) ID { return x.ID })
 	sortByPlace(a.set.Problems)
 }
 

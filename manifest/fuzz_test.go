@@ -28,6 +28,8 @@ func FuzzParse(f *testing.F) {
 		"---\n" + endpoints("db", "- addresses: [{ip: 192.0.2.1}]\n  ports: [{name: a, port: 1}]") + "---\n" + service("mail", "type: ExternalName\nexternalName: a.example.com"))
 	f.Add(annotated("web", `metallb.io/loadBalancerIPs: "192.0.2.7, 192.0.2.8"`, "type: LoadBalancer\nexternalTrafficPolicy: Local\nhealthCheckNodePort: 30999\nexternalIPs: [192.0.2.1]\nloadBalancerSourceRanges: [192.0.2.0/24, '::/0']\nselector: {app: web}\nports: [{port: 80}]"))
 	f.Add(over("front", "{canary: {steps: [{setWeight: 20}, {pause: {duration: 10m}}], canaryService: live, canaryMetadata: {labels: {a: b}}}}") + "---\n" + none("b") + named("live"))
+	f.Add(ingress(nginx("rewrite-target /$1\nproxy-body-size 8m\nauth-type basic\nauth-secret users\nenable-cors true\ncors-allow-origin https://a.com\nserver-alias b.example.com\nwhitelist-source-range ::/0"),
+		"tls: [{hosts: [a.example.com]}]\n"+atPath("path: '/(.*)', pathType: ImplementationSpecific, "+toWeb)) + "---\n" + strings.Replace(ingress("", anywhere), "Ingress", "IngressClass", 1))
 	f.Add(rolls("{blueGreen: {activeService: live, previewReplicaCount: 1, antiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {}}}}") + named("live"))
 	f.Fuzz(func(t *testing.T, text string) {
 		s := set("c", "x.yaml", text, "y.yaml", rich)

@@ -26,6 +26,7 @@ func kinds() []kind {
 	return []kind{
 		deploymentKind, replicaSetKind, replicationControllerKind, podKind, jobKind, configMapKind, secretKind, namespaceKind, nodeKind,
 		claimKind, persistentVolumeKind, serviceKind, rolloutKind, networkPolicyKind, endpointsKind, endpointSliceKind,
+		ingressKind, ingressClassKind,
 	}
 }
 
@@ -33,7 +34,7 @@ func kinds() []kind {
 func (k kind) losing(c *check) []Problem {
 	all := c.breaking()
 	for i := range all {
-		all[i].Notice, all[i].Lost = k.meek, k.meek && k.name == aService
+		all[i].Notice, all[i].Lost = k.meek, k.meek && mayBeLost(ID{Kind: k.name})
 	}
 	return all
 }

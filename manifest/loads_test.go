@@ -82,8 +82,8 @@ func TestAVariableHasTheServiceAccountThatIsAskedFor(t *testing.T) {
 
 func TestOneCauseIsOneLine(t *testing.T) {
 	const account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: a}\n"
-	const door = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a}\n"
-	refused, notices := Refusals(set("c", "a.yaml", account, "b.yaml", door, "c.yaml", door+"---\n"+door,
+	const budget = "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: a}\n"
+	refused, notices := Refusals(set("c", "a.yaml", account, "b.yaml", budget, "c.yaml", budget+"---\n"+budget,
 		"d.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: 1}\n", "e.yaml", pod("serviceAccountName: a", ""),
 		"f.yaml", pod("hostname: A", "")+"---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {name: a}\nspec: {jobTemplate: {spec: {template: {spec: {containers: [{name: a, image: b}]}}}}}\n").Problems)
 	var got []string
@@ -93,7 +93,7 @@ func TestOneCauseIsOneLine(t *testing.T) {
 	want := []string{
 		`f.yaml:5: Pod/a: spec.hostname: a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character`,
 		"d.yaml:4: ConfigMap/a: data[a]: want a string, this is a number; put it in quotes",
-		"b.yaml:1: Ingress/a: kind Ingress is not supported yet; nothing is done for it; 3 objects in 2 files, this is the first",
+		"b.yaml:1: PodDisruptionBudget/a: kind PodDisruptionBudget is not supported yet; nothing is done for it; 3 objects in 2 files, this is the first",
 		"f.yaml:11: CronJob/a: " + noCronJob,
 		"a.yaml:1: ServiceAccount/a: kind: " + noRights + "; 3 objects in 2 files, this is the first",
 	}

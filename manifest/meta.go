@@ -31,9 +31,9 @@ func obeyed(kind string) []string {
 	switch kind {
 	case "Node":
 		return []string{AnnotationSuspend, AnnotationSilenceGrace, AnnotationCapacity, AnnotationAddress}
-	case "Service":
+	case "Service", anIngress:
 		return []string{AnnotationSuspend}
-	case aPolicy, "Endpoints", "EndpointSlice":
+	case aPolicy, "Endpoints", "EndpointSlice", anIngressClass:
 		return nil
 	case "Namespace", "ConfigMap", "Secret", "PersistentVolume":
 		return []string{AnnotationSuspend, AnnotationPrune}

@@ -252,7 +252,7 @@ func (f *file) kindOf(c *check, version, name string) (kind, bool) {
 		}
 		if k.name == name && (!strings.Contains(version, ".") || groupOf(version) == groupOf(k.version)) { // another group with a dot is somebody's own
 			c.refuse("apiVersion", "%s", wantVersion(k, version))
-			return kind{}, false
+			return k, false
 		}
 		if k.version == version {
 			names = append(names, k.name)
@@ -292,7 +292,11 @@ func wantVersion(k kind, version string) string {
 	if version == "" {
 		return "is missing; write apiVersion: " + k.version
 	}
-	return fmt.Sprintf("%s has no kind %s; write %s", version, k.name, k.version)
+	text := fmt.Sprintf("%s has no kind %s; write %s", version, k.name, k.version)
+	if k.name == anIngress {
+		text += ", with each path's pathType, and backend.service.name and port in place of serviceName and servicePort"
+	}
+	return text
 }
 
 // typed decodes and checks the object of that name, and keeps it when nothing is wrong with it.

@@ -12,8 +12,8 @@ import (
 
 const shapesHead = `# The Kubernetes documentation's examples
 
-What becomes of the example manifests for Pods, Deployments, Services, NetworkPolicies, ConfigMaps, Secrets, Jobs and volumes that the Kubernetes
-documentation teaches with. Paths are those below content/en/examples of its repository. A test loads a manifest of each example's shape and writes this
+What becomes of the example manifests for Pods, Deployments, Services, Ingresses, NetworkPolicies, ConfigMaps, Secrets, Jobs and volumes that the
+Kubernetes documentation teaches with. Paths are those below content/en/examples of its repository. A test loads a manifest of each example's shape and writes this
 page: *runs* means that every field is honoured; otherwise the page shows what podkeep says.
 
 | example | what becomes of it |
@@ -72,7 +72,8 @@ func fate(s Set) string {
 			refused = append(refused, text)
 		}
 	}
-	switch objects := len(s.Workloads) + len(s.ConfigMaps) + len(s.Secrets) + len(s.Claims) + len(s.Services) + len(s.NetworkPolicies); {
+	switch objects := len(s.Workloads) + len(s.ConfigMaps) + len(s.Secrets) + len(s.Claims) + len(s.Services) + len(s.NetworkPolicies) +
+		len(s.Ingresses); {
 	case len(refused) > 0:
 		return "refused: " + strings.Join(refused, "<br>")
 	case objects == 0 && !slices.ContainsFunc(s.Problems, Problem.Refuses):

@@ -173,6 +173,8 @@ func (s Set) holding(past *Set, head Set, file, why string) Set {
 	s.Services = hold(k, s.Services, past.Services, func(x *Service) *Meta { return &x.Meta })
 	s.Endpoints = hold(k, s.Endpoints, past.Endpoints, func(x *Endpoints) *Meta { return &x.Meta })
 	s.NetworkPolicies = hold(k, s.NetworkPolicies, past.NetworkPolicies, func(x *NetworkPolicy) *Meta { return &x.Meta })
+	s.Ingresses = hold(k, s.Ingresses, past.Ingresses, metaOfIngress)
+	s.IngressClasses = hold(k, s.IngressClasses, past.IngressClasses, metaOfIngressClass)
 	k.complete(s.Workloads)
 	return s
 }

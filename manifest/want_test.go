@@ -149,7 +149,7 @@ func TestWhatDoesNotLoadStaysAsItWas(t *testing.T) {
 		{"what other files lost is lost", set("h", "web.yaml", bad, "db.yaml", "# nothing"), []Set{set("p1", "web.yaml", web1, "db.yaml", db)},
 			"Deployment/default/web of p1 nginx:1: " + held, ""},
 		{"Nodes stay as well", set("h", "web.yaml", torn), []Set{set("p1", "web.yaml", n1)}, "Node/n1 of p1: " + fmt.Sprintf(whole, "p1"), ""},
-		{"a kind that is not built breaks nothing", set("h", "web.yaml", "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a}\n"),
+		{"a kind that is not built breaks nothing", set("h", "web.yaml", "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: a}\n"),
 			[]Set{set("p1", "web.yaml", web1)}, "", ""},
 		{"a workload whose config broke stays whole", set("h", "a.yaml", uses, "web.yaml", torn), []Set{set("p1", "a.yaml", web1, "web.yaml", cfg)},
 			"ConfigMap/default/cfg of p1: " + fmt.Sprintf(whole, "p1") + "\nDeployment/default/web of p1 nginx:1: " +

@@ -23,7 +23,7 @@ var kinds = []word{
 	{"Deployment", "deploy", true}, {"ReplicaSet", "rs", true}, {"ReplicationController", "rc", true}, {"Pod", "po", true}, {"Job", "", true},
 	{"StatefulSet", "sts", true}, {"DaemonSet", "ds", true}, {"CronJob", "cj", true}, {"Rollout", "ro", true},
 	{"Node", "no", false}, {"PersistentVolumeClaim", "pvc", false}, {"PersistentVolume", "pv", false}, {"Namespace", "ns", false}, {"ConfigMap", "cm", false},
-	{"Secret", "", false}, {"Service", "svc", false}, {"Ingress", "ing", false}, {"ServiceAccount", "sa", false}, {"NetworkPolicy", "netpol", false},
+	{"Secret", "", false}, {"Service", "svc", false}, {"Ingress", "ing", false}, {"IngressClass", "", false}, {"ServiceAccount", "sa", false}, {"NetworkPolicy", "netpol", false},
 	{"Endpoints", "ep", false}, {"EndpointSlice", "", false},
 }
 
