@@ -33,7 +33,7 @@ func obeyed(kind string) []string {
 		return []string{AnnotationSuspend, AnnotationSilenceGrace, AnnotationCapacity, AnnotationAddress}
 	case "Service":
 		return []string{AnnotationSuspend}
-	case aPolicy, "Endpoints", "EndpointSlice":
+	case aPolicy, "Endpoints", "EndpointSlice", aGatewayClass, aGateway, anHTTPRoute, aReferenceGrant:
 		return nil
 	case "Namespace", "ConfigMap", "Secret", "PersistentVolume":
 		return []string{AnnotationSuspend, AnnotationPrune}

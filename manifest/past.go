@@ -14,7 +14,7 @@ const (
 	anApp                // where a workload stood
 	leave                // which commit allows pruning, no older than the one that took the workload out
 	change               // which commit since another one asked for another revision of a workload
-	stood                // where a Service or a NetworkPolicy loaded, unless it was taken out since
+	stood                // where an object that keeps its last form loaded, unless it was taken out since (see lost)
 )
 
 // Question is one thing that is asked of HEAD's first-parent line. What answers it is the nearest ancestor of which it is true. The answer
@@ -118,6 +118,10 @@ func (s Set) standIn(file string, head Set) Set {
 	part.Services = pick(s.Services, func(x *Service) bool { return k.keeps(&x.Meta) })
 	part.Endpoints = pick(s.Endpoints, func(x *Endpoints) bool { return k.keeps(&x.Meta) })
 	part.NetworkPolicies = pick(s.NetworkPolicies, func(x *NetworkPolicy) bool { return k.keeps(&x.Meta) })
+	part.GatewayClasses = pick(s.GatewayClasses, func(x *GatewayClass) bool { return k.keeps(&x.Meta) })
+	part.Gateways = pick(s.Gateways, func(x *Gateway) bool { return k.keeps(&x.Meta) })
+	part.HTTPRoutes = pick(s.HTTPRoutes, func(x *HTTPRoute) bool { return k.keeps(&x.Meta) })
+	part.ReferenceGrants = pick(s.ReferenceGrants, func(x *ReferenceGrant) bool { return k.keeps(&x.Meta) })
 	part.failed = s.lostIn(file)
 	return part
 }
@@ -167,7 +171,7 @@ func (h History) Changed(wl Workload, since string) bool {
 }
 
 // Asks are the questions that Want has: what each file that does not load was before, and each in which no object stands, if it held one in
-// a commit that something live was born of; the last form of each Service and NetworkPolicy that does not load; and whom the last file of signers named that loaded.
+// a commit that something live was born of; the last form of each of those that mayBeLost names and that does not load; and whom the last file of signers named that loaded.
 func (h History) Asks() (all []Question) {
 	if h.Head.signersLost {
 		all = append(all, Question{about: signers})

@@ -173,6 +173,10 @@ func (s Set) holding(past *Set, head Set, file, why string) Set {
 	s.Services = hold(k, s.Services, past.Services, func(x *Service) *Meta { return &x.Meta })
 	s.Endpoints = hold(k, s.Endpoints, past.Endpoints, func(x *Endpoints) *Meta { return &x.Meta })
 	s.NetworkPolicies = hold(k, s.NetworkPolicies, past.NetworkPolicies, func(x *NetworkPolicy) *Meta { return &x.Meta })
+	s.GatewayClasses = hold(k, s.GatewayClasses, past.GatewayClasses, metaOfGatewayClass)
+	s.Gateways = hold(k, s.Gateways, past.Gateways, metaOfGateway)
+	s.HTTPRoutes = hold(k, s.HTTPRoutes, past.HTTPRoutes, metaOfRoute)
+	s.ReferenceGrants = hold(k, s.ReferenceGrants, past.ReferenceGrants, metaOfGrant)
 	k.complete(s.Workloads)
 	return s
 }
