@@ -3,6 +3,7 @@ package manifest
 import (
 	"net/netip"
 	"regexp"
+	"regexp/syntax"
 
 	util "k8s.io/apimachinery/pkg/util/validation"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -15,11 +16,12 @@ func fill[T any](field **T, value T) {
 	}
 }
 
-// atMost refuses a list that is longer than the API allows.
-func (c *check) atMost(path string, n, most int) {
+// atMost refuses a list that is longer than the API allows. Of such a one no more need be said.
+func (c *check) atMost(path string, n, most int) bool {
 	if n > most {
 		c.refuse(path, "has %d items, and %d are the most; write the others in another object", n, most)
 	}
+	return n <= most
 }
 
 // refName checks the name of an object that is referred to.
@@ -85,9 +87,26 @@ func (c *check) headerName(path, name string) {
 	}
 }
 
-// regularExpression finds mistakes in one.
+// mostSteps is how large a regular expression may be once its repetitions are written out: (abc){1000} is 6,000 steps. Each takes memory in all doors.
+const mostSteps = 10_000
+
+// regularExpression finds mistakes in one. It is not written out for that.
 func (c *check) regularExpression(path, text string) {
-	if _, err := regexp.Compile(text); err != nil {
+	switch read, err := syntax.Parse(text, syntax.Perl); {
+	case err != nil:
 		c.refuse(path, "%q is no regular expression that RE2 knows: %v", text, err)
+	case steps(read) > mostSteps:
+		c.refuse(path, "repeats so much that it is larger than %d steps; write smaller counts, or * in their place", mostSteps)
 	}
+}
+
+func steps(of *syntax.Regexp) int {
+	n := 1 + len(of.Rune)
+	for _, part := range of.Sub {
+		n += steps(part)
+	}
+	if of.Op == syntax.OpRepeat {
+		n *= max(of.Min, of.Max, 1)
+	}
+	return n
 }

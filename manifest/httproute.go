@@ -28,7 +28,6 @@ const (
 	mostMatches    = 64  // of a rule
 	mostMatchesAll = 128 // of all rules
 	mostConditions = 16  // headers that one match names, and parameters
-	mostFilters    = 16
 	mostBackends   = 16
 	mostHeaders    = 16 // that a filter sets, and adds, and removes
 	mostWeight     = 1_000_000
@@ -84,7 +83,9 @@ func (c *check) parents(all []gatewayv1.ParentReference) {
 	if len(all) == 0 {
 		c.unused(path, "names no Gateway; write parentRefs, such as [{name: web}]")
 	}
-	c.atMost(path, len(all), mostParents)
+	if !c.atMost(path, len(all), mostParents) {
+		return
+	}
 	for i := range all {
 		p, at := &all[i], item(path, i)
 		fill(&p.Group, gatewayGroup)

@@ -115,3 +115,17 @@ func TestAnHTTPRouteSaysWhatLeadsNowhere(t *testing.T) {
 	noticedAs(t, "no parent", ofKind("HTTPRoute", "rules: [{backendRefs: [{name: web, port: 80}]}]"), "nothing is done for it: names no Gateway; write parentRefs, such as [{name: web}]")
 	noticedAs(t, "no backend", routeOf("matches: [{path: {value: /a}}]"), "spec.rules[0]: leads to no Service, so its requests are answered with 500; write backendRefs, or a filter RequestRedirect")
 }
+
+func TestARegularExpressionThatRepeatsTooMuchIsRefused(t *testing.T) {
+	for text, fits := range map[string]bool{
+		"/v[0-9]+(/.*)?": true, "/a{1000}": true, "/(abcdef){1000}": true, "/(abcdefghij){1000}": false, "/(.{30}){30,33}": true, "/((abcdefghij){10}){100}": false,
+		"/(" + strings.Repeat("a", 1000) + "){900}": false,
+	} {
+		rule := "backendRefs: [{name: web, port: 80}]\nmatches: [{path: {type: RegularExpression, value: '" + text + "'}}]"
+		if !fits {
+			refusedAs(t, text, routeOf(rule), "spec.rules[0].matches[0].path.value: repeats so much that it is larger than 10000 steps; write smaller counts, or * in their place")
+		} else if s := load(t, "x.yaml", routeOf(rule)); len(s.HTTPRoutes) != 1 {
+			t.Error(text)
+		}
+	}
+}

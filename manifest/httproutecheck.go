@@ -43,7 +43,7 @@ func (c *check) condition(at string, names map[string]bool, name, kind, value st
 	names[name] = true
 	c.oneOf(under(at, "type"), kind, "Exact", "RegularExpression")
 	c.valueText(under(at, "value"), value, longest)
-	if kind == "RegularExpression" {
+	if kind == "RegularExpression" && len(value) <= longest {
 		c.regularExpression(under(at, "value"), value)
 	}
 }
@@ -99,7 +99,6 @@ var unbuiltFilters = map[gatewayv1.HTTPRouteFilterType]string{
 
 // filters checks those of a rule with its matches, or those of a single backend, which has none.
 func (c *check) filters(at string, all []gatewayv1.HTTPRouteFilter, matches []gatewayv1.HTTPRouteMatch) {
-	c.atMost(at, len(all), mostFilters)
 	seen := map[gatewayv1.HTTPRouteFilterType]bool{}
 	for i := range all {
 		f, here := &all[i], item(at, i)
