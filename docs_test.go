@@ -21,6 +21,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	gatewayv1beta1 "sigs.k8s.io/gateway-api/apis/v1beta1"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -138,6 +140,10 @@ func TestTheKindsPagesMissNoField(t *testing.T) {
 			reflect.TypeFor[networkingv1.NetworkPolicySpec](), reflect.TypeFor[networkingv1.NetworkPolicyIngressRule](), reflect.TypeFor[networkingv1.NetworkPolicyEgressRule](),
 			reflect.TypeFor[networkingv1.IPBlock](),
 		},
+		"docs/kinds/gatewayclass.md":   {reflect.TypeFor[gatewayv1.GatewayClassSpec]()},
+		"docs/kinds/gateway.md":        {reflect.TypeFor[gatewayv1.GatewaySpec]()},
+		"docs/kinds/httproute.md":      {reflect.TypeFor[gatewayv1.HTTPRouteSpec](), reflect.TypeFor[gatewayv1.CommonRouteSpec](), reflect.TypeFor[gatewayv1.HTTPRouteMatch](), reflect.TypeFor[gatewayv1.HTTPRouteFilter]()},
+		"docs/kinds/referencegrant.md": {reflect.TypeFor[gatewayv1beta1.ReferenceGrantSpec](), reflect.TypeFor[gatewayv1beta1.ReferenceGrantFrom]()},
 	} {
 		text := read(t, page)
 		for _, kind := range kinds {

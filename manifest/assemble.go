@@ -203,6 +203,7 @@ func (a *assembly) together(objects []*object) {
 	writers := a.writers()
 	a.services(byID)
 	a.endpoints(byID)
+	a.gateways(byID)
 	a.lead()
 	a.rollouts(byID)
 	a.holdUnled()
@@ -292,6 +293,10 @@ func (a *assembly) sort() {
 	sortByID(a.set.NetworkPolicies, func(x NetworkPolicy) ID { return x.ID })
 	sortByID(a.set.Ingresses, func(x Ingress) ID { return x.ID })
 	sortByID(a.set.IngressClasses, func(x IngressClass) ID { return x.ID })
+	sortByID(a.set.GatewayClasses, func(x GatewayClass) ID { return x.ID })
+	sortByID(a.set.Gateways, func(x Gateway) ID { return x.ID })
+	sortByID(a.set.HTTPRoutes, func(x HTTPRoute) ID { return x.ID })
+	sortByID(a.set.ReferenceGrants, func(x ReferenceGrant) ID { return x.ID })
 	sortByPlace(a.set.Problems)
 }
 

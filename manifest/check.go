@@ -42,9 +42,17 @@ func (c *check) notice(path, text string) {
 
 // unused notes that nothing is done for the object, because of what stands at path. It breaks nothing.
 func (c *check) unused(path, format string, args ...any) {
-	c.refuse("", "nothing is done for it: "+format, args...)
-	last := &c.found[len(c.found)-1]
-	last.Line, last.Notice = c.at(path), true
+	c.undone(path, "nothing is done for it: "+format, args...)
+}
+
+// undone notes that something of what the object asks for is not done, because of what stands at path. It breaks nothing.
+func (c *check) undone(path, format string, args ...any) {
+	if len(c.found) > maxMistakes {
+		return
+	}
+	c.found = append(c.found, Problem{
+		Origin: Origin{File: c.file, Line: c.at(path)}, Object: c.object, Text: fmt.Sprintf(format, args...), Notice: true,
+	})
 }
 
 // broken says whether anything that was found loses the object.

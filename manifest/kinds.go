@@ -14,8 +14,9 @@ type typed interface {
 // kind is what podkeep knows of one kind of object. A new kind is a file of its own and a line in kinds.
 type kind struct {
 	version, name string
-	cluster       bool // it has no namespace
-	meek          bool // what is wrong with one holds up nobody but those that name it
+	also          []string // other versions of its API that have the same fields
+	cluster       bool     // it has no namespace
+	meek          bool     // what is wrong with one holds up nobody but those that name it
 	empty         func() typed
 	check         func(c *check, t typed)              // what decoding cannot see
 	add           func(a *assembly, m Meta, o *object) // gives it its place in the Set
@@ -27,6 +28,7 @@ func kinds() []kind {
 		deploymentKind, replicaSetKind, replicationControllerKind, podKind, jobKind, configMapKind, secretKind, namespaceKind, nodeKind,
 		claimKind, persistentVolumeKind, serviceKind, rolloutKind, networkPolicyKind, endpointsKind, endpointSliceKind,
 		ingressKind, ingressClassKind,
+		gatewayClassKind, gatewayKind, httpRouteKind, referenceGrantKind,
 	}
 }
 

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// lost is an object that does not load and keeps the form that loaded last, whatever becomes of its file: a Service, Ingress or
-// IngressClass, which holds up nobody else, for its file is not in error; or a NetworkPolicy, whose file may have been in error when it was changed last.
+// lost is an object that does not load and keeps the form that loaded last, whatever becomes of its file: a Service, or what doors
+// serve, which holds up nobody else, for its file is not in error; or a NetworkPolicy, whose file may have been in error when it was changed last.
 type lost struct {
 	ID
 	file string
@@ -34,19 +34,25 @@ func (h History) lost() (all []lost) {
 }
 
 func mayBeLost(id ID) bool {
-	return slices.Contains([]string{aService, aPolicy, anIngress, anIngressClass}, id.Kind)
+	return slices.Contains([]string{aService, aPolicy, anIngress, anIngressClass, aGatewayClass, aGateway, anHTTPRoute, aReferenceGrant}, id.Kind)
 }
 
 func metaOfIngress(x *Ingress) *Meta           { return &x.Meta }
 func metaOfIngressClass(x *IngressClass) *Meta { return &x.Meta }
 func metaOfPolicy(x *NetworkPolicy) *Meta      { return &x.Meta }
 func metaOfService(x *Service) *Meta           { return &x.Meta }
+func metaOfGatewayClass(x *GatewayClass) *Meta { return &x.Meta }
+func metaOfGateway(x *Gateway) *Meta           { return &x.Meta }
+func metaOfRoute(x *HTTPRoute) *Meta           { return &x.Meta }
+func metaOfGrant(x *ReferenceGrant) *Meta      { return &x.Meta }
 
 // lastForms adds to want the last form of each that does not load. But for that of a Service it goes before the one that its file had when all of it
 // loaded: it may have been another one since.
 func (h History) lastForms(want *Set) {
 	want.Services, want.NetworkPolicies = slices.Clone(want.Services), slices.Clone(want.NetworkPolicies)
 	want.Ingresses, want.IngressClasses = slices.Clone(want.Ingresses), slices.Clone(want.IngressClasses)
+	want.GatewayClasses, want.Gateways = slices.Clone(want.GatewayClasses), slices.Clone(want.Gateways)
+	want.HTTPRoutes, want.ReferenceGrants = slices.Clone(want.HTTPRoutes), slices.Clone(want.ReferenceGrants)
 	for _, l := range h.lost() {
 		past := h.answer(l.asks())
 		if past == nil {
@@ -57,11 +63,19 @@ func (h History) lastForms(want *Set) {
 		want.NetworkPolicies = lastOf(want.NetworkPolicies, h.Head.NetworkPolicies, past.NetworkPolicies, why, metaOfPolicy)
 		want.Ingresses = lastOf(want.Ingresses, h.Head.Ingresses, past.Ingresses, why, metaOfIngress)
 		want.IngressClasses = lastOf(want.IngressClasses, h.Head.IngressClasses, past.IngressClasses, why, metaOfIngressClass)
+		want.GatewayClasses = lastOf(want.GatewayClasses, h.Head.GatewayClasses, past.GatewayClasses, why, metaOfGatewayClass)
+		want.Gateways = lastOf(want.Gateways, h.Head.Gateways, past.Gateways, why, metaOfGateway)
+		want.HTTPRoutes = lastOf(want.HTTPRoutes, h.Head.HTTPRoutes, past.HTTPRoutes, why, metaOfRoute)
+		want.ReferenceGrants = lastOf(want.ReferenceGrants, h.Head.ReferenceGrants, past.ReferenceGrants, why, metaOfGrant)
 	}
 	sortByID(want.Services, func(s Service) ID { return s.ID })
 	sortByID(want.NetworkPolicies, func(p NetworkPolicy) ID { return p.ID })
-	sortByID(want.Ingresses, func(i Ingress) ID { return i.ID })
-	sortByID(want.IngressClasses, func(c IngressClass) ID { return c.ID })
+	sortByID(want.Ingresses, func(x Ingress) ID { return x.ID })
+	sortByID(want.IngressClasses, func(x IngressClass) ID { return x.ID })
+	sortByID(want.GatewayClasses, func(x GatewayClass) ID { return x.ID })
+	sortByID(want.Gateways, func(x Gateway) ID { return x.ID })
+	sortByID(want.HTTPRoutes, func(x HTTPRoute) ID { return x.ID })
+	sortByID(want.ReferenceGrants, func(x ReferenceGrant) ID { return x.ID })
 }
 
 // lastOf is have with those of past that before lacks, in place of any of the same name.
@@ -103,8 +117,10 @@ func (q Question) lastForm(s Set) (answer Set, done bool) {
 	answer = Set{
 		Services: ofID(s.Services, q.app, metaOfService), NetworkPolicies: ofID(s.NetworkPolicies, q.app, metaOfPolicy),
 		Ingresses: ofID(s.Ingresses, q.app, metaOfIngress), IngressClasses: ofID(s.IngressClasses, q.app, metaOfIngressClass),
+		GatewayClasses: ofID(s.GatewayClasses, q.app, metaOfGatewayClass), Gateways: ofID(s.Gateways, q.app, metaOfGateway),
+		HTTPRoutes: ofID(s.HTTPRoutes, q.app, metaOfRoute), ReferenceGrants: ofID(s.ReferenceGrants, q.app, metaOfGrant),
 	}
-	if len(answer.Services)+len(answer.NetworkPolicies)+len(answer.Ingresses)+len(answer.IngressClasses) > 0 {
+	if len(answer.Services)+len(answer.NetworkPolicies)+len(answer.Ingresses)+len(answer.IngressClasses)+len(answer.GatewayClasses)+len(answer.Gateways)+len(answer.HTTPRoutes)+len(answer.ReferenceGrants) > 0 {
 		answer.Commit = s.Commit
 		return answer, true
 	}

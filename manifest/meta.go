@@ -33,7 +33,7 @@ func obeyed(kind string) []string {
 		return []string{AnnotationSuspend, AnnotationSilenceGrace, AnnotationCapacity, AnnotationAddress}
 	case "Service", anIngress:
 		return []string{AnnotationSuspend}
-	case aPolicy, "Endpoints", "EndpointSlice", anIngressClass:
+	case aPolicy, "Endpoints", "EndpointSlice", anIngressClass, aGatewayClass, aGateway, anHTTPRoute, aReferenceGrant:
 		return nil
 	case "Namespace", "ConfigMap", "Secret", "PersistentVolume":
 		return []string{AnnotationSuspend, AnnotationPrune}

@@ -247,7 +247,7 @@ func (f *file) object(doc document, version, name string) {
 func (f *file) kindOf(c *check, version, name string) (kind, bool) {
 	var names, versions []string
 	for _, k := range kinds() {
-		if k.name == name && k.version == version {
+		if k.name == name && (k.version == version || slices.Contains(k.also, version)) {
 			return k, true
 		}
 		if k.name == name && (!strings.Contains(version, ".") || groupOf(version) == groupOf(k.version)) { // another group with a dot is somebody's own

@@ -14,7 +14,7 @@ const (
 	anApp                // where a workload stood
 	leave                // which commit allows pruning, no older than the one that took the workload out
 	change               // which commit since another one asked for another revision of a workload
-	stood                // where a Service, a NetworkPolicy, an Ingress or an IngressClass loaded, unless it was taken out since
+	stood                // where an object that keeps its last form loaded, unless it was taken out since (see lost)
 )
 
 // Question is one thing that is asked of HEAD's first-parent line. What answers it is the nearest ancestor of which it is true. The answer
@@ -120,6 +120,10 @@ func (s Set) standIn(file string, head Set) Set {
 	part.NetworkPolicies = pick(s.NetworkPolicies, func(x *NetworkPolicy) bool { return k.keeps(&x.Meta) })
 	part.Ingresses = pick(s.Ingresses, func(x *Ingress) bool { return k.keeps(&x.Meta) })
 	part.IngressClasses = pick(s.IngressClasses, func(x *IngressClass) bool { return k.keeps(&x.Meta) })
+	part.GatewayClasses = pick(s.GatewayClasses, func(x *GatewayClass) bool { return k.keeps(&x.Meta) })
+	part.Gateways = pick(s.Gateways, func(x *Gateway) bool { return k.keeps(&x.Meta) })
+	part.HTTPRoutes = pick(s.HTTPRoutes, func(x *HTTPRoute) bool { return k.keeps(&x.Meta) })
+	part.ReferenceGrants = pick(s.ReferenceGrants, func(x *ReferenceGrant) bool { return k.keeps(&x.Meta) })
 	part.failed = s.lostIn(file)
 	return part
 }

@@ -175,6 +175,10 @@ func (s Set) holding(past *Set, head Set, file, why string) Set {
 	s.NetworkPolicies = hold(k, s.NetworkPolicies, past.NetworkPolicies, func(x *NetworkPolicy) *Meta { return &x.Meta })
 	s.Ingresses = hold(k, s.Ingresses, past.Ingresses, metaOfIngress)
 	s.IngressClasses = hold(k, s.IngressClasses, past.IngressClasses, metaOfIngressClass)
+	s.GatewayClasses = hold(k, s.GatewayClasses, past.GatewayClasses, metaOfGatewayClass)
+	s.Gateways = hold(k, s.Gateways, past.Gateways, metaOfGateway)
+	s.HTTPRoutes = hold(k, s.HTTPRoutes, past.HTTPRoutes, metaOfRoute)
+	s.ReferenceGrants = hold(k, s.ReferenceGrants, past.ReferenceGrants, metaOfGrant)
 	k.complete(s.Workloads)
 	return s
 }

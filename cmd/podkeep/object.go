@@ -25,6 +25,7 @@ var kinds = []word{
 	{"Node", "no", false}, {"PersistentVolumeClaim", "pvc", false}, {"PersistentVolume", "pv", false}, {"Namespace", "ns", false}, {"ConfigMap", "cm", false},
 	{"Secret", "", false}, {"Service", "svc", false}, {"Ingress", "ing", false}, {"IngressClass", "", false}, {"ServiceAccount", "sa", false}, {"NetworkPolicy", "netpol", false},
 	{"Endpoints", "ep", false}, {"EndpointSlice", "", false},
+	{"GatewayClass", "gc", false}, {"Gateway", "gtw", false}, {"HTTPRoute", "", false}, {"ReferenceGrant", "refgrant", false},
 }
 
 // kindOf is the kind that a word means, as kubectl takes it: deployment, Deployments, deploy, deployments.apps.
