@@ -15,7 +15,7 @@ var gatewayKind = kind{
 	empty: func() typed { return &gatewayv1.Gateway{} },
 	check: func(c *check, t typed) { c.gateway(t.(*gatewayv1.Gateway)) },
 	add: func(a *assembly, m Meta, o *object) {
-		a.set.Gateways = append(a.set.Gateways, Gateway{Meta: m, ACME: asksCertificates(m.Annotations), Object: o.typed.(*gatewayv1.Gateway)})
+		a.set.Gateways = append(a.set.Gateways, Gateway{Meta: m, ACME: asksACME(m.Annotations), Object: o.typed.(*gatewayv1.Gateway)})
 	},
 }
 
@@ -48,22 +48,10 @@ func init() {
 	instead[typeOf[gatewayv1.ListenerTLSConfig]()] = map[string]string{"options": "doors speak TLS 1.2 and 1.3"}
 }
 
-// Annotations that ask for a certificate where Git holds none.
-const (
-	annotationTLSACME       = "kubernetes.io/tls-acme"
-	annotationIssuer        = "cert-manager.io/issuer"
-	annotationClusterIssuer = "cert-manager.io/cluster-issuer"
-)
-
-// asksCertificates says whether an object's annotations ask for certificates to be issued. Which issuer they name is all one: there is one.
-func asksCertificates(annotations map[string]string) bool {
-	return annotations[annotationTLSACME] == "true" || annotations[annotationIssuer] != "" || annotations[annotationClusterIssuer] != ""
-}
-
 // gateway fills in what a Gateway's CustomResourceDefinition fills in, and checks it as that does.
 func (c *check) gateway(o *gatewayv1.Gateway) {
-	if value := o.Annotations[annotationTLSACME]; value != "" {
-		c.oneOf(keyed("metadata.annotations", annotationTLSACME), value, "true", "false")
+	if value := o.Annotations[issuing[0]]; value != "" {
+		c.oneOf(keyed("metadata.annotations", issuing[0]), value, "true", "false")
 	}
 	c.refName("spec.gatewayClassName", string(o.Spec.GatewayClassName), DoorClass)
 	const path = "spec.listeners"
