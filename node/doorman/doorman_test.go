@@ -154,6 +154,7 @@ func TestADoorListensAtSoManyPorts(t *testing.T) {
 	})
 	next := s.door("b", "v1")
 	s.until("b", "has them all", func(d live.Door) bool { return len(d.Ports) == mostPorts })
+	s.until("a", "leaves", leaves)
 	answers(t, ports[0].Port, "table 1")
 	if next.engine.served.Load() == 0 {
 		t.Error("the second serves nothing")

@@ -171,6 +171,7 @@ func TestAfterADoorThatWasKilledTheNextTakesItsPorts(t *testing.T) {
 	s.listens("new", 1, ports...)
 	next := s.door("newer", "v1") // the socket of the first, which is left, is in nobody's way
 	s.listens("newer", 1, ports...)
+	s.until("new", "leaves", leaves)
 	answers(t, ports[0], "table 1")
 	if next.engine.served.Load() == 0 {
 		t.Error("another one answers")
