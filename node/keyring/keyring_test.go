@@ -9,6 +9,8 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -155,15 +157,16 @@ func TestNoMoreIsKeptThanMayBe(t *testing.T) {
 			t.Errorf("%.30s of %d bytes is kept", name, value)
 		}
 	}
-	for i := range mostKept/largestEntry + 1 {
-		err := s.Store(t.Context(), fmt.Sprintf("certificates/a/%d", i), make([]byte, largestEntry))
-		if full := i == mostKept/largestEntry; full == (err == nil) {
-			t.Errorf("entry %d: %v", i, err)
-		}
+	stored := 0
+	for s.Store(t.Context(), fmt.Sprintf("certificates/a/%d", stored), make([]byte, largestEntry)) == nil {
+		stored++
+	}
+	if want := mostKept/largestEntry - 1; stored != want { // names take some room too
+		t.Errorf("%d are kept, want %d", stored, want)
 	}
 	s.merge(wire.Kept{Entries: map[string]wire.KeptEntry{"certificates/b": {Value: make([]byte, largestEntry), Time: time.Now()}, "locks/x": {Time: time.Now()}}})
-	if len(s.all().Entries) != mostKept/largestEntry {
-		t.Error("more is kept")
+	if n := len(s.all().Entries); n != stored {
+		t.Errorf("%d are kept then", n)
 	}
 }
 
@@ -186,5 +189,55 @@ func BenchmarkCertificates(b *testing.B) {
 		if cert, _ := find(&tls.ClientHelloInfo{ServerName: "h0500.example.org"}); cert == nil {
 			b.Fatal("it is not there")
 		}
+	}
+}
+
+func TestGuessesTakeTurnsAndWhatIsRememberedHasABound(t *testing.T) {
+	k := New(Options{})
+	defer k.Close()
+	k.Take(wire.Keys{Keys: []wire.Key{{Name: "list", Users: []byte("sha:{SHA}nU4eI71bcnBGqeO0t9tXvY1u5oQ=\n")}}})
+	for range mostChecks {
+		k.users.turns <- struct{}{}
+	}
+	answer := make(chan bool)
+	go func() { answer <- k.Allowed("list", "sha", "pass") }()
+	select {
+	case <-answer:
+		t.Error("more are checked at a time than may be")
+	case <-time.After(50 * time.Millisecond):
+	}
+	<-k.users.turns
+	if !<-answer {
+		t.Error("whose turn it was is not let in")
+	}
+	<-k.users.turns
+	k.Take(wire.Keys{Keys: []wire.Key{{Name: "list", Users: []byte("sha:{SHA}nU4eI71bcnBGqeO0t9tXvY1u5oQ=\nother:{SHA}nU4eI71bcnBGqeO0t9tXvY1u5oQ=\n")}}})
+	for i := range mostRemembered {
+		k.users.right[[32]byte{1, byte(i), byte(i >> 8)}] = true
+	}
+	if !k.Allowed("list", "other", "pass") || len(k.users.right) > 1 {
+		t.Errorf("%d are remembered", len(k.users.right))
+	}
+}
+
+func TestOfMuchThatIsLackingSomeIsSaid(t *testing.T) {
+	k := New(Options{})
+	defer k.Close()
+	var hosts []route.DoorHost
+	for i := range mostLacks + 5 {
+		hosts = append(hosts, route.DoorHost{Name: fmt.Sprint("h", i), Key: fmt.Sprint("default/", i)})
+	}
+	k.Put(serving(hosts...), "n1")
+	if all := k.Lacks(); len(all) != mostLacks+1 || all[mostLacks] != "and 5 more" {
+		t.Errorf("%d: %q", len(all), all[len(all)-1])
+	}
+}
+
+func TestAChallengesAnswerIsNotHeardWithoutEnd(t *testing.T) {
+	talker := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(make([]byte, 4*largestChallenge)) }))
+	defer talker.Close()
+	heard := httptest.NewRecorder()
+	if err := passOn(heard, httptest.NewRequest(http.MethodGet, "http://"+shop+challengePath+"x", nil), talker.Listener.Addr().String()); err != nil || heard.Body.Len() != largestChallenge {
+		t.Errorf("%d bytes, %v", heard.Body.Len(), err)
 	}
 }

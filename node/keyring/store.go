@@ -16,12 +16,11 @@ import (
 	"github.com/podkeep/podkeep/node/wire"
 )
 
-// Bounds on what the ACME client keeps: a host has three entries, an account two.
+// Bounds on what the ACME client keeps. A host takes some 4,500 bytes.
 const (
-	mostEntries  = 40_000
+	mostKept     = 4 << 20 // bytes of all entries with their names: as many as node sides take
 	largestEntry = 64 << 10
-	mostKept     = 8 << 20 // bytes of all entries, so that they fit into a line of the wire
-	longestEntry = 512     // of a name
+	longestEntry = 512 // bytes of a name
 )
 
 // store is the ACME client's, in memory. Accounts and certificates are kept; locks and answers to challenges are for its process alone.
@@ -82,8 +81,13 @@ func keeps(name string) bool {
 }
 
 func (s *store) put(name string, e wire.KeptEntry) error {
-	size := s.size + len(e.Value) - len(s.entries[name].Value)
-	if len(e.Value) > largestEntry || len(name) > longestEntry || size > mostKept || len(s.entries) >= mostEntries {
+	size := s.size + len(e.Value)
+	if had, is := s.entries[name]; is {
+		size -= len(had.Value)
+	} else {
+		size += len(name)
+	}
+	if len(e.Value) > largestEntry || len(name) > longestEntry || size > mostKept {
 		return fmt.Errorf("%s: accounts and certificates are more than may be kept", name)
 	}
 	s.entries[name], s.size = e, size
