@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +25,7 @@ import (
 	"time"
 
 	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/node/keyring/keyringtest"
 )
 
 const doorsManifest = `
@@ -77,27 +79,43 @@ spec:
   defaultBackend: {service: {name: hello, port: {number: 80}}}
 `
 
+const issuedManifest = `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: issued, annotations: {kubernetes.io/tls-acme: "true"}}
+spec:
+  tls: [{hosts: [issued.example.org], secretName: issued-tls}]
+  rules:
+    - host: issued.example.org
+      http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: hello, port: {number: 80}}}}]}
+`
+
 // TestDoorsServeWhatGitSays has three nodes, one over SSH, and asks at each of them, while everything that is involved is updated.
 func TestDoorsServeWhatGitSays(t *testing.T) {
 	s := asked(t, "doors")
 	ca := newAuthority(t)
 	s.write("secret.yaml", ca.secret(t, "shop-tls", "shop.example.org"))
 	s.write("doors.yaml", doorsManifest)
+	issuer := keyringtest.New(t, s.fleet.Gateway(), 80, func(string) netip.Addr { return netip.MustParseAddr(s.fleet.Nodes[1].Address) }, 0)
+	roots := s.path("roots.pem")
+	s.ok(os.WriteFile(roots, []byte(issuer.Roots), 0o644))
+	flags := []string{"--acme-directory", issuer.Directory, "--acme-roots", roots}
+	nodes := s.read(s.path("work", "nodes.yaml"))
 	var loads []*asker
 	s.scene("three manifests are enough for HTTPS, at every node", func(s *stage) {
-		s.start()
+		s.start(flags...)
 		s.converges(s.push("doors"))
 		for _, n := range s.fleet.Nodes {
-			s.opens(n.Address, ca, "http://shop.example.org/a?b=c", "308 https://shop.example.org/a?b=c")
-			s.opens(n.Address, ca, "https://shop.example.org/", "200 1")
-			s.opens(n.Address, ca, "http://unknown.example.org/", "404 *")
+			s.opens(n.Address, ca.trusted, "http://shop.example.org/a?b=c", "308 https://shop.example.org/a?b=c")
+			s.opens(n.Address, ca.trusted, "https://shop.example.org/", "200 1")
+			s.opens(n.Address, ca.trusted, "http://unknown.example.org/", "404 *")
 		}
 	})
 	s.scene("so are a Gateway and a route", func(s *stage) {
 		for _, n := range s.fleet.Nodes {
-			s.opens(n.Address, ca, "http://www.walk.example.org/hello", "200 1")
-			s.opens(n.Address, ca, "http://www.walk.example.org/old", "302 http://www.walk.example.org/hello")
-			s.opens(n.Address, ca, "http://www.walk.example.org/else", "404 *")
+			s.opens(n.Address, ca.trusted, "http://www.walk.example.org/hello", "200 1")
+			s.opens(n.Address, ca.trusted, "http://www.walk.example.org/old", "302 http://www.walk.example.org/hello")
+			s.opens(n.Address, ca.trusted, "http://www.walk.example.org/else", "404 *")
 		}
 	})
 	s.scene("a certificate that follows another is served, and requests go on", func(s *stage) {
@@ -111,7 +129,7 @@ func TestDoorsServeWhatGitSays(t *testing.T) {
 		s.write("secret.yaml", other.secret(t, "shop-tls", "shop.example.org"))
 		s.push("another certificate")
 		for _, n := range s.fleet.Nodes {
-			s.opens(n.Address, other, "https://shop.example.org/", "200 1")
+			s.opens(n.Address, other.trusted, "https://shop.example.org/", "200 1")
 		}
 		ca = other
 	})
@@ -129,7 +147,7 @@ func TestDoorsServeWhatGitSays(t *testing.T) {
 				if out, err := build.CombinedOutput(); err != nil {
 					s.Fatalf("%v: %s", err, out)
 				}
-				s.start()
+				s.start(flags...)
 				s.doorsAre("20991231235959-next", "n1", "n2", "n3")
 			}
 		}
@@ -141,7 +159,7 @@ func TestDoorsServeWhatGitSays(t *testing.T) {
 			s.killSide(n.Name)
 		}
 		s.stop()
-		s.start()
+		s.start(flags...)
 		s.converges(commit)
 	})
 	s.scene("and all of a hundred thousand requests were answered", func(s *stage) {
@@ -154,23 +172,53 @@ func TestDoorsServeWhatGitSays(t *testing.T) {
 		}
 		s.lostAtMost("all", sum)
 	})
+	s.scene("a certificate is issued once, whoever is asked for the host", func(s *stage) {
+		s.write("issued.yaml", issuedManifest)
+		s.push("a certificate is asked for")
+		for _, n := range s.fleet.Nodes {
+			s.opens(n.Address, issuer.Signed, "https://issued.example.org/", "200 5")
+		}
+		s.orders(issuer, 1)
+	})
+	s.scene("and outlives controllers and the host that has it", func(s *stage) {
+		s.stop()
+		for _, n := range s.fleet.Nodes {
+			s.on(n.Name, "sh", "-c", `podman restart --all >/dev/null`)
+		}
+		for _, n := range s.fleet.Nodes {
+			s.opens(n.Address, issuer.Signed, "https://issued.example.org/", "200 5")
+		}
+		s.start(flags...)
+		for i, without := range []map[string]string{{"n1": "false"}, {"n1": "false", "n2": "false"}} { // whichever of them has it, another one takes over
+			s.write("nodes.yaml", labelled(nodes, without))
+			s.push("fewer doors")
+			s.refused(s.fleet.Nodes[i].Address + ":443")
+			s.opens(s.fleet.Nodes[2].Address, issuer.Signed, "https://issued.example.org/", "200 5")
+		}
+		s.write("nodes.yaml", nodes)
+		s.push("doors everywhere")
+		for _, n := range s.fleet.Nodes {
+			s.opens(n.Address, issuer.Signed, "https://issued.example.org/", "200 5")
+		}
+		s.orders(issuer, 1)
+	})
 	s.scene("what is broken is said, and takes nothing from what is served", func(s *stage) {
 		s.write("another.yaml", anotherManifest)
 		s.write("secret.yaml", strings.Replace(ca.secret(t, "shop-tls", "shop.example.org"), "tls.crt: ", "tls.crt: AAAA", 1))
 		s.push("mistakes")
 		for _, n := range s.fleet.Nodes {
-			s.opens(n.Address, ca, "https://shop.example.org/", "200 5")
-			s.opens(n.Address, ca, "http://nowhere.example.org/", "503 *")
+			s.opens(n.Address, ca.trusted, "https://shop.example.org/", "200 5")
+			s.opens(n.Address, ca.trusted, "http://nowhere.example.org/", "503 *")
 		}
 		s.says("Service default/nowhere", "Secret default/shop-tls", "shop.example.org/ is Ingress default/shop's", "class theirs")
 	})
 	s.scene("a node without the label has no door, and with the last that is served all go", func(s *stage) {
-		s.edit("nodes.yaml", "  name: n1\n", "  name: n1\n  labels:\n    podkeep.io/ingress: \"\"\n")
+		s.write("nodes.yaml", labelled(nodes, map[string]string{"n1": ""}))
 		s.push("only n1")
 		s.doorsAre("20991231235959-next", "n1")
-		s.opens(s.fleet.Nodes[0].Address, ca, "https://shop.example.org/", "200 5")
+		s.opens(s.fleet.Nodes[0].Address, ca.trusted, "https://shop.example.org/", "200 5")
 		s.refused(s.fleet.Nodes[1].Address + ":443")
-		for _, file := range []string{"doors.yaml", "another.yaml"} {
+		for _, file := range []string{"doors.yaml", "another.yaml", "issued.yaml"} {
 			s.ok(os.Remove(s.path("work", file)))
 		}
 		s.push("no doors")
@@ -179,12 +227,29 @@ func TestDoorsServeWhatGitSays(t *testing.T) {
 	})
 }
 
+// labelled are manifests of nodes of which some say whether they are to have a door.
+func labelled(nodes string, doors map[string]string) string {
+	for node, value := range doors {
+		name := "  name: " + node + "\n"
+		nodes = strings.Replace(nodes, name, name+"  labels: {podkeep.io/ingress: '"+value+"'}\n", 1)
+	}
+	return nodes
+}
+
+// orders holds that the issuer was asked for so many certificates.
+func (s *stage) orders(i *keyringtest.Issuer, want int64) {
+	s.Helper()
+	if n := i.Orders.Load(); n != want {
+		s.Errorf("%d orders, want %d", n, want)
+	}
+}
+
 // opens waits until a door of the node answers so: its status and, of a redirect, where it leads, else its text; "*" is any.
-func (s *stage) opens(node string, ca *authority, url, want string) {
+func (s *stage) opens(node string, trusted *x509.CertPool, url, want string) {
 	s.Helper()
 	status, text, _ := strings.Cut(want, " ")
 	s.await(func() error {
-		got, body, err := ca.get(s.Context(), node, url)
+		got, body, err := get(s.Context(), trusted, node, url)
 		if err != nil {
 			return err
 		}
@@ -229,10 +294,11 @@ func (s *stage) doorsAre(version string, nodes ...string) {
 	})
 }
 
-// authority signs certificates, and asks by TLS with trust in itself alone.
+// authority signs certificates.
 type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	cert    *x509.Certificate
+	key     *ecdsa.PrivateKey
+	trusted *x509.CertPool // it alone
 }
 
 func newAuthority(t *testing.T) *authority {
@@ -253,7 +319,9 @@ func newAuthority(t *testing.T) *authority {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &authority{cert, key}
+	trusted := x509.NewCertPool()
+	trusted.AddCert(cert)
+	return &authority{cert, key, trusted}
 }
 
 // secret is a Secret with a certificate for a host.
@@ -280,13 +348,11 @@ func (a *authority) secret(t *testing.T, name, host string) string {
 }
 
 // get asks a node's door, and gives the status and where it leads, or the text.
-func (a *authority) get(ctx context.Context, node, url string) (status, text string, err error) {
-	roots := x509.NewCertPool()
-	roots.AddCert(a.cert)
+func get(ctx context.Context, trusted *x509.CertPool, node, url string) (status, text string, err error) {
 	client := http.Client{
 		Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots},
+			DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: trusted},
 			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 				_, port, _ := net.SplitHostPort(address)
 				return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort(node, port))
