@@ -203,15 +203,15 @@ func (x *exchange) pass(a *http.Response) {
 
 // stream copies the pod's answer. Where nobody knows how long it is each part is sent on as it comes.
 func (x *exchange) stream(a *http.Response) error {
+	if a.Body == http.NoBody || a.ContentLength == 0 {
+		return nil // headers that end the stream, as gRPC's may, stay its end
+	}
 	ctl := http.NewResponseController(x.w)
 	parts := a.ContentLength < 0 || streams(a.Header)
 	if parts {
 		if err := ctl.Flush(); err != nil {
 			return err
 		}
-	}
-	if a.Body == http.NoBody {
-		return nil
 	}
 	room := buffers.Get().(*[]byte)
 	defer buffers.Put(room)

@@ -16,7 +16,7 @@ const (
 	longestConnect = 5 * time.Second
 	longestRead    = 60 * time.Second // between two reads from a pod
 	longestSend    = 60 * time.Second // for a write to one
-	longestStream  = time.Hour        // in place of both for a WebSocket, server-sent events and gRPC, where nothing is said for long
+	longestStream  = 60 * time.Minute // in place of both for a WebSocket, server-sent events and gRPC, where nothing is said for long
 	longestKept    = 4 * time.Second  // of an idle connection to a pod: many servers close theirs after 5 s, and a request would meet that
 	longestBad     = time.Second      // for which a pod that could not be reached is asked last
 	mostKept       = 256              // idle connections to a pod
