@@ -1,0 +1,154 @@
+package door
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/podkeep/podkeep/node/route"
+)
+
+func TestAPodSeesWhoAsksAndWhatTheRuleChanges(t *testing.T) {
+	s := newStage(t)
+	s.service("echo", s.pod(echo))
+	h := route.DoorHeaders{Set: []route.DoorValue{{Name: "x-set", Value: "1"}}, Add: []route.DoorValue{{Name: "X-Add", Value: "2"}}, Remove: []string{"x-gone"}}
+	s.rules(
+		to("echo", at("/prefix"), func(r *route.DoorRule) { r.Rewrite = &route.DoorRewrite{Kind: route.Prefix, Path: "/new/"} }),
+		to("echo", at("/root"), func(r *route.DoorRule) { r.Rewrite = &route.DoorRewrite{Kind: route.Prefix, Path: "/"} }),
+		to("echo", at("/whole"), func(r *route.DoorRule) {
+			r.Rewrite = &route.DoorRewrite{Kind: route.Exact, Path: "/x", Host: "inner.test"}
+		}),
+		to("echo", at("/some(/|$)(.*)"), func(r *route.DoorRule) {
+			r.Match.Kind, r.Rewrite = route.Regexp, &route.DoorRewrite{Kind: route.Regexp, Path: "/$2"}
+		}),
+		to("echo", func(r *route.DoorRule) { r.Request = h }),
+	)
+	for _, c := range []struct {
+		claim, url string
+		headers    []string
+		want       []string
+		not        []string
+	}{
+		{"the path and query stay as they are", "http://a.test/a%2Fb/%7Ec//d?x=1%20&y", nil, []string{"GET a.test /a%2Fb/%7Ec//d?x=1%20&y\n"}, nil},
+		{"what is said from outside is not believed", "http://a.test/", []string{"X-Forwarded-For", "6.6.6.6", "X_Forwarded_For", "6.6.6.6", "X-Real-Ip", "6.6.6.6", "Forwarded", "for=6.6.6.6", "X-Forwarded-Proto", "https"},
+			[]string{"X-Forwarded-For: 127.0.0.1\n", "X-Real-Ip: 127.0.0.1\n", "X-Forwarded-Proto: http\n", "X-Forwarded-Host: a.test\n", "X-Forwarded-Port: 80\n", "Forwarded: for=127.0.0.1;host=\"a.test\";proto=http\n"}, []string{"6.6.6.6"}},
+		{"headers are changed", "http://a.test/", []string{"X-Set", "0", "X-Add", "1", "X-Gone", "1"}, []string{"X-Set: 1\n", "X-Add: 1|2\n"}, []string{"X-Gone"}},
+		{"headers of one connection go no further", "http://a.test/", []string{"Connection", "x-hop, close", "X-Hop", "1"}, nil, []string{"X-Hop", "Connection"}},
+		{"a prefix is replaced", "http://a.test/prefix/b?q", nil, []string{"GET a.test /new/b?q\n"}, nil},
+		{"and it alone", "http://a.test/prefix", nil, []string{"GET a.test /new/\n"}, nil},
+		{"by the root", "http://a.test/root/b%20c", nil, []string{"GET a.test /b%20c\n"}, nil},
+		{"by the root alone", "http://a.test/root", nil, []string{"GET a.test /\n"}, nil},
+		{"all of it, and the host", "http://a.test/whole/b", nil, []string{"GET inner.test /x\n"}, nil},
+		{"by groups", "http://a.test/some/b/c", nil, []string{"GET a.test /b/c\n"}, nil},
+		{"by groups that are empty", "http://a.test/some", nil, []string{"GET a.test /\n"}, nil},
+	} {
+		got := s.get(c.url, c.headers...).text
+		for _, want := range c.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: no %q in\n%s", c.claim, want, got)
+			}
+		}
+		for _, not := range c.not {
+			if strings.Contains(got, not) {
+				t.Errorf("%s: %q in\n%s", c.claim, not, got)
+			}
+		}
+	}
+	if got := s.get("https://a.test/").text; !strings.Contains(got, "X-Forwarded-Proto: https\n") || !strings.Contains(got, "X-Forwarded-Port: 443\n") {
+		t.Error(got)
+	}
+}
+
+func TestWhoIsTrustedSaysForWhomHeAsks(t *testing.T) {
+	s := newStage(t)
+	s.service("echo", s.pod(echo))
+	s.rules(to("echo", func(r *route.DoorRule) { r.Allow = []netip.Prefix{netip.MustParsePrefix("5.5.5.5/32")} }))
+	if got := s.get("http://a.test/", "X-Forwarded-For", "5.5.5.5").StatusCode; got != http.StatusForbidden {
+		t.Errorf("somebody says that he is somebody else, and it is believed: %d", got)
+	}
+	s.change(func(t *route.Table) { t.Doors.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
+	got := s.get("http://a.test/", "X-Forwarded-For", "6.6.6.6, 5.5.5.5", "X-Forwarded-Proto", "https").text
+	for _, want := range []string{"X-Forwarded-For: 6.6.6.6, 5.5.5.5, 127.0.0.1\n", "X-Real-Ip: 5.5.5.5\n", "X-Forwarded-Proto: https\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	if got := s.get("http://a.test/", "X-Forwarded-For", "5.5.5.5, 6.6.6.6").StatusCode; got != http.StatusForbidden {
+		t.Errorf("the last that is not trusted is who asks: %d", got)
+	}
+}
+
+func TestARedirectIsMadeOfTheRequest(t *testing.T) {
+	s := newStage(t)
+	redirect := func(path string, d route.DoorRedirect) route.DoorRule {
+		d.Code = 308
+		return route.DoorRule{From: "Ingress/shop/a", Match: route.DoorMatch{Kind: route.Prefix, Path: path}, Redirect: &d}
+	}
+	s.rules(
+		redirect("/whole", route.DoorRedirect{Whole: "https://else.test/"}),
+		redirect("/host", route.DoorRedirect{Host: "b.test", Port: 8080}),
+		redirect("/path", route.DoorRedirect{Path: &route.DoorRewrite{Kind: route.Prefix, Path: "/to"}}),
+		redirect("/", route.DoorRedirect{Scheme: "https"}),
+	)
+	for url, want := range map[string]string{
+		"http://a.test/x?q=1": "https://a.test/x?q=1", "http://a.test/whole": "https://else.test/", "http://a.test/host/x": "http://b.test:8080/host/x",
+		"http://a.test/path/x?q": "http://a.test/to/x?q", "http://a.test//evil.test": "https://a.test//evil.test",
+	} {
+		if got := s.get(url); got.StatusCode != 308 || got.Header.Get("Location") != want {
+			t.Errorf("%s: %d to %s, not %s", url, got.StatusCode, got.Header.Get("Location"), want)
+		}
+	}
+}
+
+func TestWhoMayAskIsAskedFor(t *testing.T) {
+	s := newStage(t)
+	s.service("echo", s.pod(echo))
+	s.rules(
+		to("echo", at("/deny"), func(r *route.DoorRule) { r.Deny = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }),
+		to("echo", at("/users"), func(r *route.DoorRule) { r.Users, r.Realm = "shop/users@1", `the "shop"` }),
+	)
+	if got := s.get("http://a.test/deny").StatusCode; got != 403 {
+		t.Error(got)
+	}
+	if got := s.get("http://a.test/users"); got.StatusCode != 401 || got.Header.Get("WWW-Authenticate") != `Basic realm="the \"shop\"", charset="UTF-8"` {
+		t.Error(got.StatusCode, got.Header)
+	}
+	for password, want := range map[string]int{"secret": 200, "wrong": 401} {
+		r, _ := http.NewRequest("GET", "http://a.test/users", nil)
+		r.SetBasicAuth("ann", password)
+		if got := s.do(s.client(false), r).StatusCode; got != want {
+			t.Errorf("%s: %d", password, got)
+		}
+	}
+}
+
+func TestWhatAnACMEServerAsksComesFirstWithoutTLS(t *testing.T) {
+	s := newStage(t)
+	s.rules(route.DoorRule{Match: route.DoorMatch{Path: "/"}, Redirect: &route.DoorRedirect{Scheme: "https", Code: 308}})
+	if got := s.get("http://a.test/.well-known/acme-challenge/known"); got.text != "token" {
+		t.Error(got.StatusCode, got.text)
+	}
+	if got := s.get("http://a.test/.well-known/acme-challenge/other").StatusCode; got != 308 {
+		t.Error(got)
+	}
+}
+
+func TestOtherOriginsAreToldWhatTheyMayDo(t *testing.T) {
+	s := newStage(t)
+	s.service("echo", s.pod(echo))
+	cors := &route.DoorCORS{Origins: []string{"https://*.shop.test"}, Methods: []string{"GET", "PUT"}, Headers: []string{"X-A"}, Exposed: []string{"X-B"}, Credentials: true, MaxAge: 60}
+	s.rules(to("echo", func(r *route.DoorRule) { r.CORS, r.Users = cors, "shop/users@1" }))
+	got := s.send("OPTIONS", "http://a.test/", nil, "Origin", "https://a.shop.test", "Access-Control-Request-Method", "PUT")
+	for name, want := range map[string]string{"Access-Control-Allow-Origin": "https://a.shop.test", "Access-Control-Allow-Methods": "GET, PUT", "Access-Control-Allow-Headers": "X-A", "Access-Control-Max-Age": "60", "Access-Control-Allow-Credentials": "true", "Vary": "Origin"} {
+		if got.StatusCode != 204 || got.Header.Get(name) != want {
+			t.Errorf("%d: %s: %q, not %q", got.StatusCode, name, got.Header.Get(name), want)
+		}
+	}
+	if got := s.get("http://a.test/", "Origin", "https://a.shop.test"); got.StatusCode != 401 || got.Header.Get("Access-Control-Expose-Headers") != "X-B" {
+		t.Error(got.StatusCode, got.Header)
+	}
+	if got := s.get("http://a.test/", "Origin", "https://shop.test.evil.test"); got.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Error(got.Header)
+	}
+}
