@@ -19,12 +19,14 @@ import (
 
 func main() {
 	runs := flag.Int("runs", 3, "how often each way is measured; medians are shown")
-	only := flag.String("only", "starts,jobs,crowd,sides,traffic,names,rollouts,logs,think", "which groups of figures")
+	only := flag.String("only", "starts,jobs,crowd,sides,traffic,names,doors,rollouts,logs,think", "which groups of figures")
 	name := flag.String("name", "bench", "what the fleet is called that is measured on")
 	count := flag.Int("jobs", 60, "how many Jobs")
 	probe := flag.String("exec", "", "a container of this host, to run a probe in and no more: what the group sides starts on a node")
 	asks := flag.Bool("client", false, "do what standard input orders, and no more: what the group traffic starts on nodes")
 	serves := flag.Bool("answers", false, "answer names and no more: what the group names starts")
+	asDoor := flag.String("door", "", "a folder of certificates, to be a door with and no more: what the group doors starts")
+	asBehind := flag.Bool("behind", false, "answer what comes through doors and no more: what the group doors starts")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	var onNode func() error
@@ -35,6 +37,10 @@ func main() {
 		onNode = func() error { return client(ctx, os.Stdin, os.Stdout) }
 	case *serves:
 		onNode = func() error { return answers(ctx) }
+	case *asDoor != "":
+		onNode = func() error { return serveDoor(ctx, *asDoor) }
+	case *asBehind:
+		onNode = func() error { return serveBehind(ctx) }
 	}
 	if onNode != nil {
 		if err := onNode(); err != nil {
@@ -79,10 +85,12 @@ func measure(ctx context.Context, b bench, groups []string) (rows []row, err err
 			more, err = traffic(ctx, b.name, b.runs)
 		case group == "names":
 			more, err = named(ctx, b.runs)
+		case group == "doors":
+			more, err = doors(ctx, b.runs)
 		case group == "rollouts":
 			more, err = rollouts(ctx, b.name, b.runs)
 		case group != "starts" && group != "crowd" && group != "jobs":
-			err = fmt.Errorf("no group %q: there are starts, jobs, crowd, sides, traffic, names, rollouts, logs and think", group)
+			err = fmt.Errorf("no group %q: there are starts, jobs, crowd, sides, traffic, names, doors, rollouts, logs and think", group)
 		default:
 			if f == nil {
 				f, err = newFleet(ctx, b.name, 3)
