@@ -219,8 +219,11 @@ func (l leftovers) write(out io.Writer) {
 	}
 	for _, p := range l.node.Pods {
 		what := " of " + p.App.Short()
-		if p.App == live.SideApp {
+		switch p.App {
+		case live.SideApp:
 			what = ", the node side"
+		case live.DoorApp:
+			what = ", a door"
 		}
 		if p.Source != l.source {
 			what += ", of source " + p.Source

@@ -24,7 +24,8 @@ var kinds = []word{
 	{"StatefulSet", "sts", true}, {"DaemonSet", "ds", true}, {"CronJob", "cj", true}, {"Rollout", "ro", true},
 	{"Node", "no", false}, {"PersistentVolumeClaim", "pvc", false}, {"PersistentVolume", "pv", false}, {"Namespace", "ns", false}, {"ConfigMap", "cm", false},
 	{"Secret", "", false}, {"Service", "svc", false}, {"Ingress", "ing", false}, {"ServiceAccount", "sa", false}, {"NetworkPolicy", "netpol", false},
-	{"Endpoints", "ep", false}, {"EndpointSlice", "", false},
+	{"Endpoints", "ep", false}, {"EndpointSlice", "", false}, {"IngressClass", "", false}, {"GatewayClass", "gc", false}, {"Gateway", "gtw", false},
+	{"HTTPRoute", "", false}, {"ReferenceGrant", "refgrant", false},
 }
 
 // kindOf is the kind that a word means, as kubectl takes it: deployment, Deployments, deploy, deployments.apps.

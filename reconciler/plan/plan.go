@@ -119,6 +119,9 @@ type Plan struct {
 	Table    *route.Table  `json:"-"`
 	Services []route.Built `json:",omitempty"`
 	Policies []route.Ruled `json:",omitempty"`
+	// Doored is what came of each Ingress, GatewayClass, Gateway and HTTPRoute, and Doors are the nodes whose door is not there or does not serve, and why.
+	Doored []route.Doored    `json:",omitempty"`
+	Doors  map[string]string `json:",omitempty"`
 	// Unrouted is why there is no Table. Before is the newest that is in force anywhere and believed.
 	Unrouted string       `json:",omitempty"`
 	Before   *route.Table `json:"-"`
