@@ -131,7 +131,7 @@ func (x *Entry) serve(at atDoors) {
 	for _, port := range x.ports {
 		x.Whys = append(x.Whys, x.denied[port].lines(fmt.Sprintf("port %d on ", port))...)
 	}
-	x.Whys = append(x.Whys, lacks.lines("not so on ")...)
+	x.Whys = append(append(x.Whys, lacks.lines("not so on ")...), x.empty(at.table())...)
 	x.Lags = late.lines("not so yet on ")
 	switch {
 	case x.Nodes == 0:
@@ -145,19 +145,21 @@ func (x *Entry) serve(at atDoors) {
 func (x *Entry) at(n doorNode, late, lacks denials) {
 	whole := true
 	for _, port := range x.ports {
-		if slices.Contains(n.door.Ports, port) {
-			continue
+		what := fmt.Sprintf("port %d", port)
+		switch why, open := troubleOf(n.door, what), slices.Contains(n.door.Ports, port); {
+		case open && why != "": // at some address of the host
+			lacks.add(what+": "+why, n.name)
+		case open:
+		case why == "":
+			whole = false
+			late.add("its door does not listen at "+what, n.name)
+		default:
+			whole = false
+			if x.denied[port] == nil {
+				x.denied[port] = denials{}
+			}
+			x.denied[port].add(why, n.name)
 		}
-		whole = false
-		why := troubleOf(n.door, fmt.Sprintf("port %d", port))
-		if why == "" {
-			late.add(fmt.Sprintf("its door does not listen at port %d", port), n.name)
-			continue
-		}
-		if x.denied[port] == nil {
-			x.denied[port] = denials{}
-		}
-		x.denied[port].add(why, n.name)
 	}
 	for _, key := range x.keys() {
 		if why := troubleOf(n.door, key); why != "" {
@@ -167,6 +169,18 @@ func (x *Entry) at(n doorNode, late, lacks denials) {
 	if whole {
 		x.InForce++
 	}
+}
+
+// empty says which Services that it leads to have nobody who answers.
+func (x *Entry) empty(table *route.Table) (all []string) {
+	for _, l := range x.leads {
+		for _, b := range l.rule.To {
+			if s := table.Service(b.Namespace, b.Service); b.Status == 0 && b.Weight > 0 && s != nil && len(s.Endpoints) == 0 {
+				all = append(all, "nobody is ready behind "+serviceOf(b, x.Namespace)+": its share is answered 503")
+			}
+		}
+	}
+	return distinct(all)
 }
 
 // troubleOf is why a door does not have a thing of the table; empty where it has.

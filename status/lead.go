@@ -86,13 +86,9 @@ func (l lead) to(namespace string) string {
 	}
 	var all []string
 	for _, b := range l.rule.To {
-		name := b.Service
-		if b.Namespace != namespace {
-			name = b.Namespace + "/" + name
-		}
-		text := fmt.Sprintf("service %s:%d", name, b.Port)
+		text := fmt.Sprintf("%s:%d", serviceOf(b, namespace), b.Port)
 		if b.Status != 0 {
-			text = strconv.Itoa(b.Status)
+			text = strings.Join(notEmpty(strconv.Itoa(b.Status), l.rule.Why), ": ")
 		}
 		if len(l.rule.To) > 1 {
 			text += fmt.Sprintf(" (weight %d)", b.Weight)
@@ -100,6 +96,14 @@ func (l lead) to(namespace string) string {
 		all = append(all, text)
 	}
 	return strings.Join(all, ", ")
+}
+
+// serviceOf is a backend's Service as one calls it in a namespace.
+func serviceOf(b route.DoorBackend, namespace string) string {
+	if b.Namespace != namespace {
+		return "service " + b.Namespace + "/" + b.Service
+	}
+	return "service " + b.Service
 }
 
 // line is what it is about, and what answers that.
