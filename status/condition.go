@@ -41,6 +41,8 @@ func (x *Entry) conditions() []route.DoorCondition {
 		return x.Doored.Conditions
 	case refused(x.Doored.Conditions):
 		return x.inForce(x.Doored.Conditions, invalid, "it is not accepted")
+	case len(x.ports) == 0:
+		return x.inForce(x.Doored.Conditions, invalid, "doors have none of its listeners")
 	}
 	var all []string
 	lacks := 0
@@ -50,7 +52,7 @@ func (x *Entry) conditions() []route.DoorCondition {
 		lacks += min(len(lines), 1)
 	}
 	switch {
-	case len(x.ports) > 0 && lacks == len(x.ports):
+	case lacks == len(x.ports):
 		return x.inForce(x.Doored.Conditions, invalid, strings.Join(all, "; "))
 	case !x.settled():
 		return x.inForce(x.Doored.Conditions, pendingDoors, x.lateness())
@@ -80,6 +82,8 @@ func (x *Entry) listening(l route.DooredListener) []route.DoorCondition {
 	switch {
 	case refused(l.Conditions):
 		return x.inForce(l.Conditions, invalid, "it is not accepted, or refers to what cannot be had")
+	case !slices.Contains(x.ports, port):
+		return x.inForce(l.Conditions, invalid, "doors do not have its port")
 	case denied != "":
 		nodes := 0
 		for _, on := range x.denied[port] {
@@ -101,7 +105,13 @@ func (x *Entry) listening(l route.DooredListener) []route.DoorCondition {
 // refused says whether conditions say that nothing is to come of a thing, whatever doors do.
 func refused(all []route.DoorCondition) bool {
 	return slices.ContainsFunc(all, func(c route.DoorCondition) bool {
-		return c.Status == isFalse && (c.Type == accepted || c.Type == programmed) || c.Status == isTrue && c.Type == conflicted
+		switch c.Type {
+		case accepted, programmed:
+			return c.Status == isFalse
+		case conflicted:
+			return c.Status == isTrue
+		}
+		return c.Reason == string(gatewayv1.ListenerReasonInvalidCertificateRef) || c.Reason == string(gatewayv1.ListenerReasonRefNotPermitted)
 	})
 }
 

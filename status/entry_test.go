@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -105,7 +106,7 @@ listeners: [{name: http, port: 8080, protocol: HTTP}, {name: https, port: 443, p
 	return w
 }
 
-var ofDoors = Selection{Kinds: []string{"Ingress", "GatewayClass", "Gateway", "HTTPRoute"}}
+var ofDoors = Selection{Kinds: []string{"Node", "Ingress", "GatewayClass", "Gateway", "HTTPRoute"}}
 
 func TestWhatDoorsServeIsShownWithWhereItIsServed(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -218,6 +219,13 @@ func TestAGatewayIsProgrammedOnceDoorsServeIt(t *testing.T) {
 				door(w, i).Ports, door(w, i).Troubles = []uint16{80, 443}, []string{"port 8080: the host has it already"}
 			}
 		}, "Accepted, Programmed", "not Accepted (PortUnavailable), ResolvedRefs, not Programmed (Invalid)", "Accepted, ResolvedRefs, Programmed"},
+		{"a certificate is broken", func(w *World) {
+			broken := slices.Clone(w.Plan.Doored[1].Listeners[1].Conditions)
+			broken[2] = route.DoorCondition{Type: "ResolvedRefs", Status: "False", Reason: "InvalidCertificateRef"}
+			w.Plan.Doored[1].Listeners[1].Conditions = broken
+		}, "Accepted, Programmed", "Accepted, ResolvedRefs, Programmed", "Accepted, not ResolvedRefs (InvalidCertificateRef), not Programmed (Invalid)"},
+		{"doors have no port of it", func(w *World) { w.Plan.Table.Doors = &route.Doors{Nodes: []string{"n1", "n2"}} },
+			"Accepted, not Programmed (Invalid)", "Accepted, ResolvedRefs, not Programmed (Invalid)", "Accepted, ResolvedRefs, not Programmed (Invalid)"},
 		{"it was refused", func(w *World) {
 			w.Plan.Doored[1].Conditions = []route.DoorCondition{{Type: "Accepted", Status: "False", Reason: "ListenersNotValid"}}
 			w.Plan.Doored[1].Listeners[0].Conditions = []route.DoorCondition{{Type: "Programmed", Status: "False", Reason: "Invalid"}}
@@ -285,6 +293,53 @@ func TestAPlanSaysWhatChangesAtDoors(t *testing.T) {
 		}
 		if any := opening(list) > 0; any == c.same {
 			t.Errorf("%s: changes: %v", c.name, any)
+		}
+	}
+}
+
+func TestDoorsAreMeasured(t *testing.T) {
+	w := doored(t)
+	w.Snapshot.Nodes[0].Side.Doors[0].Ports = []uint16{80, 8080}
+	b := NewBoard(time.Minute, (&clock{noon}).now)
+	b.Show(w, 0)
+	families, err := b.Metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += " " + l.GetValue()
+			}
+			got[name] = m.GetGauge().GetValue()
+		}
+	}
+	for name, want := range map[string]float64{
+		"podkeep_door_up n1": 0, "podkeep_door_up n2": 0, // n1's lacks a port
+		"podkeep_door_nodes Ingress web default wanted": 2, "podkeep_door_nodes Ingress web default serving": 0,
+		"podkeep_door_nodes Ingress api shop serving": 1, "podkeep_node_pods n1": 2,
+	} {
+		if is, there := got[name]; !there || is != want {
+			t.Errorf("%s is %v (%v), want %v", name, is, there, want)
+		}
+	}
+}
+
+func TestAPreflightSaysWhatADoorLacks(t *testing.T) {
+	door := live.Door{Ports: []uint16{80, 443}}
+	lacks := live.Door{Troubles: []string{"port 80: the host has it already"}}
+	for _, c := range []struct {
+		doors []live.Door
+		want  Findings
+	}{
+		{nil, nil},
+		{[]live.Door{door, {Leaving: true}}, Findings{{Where: "n1", What: "door", Level: Fine, Text: "listens at 80, 443"}}},
+		{[]live.Door{lacks}, Findings{{"n1", "door", Warning, lacks.Troubles[0], "podkeep status says which Ingresses and Gateways that concerns"}}},
+	} {
+		if got := doorOf(Examined{Node: "n1", Doors: c.doors}); !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %+v", c.doors, got)
 		}
 	}
 }

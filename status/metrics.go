@@ -153,7 +153,7 @@ var (
 	nodeSide    = gauge("node_side_up", "Whether the node side on the node is heard.", "node")
 	nodeBehind  = gauge("node_table_behind_seconds", "For how long the node has routed by another table than it is told to; else 0.", "node")
 	guarded     = gauge("networkpolicy_pods", "Pods that a NetworkPolicy is about, by state: selected by it, and of these held, which are those that are held to it now.", "namespace", "networkpolicy", "state")
-	doorUp      = gauge("door_up", "Whether the door of a node that is to have one serves, at all ports that it is to have.", "node")
+	doorServes  = gauge("door_up", "Whether the door of a node that is to have one serves, at all ports that it is to have.", "node")
 	doorNodes   = gauge("door_nodes", "Nodes whose door is to serve an Ingress, Gateway or HTTPRoute, of those that answer, by state: wanted, and of these serving, which are those whose door does as it says.", append(byApp, "state")...)
 	nodeCrowded = gauge("node_conntrack_full", "Whether the node's conntrack is full, as its node side says: no new connection of it and its pods begins.", "node")
 	endpoints   = gauge("service_endpoints", "Pods behind a Service, or addresses that are written down for it, by state: selected, and of these ready, which are those that requests are sent to.", "namespace", "service", "state")
@@ -220,7 +220,7 @@ func collectDoors(w World, list []Entry, send func(*prometheus.Desc, float64, ..
 		if doorWanted(doors, n.Name) {
 			door, why := w.door(n)
 			lacks := slices.ContainsFunc(doors.Ports, func(p route.DoorPort) bool { return !slices.Contains(door.Ports, p.Port) })
-			send(doorUp, truth(why == "" && !lacks && !quiet(n)), n.Name)
+			send(doorServes, truth(why == "" && !lacks && !quiet(n)), n.Name)
 		}
 	}
 }
