@@ -105,13 +105,7 @@ func (x *Entry) listening(l route.DooredListener) []route.DoorCondition {
 // refused says whether conditions say that nothing is to come of a thing, whatever doors do.
 func refused(all []route.DoorCondition) bool {
 	return slices.ContainsFunc(all, func(c route.DoorCondition) bool {
-		switch c.Type {
-		case accepted, programmed:
-			return c.Status == isFalse
-		case conflicted:
-			return c.Status == isTrue
-		}
-		return c.Reason == string(gatewayv1.ListenerReasonInvalidCertificateRef) || c.Reason == string(gatewayv1.ListenerReasonRefNotPermitted)
+		return c.Status == isFalse && (c.Type == accepted || c.Type == programmed) || c.Status == isTrue && c.Type == conflicted
 	})
 }
 

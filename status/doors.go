@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/podkeep/podkeep/live"
-	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/node/route"
 )
 
@@ -93,15 +92,4 @@ func doorTroubles(n live.Node) (all []string) {
 		}
 	}
 	return distinct(all)
-}
-
-// own says whether pods are podkeep's own: those of node sides and doors, which no commit asks for.
-func own(app manifest.ID) bool { return app == live.SideApp || app == live.DoorApp }
-
-// workloads are the pods of a node but for podkeep's own.
-func workloads(n live.Node) []live.Pod {
-	if !slices.ContainsFunc(n.Pods, func(p live.Pod) bool { return own(p.App) }) {
-		return n.Pods
-	}
-	return kept(n.Pods, func(p live.Pod) bool { return !own(p.App) })
 }

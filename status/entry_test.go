@@ -219,11 +219,11 @@ func TestAGatewayIsProgrammedOnceDoorsServeIt(t *testing.T) {
 				door(w, i).Ports, door(w, i).Troubles = []uint16{80, 443}, []string{"port 8080: the host has it already"}
 			}
 		}, "Accepted, Programmed", "not Accepted (PortUnavailable), ResolvedRefs, not Programmed (Invalid)", "Accepted, ResolvedRefs, Programmed"},
-		{"a certificate is broken", func(w *World) {
+		{"one of two certificates is broken", func(w *World) {
 			broken := slices.Clone(w.Plan.Doored[1].Listeners[1].Conditions)
 			broken[2] = route.DoorCondition{Type: "ResolvedRefs", Status: "False", Reason: "InvalidCertificateRef"}
 			w.Plan.Doored[1].Listeners[1].Conditions = broken
-		}, "Accepted, Programmed", "Accepted, ResolvedRefs, Programmed", "Accepted, not ResolvedRefs (InvalidCertificateRef), not Programmed (Invalid)"},
+		}, "Accepted, Programmed", "Accepted, ResolvedRefs, Programmed", "Accepted, not ResolvedRefs (InvalidCertificateRef), Programmed"},
 		{"doors have no port of it", func(w *World) { w.Plan.Table.Doors = &route.Doors{Nodes: []string{"n1", "n2"}} },
 			"Accepted, not Programmed (Invalid)", "Accepted, ResolvedRefs, not Programmed (Invalid)", "Accepted, ResolvedRefs, not Programmed (Invalid)"},
 		{"it was refused", func(w *World) {

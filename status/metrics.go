@@ -307,7 +307,7 @@ func collectNode(n live.Node, send func(*prometheus.Desc, float64, ...string)) {
 	send(nodeUp, truth(n.Known && silent == 0), n.Name)
 	send(nodeLate, late.Seconds(), n.Name)
 	send(nodeSilent, silent.Seconds(), n.Name)
-	send(nodePods, float64(len(workloads(n))), n.Name)
+	send(nodePods, float64(len(n.WithoutSide())), n.Name)
 	send(nodeSide, truth(n.Side.Heard()), n.Name)
 	send(nodeBehind, n.Side.Behind.Seconds(), n.Name)
 	send(nodeCrowded, truth(n.Side.Net.Crowded), n.Name)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
@@ -37,7 +38,7 @@ func PreviewOf(w World) Preview {
 }
 
 func deletion(p plan.Plan, a plan.Action) bool {
-	return a.Verb == plan.Delete || a.Verb == plan.Stop && !own(a.App) && stateOf(p.Apps, a.App) == plan.Pruning
+	return a.Verb == plan.Delete || a.Verb == plan.Stop && !live.IsOwn(a.App) && stateOf(p.Apps, a.App) == plan.Pruning
 }
 
 func stateOf(apps []plan.App, id manifest.ID) plan.State {
@@ -52,7 +53,7 @@ func stateOf(apps []plan.App, id manifest.ID) plan.State {
 // Changes says whether acting would change anything, now or in the passes that follow. What is suspended or held is
 // listed and is not a change; nor is what is done about node sides and doors, which no commit asks for.
 func (p Preview) Changes() bool {
-	if slices.ContainsFunc(slices.Concat(p.Deletions, p.Actions), func(a plan.Action) bool { return !own(a.App) }) {
+	if slices.ContainsFunc(slices.Concat(p.Deletions, p.Actions), func(a plan.Action) bool { return !live.IsOwn(a.App) }) {
 		return true
 	}
 	return changing(p.Moves)+ruling(p.Rulings)+opening(p.Openings) > 0 || slices.ContainsFunc(p.Report.Workloads, func(w Workload) bool {

@@ -141,7 +141,7 @@ func troubles(w World) []string {
 
 func node(w World, have live.Node) Node {
 	n := Node{Node: have, State: Ready}
-	n.Pods = workloads(have)
+	n.Pods = have.WithoutSide()
 	for _, p := range n.Pods {
 		if p.App.Kind == "Job" && live.Over(p.Restart, p.Init, p.Containers) {
 			continue // it takes no room any more

@@ -77,7 +77,7 @@ func moving(w status.World) []string {
 		}
 	}
 	for _, a := range w.Plan.Actions {
-		if isOwn(a.App) && failing(a, w.Snapshot) {
+		if live.IsOwn(a.App) && failing(a, w.Snapshot) {
 			continue
 		}
 		if app, ok := states[a.App]; !ok || app.State == plan.Converged || app.State == plan.Suspended {
@@ -146,14 +146,11 @@ func doorFails(w status.World, node string) bool {
 	return slices.ContainsFunc(w.Plan.Actions, func(a plan.Action) bool { return a.Node == node && a.App == live.DoorApp && failing(a, w.Snapshot) })
 }
 
-// isOwn says whether pods are podkeep's own.
-func isOwn(app manifest.ID) bool { return app == live.SideApp || app == live.DoorApp }
-
-// sidesUnderWay are the node sides and doors that are being started or stopped: whoever ended now would leave them half made.
+// sidesUnderWay are the node sides, and doors, that are being started or stopped: whoever ended now would leave them half made.
 func sidesUnderWay(s live.Snapshot) (lines []string) {
 	for _, n := range s.Nodes {
 		for _, p := range n.Pods {
-			if isOwn(p.App) && n.Silent == 0 && (p.Asked || p.Stopping) {
+			if live.IsOwn(p.App) && n.Silent == 0 && (p.Asked || p.Stopping) {
 				lines = append(lines, n.Name+" "+p.Name+": "+health.Of(p, time.Time{}).Why)
 			}
 		}
