@@ -213,7 +213,7 @@ func (x *Entry) same(n doorNode) bool {
 // reachedAt are the addresses of nodes that do not lack all of its ports.
 func (x *Entry) reachedAt(table *route.Table) []netip.Addr {
 	all := slices.Clone(x.Doored.Addresses)
-	if !x.decided {
+	if len(all) == 0 {
 		for _, name := range table.Doors.Nodes {
 			if n, _ := table.Node(name); n.Address.IsValid() {
 				all = append(all, n.Address)

@@ -83,10 +83,10 @@ listeners: [{name: http, port: 8080, protocol: HTTP}, {name: https, port: 443, p
 			{Name: "http", Kinds: []string{"HTTPRoute"}, Attached: 1, Conditions: well}, {Name: "https", Kinds: []string{"HTTPRoute"}, Conditions: well},
 			{Name: "mail", Conditions: []route.DoorCondition{{Type: "Accepted", Status: "False", Reason: "UnsupportedProtocol", Message: unsupported}}},
 		}},
-		{Kind: "HTTPRoute", Namespace: "shop", Name: "split", Ours: true, Hosts: []string{"*.example.org"}, Addresses: at, Parents: []route.DooredParent{
+		{Kind: "HTTPRoute", Namespace: "shop", Name: "split", Ours: true, Hosts: []string{"*.example.org"}, Parents: []route.DooredParent{
 			{Namespace: "shop", Name: "edge", Section: "http", Conditions: []route.DoorCondition{well[0], well[2]}},
 		}},
-		{Kind: "Ingress", Namespace: "default", Name: "web", Ours: true, Hosts: []string{"shop.example.org"}, Secure: []string{"shop.example.org"}, Addresses: at},
+		{Kind: "Ingress", Namespace: "default", Name: "web", Ours: true, Hosts: []string{"shop.example.org", "www.example.org"}, Secure: []string{"shop.example.org"}, Addresses: at},
 		{Kind: "Ingress", Namespace: "shop", Name: "api", Ours: true, Hosts: []string{"*"}, Addresses: at},
 		{Kind: "Ingress", Namespace: "shop", Name: "old", Why: []string{"class nginx is another controller's: write ingressClassName podkeep"}},
 	}

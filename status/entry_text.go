@@ -40,7 +40,11 @@ func (x *Entry) row(wide bool) []cell {
 	if wide {
 		whys = append(whys, x.Lags...)
 	}
-	row := plain(x.ID.Short(), dash(few(x.Doored.Hosts)), x.address(), x.secure(), strings.Join(whys, "\n"))
+	hosts := few(x.Doored.Hosts)
+	if more := len(x.Doored.Hosts) - 1; more > 0 && !wide {
+		hosts = fmt.Sprintf("%s and %d more", x.Doored.Hosts[0], more)
+	}
+	row := plain(x.ID.Short(), dash(hosts), x.address(), x.secure(), strings.Join(whys, "\n"))
 	switch {
 	case !x.Doored.Ours || len(x.ports) == 0:
 	case x.whole():
