@@ -39,8 +39,9 @@ type Findings []Finding
 type Examined struct {
 	Node string
 	live.Checkup
-	Net live.Net // what its node side says, if it has one
-	Err error
+	Net   live.Net    // what its node side says, if it has one,
+	Doors []live.Door // and what of its doors
+	Err   error
 }
 
 // Worst is the gravest level.
@@ -108,7 +109,7 @@ func CheckNode(up Examined, asked manifest.Set) Findings {
 		f.Where = up.Node
 		list = append(list, f)
 	}
-	return append(list, podNetwork(up)...)
+	return append(append(list, podNetwork(up)...), doorOf(up)...)
 }
 
 // CheckIdentity says since when a node that answered is the host that it is, and what was on another one of its name.
@@ -141,6 +142,19 @@ func podNetwork(up Examined) (list Findings) {
 		return append(list, Finding{up.Node, what, Warning, "there is none: " + up.Net.None, "use root's Podman where pods are to be reached by Services"})
 	case len(list) == 0 && up.Net.Range.IsValid():
 		return Findings{{up.Node, what, Fine, up.Net.Range.String(), ""}}
+	}
+	return list
+}
+
+// doorOf is what a node side says of the doors on its host; where it has none, nothing.
+func doorOf(up Examined) (list Findings) {
+	for _, d := range up.Doors {
+		for _, why := range d.Troubles {
+			list = append(list, Finding{up.Node, "door", Warning, why, "podkeep status says which Ingresses and Gateways that concerns"})
+		}
+		if len(d.Troubles) == 0 && !d.Leaving {
+			list = append(list, Finding{up.Node, "door", Fine, "listens at " + portList(d.Ports, ", "), ""})
+		}
 	}
 	return list
 }

@@ -32,16 +32,18 @@ type Difference struct {
 
 // Differences are those of one look: what is added, then what is removed, then what is changed, each sorted by ID.
 type Differences struct {
-	Report  Report
-	List    []Difference
-	Moves   []Move   // of requests to Services
-	Rulings []Ruling // of NetworkPolicies
+	Report   Report
+	List     []Difference
+	Moves    []Move    // of requests to Services
+	Rulings  []Ruling  // of NetworkPolicies
+	Openings []Opening // of doors, and what they serve
 }
 
 // DiffOf compares what a World's HEAD asks for with what its fleet runs, workload by workload. What has no pods to show it, such as a
 // rollout's pace, is not compared.
 func DiffOf(w World) Differences {
 	d := Differences{Report: Of(w), Moves: moves(w), Rulings: rulings(w)}
+	d.Openings = openings(w, d.Report.Entries)
 	c := comparison{World: w, forms: plan.Forms(w.History, w.Snapshot), pods: ours(w)}
 	for _, n := range w.Snapshot.Nodes {
 		if quiet(n) {
@@ -79,12 +81,14 @@ func (d *Differences) add(one Difference, differs bool) {
 
 // Only keeps what concerns one workload.
 func (d Differences) Only(app manifest.ID) Differences {
-	d.List, d.Moves, d.Rulings = kept(d.List, func(x Difference) bool { return x.App == app }), nil, nil
+	d.List, d.Moves, d.Rulings, d.Openings = kept(d.List, func(x Difference) bool { return x.App == app }), nil, nil, nil
 	return d
 }
 
 // Any says whether anything differs.
-func (d Differences) Any() bool { return len(d.List)+changing(d.Moves)+ruling(d.Rulings) > 0 }
+func (d Differences) Any() bool {
+	return len(d.List)+changing(d.Moves)+ruling(d.Rulings)+opening(d.Openings) > 0
+}
 
 // comparison is a World made ready to be compared.
 type comparison struct {
@@ -94,12 +98,12 @@ type comparison struct {
 	silent []string // nodes of which is not known what they run
 }
 
-// ours are the pods that are there to stay, by workload. The node side is in no commit, and in no comparison.
+// ours are the pods that are there to stay, by workload. Node sides and doors are in no commit, and in no comparison.
 func ours(w World) map[manifest.ID][]live.Pod {
 	pods, adopted := map[manifest.ID][]live.Pod{}, plan.Adopted(w.History, w.Snapshot)
 	for _, n := range w.Snapshot.Nodes {
 		for _, p := range n.Pods {
-			if p.App != live.SideApp && !p.Stopping && (p.Source == w.History.Source || adopted[p.Source]) {
+			if !live.IsOwn(p.App) && !p.Stopping && (p.Source == w.History.Source || adopted[p.Source]) {
 				pods[p.App] = append(pods[p.App], p)
 			}
 		}
@@ -265,6 +269,7 @@ func (d Differences) Text(w io.Writer, look Look) {
 	d.objects(w, look)
 	writeMoves(w, look, d.Moves)
 	writeRulings(w, look, d.Rulings)
+	writeOpenings(w, look, d.Openings)
 	for _, x := range d.List {
 		if x.Diff != "" {
 			_, _ = fmt.Fprintln(w)

@@ -9,6 +9,7 @@ type DiffDocument struct {
 	Objects   []DiffOfObject `json:"objects"`
 	Traffic   []Move         `json:"traffic,omitempty"`  // what becomes of requests to Services
 	Policies  []Ruling       `json:"policies,omitempty"` // what becomes of NetworkPolicies
+	Doors     []Opening      `json:"doors,omitempty"`    // what becomes of doors, and of what they serve
 	Problems  []Fault        `json:"problems"`
 	Notes     []string       `json:"notes"`
 	Errors    []string       `json:"errors"`
@@ -30,7 +31,7 @@ type DiffOfObject struct {
 func (d Differences) Document() DiffDocument {
 	r := d.Report
 	doc := DiffDocument{
-		Cluster: r.Cluster, Source: r.Source, Commit: r.Head.Commit, Different: d.Any(), Objects: []DiffOfObject{}, Traffic: d.Moves, Policies: d.Rulings,
+		Cluster: r.Cluster, Source: r.Source, Commit: r.Head.Commit, Different: d.Any(), Objects: []DiffOfObject{}, Traffic: d.Moves, Policies: d.Rulings, Doors: d.Openings,
 		Problems: []Fault{}, Notes: append([]string{}, r.Notes...), Errors: append([]string{}, r.Errors...),
 	}
 	for _, x := range d.List {

@@ -17,6 +17,7 @@ type Document struct {
 	Actions   []Act      `json:"actions"`            // deletions first, each with deletion: true
 	Traffic   []Move     `json:"traffic,omitempty"`  // what becomes of requests to Services
 	Policies  []Ruling   `json:"policies,omitempty"` // what becomes of NetworkPolicies
+	Doors     []Opening  `json:"doors,omitempty"`    // what becomes of doors, and of what they serve
 	Workloads []Standing `json:"workloads"`
 	Problems  []Fault    `json:"problems"`
 	Notices   []Fault    `json:"notices,omitempty"`
@@ -72,6 +73,7 @@ func (p Preview) Document() Document {
 		Actions:   append(acts(p.Deletions, true), acts(p.Actions, false)...),
 		Traffic:   p.Moves,
 		Policies:  p.Rulings,
+		Doors:     p.Openings,
 		Workloads: []Standing{}, Problems: []Fault{},
 		Notes: append([]string{}, p.Report.Notes...), Errors: append([]string{}, p.Report.Errors...),
 	}

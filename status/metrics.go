@@ -11,6 +11,7 @@ import (
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
@@ -152,6 +153,8 @@ var (
 	nodeSide    = gauge("node_side_up", "Whether the node side on the node is heard.", "node")
 	nodeBehind  = gauge("node_table_behind_seconds", "For how long the node has routed by another table than it is told to; else 0.", "node")
 	guarded     = gauge("networkpolicy_pods", "Pods that a NetworkPolicy is about, by state: selected by it, and of these held, which are those that are held to it now.", "namespace", "networkpolicy", "state")
+	doorServes  = gauge("door_up", "Whether the door of a node that is to have one serves, at all ports that it is to have.", "node")
+	doorNodes   = gauge("door_nodes", "Nodes whose door is to serve an Ingress, Gateway or HTTPRoute, of those that answer, by state: wanted, and of these serving, which are those whose door does as it says.", append(byApp, "state")...)
 	nodeCrowded = gauge("node_conntrack_full", "Whether the node's conntrack is full, as its node side says: no new connection of it and its pods begins.", "node")
 	endpoints   = gauge("service_endpoints", "Pods behind a Service, or addresses that are written down for it, by state: selected, and of these ready, which are those that requests are sent to.", "namespace", "service", "state")
 	receipts    = gauge("receipts", "Transitions that are written down on the nodes, by verb; of several copies one counts.", "verb")
@@ -196,11 +199,29 @@ func (g gauges) Collect(out chan<- prometheus.Metric) {
 		send(guarded, float64(len(x.Pods)), x.Namespace, x.Name, "selected")
 		send(guarded, float64(len(x.Pods)-len(x.Open)), x.Namespace, x.Name, "held")
 	}
+	collectDoors(*w, r.Entries, send)
 	for _, n := range w.Snapshot.Nodes {
 		collectNode(n, send)
 	}
 	for verb, n := range written(w.Plan) {
 		send(receipts, float64(n), verb)
+	}
+}
+
+func collectDoors(w World, list []Entry, send func(*prometheus.Desc, float64, ...string)) {
+	for _, x := range list {
+		if len(x.ports) > 0 {
+			send(doorNodes, float64(x.Nodes), x.Kind, x.Namespace, x.Name, "wanted")
+			send(doorNodes, float64(x.InForce), x.Kind, x.Namespace, x.Name, "serving")
+		}
+	}
+	doors := w.table().Doors
+	for _, n := range w.Snapshot.Nodes {
+		if doorWanted(doors, n.Name) {
+			door, why := w.door(n)
+			lacks := slices.ContainsFunc(doors.Ports, func(p route.DoorPort) bool { return !slices.Contains(door.Ports, p.Port) })
+			send(doorServes, truth(why == "" && !lacks && !quiet(n)), n.Name)
+		}
 	}
 }
 

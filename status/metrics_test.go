@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/podkeep/podkeep/node/route"
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
@@ -22,6 +23,9 @@ func TestEveryMetricIsOnItsPage(t *testing.T) {
 	b.Show(World{Now: noon, History: history()}, 0)
 	w := fleet()
 	w.History.Head.Services, w.History.Head.NetworkPolicies = routed().History.Head.Services, policed().History.Head.NetworkPolicies
+	at := doors()
+	at.Nodes = []string{"edge-1"}
+	w.History.Head.Ingresses, w.Plan.Doored, w.Plan.Table = doored(t).History.Head.Ingresses[:1], doored(t).Plan.Doored, &route.Table{Doors: at}
 	canary := waitsForAPerson()
 	w.History.Head.Workloads = append(w.History.Head.Workloads, canary.History.Head.Workloads...)
 	w.Plan.Apps = append(w.Plan.Apps, canary.Plan.Apps...)

@@ -31,7 +31,7 @@ const (
 )
 
 // List is the world as a v1.List of Kubernetes objects with status filled in: Nodes, Services with their
-// EndpointSlices, NetworkPolicies, PersistentVolumeClaims, then of each workload its own
+// EndpointSlices, NetworkPolicies, Ingresses, GatewayClasses, Gateways, HTTPRoutes, PersistentVolumeClaims, then of each workload its own
 // object, its ReplicaSets (one a revision) and Pods, then Events for what was fetched, does not load or concerns the
 // fleet. Secrets are not in it. What a Node, Deployment, ReplicaSet or Pod has in spec is what Git asks for or, for
 // revisions of the past, what was written down on the nodes.
@@ -44,6 +44,7 @@ func ListOnly(w World, s Selection) corev1.List {
 	l.nodes()
 	l.services()
 	l.policies()
+	l.entries()
 	l.claims()
 	for _, app := range l.report.Workloads {
 		l.workload(app)

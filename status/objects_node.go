@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/node/route"
 )
@@ -29,6 +30,9 @@ func (l *lister) node(n Node) *corev1.Node {
 	o.Status = corev1.NodeStatus{Conditions: []corev1.NodeCondition{l.nodeReady(n)}}
 	if why, lacks := l.Plan.Sides[n.Name]; lacks || n.Side.Heard() {
 		o.Status.Conditions = append(o.Status.Conditions, sideUp(n, why))
+	}
+	if doorWanted(l.table().Doors, n.Name) && !quiet(n.Node) {
+		o.Status.Conditions = append(o.Status.Conditions, doorUp(l.World, n.Node))
 	}
 	l.net(o, n)
 	if !n.Known {
@@ -69,6 +73,15 @@ func (l *lister) nodeReady(n Node) corev1.NodeCondition {
 		c.Reason = Late
 	case len(n.Marks) > 0:
 		c.Reason = n.Marks[0]
+	}
+	return c
+}
+
+// doorUp says whether the door of a node that is to have one serves.
+func doorUp(w World, n live.Node) corev1.NodeCondition {
+	c := corev1.NodeCondition{Type: "podkeep.io/Door", Status: corev1.ConditionTrue, Reason: "Serves"}
+	if _, why := w.door(n); why != "" {
+		c.Status, c.Reason, c.Message = corev1.ConditionFalse, "DoesNotServe", why
 	}
 	return c
 }

@@ -111,8 +111,8 @@ func (x Service) ingress() (all []corev1.LoadBalancerIngress) {
 	return all
 }
 
-// doors are the ways by which a Service is reached from outside, as "80/tcp on all hosts".
-func doors(s *route.Service, t *route.Table) (all []string) {
+// waysIn are the ways by which a Service is reached from outside, as "80/tcp on all hosts".
+func waysIn(s *route.Service, t *route.Table) (all []string) {
 	if s == nil {
 		return nil
 	}
@@ -148,7 +148,7 @@ func doors(s *route.Service, t *route.Table) (all []string) {
 
 // opens says what a plan opens and closes to others, and whom it lets in.
 func opens(w World, had, has *route.Service) (all []string) {
-	was, is := doors(had, w.Plan.Before), doors(has, w.Plan.Table)
+	was, is := waysIn(had, w.Plan.Before), waysIn(has, w.Plan.Table)
 	without := func(some, other []string) string {
 		return strings.Join(kept(some, func(d string) bool { return !slices.Contains(other, d) }), ", ")
 	}

@@ -19,12 +19,14 @@ type Preview struct {
 	Actions   []plan.Action // the rest, in the plan's order
 	Moves     []Move        // of requests to Services
 	Rulings   []Ruling      // of NetworkPolicies
+	Openings  []Opening     // of doors, and what they serve
 	Wake      time.Time
 }
 
 // PreviewOf sorts a World's plan into deletions and the rest.
 func PreviewOf(w World) Preview {
 	p := Preview{Report: Of(w), Moves: moves(w), Rulings: rulings(w), Wake: w.Plan.Wake}
+	p.Openings = openings(w, p.Report.Entries)
 	for _, a := range w.Plan.Actions {
 		if deletion(w.Plan, a) {
 			p.Deletions = append(p.Deletions, a)
@@ -36,7 +38,7 @@ func PreviewOf(w World) Preview {
 }
 
 func deletion(p plan.Plan, a plan.Action) bool {
-	return a.Verb == plan.Delete || a.Verb == plan.Stop && a.App != live.SideApp && stateOf(p.Apps, a.App) == plan.Pruning
+	return a.Verb == plan.Delete || a.Verb == plan.Stop && !live.IsOwn(a.App) && stateOf(p.Apps, a.App) == plan.Pruning
 }
 
 func stateOf(apps []plan.App, id manifest.ID) plan.State {
@@ -49,12 +51,12 @@ func stateOf(apps []plan.App, id manifest.ID) plan.State {
 }
 
 // Changes says whether acting would change anything, now or in the passes that follow. What is suspended or held is
-// listed and is not a change; nor is what is done about node sides, which no commit asks for.
+// listed and is not a change; nor is what is done about node sides and doors, which no commit asks for.
 func (p Preview) Changes() bool {
-	if slices.ContainsFunc(slices.Concat(p.Deletions, p.Actions), func(a plan.Action) bool { return a.App != live.SideApp }) {
+	if slices.ContainsFunc(slices.Concat(p.Deletions, p.Actions), func(a plan.Action) bool { return !live.IsOwn(a.App) }) {
 		return true
 	}
-	return changing(p.Moves)+ruling(p.Rulings) > 0 || slices.ContainsFunc(p.Report.Workloads, func(w Workload) bool {
+	return changing(p.Moves)+ruling(p.Rulings)+opening(p.Openings) > 0 || slices.ContainsFunc(p.Report.Workloads, func(w Workload) bool {
 		return w.State == plan.Progressing || w.State == plan.Pruning
 	})
 }
@@ -68,13 +70,14 @@ func Line(a plan.Action) string {
 	return line
 }
 
-// Text writes deletions first, then the other actions, what becomes of requests to Services and of NetworkPolicies, the workloads that are not as asked for, and a summary line.
+// Text writes deletions first, then the other actions, what becomes of requests to Services, of NetworkPolicies and of what doors serve, the workloads that are not as asked for, and a summary line.
 func (p Preview) Text(w io.Writer, look Look) {
 	p.Report.headline(w, look)
 	p.actions(w, look, "deletions", p.Deletions, Red)
 	p.actions(w, look, "next", p.Actions, "")
 	writeMoves(w, look, p.Moves)
 	writeRulings(w, look, p.Rulings)
+	writeOpenings(w, look, p.Openings)
 	p.moving(w, look)
 	_, _ = fmt.Fprintln(w)
 	p.Report.nodeTroubles(w, look)
@@ -216,6 +219,9 @@ func (p Preview) Summary() string {
 		}
 		if n := ruling(p.Rulings); n > 0 {
 			line += "; " + policiesOf(n) + " to change"
+		}
+		if n := opening(p.Openings); n > 0 {
+			line += "; " + plural(n, "change") + " at doors"
 		}
 	}
 	if len(still) > 0 {

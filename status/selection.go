@@ -61,6 +61,7 @@ func (r Report) Only(s Selection) Report {
 	r.Nodes = kept(r.Nodes, func(n Node) bool { return s.named() && s.asks(n.id()) && s.holds(s.Namespace, sets[n.id()]...) })
 	r.Services = kept(r.Services, func(x Service) bool { return s.asks(x.ID) && s.holds(x.Namespace, sets[x.ID]...) })
 	r.Policies = kept(r.Policies, func(x Policy) bool { return s.asks(x.ID) && s.holds(x.Namespace, sets[x.ID]...) })
+	r.Entries = kept(r.Entries, func(x Entry) bool { return s.asks(x.ID) && s.holds(x.Namespace, x.Labels) })
 	r.Claims = kept(r.Claims, func(c plan.Claim) bool { return s.asks(c.ID) && s.holds(c.ID.Namespace, sets[c.ID]...) })
 	concerns := func(p manifest.Problem) bool {
 		return !s.named() || slices.ContainsFunc(s.Objects, func(id manifest.ID) bool { return p.Object == id.Kind+"/"+id.Name })
@@ -109,6 +110,9 @@ func (r Report) Objects() []manifest.ID {
 		seen[x.ID] = true
 	}
 	for _, x := range r.Policies {
+		seen[x.ID] = true
+	}
+	for _, x := range r.Entries {
 		seen[x.ID] = true
 	}
 	for _, c := range r.Claims {
@@ -179,6 +183,9 @@ func (r Report) Stamp() string {
 	}
 	for _, x := range r.Policies {
 		say(x.ID, x.holds(), x.inForce(), x.Allows, worded(x.Whys...))
+	}
+	for _, x := range r.Entries {
+		say(x.ID, x.Doored, x.Nodes, x.InForce, x.Reached, x.ledBy(), worded(x.Whys...), worded(x.Lags...))
 	}
 	for _, n := range r.Nodes {
 		say(n.Name, n.State, n.Marks, n.Used, len(n.Pods), worded(n.Why))

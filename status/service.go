@@ -209,16 +209,22 @@ func (x Service) short() string { return strings.TrimPrefix(x.ID.Short(), "servi
 
 // targetOf is a pod's address with its ports behind the Service's, those that it has.
 func targetOf(e route.Endpoint) string {
-	var ports []string
-	for _, p := range e.Ports {
-		if p != 0 {
-			ports = append(ports, strconv.Itoa(int(p)))
-		}
-	}
-	if len(ports) == 0 {
+	ports := portList(e.Ports, ",")
+	if ports == "" {
 		return e.IP.String()
 	}
-	return e.IP.String() + ":" + strings.Join(ports, ",")
+	return e.IP.String() + ":" + ports
+}
+
+// portList are those ports that are some.
+func portList(ports []uint16, between string) string {
+	var all []string
+	for _, p := range ports {
+		if p != 0 {
+			all = append(all, strconv.Itoa(int(p)))
+		}
+	}
+	return strings.Join(all, between)
 }
 
 // pathsOf says how a node reaches the pods of others, those that are reached alike together: n2, n3: direct; n4: vxlan.

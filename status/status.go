@@ -40,6 +40,7 @@ type Report struct {
 	Nodes           []Node
 	Services        []Service
 	Policies        []Policy
+	Entries         []Entry // what doors serve: Ingresses, GatewayClasses, Gateways, HTTPRoutes
 	Claims          []plan.Claim
 	Keys            []plan.Key         // that are trusted, with what rests on each; none where Git names none
 	Problems        []manifest.Problem // what is refused
@@ -114,7 +115,7 @@ func Of(w World) Report {
 	for i, want := range r.want.Workloads {
 		wants[want.ID] = &r.want.Workloads[i]
 	}
-	r.Services, r.Policies = services(w, pods), policies(w, pods)
+	r.Services, r.Policies, r.Entries = services(w, pods), policies(w, pods), entries(w)
 	for _, app := range w.Plan.Apps {
 		mine := pods[app.ID]
 		book := r.ledgers[app.ID]
@@ -160,16 +161,16 @@ func node(w World, have live.Node) Node {
 	if why, held := w.Plan.Held[have.Name]; held {
 		n.Marks, whys = append(n.Marks, "Held"), append(whys, why)
 	}
-	if why := w.Plan.Sides[have.Name]; why != "" && !quiet(have) {
-		whys = append(whys, why)
+	if !quiet(have) {
+		whys = append(whys, notEmpty(w.Plan.Sides[have.Name], w.Plan.Doors[have.Name])...)
 	}
 	for _, t := range have.Troubles {
-		if strings.HasSuffix(w.Plan.Sides[have.Name], t.Why) {
-			continue // it has been said why the node side does not start
+		if strings.HasSuffix(w.Plan.Sides[have.Name], t.Why) || strings.HasSuffix(w.Plan.Doors[have.Name], t.Why) {
+			continue // it has been said why the node side, or the door, does not start
 		}
 		whys = append(whys, trouble(t, w.Now))
 	}
-	whys = slices.Concat(whys, have.Side.Troubles, have.Side.Net.Troubles, unserved(w, have), unbound(w, have))
+	whys = slices.Concat(whys, have.Side.Troubles, have.Side.Net.Troubles, doorTroubles(have), unserved(w, have), unbound(w, have))
 	n.Why = strings.Join(whys, "; ")
 	return n
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
-// Text writes the report for people: what was read, then workloads, Services, NetworkPolicies, nodes, notes and problems. Wide adds the pods,
+// Text writes the report for people: what was read, then workloads, Services, NetworkPolicies, what doors serve, nodes, notes and problems. Wide adds the pods,
 // every line that is waited for and every notice.
 func (r Report) Text(w io.Writer, look Look, wide bool) {
 	r.headline(w, look)
@@ -23,6 +23,7 @@ func (r Report) Text(w io.Writer, look Look, wide bool) {
 	r.pods(w, look, wide)
 	r.services(w, look, wide)
 	r.policies(w, look, wide)
+	r.entries(w, look, wide)
 	r.claims(w, look)
 	r.nodes(w, look, wide)
 	r.keys(w, look)
@@ -71,7 +72,7 @@ func (r Report) workloads(w io.Writer, look Look, wide bool) {
 		}
 	}
 	switch {
-	case r.selected && len(r.Workloads)+len(r.Nodes)+len(r.Claims)+len(r.Services)+len(r.Policies)+len(r.Problems) == 0:
+	case r.selected && len(r.Workloads)+len(r.Nodes)+len(r.Claims)+len(r.Services)+len(r.Policies)+len(r.Entries)+len(r.Problems) == 0:
 		look.lines(w, "", "nothing like that is there", Dim)
 	case len(rows) == 0 && !r.selected && r.Head.Commit != "":
 		look.lines(w, "", "no workloads", Dim)
@@ -197,8 +198,12 @@ func (r Report) nodes(w io.Writer, look Look, wide bool) {
 	head := []string{"NODE", "STATE", "PODS", "CPU", "MEMORY", "PODMAN", "OS", "WHY"}
 	sided := wide && slices.ContainsFunc(r.Nodes, func(n Node) bool { return n.Side.Heard() })
 	netted := wide && slices.ContainsFunc(r.Nodes, func(n Node) bool { return n.Side.Net.Range.IsValid() })
+	doored := wide && slices.ContainsFunc(r.Nodes, func(n Node) bool { return len(n.Side.Doors) > 0 })
 	if netted {
 		head = slices.Insert(head, 7, "RANGE", "PATHS")
+	}
+	if doored {
+		head = slices.Insert(head, 6, "DOOR")
 	}
 	if sided {
 		head = slices.Insert(head, 6, "NODE SIDE")
@@ -207,6 +212,9 @@ func (r Report) nodes(w io.Writer, look Look, wide bool) {
 		row := n.row()
 		if netted {
 			row = slices.Insert(row, 7, plain(n.rangeText(), dash(pathsOf(n.Side.Net)))...)
+		}
+		if doored {
+			row = slices.Insert(row, 6, plain(n.door())...)
 		}
 		if sided {
 			row = slices.Insert(row, 6, plain(dash(n.Side.Short()))...)

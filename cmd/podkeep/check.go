@@ -87,7 +87,7 @@ func (o *checkOptions) examine(cmd *cobra.Command) (status.Findings, error) {
 	want := world.History.Want()
 	for i, up := range o.nodes(cmd.Context(), nodesOf(world)) {
 		n := world.Snapshot.Nodes[i]
-		up.Net = n.Side.Net
+		up.Net, up.Doors = n.Side.Net, n.Side.Doors
 		found = append(found, status.CheckNode(up, want)...)
 		if n.Known {
 			found = append(found, status.CheckIdentity(world, n))

@@ -77,7 +77,7 @@ func moving(w status.World) []string {
 		}
 	}
 	for _, a := range w.Plan.Actions {
-		if a.App == live.SideApp && failing(a, w.Snapshot) {
+		if live.IsOwn(a.App) && failing(a, w.Snapshot) {
 			continue
 		}
 		if app, ok := states[a.App]; !ok || app.State == plan.Converged || app.State == plan.Suspended {
@@ -89,18 +89,27 @@ func moving(w status.World) []string {
 
 // unrouted says what is missing until every node that is heard sends requests where they are to go.
 func unrouted(w status.World) []string {
-	if w.Plan.Unrouted != "" && w.History.Net.Pods.IsValid() && len(w.History.Want().Services)+len(w.History.Want().NetworkPolicies) > 0 && !w.Plan.Wake.IsZero() {
+	want := w.History.Want()
+	asked := len(want.Services) + len(want.NetworkPolicies) + len(want.Ingresses) + len(want.Gateways)
+	if w.Plan.Unrouted != "" && w.History.Net.Pods.IsValid() && asked > 0 && !w.Plan.Wake.IsZero() {
 		return []string{"services: " + w.Plan.Unrouted}
 	}
 	late, _ := lagging(w)
 	return late
 }
 
-// lagging are the nodes that are heard and do not send requests to Services, or hold NetworkPolicies, as is planned: those that will by themselves, and
-// those to which a person has to see, for they have said for a while why they do not. Where there is neither, nobody waits for that.
+// lagging are the nodes that are heard and do not send requests to Services, hold NetworkPolicies, or have a door that serves, as is planned: those that will
+// by themselves, and those to which a person has to see, for they have said for a while why they do not, or their door has failed to start again and again. Where there is neither, nobody waits for that.
 func lagging(w status.World) (soon, stuck []string) {
 	for _, n := range w.Snapshot.Nodes {
 		if !w.Lags(n) || !leads(w.Plan.Table) && !leads(n.Side.Serves) {
+			switch why := w.Doorless(n); {
+			case why == "":
+			case doorFails(w, n.Name):
+				stuck = append(stuck, n.Name+" serves no Ingresses and Gateways: "+why)
+			default:
+				soon = append(soon, n.Name+" serves no Ingresses and Gateways yet: "+why)
+			}
 			continue
 		}
 		line := strings.Join(append([]string{n.Name + late(w.Plan.Table, n.Side.Serves)}, n.Side.Net.Troubles...), ": ")
@@ -115,19 +124,33 @@ func lagging(w status.World) (soon, stuck []string) {
 
 // late says what a node does not do yet that has one of these tables and is to have the other.
 func late(tables ...*route.Table) string {
+	also := ""
 	if slices.ContainsFunc(tables, func(t *route.Table) bool { return t != nil && t.Policies != nil }) {
-		return " does not hold NetworkPolicies, and send requests to Services, as planned yet"
+		also += "hold NetworkPolicies, "
+	}
+	if slices.ContainsFunc(tables, func(t *route.Table) bool { return t != nil && t.Doors != nil }) {
+		also += "serve Ingresses and Gateways, "
+	}
+	if also != "" {
+		return " does not " + also + "and send requests to Services, as planned yet"
 	}
 	return " does not send requests to Services as planned yet"
 }
 
-func leads(t *route.Table) bool { return t != nil && (len(t.Services) > 0 || t.Policies != nil) }
+func leads(t *route.Table) bool {
+	return t != nil && (len(t.Services) > 0 || t.Policies != nil || t.Doors != nil)
+}
 
-// sidesUnderWay are the node sides that are being started or stopped: whoever ended now would leave them half made.
+// doorFails says whether a door of the node has failed to start more than once.
+func doorFails(w status.World, node string) bool {
+	return slices.ContainsFunc(w.Plan.Actions, func(a plan.Action) bool { return a.Node == node && a.App == live.DoorApp && failing(a, w.Snapshot) })
+}
+
+// sidesUnderWay are the node sides, and doors, that are being started or stopped: whoever ended now would leave them half made.
 func sidesUnderWay(s live.Snapshot) (lines []string) {
 	for _, n := range s.Nodes {
 		for _, p := range n.Pods {
-			if p.App == live.SideApp && n.Silent == 0 && (p.Asked || p.Stopping) {
+			if live.IsOwn(p.App) && n.Silent == 0 && (p.Asked || p.Stopping) {
 				lines = append(lines, n.Name+" "+p.Name+": "+health.Of(p, time.Time{}).Why)
 			}
 		}
@@ -209,7 +232,7 @@ func settled(w status.World) outcome {
 	return outcome{true, converged, strings.Join(append(unserved(w), line), "\n")}
 }
 
-// unserved are the Services and NetworkPolicies of which something is to be said: what they lack holds up nothing.
+// unserved are the Services, NetworkPolicies and what doors serve of which something is to be said: what they lack holds up nothing.
 func unserved(w status.World) (lines []string) {
 	r := status.Of(w)
 	for _, s := range r.Services {
@@ -220,6 +243,11 @@ func unserved(w status.World) (lines []string) {
 	for _, p := range r.Policies {
 		if len(p.Whys) > 0 {
 			lines = append(lines, p.ID.Short()+": "+strings.Join(p.Whys, "; "))
+		}
+	}
+	for _, x := range r.Entries {
+		if x.Doored.Ours && len(x.Whys) > 0 {
+			lines = append(lines, x.ID.Short()+": "+strings.Join(x.Whys, "; "))
 		}
 	}
 	return lines

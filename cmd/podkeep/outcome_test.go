@@ -46,6 +46,23 @@ func routing() status.World {
 	})
 }
 
+// doored is a world in which the door of n1 serves an Ingress.
+func doored(f func(*status.World)) status.World {
+	return with(seen(app("web", plan.Converged)), func(w *status.World) {
+		id := manifest.ID{Kind: "Ingress", Namespace: "default", Name: "web"}
+		table := func(number uint64) *route.Table {
+			return &route.Table{Number: number, Doors: &route.Doors{Nodes: []string{"n1"}, Ports: []route.DoorPort{
+				{Port: 80, Hosts: []route.DoorHost{{Rules: []route.DoorRule{{From: id.String(), Match: route.DoorMatch{Kind: route.Prefix, Path: "/"}}}}}},
+			}}}
+		}
+		w.History.Head.Ingresses = []manifest.Ingress{{Meta: manifest.Meta{ID: id}}}
+		w.History.Net.Pods = netip.MustParsePrefix("10.42.0.0/16")
+		w.Plan.Table, w.Plan.Doored = table(0), []route.Doored{{Kind: id.Kind, Namespace: id.Namespace, Name: id.Name, Ours: true, Hosts: []string{"*"}}}
+		w.Snapshot.Nodes[0].Side = live.Side{Version: "1", Number: 1, Serves: table(1), Doors: []live.Door{{Pod: "door", Version: "1", Number: 1, Ports: []uint16{80}}}}
+		f(w)
+	})
+}
+
 func same(name string) plan.App {
 	held := app(name, plan.Held)
 	held.Why = "nothing is pruned"
@@ -115,6 +132,23 @@ func TestSyncEndsWhenNothingMovesAnyMore(t *testing.T) {
 			w.Snapshot.Nodes[0].Side.Version, w.Snapshot.Nodes[0].Side.Behind = "", time.Hour
 		}),
 			true, 0, "service/nobody: its selector chooses no pod\nconverged at a1"},
+		{"a door serves", doored(func(*status.World) {}), true, 0, "converged at a1"},
+		{"a door is not there yet", doored(func(w *status.World) {
+			w.Snapshot.Nodes[0].Side.Doors, w.Plan.Doors = nil, map[string]string{"n1": "its door is being started"}
+		}), false, 0, "n1 serves no Ingresses and Gateways yet: its door is being started"},
+		{"a door has an older table", doored(func(w *status.World) { w.Snapshot.Nodes[0].Side.Serves.Doors = &route.Doors{Nodes: []string{"n1"}} }),
+			false, 0, "n1 does not serve Ingresses and Gateways, and send requests to Services, as planned yet"},
+		{"a door does not start", doored(func(w *status.World) {
+			w.Snapshot.Nodes[0].Side.Doors, w.Plan.Doors = nil, map[string]string{"n1": "no such image"}
+			w.Plan.Actions = []plan.Action{{Node: "n1", Verb: plan.Run, Name: "door", App: live.DoorApp}}
+			w.Snapshot.Nodes[0].Troubles = []live.Trouble{{Name: "door", Why: "no such image", Count: 2}}
+		}), true, 1, "converged, but n1 serves no Ingresses and Gateways: no such image"},
+		{"a host has a door's port", doored(func(w *status.World) {
+			w.Snapshot.Nodes[0].Side.Doors[0].Ports, w.Snapshot.Nodes[0].Side.Doors[0].Troubles = nil, []string{"port 80: the host has it already"}
+		}), true, 0, "ingress/web: port 80 on n1: the host has it already\nconverged at a1"},
+		{"what doors serve is not known yet", doored(func(w *status.World) {
+			w.Plan.Table, w.Plan.Unrouted, w.Plan.Wake = nil, "hosts are still to say by which table they route", began.Add(time.Minute)
+		}), false, 0, "services: hosts are still to say by which table they route"},
 		{"it is not known yet who routes by what", with(routing(), func(w *status.World) {
 			w.Plan.Table, w.Plan.Unrouted, w.Plan.Wake = nil, "hosts are still to say by which table they route", began.Add(time.Minute)
 		}), false, 0, "services: hosts are still to say by which table they route"},

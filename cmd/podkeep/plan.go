@@ -24,7 +24,7 @@ func planCommand() *cobra.Command {
 		Short: "Show what would be done next, and why; change nothing",
 		Long: paragraphs(`
 Reads the manifests, looks at the fleet and prints what would be done next, with a reason for each
-line: deletions first, then the other actions, what becomes of requests to Services and of NetworkPolicies, and
+line: deletions first, then the other actions, what becomes of requests to Services, of NetworkPolicies and at doors, and
 the workloads that the actions are steps of. Nothing is changed, anywhere.
 
 A rollout takes many passes, and each looks before it thinks; so the actions are those of the next pass,

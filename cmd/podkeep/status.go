@@ -27,8 +27,8 @@ func statusCommand() *cobra.Command {
 		Aliases: []string{"get", "describe"},
 		Short:   "Show how workloads and nodes stand, and why",
 		Long: paragraphs(`
-Reads the manifests, looks at the fleet and prints how it stands: workloads, Services, NetworkPolicies, nodes,
-what does not load, and how old the last good fetch is. It needs no controller and changes nothing.
+Reads the manifests, looks at the fleet and prints how it stands: workloads, Services, NetworkPolicies, what
+doors serve (Ingresses, Gateways, HTTPRoutes), nodes, what does not load, and how old the last good fetch is. It needs no controller and changes nothing.
 
 What is named is shown alone, and with its pods: deployment/web, a NAME of any kind, or a whole KIND; kubectl's
 short names are understood, and all namespaces are looked in unless -n names one. What is named by its NAME is
@@ -39,7 +39,8 @@ commit whose form of the object is in force. AGE is that of the revision's oldes
 is waited for.
 
 -o json and -o yaml print a v1.List of Kubernetes objects with status filled in: Nodes, Deployments,
-ReplicaSets (one a revision), Pods, Services with EndpointSlices, NetworkPolicies, and Events for what does not load. No secret's value is in it.
+ReplicaSets (one a revision), Pods, Services with EndpointSlices, NetworkPolicies, Ingresses, GatewayClasses, Gateways,
+HTTPRoutes, and Events for what does not load. No secret's value is in it.
 
 Exit codes: 0, or 1 when the source could not be read, no node answers, or what is named is not there.`),
 		Example: examples(`
@@ -52,6 +53,8 @@ podkeep status pods
 podkeep status service/web -n shop
 # which pods each NetworkPolicy holds, what it allows them, and why it does not hold somewhere
 podkeep status networkpolicies -o wide
+# at which addresses an Ingress is served, where its requests lead, and why it is not on some node
+podkeep status ingress/web -n shop
 # what has a label, until it is interrupted
 podkeep status -l app=web -w
 # every pod that is not ready
@@ -159,7 +162,7 @@ func kindsOf(arg string) (all []string, err error) {
 	for s := range strings.SplitSeq(first, ",") {
 		k, ok := kindOf(s)
 		switch {
-		case ok && !k.runs && !slices.Contains([]string{"Node", "PersistentVolumeClaim", "Service", "NetworkPolicy"}, k.kind):
+		case ok && !k.runs && !slices.Contains(toldOf, k.kind):
 			return nil, untold(arg, k)
 		case !ok:
 			return nil, nil
@@ -172,15 +175,18 @@ func kindsOf(arg string) (all []string, err error) {
 	return all, nil
 }
 
+// toldOf are the kinds that status tells of and that become no pods.
+var toldOf = []string{"Node", "PersistentVolumeClaim", "Service", "NetworkPolicy", "Ingress", "GatewayClass", "Gateway", "HTTPRoute"}
+
 // untold says which command tells of a kind that status shows nothing of.
 func untold(arg string, k word) error {
 	switch k.kind {
 	case "Namespace":
 		return fmt.Errorf("%s: a namespace has no status of its own; `podkeep status -n NAMESPACE` shows what is in one", arg)
 	case "ConfigMap", "Secret":
-		return fmt.Errorf("%s: a %s is part of the pods that use it, and `podkeep diff` shows what of it differs; status shows workloads, pods, Services, NetworkPolicies, claims and nodes", arg, k.kind)
+		return fmt.Errorf("%s: a %s is part of the pods that use it, and `podkeep diff` shows what of it differs; status shows workloads, pods, Services, NetworkPolicies, what doors serve, claims and nodes", arg, k.kind)
 	}
-	return fmt.Errorf("%s: status shows workloads, pods, Services, NetworkPolicies, claims and nodes; `podkeep check` says whether a %s loads", arg, k.kind)
+	return fmt.Errorf("%s: status shows workloads, pods, Services, NetworkPolicies, what doors serve, claims and nodes; `podkeep check` says whether a %s loads", arg, k.kind)
 }
 
 // among finds what is named in a report.

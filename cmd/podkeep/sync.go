@@ -30,7 +30,8 @@ func syncCommand() *cobra.Command {
 		Short: "Make the fleet as the repository says, wait until it is, and end",
 		Long: paragraphs(`
 Reads, looks, thinks and acts until every object that is not suspended is at its revision and available, and every
-Job has finished, and every node that is heard sends requests to Services, and holds NetworkPolicies, as is planned.
+Job has finished, and every node that is heard sends requests to Services, holds NetworkPolicies, and has a door that serves
+Ingresses and Gateways, as is planned.
 On a terminal a table follows what happens; elsewhere each change is a line. With --log-format json each
 action and each change is a JSON object on standard error instead, as run logs it.
 
@@ -41,7 +42,7 @@ source cannot be read; a host that is only late is waited for in any case.
 Exit codes
   0  converged
   1  refused or failed: a revision was rejected and the one before it is kept, a Job failed, manifests do not
-     load or a node cannot route to Services or hold NetworkPolicies (once the rest has converged), or the source or every node is out of reach
+     load or a node cannot route to Services, hold NetworkPolicies or have a door (once the rest has converged), or the source or every node is out of reach
   3  timed out: --timeout passed first
   4  only a person's decision is awaited; what decides is printed. Hosts that fell silent together are waited for`),
 		Example: examples(`

@@ -159,6 +159,18 @@ func (s *settings) everything(namespace *string) cobra.CompletionFunc {
 		for _, p := range set.NetworkPolicies {
 			add(p.ID)
 		}
+		for _, x := range set.Ingresses {
+			add(x.ID)
+		}
+		for _, x := range set.GatewayClasses {
+			add(x.ID)
+		}
+		for _, x := range set.Gateways {
+			add(x.ID)
+		}
+		for _, x := range set.HTTPRoutes {
+			add(x.ID)
+		}
 		for _, c := range set.Claims {
 			add(c.ID)
 		}
