@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -226,16 +227,25 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func TestAnAnswerMayComeBeforeTheBodyHasEnded(t *testing.T) {
 	s := newStage(t)
-	s.service("a", s.pod(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }))
-	s.rules(to("a"))
-	body, more := io.Pipe()
-	defer func() { _ = more.Close() }()
-	r, _ := http.NewRequest("POST", "http://a.test/", body)
-	r.ContentLength = 10 << 20
-	go func() { _, _ = io.CopyN(more, zeros{}, 10<<20); _ = more.Close() }()
-	if got := s.do(s.client(false), r).StatusCode; got != 401 {
-		t.Error(got)
+	refuse := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }
+	second := httptest.NewUnstartedServer(http.HandlerFunc(refuse))
+	second.EnableHTTP2 = true
+	second.StartTLS()
+	t.Cleanup(second.Close)
+	s.service("a", s.pod(refuse))
+	s.service("h2", second.Listener.Addr().String())
+	s.rules(to("h2", at("/h2"), func(r *route.DoorRule) { r.To[0].Protocol = "h2" }), to("a"))
+	for _, url := range []string{"http://a.test/", "https://a.test/", "http://a.test/h2", "https://a.test/h2"} {
+		body, more := io.Pipe()
+		defer func() { _ = more.Close() }()
+		r, _ := http.NewRequest("POST", url, body)
+		r.ContentLength = 10 << 20
+		go func() { _, _ = io.CopyN(more, zeros{}, 10<<20); _ = more.Close() }()
+		if got := s.do(s.client(true), r).StatusCode; got != 401 {
+			t.Errorf("%s: %d", url, got)
+		}
 	}
+	until(t, "all have ended", func() bool { return s.under.Load() == 0 })
 }
 
 func TestHalfAnAnswerIsSeenToBeHalf(t *testing.T) {

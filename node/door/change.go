@@ -61,7 +61,9 @@ func unhop(h http.Header) {
 }
 
 // said are the headers by which we say for whom we ask.
-var said = []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Server", "X-Real-Ip", "Forwarded", "X-Original-Forwarded-For"}
+var said = []string{
+	"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Server", "X-Real-Ip", "Forwarded", "X-Original-Forwarded-For",
+}
 
 // unsaid removes what somebody else says there, and headers that many pods read as the same ones: those with low lines in place of dashes.
 func unsaid(h http.Header) {
@@ -80,7 +82,7 @@ func unsaid(h http.Header) {
 	}
 }
 
-// client is who asks: the peer, or whom the peers that are trusted speak for.
+// asker is who asks: the peer, or whom the peers that are trusted speak for.
 func (x *exchange) asker(peer netip.Addr) netip.Addr {
 	if !x.trusted {
 		return peer

@@ -185,7 +185,7 @@ func (v value) holds(text string) bool {
 	return v.Value == text
 }
 
-// rule is the first of the host that matches; nil is none.
+// find is the first rule of the host that matches; nil is none.
 func (h *host) find(r *http.Request, path string) *rule {
 	var query url.Values
 	for _, one := range h.rules {

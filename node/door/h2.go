@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 )
 
@@ -64,6 +65,12 @@ func (x *exchange) second(p *pod, q *question, end time.Time) error {
 	if err != nil {
 		return err
 	}
+	var asked *taken
+	if q.body != nil {
+		_ = http.NewResponseController(x.w).EnableFullDuplex() // HTTP/2 is
+		asked = &taken{Reader: q.body, done: make(chan struct{})}
+		out.Body = asked
+	}
 	a, err := p.h2.RoundTrip(out)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
@@ -71,11 +78,13 @@ func (x *exchange) second(p *pod, q *question, end time.Time) error {
 		}
 		var dial errDial
 		if errors.As(err, &dial) {
+			asked.wait()
 			return &failure{err, unsent}
 		}
+		asked.stop(x, cancel)
 		return &failure{err, unanswered}
 	}
-	defer func() { _ = a.Body.Close() }()
+	defer func() { _ = a.Body.Close(); asked.stop(x, cancel) }()
 	if streams(a.Header) && x.rule.Read == 0 {
 		read = max(read, longestStream)
 	}
@@ -85,6 +94,40 @@ func (x *exchange) second(p *pod, q *question, end time.Time) error {
 		return &failure{err, answered}
 	}
 	return nil
+}
+
+// taken is a body that the transport reads, until it closes it.
+type taken struct {
+	io.Reader
+	once sync.Once
+	done chan struct{}
+}
+
+func (t *taken) Close() error {
+	t.once.Do(func() { close(t.done) })
+	return nil
+}
+
+// wait returns when the transport reads no more.
+func (t *taken) wait() {
+	if t != nil {
+		<-t.done
+	}
+}
+
+// stop has it read no more.
+func (t *taken) stop(x *exchange, cancel context.CancelCauseFunc) {
+	if t == nil {
+		return
+	}
+	select {
+	case <-t.done:
+	default:
+		x.stopped = x.r.Context().Err() == nil
+		cancel(nil)
+		x.body.stop()
+		<-t.done
+	}
 }
 
 // errLate is a timeout.
@@ -120,10 +163,7 @@ func (x *exchange) outgoing(ctx context.Context, p *pod, q *question) (*http.Req
 		Method: x.r.Method, Proto: "HTTP/2.0", ProtoMajor: 2, URL: to,
 		Header: x.r.Header, Host: q.host, ContentLength: x.r.ContentLength, Trailer: x.r.Trailer,
 	}).WithContext(ctx)
-	switch {
-	case q.body != nil:
-		out.Body = io.NopCloser(q.body)
-	case len(q.small) > 0:
+	if len(q.small) > 0 {
 		out.Body = io.NopCloser(bytes.NewReader(q.small))
 		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(q.small)), nil }
 	}

@@ -16,8 +16,8 @@ var errHeaders = errors.New("the pod's answer has more headers than fit")
 
 // link is a connection to a pod, for one request at a time.
 type link struct {
-	conn  net.Conn // what is spoken through, and
-	raw   *net.TCPConn
+	conn  net.Conn        // what is spoken through, and
+	raw   syscall.RawConn // under it
 	r     *bufio.Reader
 	w     *bufio.Writer
 	since time.Time // idle
@@ -35,13 +35,9 @@ func (l *link) alive() bool {
 	if time.Since(l.since) > longestKept || l.raw == nil || l.r.Buffered() > 0 {
 		return false
 	}
-	c, err := l.raw.SyscallConn()
-	if err != nil {
-		return false
-	}
 	var b [1]byte
 	quiet := false
-	err = c.Read(func(fd uintptr) bool {
+	err := l.raw.Read(func(fd uintptr) bool {
 		_, _, e := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		quiet = e == syscall.EAGAIN
 		return true
@@ -80,14 +76,15 @@ func (l *link) Write(p []byte) (int, error) {
 
 // due is the deadline for one step, and whether it has to be set: one that is set already may be somewhat late.
 func (l *link) due(is time.Time, patience time.Duration) (by time.Time, set bool) {
+	late := min(l.slack, patience/8)
 	by = time.Now().Add(patience)
 	if !l.end.IsZero() && l.end.Before(by) {
 		return l.end, !is.Equal(l.end)
 	}
-	if late := is.Sub(by); late >= 0 && late <= l.slack {
+	if over := is.Sub(by); over >= 0 && over <= late {
 		return is, false
 	}
-	return by.Add(l.slack), true
+	return by.Add(late), true
 }
 
 // unbounded lifts the bound of what is read.

@@ -139,7 +139,9 @@ func (p *pod) connect(ctx context.Context, host string, within time.Duration) (*
 		return nil, err
 	}
 	l := &link{conn: raw}
-	l.raw, _ = raw.(*net.TCPConn)
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		l.raw, _ = tcp.SyscallConn()
+	}
 	if p.protocol == "https" {
 		over := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, ServerName: host})
 		shake, cancel := context.WithTimeout(ctx, within)
