@@ -22,7 +22,7 @@ func SideName(cluster, rev string) string {
 // SideVolume is the claim that keeps what the node side knows. It outlives its pods, and is no claim of a workload's.
 const SideVolume = "state"
 
-// SideLitter is what a plan calls what a node side leaves behind on a host: its volume, its images, and the pods' network.
+// SideLitter is what a plan calls what a node side leaves behind on a host: its volumes, its images, and the pods' network.
 const SideLitter = "podkeep-node"
 
 // LabelSide is on the node side's pod: its version. Of two the one that sorts later is the higher.
@@ -101,9 +101,9 @@ func (n Node) SidePod() *Pod {
 	return found
 }
 
-// WithoutSide are the node's pods but for the node side's.
+// WithoutSide are the node's pods but for podkeep's own: the node side's and doors.
 func (n Node) WithoutSide() []Pod {
-	is := func(p Pod) bool { return p.App == SideApp }
+	is := func(p Pod) bool { return IsOwn(p.App) }
 	if !slices.ContainsFunc(n.Pods, is) {
 		return n.Pods
 	}
@@ -125,7 +125,7 @@ func (n Node) Unserved(offer manifest.SideOffer) string {
 	return ""
 }
 
-// Judged are the node's pods but for the node side's, and of those with probes what is known of them: nothing, while the node side is not heard; or
+// Judged are the node's pods but for podkeep's own, and of those with probes what is known of them: nothing, while the node side is not heard; or
 // that nobody will run them.
 func (n Node) Judged(offer manifest.SideOffer) []Pod {
 	pods := n.WithoutSide()

@@ -99,7 +99,7 @@ func ours(w World) map[manifest.ID][]live.Pod {
 	pods, adopted := map[manifest.ID][]live.Pod{}, plan.Adopted(w.History, w.Snapshot)
 	for _, n := range w.Snapshot.Nodes {
 		for _, p := range n.Pods {
-			if p.App != live.SideApp && !p.Stopping && (p.Source == w.History.Source || adopted[p.Source]) {
+			if !live.IsOwn(p.App) && !p.Stopping && (p.Source == w.History.Source || adopted[p.Source]) {
 				pods[p.App] = append(pods[p.App], p)
 			}
 		}

@@ -36,7 +36,7 @@ func PreviewOf(w World) Preview {
 }
 
 func deletion(p plan.Plan, a plan.Action) bool {
-	return a.Verb == plan.Delete || a.Verb == plan.Stop && a.App != live.SideApp && stateOf(p.Apps, a.App) == plan.Pruning
+	return a.Verb == plan.Delete || a.Verb == plan.Stop && !live.IsOwn(a.App) && stateOf(p.Apps, a.App) == plan.Pruning
 }
 
 func stateOf(apps []plan.App, id manifest.ID) plan.State {
@@ -51,7 +51,7 @@ func stateOf(apps []plan.App, id manifest.ID) plan.State {
 // Changes says whether acting would change anything, now or in the passes that follow. What is suspended or held is
 // listed and is not a change; nor is what is done about node sides, which no commit asks for.
 func (p Preview) Changes() bool {
-	if slices.ContainsFunc(slices.Concat(p.Deletions, p.Actions), func(a plan.Action) bool { return a.App != live.SideApp }) {
+	if slices.ContainsFunc(slices.Concat(p.Deletions, p.Actions), func(a plan.Action) bool { return !live.IsOwn(a.App) }) {
 		return true
 	}
 	return changing(p.Moves)+ruling(p.Rulings) > 0 || slices.ContainsFunc(p.Report.Workloads, func(w Workload) bool {

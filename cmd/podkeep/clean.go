@@ -31,7 +31,7 @@ func cleanCommand() *cobra.Command {
 		Long: paragraphs(`
 The controller drains a Node that left Git, and takes off it what it wrote there. This command does so where no controller
 does any more: shows what is there of this cluster, asks, and removes pods, Files, receipts, and podkeep's node
-side with its volume and its images. The volumes of claims stay: they are data, and their names are shown.
+side with its volumes and its images. The volumes of claims stay: they are data, and their names are shown.
 
 PROVIDERID is the Node's spec.providerID, as it stood in the manifests. While HEAD declares it nothing is done, nor while a
 manifest does not load that may declare it.
@@ -219,8 +219,11 @@ func (l leftovers) write(out io.Writer) {
 	}
 	for _, p := range l.node.Pods {
 		what := " of " + p.App.Short()
-		if p.App == live.SideApp {
+		switch p.App {
+		case live.SideApp:
 			what = ", the node side"
+		case live.DoorApp:
+			what = ", a door"
 		}
 		if p.Source != l.source {
 			what += ", of source " + p.Source

@@ -77,7 +77,7 @@ func moving(w status.World) []string {
 		}
 	}
 	for _, a := range w.Plan.Actions {
-		if a.App == live.SideApp && failing(a, w.Snapshot) {
+		if live.IsOwn(a.App) && failing(a, w.Snapshot) {
 			continue
 		}
 		if app, ok := states[a.App]; !ok || app.State == plan.Converged || app.State == plan.Suspended {
@@ -123,11 +123,11 @@ func late(tables ...*route.Table) string {
 
 func leads(t *route.Table) bool { return t != nil && (len(t.Services) > 0 || t.Policies != nil) }
 
-// sidesUnderWay are the node sides that are being started or stopped: whoever ended now would leave them half made.
+// sidesUnderWay are the node sides, and doors, that are being started or stopped: whoever ended now would leave them half made.
 func sidesUnderWay(s live.Snapshot) (lines []string) {
 	for _, n := range s.Nodes {
 		for _, p := range n.Pods {
-			if p.App == live.SideApp && n.Silent == 0 && (p.Asked || p.Stopping) {
+			if live.IsOwn(p.App) && n.Silent == 0 && (p.Asked || p.Stopping) {
 				lines = append(lines, n.Name+" "+p.Name+": "+health.Of(p, time.Time{}).Why)
 			}
 		}

@@ -112,13 +112,16 @@ type Plan struct {
 	Held map[string]string `json:",omitempty"`
 	// Sides are the nodes that have no node side at the version that is offered, and why not.
 	Sides map[string]string `json:",omitempty"`
+	// Doors are the nodes that are to have a door and have none that serves as it is to, at the version that is offered, and why not.
+	Doors map[string]string `json:",omitempty"`
 	// Tend are the pods that the node side of each node is to look after; nodes without one are not in it.
 	Tend map[string]live.Tend `json:"-"`
-	// Table is what hosts are to route by, nil while that is not known, or nobody routes. It is numbered when it is handed out. Services and Policies
-	// are what came of each.
-	Table    *route.Table  `json:"-"`
-	Services []route.Built `json:",omitempty"`
-	Policies []route.Ruled `json:",omitempty"`
+	// Table is what hosts are to route by, nil while that is not known, or nobody routes. It is numbered when it is handed out. Services, Policies
+	// and Doored are what came of each.
+	Table    *route.Table   `json:"-"`
+	Services []route.Built  `json:",omitempty"`
+	Policies []route.Ruled  `json:",omitempty"`
+	Doored   []route.Doored `json:",omitempty"`
 	// Unrouted is why there is no Table. Before is the newest that is in force anywhere and believed.
 	Unrouted string       `json:",omitempty"`
 	Before   *route.Table `json:"-"`
