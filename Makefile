@@ -27,7 +27,7 @@ PODMAN5_TAGS   := containers_image_openpgp,exclude_graphdriver_btrfs,btrfs_nover
 REAL := ./cmd/... ./devfleet/... ./drivers/podman/... ./docs/...
 
 # Packages with goroutines of their own whose tests are fast.
-RACY := ./node ./node/names ./reconciler ./sources ./sources/dir ./sources/files ./drivers/fake ./status
+RACY := ./node ./node/doorman ./node/names ./reconciler ./sources ./sources/dir ./sources/files ./drivers/fake ./status
 
 # What is fuzzed: PACKAGE:TARGET.
 FUZZ     := manifest:FuzzParse reconciler/plan:FuzzMake sources/git:FuzzTree sources/git:FuzzURL node/names:FuzzQueries node/names:FuzzAnswers

@@ -11,7 +11,8 @@ var DoorApp = manifest.ID{Kind: "DaemonSet", Namespace: "podkeep.io", Name: "doo
 const (
 	DoorVolume    = "doors"
 	DoorDir       = "/run/podkeep-doors"
-	DoorSocket    = "side.sock" // on which the node side hears doors, in DoorDir
+	DoorSocket    = "side.sock"     // on which the node side hears doors, in DoorDir
+	DoorHandover  = "handover.sock" // on which a door hears the one that comes after it, in DoorDir
 	DoorContainer = "door"
 )
 

@@ -39,9 +39,13 @@ func (s *side) tell() {
 	if err != nil || bytes.Equal(line, s.line) {
 		return
 	}
+	first := s.line == nil
 	s.line = line
 	for c := range s.conns {
 		give(c.newest, s.line)
+	}
+	if first {
+		s.tellKept()
 	}
 }
 
@@ -50,13 +54,14 @@ func (s *side) joins(c *conn) {
 	s.conns[c] = true
 	if s.line != nil {
 		give(c.newest, s.line)
+		s.giveKept(c)
 	}
 }
 
 func (s *side) leaves(c *conn) { delete(s.conns, c) }
 
 func (s *side) report() *wire.Report {
-	r := &wire.Report{InForce: s.inForce(), Probed: map[string][]live.Probed{}, Trouble: s.trouble, Net: s.netSaid()}
+	r := &wire.Report{InForce: s.inForce(), Probed: map[string][]live.Probed{}, Trouble: cmp.Or(s.trouble, s.keysPaper.why, s.keptPaper.why), Net: s.netSaid(), Keys: s.doorKeys.Mark, Doors: s.doorsSaid()}
 	if s.served != nil {
 		r.Number, r.Digest = s.served.Number, s.served.Digest
 	}

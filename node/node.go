@@ -9,6 +9,7 @@ package node
 import (
 	"context"
 	"net"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -42,11 +43,12 @@ type Options struct {
 	Inside  bool            // it is among the pods of a user's own Podman, from where nothing but those is reached
 	Dir     string          // where it keeps what outlives it; it is made if it is not there
 	Socket  string          // at which controllers reach it
+	Doors   string          // the directory in which it meets its host's doors; empty: there are none
 	Version string          // what it says of itself
 	Machine string          // which one this is, as far as that can be told; what another one's node side was told is not obeyed
 	Log     *logrus.Logger
 
-	listen func() (net.Listener, error) // in place of the socket, in tests
+	listen, listenDoors func() (net.Listener, error) // in place of the sockets, in tests
 }
 
 // Run keeps the host's pods until ctx ends, and returns once all that it began has ended too. What it was told stays in force for the next.
@@ -55,10 +57,16 @@ func Run(ctx context.Context, o Options) error {
 	if o.listen == nil {
 		o.listen = func() (net.Listener, error) { return listen(o.Socket) }
 	}
+	if o.listenDoors == nil {
+		o.listenDoors = func() (net.Listener, error) { return listen(filepath.Join(o.Doors, live.DoorSocket)) }
+	}
 	s := newSide(o)
 	var join sync.WaitGroup
 	join.Go(func() { s.watch(ctx) })
-	join.Go(func() { s.serve(ctx) })
+	join.Go(func() { s.serve(ctx, post{"controllers", mostControllers, o.listen, s.talk}) })
+	if o.Doors != "" {
+		join.Go(func() { s.serve(ctx, post{"doors", mostDoors, o.listenDoors, s.talkToDoor}) })
+	}
 	s.work(ctx)
 	join.Wait()
 	return nil

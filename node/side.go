@@ -22,6 +22,7 @@ type side struct {
 	store
 	ears
 	routes
+	doorway
 	tends map[string]wire.Tend         // by source
 	forms map[string]manifest.Revision // by File
 	pods  map[string]*pod              // tended, as they were last seen
@@ -54,6 +55,7 @@ func newSide(o Options) *side {
 	s.ears.conns = map[*conn]bool{}
 	s.load()
 	s.loadTable()
+	s.loadDoorway()
 	return s
 }
 
@@ -85,6 +87,7 @@ func (s *side) work(ctx context.Context) {
 		(<-s.results)()
 	}
 	s.saveLast()
+	s.saveLastPapers()
 }
 
 // turn does what is due, and finds out when something will be.
@@ -95,9 +98,11 @@ func (s *side) turn(now time.Time) {
 		s.probe()
 		s.keep()
 	}
+	s.attend()
 	s.route()
 	s.tell()
 	s.save()
+	s.savePapers()
 }
 
 // until says whether it is time, and has the loop wake when it will be. The zero time is never.

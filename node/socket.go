@@ -39,16 +39,24 @@ func listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
+// post is where some are spoken with.
+type post struct {
+	who    string
+	most   int // at a time
+	listen func() (net.Listener, error)
+	talk   func(context.Context, net.Conn)
+}
+
 // serve speaks with whoever connects until ctx ends. Where there can be no socket it tries again.
-func (s *side) serve(ctx context.Context) {
+func (s *side) serve(ctx context.Context, p post) {
 	for failures := 1; ctx.Err() == nil; failures++ {
-		l, err := s.listen()
+		l, err := p.listen()
 		if err == nil {
 			failures = 0
-			err = s.accept(ctx, l)
+			err = s.accept(ctx, l, p)
 		}
 		if ctx.Err() == nil {
-			s.Log.WithError(err).Warn("no controller can connect")
+			s.Log.WithError(err).Warnf("no %s can connect", p.who)
 		}
 		pause(ctx, backoff(failures, firstLookAgain, mostLookAgain))
 	}
@@ -58,11 +66,11 @@ func (s *side) serve(ctx context.Context) {
 // finds nobody here. Each may have one line in memory that he has not ended.
 const mostControllers = 64
 
-func (s *side) accept(ctx context.Context, l net.Listener) error {
+func (s *side) accept(ctx context.Context, l net.Listener, p post) error {
 	var join sync.WaitGroup
 	defer join.Wait()
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
-	slots, said := make(chan struct{}, mostControllers), false
+	slots, said := make(chan struct{}, p.most), false
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -71,12 +79,12 @@ func (s *side) accept(ctx context.Context, l net.Listener) error {
 		}
 		select {
 		case slots <- struct{}{}:
-			join.Go(func() { s.talk(ctx, c); <-slots })
+			join.Go(func() { p.talk(ctx, c); <-slots })
 			said = false
 		default:
 			_ = c.Close()
 			if !said {
-				s.Log.WithField("controllers", mostControllers).Warn("as many are connected as may be: others are turned away")
+				s.Log.WithField(p.who, p.most).Warn("as many are connected as may be: others are turned away")
 			}
 			said = true
 		}
@@ -88,6 +96,7 @@ type conn struct {
 	net.Conn
 	newest chan json.RawMessage
 	tables chan *wire.Table
+	kept   chan *wire.Kept
 }
 
 // give never waits. Only the loop calls it.
@@ -101,25 +110,30 @@ func give[T any](to chan T, what T) {
 
 // talk says and hears until one of the two is gone. Who does not read, or says nothing, is dropped.
 func (s *side) talk(ctx context.Context, stream net.Conn) {
-	c := &conn{stream, make(chan json.RawMessage, 1), make(chan *wire.Table, 1)}
+	c := &conn{stream, make(chan json.RawMessage, 1), make(chan *wire.Table, 1), make(chan *wire.Kept, 1)}
 	s.ask(ctx, func() { s.joins(c) })
 	defer s.ask(ctx, func() { s.leaves(c) })
+	s.converse(ctx, stream, "a controller", func(ctx context.Context) error { return s.hear(ctx, c) }, func(ctx context.Context) error { return s.speak(ctx, c) })
+}
+
+// converse hears and speaks until one of the two ends.
+func (s *side) converse(ctx context.Context, stream net.Conn, who string, hear, speak func(context.Context) error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var join sync.WaitGroup
 	join.Go(func() {
 		defer cancel()
-		if err := s.hear(ctx, c); ctx.Err() == nil && !errors.Is(err, io.EOF) {
-			s.Log.WithError(err).Warn("a controller is not understood, or silent")
+		if err := hear(ctx); ctx.Err() == nil && !errors.Is(err, io.EOF) {
+			s.Log.WithError(err).Warnf("%s is not understood, or silent", who)
 		}
 	})
 	join.Go(func() {
 		defer cancel()
-		if err := s.speak(ctx, c); err != nil && ctx.Err() == nil {
-			s.Log.WithError(err).Warn("a controller does not listen")
+		if err := speak(ctx); err != nil && ctx.Err() == nil {
+			s.Log.WithError(err).Warnf("%s does not listen", who)
 		}
 	})
 	<-ctx.Done()
-	_ = c.Close()
+	_ = stream.Close()
 	join.Wait()
 }
 
@@ -137,6 +151,9 @@ func (s *side) hear(ctx context.Context, c *conn) error {
 		if down.Tend != nil {
 			s.ask(ctx, func() { s.tend(*down.Tend) })
 		}
+		if s.Doors != "" {
+			s.hearForDoors(ctx, down)
+		}
 		if down.Table != nil {
 			says, err := wire.Open(*down.Table)
 			s.ask(ctx, func() { s.take(*down.Table, says, err) })
@@ -149,12 +166,7 @@ func (s *side) hear(ctx context.Context, c *conn) error {
 
 // speak says what there is to say, and that somebody is there.
 func (s *side) speak(ctx context.Context, c *conn) error {
-	say := func(v any) error {
-		if err := c.SetWriteDeadline(time.Now().Add(wire.Deaf)); err != nil {
-			return err
-		}
-		return wire.Write(c, v)
-	}
+	say := saying(c)
 	if err := say(wire.Up{Hello: &wire.Hello{Version: s.Version}}); err != nil {
 		return err
 	}
@@ -167,6 +179,15 @@ func (s *side) speak(ctx context.Context, c *conn) error {
 			line = newest
 		case table := <-c.tables:
 			line = wire.Up{Table: table}
+		case kept := <-c.kept:
+			select {
+			case newest := <-c.newest: // the report comes first
+				if err := say(newest); err != nil {
+					return err
+				}
+			default:
+			}
+			line = wire.Up{Kept: kept}
 		case <-beat.C:
 		case <-ctx.Done():
 			return nil
@@ -174,6 +195,16 @@ func (s *side) speak(ctx context.Context, c *conn) error {
 		if err := say(line); err != nil {
 			return err
 		}
+	}
+}
+
+// saying writes a line to one who is to take it in time.
+func saying(c net.Conn) func(any) error {
+	return func(v any) error {
+		if err := c.SetWriteDeadline(time.Now().Add(wire.Deaf)); err != nil {
+			return err
+		}
+		return wire.Write(c, v)
 	}
 }
 

@@ -67,6 +67,9 @@ type stage struct {
 	stirs  chan struct{}
 	end    func() // of the node side that runs
 
+	doors       string // where it meets doors; empty: it meets none
+	listenDoors listener
+
 	mu   sync.Mutex
 	made []manifest.Pod // what it had its driver run
 }
@@ -139,6 +142,7 @@ func (s *stage) begins() {
 		defer close(done)
 		_ = Run(ctx, Options{
 			Driver: s.driver(), Prober: &s.probes, Router: s.router, Stirs: s.stirs, Inside: s.inside, Dir: s.dir, Version: "v1", Machine: s.machine, Log: log,
+			Doors: s.doors, listenDoors: func() (net.Listener, error) { return s.listenDoors.open(), nil },
 			listen: func() (net.Listener, error) { return s.listen.open(), nil },
 		})
 	}()
@@ -280,6 +284,9 @@ type controller struct {
 	beats   int
 	gone    error
 	table   *wire.Table
+
+	kept     *wire.Kept
+	keptLast bool // it came after a report
 }
 
 // connects has a controller connect that says hello and gives signs of life.
@@ -310,6 +317,8 @@ func (c *controller) hear() {
 			c.reports++
 		case up.Table != nil:
 			c.table = up.Table
+		case up.Kept != nil:
+			c.kept, c.keptLast = up.Kept, c.said != nil
 		default:
 			c.beats++
 		}
@@ -374,6 +383,18 @@ func (c *controller) shown() *wire.Table {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.table
+}
+
+// keptWords are what it was told last of what ACME clients keep.
+func (c *controller) keptWords() (all []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kept != nil {
+		for name, e := range c.kept.Entries {
+			all = append(all, "kept "+name+"="+string(e.Value))
+		}
+	}
+	return all
 }
 
 func (c *controller) isGone() error {

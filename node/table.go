@@ -140,11 +140,12 @@ func (s *side) route() {
 			net, err = s.Router.Route(ctx, t.says, t.Node)
 		}
 		return func() {
-			s.routing, s.begins, s.routeTook = false, false, time.Since(began)
+			s.begins, s.routeTook = false, time.Since(began)
 			if stored {
 				s.stored = t.Digest
+				s.giveDoors(t)
 			}
-			s.routed(t, net, err)
+			s.handing = s.hand(t, net, err)
 		}
 	})
 }
@@ -159,6 +160,7 @@ func writeTable(name string, t wire.Table) error {
 
 // routed takes in how it went.
 func (s *side) routed(t *table, net live.Net, err error) {
+	s.routing = false
 	log := s.Log.WithField("table", t.Number)
 	switch {
 	case err != nil && s.ctx.Err() != nil:
@@ -188,7 +190,7 @@ func (s *side) netSaid() live.Net {
 		n.None = "a user's own Podman has no network that other hosts reach"
 	}
 	n.Troubles = nil
-	for _, why := range slices.Concat(s.net.Troubles, []string{s.unrouted, s.refused}) {
+	for _, why := range slices.Concat(s.net.Troubles, []string{s.unrouted, s.refused, s.keysRefused, s.keptRefused}) {
 		if why != "" {
 			n.Troubles = append(n.Troubles, live.Words(why))
 		}

@@ -33,7 +33,7 @@ const heldValue = "canary-held-4d1f"
 // raw are the commands that hand on somebody's bytes as they are, for programs to read, and those that read nothing that others wrote.
 var raw = map[string]string{
 	"logs": "what containers print", "exec": "what processes print", "cp": "files; what it says of them is in TestCopy", "curl": "what servers answer, in TestAnAnswerOnATerminal",
-	"port-forward": "bytes of connections", "completion": "a script of our own", "version": "ours", "dev": "fleets of this machine", "node": "the side of a host; it logs as run does",
+	"port-forward": "bytes of connections", "completion": "a script of our own", "version": "ours", "dev": "fleets of this machine", "node": "the side of a host; it logs as run does", "door": "the same",
 	"image": "images of this machine", "run": "what it logs is in TestNobodysTextObeysThroughALog, and what it serves in package status", "help": "ours",
 }
 

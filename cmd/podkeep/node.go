@@ -114,10 +114,18 @@ func (o nodeOptions) run(cmd *cobra.Command, dir string) error {
 		defer join()
 	}
 	err = node.Run(ctx, node.Options{
-		Driver: driver, Router: routes, Stirs: stirs, Prober: prober(), HostIP: own(address), Inside: !root, Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Version: sideVersion(), Machine: machine("/sys/class/dmi/id/product_uuid", "/proc/device-tree/serial-number"), Log: log,
+		Driver: driver, Router: routes, Stirs: stirs, Prober: prober(), HostIP: own(address), Inside: !root, Dir: dir, Socket: filepath.Join(dir, live.SideSocket), Doors: mounted(live.DoorDir), Version: sideVersion(), Machine: machine("/sys/class/dmi/id/product_uuid", "/proc/device-tree/serial-number"), Log: log,
 	})
 	log.Info("ends, as it was told to")
 	return err
+}
+
+// mounted is a directory, if it is there.
+func mounted(dir string) string {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return ""
+	}
+	return dir
 }
 
 func prober() node.Asker {

@@ -82,7 +82,7 @@ podkeep status`),
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(runCommand(), syncCommand(), planCommand(), diffCommand(), historyCommand(), revertCommand(), adoptCommand(), cleanCommand(), trustCommand(), checkCommand(), statusCommand(), rolloutCommand(), versionCommand(), completionCommand(),
-		logsCommand(), execCommand(), portForwardCommand(), curlCommand(), cpCommand(), topCommand(), imageCommand(), devCommand(), nodeCommand())
+		logsCommand(), execCommand(), portForwardCommand(), curlCommand(), cpCommand(), topCommand(), imageCommand(), devCommand(), nodeCommand(), doorCommand())
 	root.AddCommand(suspendCommand(), resumeCommand(), restartCommand())
 	root.AddCommand(promoteCommand(), abortCommand(), retryCommand(), pauseCommand(), skipCommand())
 	root.AddCommand(strangerCommands()...)

@@ -21,7 +21,7 @@ var printing = map[string][][]string{
 	"cp":         {}, // it prints nothing
 	"curl":       {{"deploy/web:80"}},
 	"completion": {{"bash"}, {"zsh"}, {"fish"}},
-	"dev build":  {}, "dev demo": {}, "dev down": {}, "dev exec": {}, "dev heal": {}, "dev kill": {}, "dev load": {}, "dev status": {}, "dev up": {}, "node attach": {}, "node kill": {}, "node reach": {}, "node run": {}, // a fleet, or what runs on one
+	"dev build":  {}, "dev demo": {}, "dev down": {}, "dev exec": {}, "dev heal": {}, "dev kill": {}, "dev load": {}, "dev status": {}, "dev up": {}, "node attach": {}, "node kill": {}, "node reach": {}, "node run": {}, "door run": {}, // a fleet, or what runs on one
 	"dev list":     {{}},
 	"diff":         {{}, {"-o", "yaml"}},
 	"exec":         {{"web", "--", "echo", "hello"}},
