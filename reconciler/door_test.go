@@ -152,6 +152,7 @@ func TestOnlyWhoIssuesACertificateIsBelievedAboutIt(t *testing.T) {
 		{"a name that is none", "n1", "certificates/ca/../a/a.crt", at(9), wire.KeptEntry{}},
 		{"a file of another name", "n1", "certificates/ca/a/b.crt", at(9), wire.KeptEntry{}},
 		{"a lock", "n1", "locks/a", at(9), wire.KeptEntry{}},
+		{"a name that is too long", "n1", "acme/ca/users/" + strings.Repeat("x", longestKeptName) + "/a.json", at(9), wire.KeptEntry{}},
 		{"what is too large", "n1", "certificates/ca/a/a.key", wire.KeptEntry{Value: make([]byte, longestKept+1), Time: time.Unix(9, 0)}, wire.KeptEntry{}},
 	} {
 		say(c.node, map[string]wire.KeptEntry{c.path: c.entry})
