@@ -48,7 +48,7 @@ type Node struct {
 	Side     Side // what its node side last said
 }
 
-// Facts are shown by status and never decided upon.
+// Facts are shown by status. But for Arch and Rootless, nothing is decided upon them.
 type Facts struct {
 	Podman, OS, Arch, Kernel string
 	CPUs                     int

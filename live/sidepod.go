@@ -19,20 +19,18 @@ const (
 )
 
 // SideSpec is what the node side's pod is made of, but for what only its driver knows of the host (IsSide). It asks for no room: a Node's is less
-// by it already. Nor does it have a limit, since what a host needs to be looked after grows with what runs there. It may make its claim
-// SideVolume.
+// by it already. Nor does it have a limit, since what a host needs to be looked after grows with what runs there. It may make its
+// SideClaims.
 func SideSpec(image, cluster string) corev1.PodSpec {
 	yes, grace := true, int64(5)
 	return corev1.PodSpec{
 		HostNetwork: true, HostPID: true, RestartPolicy: corev1.RestartPolicyAlways, TerminationGracePeriodSeconds: &grace,
-		Volumes: []corev1.Volume{{Name: SideVolume, VolumeSource: corev1.VolumeSource{
-			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: SideVolume},
-		}}},
+		Volumes: []corev1.Volume{claimed(SideVolume), claimed(DoorVolume)},
 		Containers: []corev1.Container{{
 			Name: SideContainer, Image: image, ImagePullPolicy: corev1.PullNever,
 			Command:         []string{SideProgram, "node", "run", "--cluster", cluster},
 			SecurityContext: &corev1.SecurityContext{Privileged: &yes},
-			VolumeMounts:    []corev1.VolumeMount{{Name: SideVolume, MountPath: SideDir}},
+			VolumeMounts:    []corev1.VolumeMount{{Name: SideVolume, MountPath: SideDir}, {Name: DoorVolume, MountPath: DoorDir}},
 		}},
 	}
 }

@@ -83,7 +83,7 @@ func (s *side) match(seen live.Node) {
 	for _, p := range seen.Pods {
 		name := forms[revision{p.App, p.Rev}]
 		does, tended := wanted[p.Name]
-		if !tended || name == "" || p.App == live.SideApp {
+		if !tended || name == "" || live.IsOwn(p.App) {
 			continue
 		}
 		used[name] = true

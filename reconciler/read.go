@@ -123,7 +123,7 @@ func text(err error, otherwise string) string {
 // blank is the history of a pass that has no head.
 func (r *reader) blank(from reading) manifest.History {
 	return manifest.History{
-		Cluster: r.Cluster, Source: r.Source.Name(), Key: r.signer(), AllowPrune: r.AllowPrune, Proposal: r.Proposal, Side: r.Side, Net: r.Net,
+		Cluster: r.Cluster, Source: r.Source.Name(), Key: r.signer(), AllowPrune: r.AllowPrune, Proposal: r.Proposal, Side: r.Side, Net: r.Net, Doors: r.Doors,
 		Err: from.err, Lasting: from.lasting,
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/podkeep/podkeep/drivers"
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/wire"
 	"github.com/podkeep/podkeep/reconciler/plan"
 	"github.com/podkeep/podkeep/sources"
 )
@@ -41,6 +42,8 @@ type Options struct {
 	Image func(name string) (io.ReadCloser, error)
 	// Net says which addresses pods and Services are given.
 	Net manifest.Net
+	// Doors says how doors are set up.
+	Doors manifest.DoorOffer
 	// Local is the fleet while the repository holds no Node and never did; nil means LocalNode().
 	Local *manifest.Node
 	Now   func() time.Time
@@ -106,6 +109,7 @@ type Reconciler struct {
 	tables     tables
 	order      order     // the newest table of ours
 	renumbered time.Time // when it was last given another number, and nothing else
+	kept       wire.Kept // what all doors' ACME clients keep, as far as it is believed
 
 	voice  voice
 	mirror *mirror // nil where nothing is mirrored

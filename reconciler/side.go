@@ -42,10 +42,13 @@ type line struct {
 	serves   served
 	node     string // what the host is called in the order
 	order    order
-	lag      time.Time  // since when the host routes by another table than that one; zero while it does not, or a newer one has come into force since
-	told     []outgoing // the tables that it was sent since the one that is said to be in force
-	asked    string     // Digest of the table that was asked to be shown on this stream, and
-	sent     string     // of the one that was sent on it since another one came into force
+	lag      time.Time                 // since when the host routes by another table than that one; zero while it does not, or a newer one has come into force since
+	told     []outgoing                // the tables that it was sent since the one that is said to be in force
+	asked    string                    // Digest of the table that was asked to be shown on this stream, and
+	sent     string                    // of the one that was sent on it since another one came into force
+	keyed    string                    // Mark of the keys that were sent last on this stream, and
+	keyedAt  time.Time                 // when
+	has      map[string]wire.KeptEntry // what it keeps for its doors' ACME client, as far as it has said so or was sent it
 	tend     live.Tend
 	thought  bool          // tend is what is wanted; before, nobody knows
 	anew     chan struct{} // has one when it was begun anew: there is no reason to wait
@@ -148,6 +151,7 @@ func (l *line) tell(n *live.Node) {
 		return
 	}
 	n.Side.Tends, n.Side.Troubles = l.said.Tends, troublesOf(l.said)
+	n.Side.Doors, n.Side.Keys = plainDoors(l.said.Doors), live.Words(l.said.Keys)
 	if len(l.said.Probed) == 0 {
 		return
 	}
@@ -221,7 +225,7 @@ func (l *line) lost(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	heard := l.version != ""
-	l.version, l.said, l.asked, l.sent = "", nil, "", ""
+	l.version, l.said, l.asked, l.sent, l.keyed, l.has = "", nil, "", "", "", nil
 	l.why = ""
 	if err != nil {
 		l.why = live.Words(err.Error())
@@ -275,6 +279,9 @@ func (l *line) hear(stream io.Reader, alive func()) error {
 		if up.Table != nil {
 			l.showed(*up.Table)
 		}
+		if up.Kept != nil {
+			l.keeps(*up.Kept)
+		}
 	}
 }
 
@@ -298,7 +305,7 @@ func (l *line) speak(ctx context.Context, stream io.Writer) error {
 	for {
 		select {
 		case <-l.changed:
-			if down := l.due(); down != (wire.Down{}) {
+			for _, down := range apart(l.due()) {
 				if err := wire.Write(stream, down); err != nil {
 					return err
 				}
@@ -313,6 +320,16 @@ func (l *line) speak(ctx context.Context, stream io.Writer) error {
 	}
 }
 
+// apart is what there is to say as lines: each fits into one, and keys come before the table that names them.
+func apart(down wire.Down) (lines []wire.Down) {
+	for _, line := range []wire.Down{{Keys: down.Keys}, {Kept: down.Kept}, {Tend: down.Tend, Table: down.Table, Show: down.Show}} {
+		if line != (wire.Down{}) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
 // due is what there is to say to one that has said what is in force.
 func (l *line) due() (down wire.Down) {
 	l.mu.Lock()
@@ -320,6 +337,7 @@ func (l *line) due() (down wire.Down) {
 	if l.said == nil {
 		return wire.Down{}
 	}
+	down.Keys, down.Kept = l.unkeyed(), l.unkept()
 	down.Tend, down.Table = l.unsaid(), l.unrouted()
 	if s := l.serves; s.digest != "" && !s.shown && l.asked != s.digest {
 		l.asked, down.Show = s.digest, true

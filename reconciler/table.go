@@ -47,6 +47,7 @@ type order struct {
 	wire.Table
 	opened
 	trusted map[string]bool
+	doors   doorkeeping
 }
 
 // route numbers the plan's table, seals it if it is another one than before, and hands it to the lines.
@@ -66,6 +67,7 @@ func (r *Reconciler) route(p *Pass) {
 		}
 	}
 	r.order.trusted = want.trusted
+	r.doorkeep(p)
 	p.Plan.Table = r.order.says
 	for name, w := range r.hosts {
 		w.line.routes(name, r.order)
@@ -87,6 +89,7 @@ func (r *Reconciler) seal(want order, have live.Snapshot) (err error) {
 		return err
 	}
 	r.tables.add(want.Digest, want.opened, r.signer())
+	want.doors = r.order.doors
 	r.order = want
 	return nil
 }

@@ -132,7 +132,7 @@ func ordered(t wire.Table) order {
 	if err != nil {
 		panic(err)
 	}
-	return order{t, opened{says, contentOf(says)}, map[string]bool{keyOfTest(0): true, keyOfTest(1): true}}
+	return order{Table: t, opened: opened{says, contentOf(says)}, trusted: map[string]bool{keyOfTest(0): true, keyOfTest(1): true}}
 }
 
 // hearing is a line to a host, which has been heard.

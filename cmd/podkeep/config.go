@@ -18,13 +18,14 @@ import (
 const configFile = "podkeep.yaml"
 
 // pathKeys are relative to the file that they stand in.
-var pathKeys = []string{"source", "token-file", "ca-file", "ssh-key", "known-hosts", "key", "decision-signers"}
+var pathKeys = []string{"source", "token-file", "ca-file", "ssh-key", "known-hosts", "key", "decision-signers", "acme-roots"}
 
 // A file that is found, and that nobody named, may have come with somebody else's repository. It says where the manifests are
 // and nothing that gives away, or trusts, more than that: none of these keys, no address that others reach, and what of the
 // environment opens a source is not sent to the one it names.
-var personsKeys = []string{"allow-nodes", "ca-file", "cluster", "cluster-cidr", "cluster-domain", "decision-signers", "external-cidr", "key", "known-hosts", "listen-name", "node-binary", "pod-security", "pod-security-exempt",
-	"service-cidr", "ssh-key", "token-file"}
+var personsKeys = []string{"access-log", "acme-directory", "acme-email", "acme-roots", "allow-nodes", "ca-file", "cluster", "cluster-cidr", "cluster-domain", "decision-signers", "door-metrics-port", "external-cidr",
+	"ingress-class", "ingress-http-port", "ingress-https-port", "key", "known-hosts", "listen-name", "node-binary", "pod-security", "pod-security-exempt", "proxy-protocol-from", "service-cidr", "ssh-key",
+	"token-file", "trusted-proxies"}
 
 // configure sets the flags that were not given from a file of the same keys, and says whether the source is one that a file
 // names which nobody named. No file is fine unless path names one. An unknown key, and one that only a file named by path

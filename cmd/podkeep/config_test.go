@@ -47,7 +47,7 @@ func TestAFileThatNobodyNamedGivesNothingAwayAndTrustsNobody(t *testing.T) {
 	for key, value := range map[string]string{
 		"token-file": "/root/.ssh/id_ed25519", "ssh-key": "id", "known-hosts": "hosts", "ca-file": "ca.pem", "cluster": "blue", "key": "/root/.ssh/id_ed25519",
 		"listen": "0.0.0.0:7077", "external-cidr": "192.0.2.0/24", "allow-nodes": "unix", "pod-security": "privileged", "pod-security-exempt": "tools",
-		"listen-name": "fleet.example",
+		"listen-name": "fleet.example", "trusted-proxies": "192.0.2.0/24", "acme-directory": "https://ca.example/dir", "ingress-http-port": "8080", "access-log": "true",
 	} {
 		text := "source: https://git.example.com/fleet.git\n" + key + ": " + value + "\n"
 		want := "podkeep.yaml:2: " + key + " is not taken from a file that only lies here, since that may be somebody else's: " +
@@ -147,7 +147,7 @@ func TestPathsInTheFileAreRelativeToIt(t *testing.T) {
 func TestAFaultInTheFileIsNamedWithItsLine(t *testing.T) {
 	for text, want := range map[string]string{
 		"source: .\nbranhc: main\n":        `:2: unknown key "branhc": did you mean "branch"?`,
-		"colour: blue\n":                   `:1: unknown key "colour": write one of allow-nodes, branch,`,
+		"colour: blue\n":                   `:1: unknown key "colour": write one of access-log, acme-directory,`,
 		"interval: often\n":                `:1: interval: "often": write a duration, such as 30s, 10m or 2h`,
 		"verbose: often\n":                 `:1: verbose: "often": write true or false`,
 		"source: [a, b]\n":                 `:1: source: write one value`,

@@ -27,6 +27,7 @@ func (s *settings) options(source sources.Source, key ed25519.PrivateKey, log *l
 	if o.Net, _ = s.net(); o.Side.Refused { // nobody else serves Services
 		o.Net = manifest.Net{Domain: o.Net.Domain}
 	}
+	o.Doors, _ = s.doors()
 	return o
 }
 

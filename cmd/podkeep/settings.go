@@ -30,6 +30,7 @@ type settings struct {
 	verbose              bool
 	sideSettings
 	netSettings
+	doorSettings
 	admission manifest.Admission
 
 	foundSource bool // the source is one that a file names which nobody named
@@ -52,6 +53,7 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	flags.StringVar(&s.logFormat, "log-format", "text", "how log lines are written: text or json")
 	s.sideSettings.register(flags)
 	s.netSettings.register(flags)
+	s.doorSettings.register(flags)
 	flags.StringVar(&s.admission.Least, "pod-security", "privileged", "what namespaces' pods have to meet at the least, of the Pod Security Standards: privileged, baseline or restricted")
 	flags.StringSliceVar(&s.admission.Exempt, "pod-security-exempt", nil, "`namespaces` that have the level of their own label alone")
 	flags.StringSliceVar(&s.admission.Nodes, "allow-nodes", nil, "`hosts` that Nodes may name: names, *.DOMAIN, addresses, ranges, or unix for this machine's sockets (default: any)")
@@ -72,9 +74,10 @@ func (s *settings) bind(cmd *cobra.Command) {
 	complete(cmd, "pod-security", "privileged", "baseline", "restricted")
 	complete(cmd, "node-side", sideAuto, sideNever)
 	completed(cmd, s.revisions(false), "branch")
-	completed(cmd, free(aFile), "ca-file", "config", "decision-signers", "key", "known-hosts", "node-binary", "ssh-key", "token-file")
+	completed(cmd, free(aFile), "acme-roots", "ca-file", "config", "decision-signers", "key", "known-hosts", "node-binary", "ssh-key", "token-file")
 	completed(cmd, free(aFolder), "source", "path")
-	completed(cmd, free(nothing), "allow-nodes", "cluster", "cluster-cidr", "cluster-domain", "external-cidr", "interval", "pod-security-exempt", "service-cidr")
+	completed(cmd, free(nothing), "acme-directory", "acme-email", "allow-nodes", "cluster", "cluster-cidr", "cluster-domain", "door-metrics-port", "external-cidr", "ingress-class", "ingress-http-port",
+		"ingress-https-port", "interval", "pod-security-exempt", "proxy-protocol-from", "service-cidr", "trusted-proxies")
 	cmd.ValidArgsFunction = free(nothing) // a command that takes arguments says which
 }
 
@@ -107,7 +110,7 @@ func (s *settings) check() error {
 	case !label(s.cluster):
 		return fmt.Errorf("cluster %q: write lower-case letters, digits and dashes, at most 63", s.cluster)
 	default:
-		return cmp.Or(s.sideSettings.check(), s.netSettings.check(), s.admission.Check())
+		return cmp.Or(s.sideSettings.check(), s.netSettings.check(), s.doorSettings.check(), s.admission.Check())
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 func SidePod(cluster, image string) manifest.Pod {
 	pod := manifest.Pod{
 		Name: live.PodName(cluster, live.SideApp, "v1-abcdef0123", 0), Namespace: live.SideApp.Namespace,
-		Spec: live.SideSpec(image, cluster), Make: []string{live.SideVolume},
+		Spec: live.SideSpec(image, cluster), Make: live.SideClaims(),
 	}
 	pod.Labels = live.PodLabels(live.Pod{
 		Cluster: cluster, Source: "tests", App: live.SideApp, Rev: "v1-abcdef0123", Gen: 1, Restart: "Always", Expect: []string{live.SideContainer},
@@ -45,7 +45,7 @@ func sideRemains(s *stage) {
 	before := s.look().Volumes
 	for range 2 {
 		s.ok(cleaner.Clean(s.ctx()))
-		if after := s.look().Volumes; volume() || len(after) != len(before)-1 || slices.Contains(after, claim) {
+		if after := s.look().Volumes; volume() || len(after) != len(before)-len(live.SideClaims()) || slices.Contains(after, claim) {
 			s.Errorf("%v became %v", before, after)
 		}
 	}

@@ -54,14 +54,19 @@ func (h *host) joined(cluster string) bool {
 	return false
 }
 
-func (d driver) sideVolume() string {
-	return d.cluster + "/" + live.SideApp.Namespace + "/" + live.SideVolume
+func (d driver) sideVolumes() (names []string) {
+	for _, claim := range live.SideClaims() {
+		names = append(names, d.cluster+"/"+live.SideApp.Namespace+"/"+claim)
+	}
+	return names
 }
 
 func (d driver) Remains(ctx context.Context) (what []string, err error) {
 	err = d.call(ctx, List, func(h *host) error {
-		if h.volumes[d.sideVolume()] {
-			what = append(what, "volume "+d.sideVolume())
+		for _, name := range d.sideVolumes() {
+			if h.volumes[name] {
+				what = append(what, "volume "+name)
+			}
 		}
 		if name := route.NamedOf(d.cluster).Network; h.nets[name].Name != "" {
 			what = append(what, "network "+name)
@@ -81,7 +86,9 @@ func (d driver) Clean(ctx context.Context) error {
 		if h.joined(d.cluster) {
 			return errJoined
 		}
-		delete(h.volumes, d.sideVolume())
+		for _, name := range d.sideVolumes() {
+			delete(h.volumes, name)
+		}
 		h.routes(d.cluster, routing{})
 		delete(h.nets, route.NamedOf(d.cluster).Network)
 		maps.DeleteFunc(h.store, func(image string, _ bool) bool { return isSide(image) })

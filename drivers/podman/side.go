@@ -47,9 +47,9 @@ func (d *Driver) equip(ctx context.Context, pod manifest.Pod) (manifest.Pod, err
 	return pod, nil
 }
 
-// restartPolicy is Podman's own: podkeep starts again what ends, but for its node side, which has to do so itself.
+// restartPolicy is Podman's own: podkeep starts again what ends, but for its node side, which has to do so itself, and doors.
 func (b *builder) restartPolicy() string {
-	if live.IsSide(b.pod.Labels) {
+	if live.IsSide(b.pod.Labels) || live.IsDoor(b.pod.Labels) {
 		return "always"
 	}
 	return "no"
@@ -89,22 +89,30 @@ func (d *Driver) dropSideImages(ctx context.Context, but []string) {
 	}
 }
 
-// sideClaim is behind the node side's volume.
-var sideClaim = live.SideApp.Namespace + "/" + live.SideVolume
+// sideVolume is where the node side keeps what it knows.
+func (d *Driver) sideVolume() string { return d.sideVolumes()[0] }
 
-func (d *Driver) sideVolume() string { return d.claimVolume(sideClaim) }
+// sideVolumes are all of the node side's, sideVolume first.
+func (d *Driver) sideVolumes() (names []string) {
+	for _, claim := range live.SideClaims() {
+		names = append(names, d.claimVolume(live.SideApp.Namespace+"/"+claim))
+	}
+	return names
+}
 
 // Remains says what Clean would remove: images that the node sides of other clusters have are none of it.
 func (d *Driver) Remains(ctx context.Context) (what []string, err error) {
-	err = d.do(ctx, d.change, func(ctx context.Context) error {
-		_, err := volumes.Inspect(ctx, d.sideVolume(), nil)
-		if err == nil {
-			what = append(what, "volume "+d.sideVolume())
+	for _, name := range d.sideVolumes() {
+		err = d.do(ctx, d.change, func(ctx context.Context) error {
+			_, err := volumes.Inspect(ctx, name, nil)
+			if err == nil {
+				what = append(what, "volume "+name)
+			}
+			return unlessGone(clean(err))
+		})
+		if err != nil {
+			return nil, err
 		}
-		return unlessGone(clean(err))
-	})
-	if err != nil {
-		return nil, err
 	}
 	err = d.do(ctx, d.look, func(ctx context.Context) error {
 		_, err := d.ownNetwork(ctx, d.podNetwork())
@@ -129,7 +137,7 @@ func (d *Driver) Remains(ctx context.Context) (what []string, err error) {
 	return what, err
 }
 
-// othersSides are containers of the node sides of other clusters.
+// othersSides are containers of the node sides and doors of other clusters: they are of one image.
 func (d *Driver) othersSides(ctx context.Context) (all []entities.ListContainer, err error) {
 	err = d.do(ctx, d.look, func(ctx context.Context) (err error) {
 		all, err = containers.List(ctx, new(containers.ListOptions).WithAll(true).WithFilters(map[string][]string{"label": {live.LabelSide}}))
@@ -138,20 +146,22 @@ func (d *Driver) othersSides(ctx context.Context) (all []entities.ListContainer,
 	return slices.DeleteFunc(all, func(c entities.ListContainer) bool { return c.Labels[live.LabelCluster] == d.cluster }), err
 }
 
-// Clean removes the node side's volume and images, and the network. The volume goes after the network: by it others see that something is left.
+// Clean removes the node side's volumes and images, and the network. The volumes go after the network: by them others see that something is left.
 func (d *Driver) Clean(ctx context.Context) error {
 	if err := d.Networkless(ctx, d.podNetwork()); err != nil {
 		return err
 	}
-	err := d.do(ctx, d.change, func(ctx context.Context) error {
-		_, err := volumes.Inspect(ctx, d.sideVolume(), nil)
-		if err == nil {
-			err = volumes.Remove(ctx, d.sideVolume(), nil)
+	for _, name := range d.sideVolumes() {
+		err := d.do(ctx, d.change, func(ctx context.Context) error {
+			_, err := volumes.Inspect(ctx, name, nil)
+			if err == nil {
+				err = volumes.Remove(ctx, name, nil)
+			}
+			return unlessGone(clean(err))
+		})
+		if err != nil {
+			return err
 		}
-		return unlessGone(clean(err))
-	})
-	if err != nil {
-		return err
 	}
 	d.dropSideImages(ctx, nil)
 	return nil

@@ -27,7 +27,9 @@ func runSide(t *testing.T, s *service, d drivers.Driver, pod manifest.Pod) {
 	t.Helper()
 	t.Cleanup(func() {
 		_ = s.podman("pod", "rm", "-f", "-t", "0", pod.Name).Run()
-		_ = s.podman("volume", "rm", live.ClaimVolume(pod.Labels[live.LabelCluster], pod.Namespace, live.SideVolume)).Run()
+		for _, claim := range live.SideClaims() {
+			_ = s.podman("volume", "rm", live.ClaimVolume(pod.Labels[live.LabelCluster], pod.Namespace, claim)).Run()
+		}
 	})
 	if err := d.Run(t.Context(), pod); err != nil {
 		t.Fatal(err)
@@ -94,7 +96,7 @@ func TestTheNodeSideSeesItsHostAndPodmanStartsItAgain(t *testing.T) {
 	if err := d.Stop(t.Context(), pod.Name); err != nil {
 		t.Error(err)
 	}
-	if n, err = d.Observe(t.Context()); err != nil || len(n.Pods) != 0 || len(n.Volumes) != 1 {
+	if n, err = d.Observe(t.Context()); err != nil || len(n.Pods) != 0 || len(n.Volumes) != len(live.SideClaims()) {
 		t.Errorf("%+v %v %v", n.Pods, n.Volumes, err)
 	}
 }

@@ -42,7 +42,7 @@ func (w *world) holdIdle() {
 
 // moves says whether the fleet is about to be another: something is done, a pod is ending, a node may be back soon or says how big it is.
 func (w *world) moves() bool {
-	return slices.ContainsFunc(w.plan.Actions, func(a Action) bool { return a.App != live.SideApp }) || slices.ContainsFunc(w.nodes, func(n *node) bool {
+	return slices.ContainsFunc(w.plan.Actions, func(a Action) bool { return !live.IsOwn(a.App) }) || slices.ContainsFunc(w.nodes, func(n *node) bool {
 		if n.reach != answers {
 			return n.reach == silent && !w.blackedOut(n)
 		}

@@ -37,6 +37,7 @@ func (w *world) route() {
 	case w.h.Side.Refused && w.hold == "":
 		w.plan.Table = &route.Table{} // by which nothing is routed
 	}
+	w.placeDoors()
 	w.tellPolicies()
 	w.holdStops()
 }
@@ -85,8 +86,9 @@ func (w *world) makeTable() {
 			want.Pods = append(want.Pods, made)
 		}
 	}
-	table, built, _ := route.Build(want)
-	w.plan.Table, w.plan.Services = &table, built
+	want.Doors = w.doorsWanted()
+	table, built, doored := route.Build(want)
+	w.plan.Table, w.plan.Services, w.plan.Doored = &table, built, doored
 }
 
 // deafStill says whether some node side that was there before this controller has not said yet which table it serves.
@@ -202,7 +204,7 @@ func (w *world) holdStops() {
 		}
 	}
 	w.plan.Actions = slices.DeleteFunc(w.plan.Actions, func(a Action) bool {
-		if a.Verb != Stop || a.App == live.SideApp {
+		if a.Verb != Stop || live.IsOwn(a.App) {
 			return false
 		}
 		by := w.sending(endpoint{a.Node, a.Name})

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/podkeep/podkeep/live"
@@ -21,17 +22,25 @@ const deaf = 5 * time.Minute
 // restarting is how long Podman may take to start one again that ended.
 const restarting = 30 * time.Second
 
-// takeSides takes the node side's pods and its volume out of a node's: nothing else is to know of them.
+// takeSides takes the node side's pods, those of doors, and its volumes out of a node's: nothing else is to know of them.
 func (n *node) takeSides(offer manifest.SideOffer) {
 	for _, p := range n.Pods {
-		if p.App == live.SideApp {
+		switch p.App {
+		case live.SideApp:
 			n.sides = append(n.sides, p)
+		case live.DoorApp:
+			n.doors = append(n.doors, p)
 		}
 	}
-	slices.SortStableFunc(n.sides, func(a, b live.Pod) int { return cmp.Compare(b.Side, a.Side) })
+	for _, pods := range [][]live.Pod{n.sides, n.doors} {
+		slices.SortStableFunc(pods, func(a, b live.Pod) int { return cmp.Compare(b.Side, a.Side) })
+	}
 	n.unserved, n.Pods = n.Unserved(offer), n.Judged(offer)
 	volumes := len(n.Volumes)
-	n.Volumes = slices.DeleteFunc(slices.Clone(n.Volumes), func(v string) bool { return v == live.SideApp.Namespace+"/"+live.SideVolume })
+	n.Volumes = slices.DeleteFunc(slices.Clone(n.Volumes), func(v string) bool {
+		namespace, name, _ := strings.Cut(v, "/")
+		return namespace == live.SideApp.Namespace && slices.Contains(live.SideClaims(), name)
+	})
 	n.littered = len(n.Volumes) < volumes
 }
 
@@ -109,11 +118,7 @@ func (w *world) placeSide(n *node, first string) string {
 	}
 	switch v := health.Of(p, w.now); {
 	case v.State == health.Crashed: // Podman starts it again, and a second container beside that one would be a second node side
-		var ended time.Time
-		for _, c := range p.Containers {
-			ended = c.Finished
-		}
-		if due := ended.Add(restarting); w.now.Before(due) {
+		if due := endedAt(p).Add(restarting); w.now.Before(due) {
 			w.wake(due)
 		} else {
 			w.stopSide(n, p, "it ended, and Podman has not started it again")
@@ -122,6 +127,14 @@ func (w *world) placeSide(n *node, first string) string {
 		w.runSide(n, p, v.Attempt, v.Why)
 	}
 	return ""
+}
+
+// endedAt is when the one container of podkeep's own pod did.
+func endedAt(p live.Pod) (at time.Time) {
+	for _, c := range p.Containers {
+		at = c.Finished
+	}
+	return at
 }
 
 // lacksSide says why the node side of a node is not heard.
@@ -185,7 +198,7 @@ func (w *world) sidePod(n *node) live.Pod {
 func (w *world) sideOf(n *node, p live.Pod, attempt map[string]int) manifest.Pod {
 	r := manifest.Revision{App: live.SideApp, Rev: p.Rev, Commit: p.Commit, Spec: live.SideSpec(w.h.Side.Images[n.Facts.Arch], w.h.Cluster)}
 	pod := r.Pod(p.Name, live.PodLabels(p), attempt)
-	pod.Make = []string{live.SideVolume}
+	pod.Make = live.SideClaims()
 	return pod
 }
 
@@ -202,7 +215,7 @@ func (w *world) stopSide(n *node, p live.Pod, why string) {
 
 // clearSide takes the node side off a host, and what it leaves behind once no pod is in its network. It is false when there is none of it.
 func (w *world) clearSide(n *node, why string) bool {
-	if w.routesStill(n) {
+	if w.closeDoors(n, why) || w.routesStill(n) {
 		return true
 	}
 	for _, p := range n.sides {

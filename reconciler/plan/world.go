@@ -42,10 +42,13 @@ type node struct {
 	host     *schedule.Host // nil unless it answers and is in HEAD
 	begun    []begun
 	sides    []live.Pod // of the node side, the highest version first; they are not among Pods
-	littered bool       // the node side's volume is there
+	doors    []live.Pod // likewise
+	littered bool       // a volume of the node side's is there
 	joining  bool       // its pod network is about to come
 	// unserved is why it has no node side for as long as nobody changes that.
 	unserved string
+	// doorAsked: it is to have a door, as far as Git says.
+	doorAsked bool
 }
 
 // returning is how long a node answers again before what was started in place of its pods is stopped.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -220,7 +221,7 @@ func (j judge) silence() error {
 	held := map[string]string{}
 	for _, n := range j.p.Snapshot.Nodes {
 		for _, p := range n.Pods {
-			if j.frozen[n.Name] && p.App != live.SideApp && (p.App.Kind != "Job" || !over(p)) {
+			if j.frozen[n.Name] && !live.IsOwn(p.App) && (p.App.Kind != "Job" || !over(p)) {
 				held[fmt.Sprint(p.App, p.Slot, p.Rev)] = n.Name
 			}
 		}
@@ -322,7 +323,7 @@ func (j judge) data(after view, when string) error {
 	}
 	for _, n := range after.hosts {
 		for _, claim := range n.Volumes {
-			if side := live.SideApp.Namespace + "/" + live.SideVolume; claim != side && had[claim] && !slices.Contains(j.before.host(n.Name).Volumes, claim) && !j.decided(claim) {
+			if own := strings.HasPrefix(claim, live.SideApp.Namespace+"/"); !own && had[claim] && !slices.Contains(j.before.host(n.Name).Volumes, claim) && !j.decided(claim) {
 				return fmt.Errorf("law 8, data: %s claim %s had data and gets an empty volume on %s", when, claim, n.Name)
 			}
 		}

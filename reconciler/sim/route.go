@@ -226,7 +226,7 @@ func (j judge) unsent(after view, when string) error {
 	for _, n := range after.hosts {
 		for _, p := range j.before.host(n.Name).Pods {
 			i := slices.IndexFunc(n.Pods, func(q live.Pod) bool { return q.Name == p.Name })
-			if p.Stopping || i >= 0 && !n.Pods[i].Stopping || p.App == live.SideApp || forged(p) {
+			if p.Stopping || i >= 0 && !n.Pods[i].Stopping || live.IsOwn(p.App) || forged(p) {
 				continue
 			}
 			for _, by := range after.hosts {

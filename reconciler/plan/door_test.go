@@ -1,0 +1,174 @@
+package plan
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
+	"github.com/podkeep/podkeep/node/route"
+)
+
+// doorPod is a door that runs.
+func doorPod(version string) live.Pod {
+	return live.Pod{
+		Name: "door-" + version, Cluster: "default", Source: source, App: live.DoorApp, Side: version, Restart: "Always", Expect: []string{live.DoorContainer},
+		Created: noon.Add(-time.Hour), Containers: []live.Container{{Name: live.DoorContainer, State: live.Running, Started: noon.Add(-time.Hour)}},
+	}
+}
+
+// doors are nodes with doors beside heard node sides of version 1, as "n1=1@80,2" has it: a door of version 1, which listens at 80, and one of version 2, which is
+// not heard. "n1=1@" is one without ports, and "n1=1@80-" one that leaves.
+func doors(all ...string) live.Snapshot {
+	var sided []string
+	for _, text := range all {
+		name, _, _ := strings.Cut(text, "=")
+		sided = append(sided, name+"=1+")
+	}
+	s := sides(sided...)
+	s.Watched = time.Hour
+	for i, text := range all {
+		n := &s.Nodes[i]
+		_, list, _ := strings.Cut(text, "=")
+		for each := range strings.SplitSeq(list, ",") {
+			version, at, heard := strings.Cut(each, "@")
+			if version == "" {
+				continue
+			}
+			n.Pods = append(n.Pods, doorPod(version))
+			port, leaving := strings.CutSuffix(at, "-")
+			if d := (live.Door{Pod: "door-" + version, Version: version, Number: 3, Leaving: leaving}); heard {
+				if port != "" {
+					d.Ports = []uint16{80}
+				}
+				n.Side.Doors = append(n.Side.Doors, d)
+			}
+		}
+	}
+	return s
+}
+
+// doored is a history of nodes with an Ingress.
+func doored(t *testing.T, names ...string) manifest.History {
+	h := sideful(commit(t, "a1", nodes(names...)), "1")
+	h.Net = manifest.Net{Pods: netip.MustParsePrefix("10.42.0.0/16"), Virtual: netip.MustParsePrefix("10.43.0.0/16")}
+	h.Doors = manifest.DoorOffer{HTTP: 80, HTTPS: 443}
+	port := networkingv1.ServiceBackendPort{Number: 80}
+	h.Head.Ingresses = []manifest.Ingress{{
+		Meta: manifest.Meta{ID: manifest.ID{Kind: "Ingress", Namespace: "default", Name: "web"}},
+		Object: &networkingv1.Ingress{Spec: networkingv1.IngressSpec{
+			DefaultBackend: &networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{Name: "web", Port: port}},
+		}},
+	}}
+	return h
+}
+
+func TestEveryHostThatServesGetsADoor(t *testing.T) {
+	labelled := func(value string, at ...int) func(*manifest.History, *live.Snapshot) {
+		return func(h *manifest.History, _ *live.Snapshot) {
+			for _, i := range at {
+				h.Head.Nodes[i].Labels = map[string]string{manifest.DoorLabel: value}
+			}
+		}
+	}
+	rises := func(h *manifest.History, s *live.Snapshot) {
+		h.Side.Version = "2"
+		for i := range s.Nodes {
+			s.Nodes[i].Pods[0], s.Nodes[i].Side.Version = sidePod("2"), "2"
+		}
+	}
+	unasked := func(h *manifest.History, _ *live.Snapshot) { h.Head.Ingresses = nil }
+	served := func(number uint64, names ...string) func(*manifest.History, *live.Snapshot) {
+		return func(h *manifest.History, s *live.Snapshot) {
+			h.Head.Ingresses = nil
+			t := &route.Table{Number: number, Doors: &route.Doors{Nodes: names}}
+			for i := range s.Nodes {
+				s.Nodes[i].Side.Serves, s.Nodes[i].Side.Number, s.Nodes[i].Side.Taken, s.Nodes[i].Side.Signer = t, number, number, key
+			}
+		}
+	}
+	exited := func(at time.Time) func(*manifest.History, *live.Snapshot) {
+		return func(_ *manifest.History, s *live.Snapshot) {
+			s.Nodes[0].Pods[1].Containers[0] = live.Container{Name: live.DoorContainer, State: live.Exited, Started: noon.Add(-time.Hour), Finished: at}
+		}
+	}
+	for _, c := range []struct {
+		claim  string
+		have   live.Snapshot
+		change func(*manifest.History, *live.Snapshot)
+		want   []string
+		lacks  map[string]string
+	}{
+		{"all where none is chosen", doors("n1", "n2=1@80"), nil, []string{"n1 run"}, map[string]string{"n1": "there is none yet"}},
+		{"those that are chosen", doors("n1", "n2"), labelled("", 1), []string{"n2 run"}, map[string]string{"n2": "there is none yet"}},
+		{"all but those that are to have none", doors("n1", "n2"), labelled("false", 1), []string{"n1 run"}, map[string]string{"n1": "there is none yet"}},
+		{"none while nothing is served", doors("n1"), unasked, nil, nil},
+		{"none while no port is offered", doors("n1"), func(h *manifest.History, _ *live.Snapshot) { h.Doors = manifest.DoorOffer{} }, nil, nil},
+		{"none on a user's own Podman", doors("n1", "n2=1@80"), func(_ *manifest.History, s *live.Snapshot) { s.Nodes[0].Facts.Rootless = true },
+			nil, map[string]string{"n1": "its Podman is a user's own, which gives no door ports that others reach: use root's"}},
+		{"none before its node side is of that version", doors("n1"), func(h *manifest.History, s *live.Snapshot) {
+			s.Nodes[0].Side.Version, s.Nodes[0].Pods[0] = "0", sidePod("0")
+			h.Side.Images = nil
+		}, nil, map[string]string{"n1": "there is none yet; a door of version 1 follows its node side"}},
+		{"what keeps it from starting is said", doors("n1"), func(h *manifest.History, s *live.Snapshot) {
+			name := Make(*h, *s, noon).Actions[0].Name
+			s.Nodes[0].Troubles = []live.Trouble{{Name: name, Why: "no space left"}}
+		}, []string{"n1 run"}, map[string]string{"n1": "there is none yet; its door does not start: no space left"}},
+		{"nothing is done about one that serves", doors("n1=1@80"), nil, nil, nil},
+		{"one that is not heard is waited for", doors("n1=1"), nil, nil, map[string]string{"n1": "its door is not heard yet"}},
+		{"one without a port is no door", doors("n1=1@"), nil, nil, map[string]string{"n1": "its door does not listen at 80"}},
+		{"a silent host is left alone", doors("n1"), func(_ *manifest.History, s *live.Snapshot) { s.Nodes[0].Silent = time.Second }, nil, nil},
+		{"one that exited is Podman's to start again", doors("n1=1"), exited(noon.Add(1 - restarting)), nil, map[string]string{"n1": "its door is not heard yet"}},
+		{"and if that does not, it is made anew", doors("n1=1"), exited(noon.Add(-restarting)), []string{"n1 stop door-1"}, map[string]string{"n1": "its door is not heard yet"}},
+		{"a higher one comes beside it, on one host first", doors("n1=1@80", "n2=1@80"), rises, []string{"n1 run"},
+			map[string]string{"n2": "version 2 follows 1 once it serves on n1"}},
+		{"and while it has no ports there, nothing goes", doors("n1=1@80,2@", "n2=1@80"), rises, nil,
+			map[string]string{"n1": "its door does not listen at 80", "n2": "version 2 follows 1 once it serves on n1"}},
+		{"it goes once the other has its ports", doors("n1=1@80-,2@80", "n2=1@80"), rises, []string{"n2 run", "n1 stop door-1"}, nil},
+		{"a lower one replaces nothing", doors("n1=2@80"), nil, nil, nil},
+		{"one that is chosen no more goes", doors("n1=1@80", "n2=1@80"), labelled("", 1), []string{"n1 stop door-1"}, nil},
+		{"all go with the last that is served, once no table names them", doors("n1=1@80"), served(3), []string{"n1 stop door-1"}, nil},
+		{"and not before", doors("n1=1@80"), served(3, "n1"), nil, nil},
+		{"where no node side is wanted they go first", doors("n1=1@80"), func(h *manifest.History, _ *live.Snapshot) { h.Side = manifest.SideOffer{Refused: true} },
+			[]string{"n1 stop door-1"}, map[string]string{"n1": "no node side is wanted on hosts (--node-side=never)"}},
+	} {
+		var names []string
+		for _, n := range c.have.Nodes {
+			names = append(names, n.Name)
+		}
+		h := doored(t, names...)
+		if c.change != nil {
+			c.change(&h, &c.have)
+		}
+		plan := Make(h, c.have, noon)
+		var got []string
+		for _, a := range plan.Actions {
+			if a.App != live.DoorApp || a.Why == "" {
+				t.Errorf("%s: %+v", c.claim, a)
+			}
+			line, _, _ := strings.Cut(strings.Join([]string{a.Node, string(a.Verb), a.Name}, " "), " podkeep-door-")
+			got = append(got, line)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s\n%s", c.claim, diff)
+		}
+		if len(c.lacks) != len(plan.Doors) || len(c.lacks) > 0 && cmp.Diff(c.lacks, plan.Doors) != "" {
+			t.Errorf("%s: %v", c.claim, plan.Doors)
+		}
+	}
+}
+
+func TestALostNodesCertificatesAreIssuedElsewhere(t *testing.T) {
+	h, have := doored(t, "n1", "n2"), doors("n1=1@80", "n2=1@80")
+	for silent, want := range map[time.Duration][]string{0: {"n1", "n2"}, time.Second: {"n1", "n2"}, defaultGrace: {"n1"}} {
+		have.Nodes[1].Silent = silent
+		if got := Make(h, have, noon).Table.Doors.Nodes; cmp.Diff(want, got) != "" {
+			t.Errorf("silent for %s: %v", silent, got)
+		}
+	}
+}
