@@ -120,7 +120,7 @@ func TestDoorsServeWhatGitSays(t *testing.T) {
 	})
 	s.scene("a certificate that follows another is served, and requests go on", func(s *stage) {
 		for _, n := range s.fleet.Nodes {
-			loads = append(loads, s.asks(t.Context(), "", "https://shop.example.org/#"+n.Address, "http://www.walk.example.org/hello#"+n.Address))
+			loads = append(loads, s.asks(t.Context(), "", "10ms", "https://shop.example.org/#"+n.Address, "http://www.walk.example.org/hello#"+n.Address))
 		}
 		for _, l := range loads {
 			l.atLeast(s, 100)
