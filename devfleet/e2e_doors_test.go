@@ -180,7 +180,7 @@ func TestDoorsServeWhatGitSays(t *testing.T) {
 	s.scene("and outlives controllers and the host that has it", func(s *stage) {
 		s.stop()
 		for _, n := range s.fleet.Nodes {
-			s.on(n.Name, "sh", "-c", `podman restart --all >/dev/null`)
+			s.on(n.Name, "sh", "-c", `podman restart $(podman ps --quiet --filter label=`+live.LabelSide+` --filter label=`+live.LabelContainer+`) >/dev/null`)
 		}
 		for _, n := range s.fleet.Nodes {
 			s.opens(n.Address, issuer.Signed, "https://issued.example.org/", "200 *")
@@ -207,7 +207,7 @@ func TestDoorsServeWhatGitSays(t *testing.T) {
 			s.opens(n.Address, ca.trusted, "https://shop.example.org/", "200 *")
 			s.opens(n.Address, ca.trusted, "http://nowhere.example.org/", "503 *")
 		}
-		s.says("Service default/nowhere", "Secret default/shop-tls", "shop.example.org/ is Ingress default/shop's", "class theirs")
+		s.says("Service default/nowhere", "Secret default/shop-tls", "/ of shop.example.org is Ingress default/shop's", "class theirs")
 	})
 	s.scene("a node without the label has no door, and with the last that is served all go", func(s *stage) {
 		s.write("nodes.yaml", labelled(nodes, map[string]string{"n1": ""}))

@@ -148,7 +148,7 @@ func (b *doorBuild) certified(host, had string, a tlsAsk) string {
 			return p.key
 		case !p.there && a.i.Manner.ACME:
 		case p.there && secretOf(had) == a.secret:
-			a.by.say("%s; %s has the certificate on that it had", p.why, anyHost(host))
+			a.by.say("%s; %s keeps the certificate that it had", p.why, anyHost(host))
 			return had
 		default:
 			a.by.say("%s; until then nobody reaches %s by TLS", p.why, anyHost(host))

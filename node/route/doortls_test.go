@@ -93,7 +93,7 @@ func TestASecretThatBreaksLeavesTheCertificateThatWasThere(t *testing.T) {
 		w.Secrets = []manifest.Secret{bad}
 		table, said := doorsOf(w, &before)
 		same(t, name, []string{route.KeyName(good)}, route.KeyNames(&table))
-		same(t, name, []string{"Secret default/web-tls: " + name + "; a.example.org has the certificate on that it had"}, said["Ingress/default/web"].Why)
+		same(t, name, []string{"Secret default/web-tls: " + name + "; a.example.org keeps the certificate that it had"}, said["Ingress/default/web"].Why)
 	}
 	w.Secrets = []manifest.Secret{signed("web-tls", "a.example.org")}
 	table, _ := doorsOf(w, &before)
