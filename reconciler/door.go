@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -109,7 +110,7 @@ func (r *Reconciler) doorkeep(p *Pass) {
 		p.Plan.Notes = append(p.Plan.Notes, fmt.Sprintf("doors do not get %d of %d certificates and passwords, %s among them, since all are more than a host takes: serve several hosts by one certificate, or leave some out",
 			n, len(d.names), d.over[0]))
 	}
-	if why := r.gather(t); why != "" {
+	if why := r.gather(t, p.Time); why != "" {
 		p.Plan.Notes = append(p.Plan.Notes, why)
 	}
 	d.kept, r.order.doors = r.kept.Entries, d
@@ -125,7 +126,7 @@ const (
 
 // gather joins what the doors' ACME clients keep, as far as a host is believed: of names whose certificates it has issued, and of accounts, of which those that
 // are known are others only by the word of one that issues. What is older than what is known counts for nothing.
-func (r *Reconciler) gather(t *route.Table) (why string) {
+func (r *Reconciler) gather(t *route.Table, now time.Time) (why string) {
 	issuers, held := issuersOf(t), map[string]int{}
 	for path := range r.kept.Entries {
 		held[issuedFor(path)]++
@@ -136,7 +137,7 @@ func (r *Reconciler) gather(t *route.Table) (why string) {
 			had, known := r.kept.Entries[path]
 			host := issuedFor(path)
 			switch {
-			case len(path) > longestKeptName, len(e.Value) > longestKept, known && !e.Time.After(had.Time):
+			case len(path) > longestKeptName, len(e.Value) > longestKept, known && !e.Time.After(had.Time), e.Time.Sub(now) > wire.MostAhead:
 			case host != "" && issuers[host] == name && (known || held[host] < mostKeptOfHost),
 				isAccount(path) && (known && issues || !known && len(issuers) > 0 && held[host] < mostAccounts):
 				news[path] = e
@@ -148,14 +149,14 @@ func (r *Reconciler) gather(t *route.Table) (why string) {
 		if len(news) == 0 {
 			continue
 		}
-		all, _, err := r.kept.With(wire.Kept{Entries: news})
+		all, _, err := r.kept.With(wire.Kept{Entries: news}, now)
 		if err != nil { // what is of no host any more goes first
 			all.Entries = maps.Clone(all.Entries)
 			maps.DeleteFunc(all.Entries, func(path string, _ wire.KeptEntry) bool {
 				host := issuedFor(path)
 				return host != "" && issuers[host] == ""
 			})
-			all, _, err = all.With(wire.Kept{Entries: news})
+			all, _, err = all.With(wire.Kept{Entries: news}, now)
 		}
 		if r.kept = all; err != nil {
 			why = fmt.Sprintf("what the door of %s had issued is not given to others: %v", name, err)

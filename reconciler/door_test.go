@@ -131,7 +131,7 @@ func TestOnlyWhoIssuesACertificateIsBelievedAboutIt(t *testing.T) {
 			r.hosts[node] = &worker{line: newLine(Options{Now: time.Now}, func() {})}
 		}
 		r.hosts[node].line.keeps(wire.Kept{Entries: entries})
-		if why := r.gather(table); why != "" {
+		if why := r.gather(table, time.Unix(10, 0)); why != "" {
 			t.Error(why)
 		}
 	}
@@ -145,6 +145,7 @@ func TestOnlyWhoIssuesACertificateIsBelievedAboutIt(t *testing.T) {
 		{"what is older counts for nothing", "n1", cert, at(4), at(5)},
 		{"what is newer does", "n1", cert, at(6), at(6)},
 		{"nor may somebody else renew it", "n2", cert, at(9), at(6)},
+		{"nor its issuer say that it is of the future, so that nobody renews it", "n1", cert, at(1 << 40), at(6)},
 		{"an account is taken from anybody", "n3", account, at(5), at(5)},
 		{"but is not replaced by one who issues nothing", "n3", account, at(9), at(5)},
 		{"but by one who issues", "n2", account, at(7), at(7)},
