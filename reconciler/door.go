@@ -24,6 +24,7 @@ import (
 type doorkeeping struct {
 	nodes []string   // with a door
 	names []string   // of keys, sorted
+	users []string   // Secrets each of whose keys is a user, sorted
 	keys  []wire.Key // those of them that Git holds, sorted
 	keep  []string   // those that are known by name alone
 	over  []string   // those that there is no room for
@@ -34,21 +35,21 @@ type doorkeeping struct {
 
 // keysOf are what doors are to have of the table's, made anew only where they are others than before.
 func (r *Reconciler) keysOf(t *route.Table, want manifest.Set, before doorkeeping) doorkeeping {
-	names := route.KeyNames(t)
-	if slices.Equal(names, before.names) && before.mark != nil && (len(before.keep) == 0 || before.at == want.Commit) {
+	names, mapped := route.KeyNames(t), map[string]bool{}
+	for _, i := range want.Ingresses {
+		if i.Manner.UserMap {
+			mapped[i.Manner.Users] = true
+		}
+	}
+	users := slices.Sorted(maps.Keys(mapped))
+	if slices.Equal(names, before.names) && slices.Equal(users, before.users) && before.mark != nil && (len(before.keep) == 0 || before.at == want.Commit) {
 		return before
 	}
-	d := doorkeeping{names: names, at: want.Commit}
+	d := doorkeeping{names: names, users: users, at: want.Commit}
 	there := map[string]manifest.Secret{}
 	if len(names) > 0 {
 		for _, s := range want.Secrets {
 			there[route.KeyName(s)] = s
-		}
-	}
-	mapped := map[string]bool{}
-	for _, i := range want.Ingresses {
-		if i.Manner.UserMap {
-			mapped[i.Manner.Users] = true
 		}
 	}
 	for _, name := range names {
@@ -211,6 +212,9 @@ func (l *line) keepsNow() map[string]wire.KeptEntry {
 	return l.has
 }
 
+// rekeyed is how often those are sent again at the least that a node side does not say it has.
+const rekeyed = 10 * time.Minute
+
 // unkeyed are the certificates and passwords to be sent: none while those that it has are the ones that it is to have. What a table names that the host may still
 // go by, it keeps.
 func (l *line) unkeyed() *wire.Keys {
@@ -231,10 +235,16 @@ func (l *line) unkeyed() *wire.Keys {
 	if k.Keep = slices.Compact(k.Keep); len(k.Keys)+len(k.Keep) > 0 {
 		k.Mark = d.mark(k.Keep)
 	}
-	if k.Mark == l.said.Keys || k.Mark == l.keyed && l.now().Sub(l.keyedAt) < renumber {
+	if l.keyed != k.Mark || l.keyedAt.IsZero() {
+		l.keyed, l.keyedAt, l.rekeys = k.Mark, time.Time{}, renumber
+	}
+	if k.Mark == l.said.Keys || l.now().Sub(l.keyedAt) < l.rekeys {
 		return nil
 	}
-	l.keyed, l.keyedAt = k.Mark, l.now()
+	if !l.keyedAt.IsZero() { // it may never say that it has them, as one that is older than doors
+		l.rekeys = min(2*l.rekeys, rekeyed)
+	}
+	l.keyedAt = l.now()
 	return &k
 }
 

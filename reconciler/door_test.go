@@ -120,6 +120,48 @@ func TestKeysAreSentBeforeTheTableAndOnlyToHostsWithADoor(t *testing.T) {
 	}
 }
 
+func TestKeysAreSentAgainEverMoreSeldomToOneThatDoesNotSayThatItHasThem(t *testing.T) {
+	r, secret, now := keeper(), doorSecret("tls", "tls.crt", "chain"), time.Unix(0, 0)
+	next := order{opened: opened{says: gated("a=" + route.KeyName(secret))}}
+	next.doors = r.keysOf(next.says, manifest.Set{Secrets: []manifest.Secret{secret}}, doorkeeping{})
+	next.doors.nodes = next.says.Doors.Nodes
+	l := newLine(Options{Now: func() time.Time { return now }}, func() {})
+	l.said = &wire.Report{}
+	l.routes("n1", next)
+	sent := 0
+	for range 24 * 3600 {
+		if now = now.Add(time.Second); l.due().Keys != nil {
+			sent++
+		}
+	}
+	if most := int(24*time.Hour/rekeyed) + 8; sent < 10 || sent > most {
+		t.Errorf("they are sent %d times within a day, want %d at most", sent, most)
+	}
+	l.said = &wire.Report{Keys: next.doors.mark(nil)}
+	if l.due().Keys != nil {
+		t.Error("it says that it has them, and is sent them")
+	}
+	l.said = &wire.Report{}
+	l.lost(nil)
+	l.said = &wire.Report{}
+	if l.due().Keys == nil {
+		t.Error("on the next stream they are not sent at once")
+	}
+}
+
+func TestPasswordsAreReadAsTheIngressSaysNow(t *testing.T) {
+	r, secret := keeper(), doorSecret("users", "ann", "hash")
+	table := gated("a")
+	table.Doors.Ports[0].Hosts[0].Rules = []route.DoorRule{{Users: route.KeyName(secret)}}
+	asks := func(each bool) manifest.Set {
+		return manifest.Set{Secrets: []manifest.Secret{secret}, Ingresses: []manifest.Ingress{{Manner: manifest.Manner{Users: "default/users", UserMap: each}}}}
+	}
+	before := r.keysOf(table, asks(false), doorkeeping{})
+	if after := r.keysOf(table, asks(true), before); string(after.keys[0].Users) != "ann:hash\n" || after.mark(nil) == before.mark(nil) {
+		t.Errorf("%q", after.keys[0].Users)
+	}
+}
+
 func TestOnlyWhoIssuesACertificateIsBelievedAboutIt(t *testing.T) {
 	r := keeper()
 	at := func(s int64) wire.KeptEntry {
