@@ -241,3 +241,46 @@ func TestAChallengesAnswerIsNotHeardWithoutEnd(t *testing.T) {
 		t.Errorf("%d bytes, %v", heard.Body.Len(), err)
 	}
 }
+
+func TestWhatIsStoredCountsForMoreThanWhatAClockThatIsAheadHasStored(t *testing.T) {
+	s := newStore(func(wire.Kept) {})
+	defer s.close()
+	name, now := "certificates/a/b/b.crt", time.Now()
+	had := wire.KeptEntry{Value: []byte("1"), Time: now.Add(wire.MostAhead / 2)}
+	s.merge(wire.Kept{Entries: map[string]wire.KeptEntry{name: had, "certificates/a/c/c.crt": {Time: now.Add(2 * wire.MostAhead)}}})
+	if err := s.Store(t.Context(), name, []byte("2")); err != nil {
+		t.Error(err)
+	}
+	all := s.all().Entries
+	if e := all[name]; string(e.Value) != "2" || !e.Time.After(had.Time) || len(all) != 1 {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestHalfOfACertificateIsForgottenBeforeItIsIssued(t *testing.T) {
+	s := newStore(func(wire.Kept) {})
+	defer s.close()
+	directory := "https://acme.example.org/directory"
+	folder := "certificates/acme.example.org-directory/"
+	whole, other := keyFor(t, "", "a"), keyFor(t, "", "b")
+	entries := map[string]wire.KeptEntry{}
+	for name, value := range map[string][]byte{
+		"a/a.crt": whole.Chain, "a/a.key": whole.Private, "a/a.json": []byte("{}"), "b/b.crt": whole.Chain, "b/b.key": other.Private, "b/b.json": []byte("{}"), "c/c.key": other.Private,
+	} {
+		entries[folder+name] = wire.KeptEntry{Value: value, Time: time.Now()}
+	}
+	s.merge(wire.Kept{Entries: entries})
+	for _, host := range []string{"a", "b", "c", "d"} {
+		s.mend(directory, host)
+	}
+	if diff := cmp.Diff([]string{folder + "a/a.crt", folder + "a/a.json", folder + "a/a.key"}, s.names()); diff != "" {
+		t.Error(diff)
+	}
+	size := 0
+	for name, e := range s.all().Entries {
+		size += len(name) + len(e.Value)
+	}
+	if s.size != size {
+		t.Errorf("%d bytes are counted, want %d", s.size, size)
+	}
+}
