@@ -62,8 +62,8 @@ func (k Keys) After(before Keys) (now Keys, err error) {
 // MostAhead is how far others' clocks may be ahead: what is said to be of later is of no use, since nothing would ever follow it. longestOver is for how long a
 // certificate is kept that has ended, so that those of hosts that are gone do not pile up.
 const (
-	MostAhead   = 24 * time.Hour
-	longestOver = 30 * 24 * time.Hour
+	MostAhead   = 24 * 60 * time.Minute
+	longestOver = 30 * 24 * 60 * time.Minute
 )
 
 // Useful is k without what is of no use: what is said to be of the future, and what belongs to a certificate that has ended long ago.
