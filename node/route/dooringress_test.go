@@ -143,7 +143,7 @@ func TestWhatAnnotationsAsk(t *testing.T) {
 		{"a redirect", base(manifest.Manner{Redirect: "https://else.example.org", RedirectCode: 301}, "Prefix", "/a"), func(r *route.DoorRule) {
 			r.To, r.Redirect = nil, &route.DoorRedirect{Whole: "https://else.example.org", Code: 301}
 		}},
-		{"HTTPS wherever", base(manifest.Manner{ForceHTTPS: true, HTTPS: &no}, "Prefix", "/a"), func(r *route.DoorRule) { r.To, r.Redirect = nil, &route.DoorRedirect{Scheme: "https", Code: 308} }},
+		{"HTTPS wherever", base(manifest.Manner{ForceHTTPS: true, HTTPS: &no}, "Prefix", "/a"), func(r *route.DoorRule) { r.Redirect = &route.DoorRedirect{Scheme: "https", Code: 308, Plain: true} }},
 		{"HTTPS where there is none", base(manifest.Manner{HTTPS: &yes}, "Prefix", "/a"), func(r *route.DoorRule) {}},
 	} {
 		want := plain
@@ -165,9 +165,9 @@ func TestHostsThatAnnotationsAdd(t *testing.T) {
 	same(t, "rules", []string{
 		"80 example.com Exact / -> 302 /app",
 		"80 example.com Prefix / -> web:80",
-		"80 example.org Exact / -> 308 https",
-		"80 example.org Prefix / -> 308 https",
-		"80 www.example.org Prefix / -> 308 https",
+		"80 example.org Exact / -> 302 /app",
+		"80 example.org Prefix / -> 308 https web:80",
+		"80 www.example.org Prefix / -> 308 example.org",
 		"443 example.org Exact / -> 302 /app",
 		"443 example.org Prefix / -> web:80",
 		"443 www.example.org Prefix / -> 308 example.org",

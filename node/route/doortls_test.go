@@ -108,7 +108,7 @@ func TestPlainRequestsAreLedToTLS(t *testing.T) {
 	w.Ingresses[0].Object.Spec.Rules[0].HTTP.Paths[0].Path = "/w"
 	table, _ := doorsOf(w, nil)
 	same(t, "by default", []string{
-		"80 a.example.org Exact /y -> 308 https", "80 a.example.org Prefix /w -> 308 https", "80 a.example.org Exact /x -> 308 https", "80 any Exact /x -> web:80",
+		"80 a.example.org Exact /y -> 308 https web:80", "80 a.example.org Prefix /w -> 308 https web:80", "80 a.example.org Exact /x -> 308 https web:80", "80 any Exact /x -> web:80",
 		"443 a.example.org Exact /y -> web:80", "443 a.example.org Prefix /w -> web:80", "443 a.example.org Exact /x -> web:80",
 	}, shown(table))
 	w.Offer = manifest.DoorOffer{HTTP: 8080, HTTPS: 8443}
