@@ -67,6 +67,8 @@ func TestWhichCertificateAHostHas(t *testing.T) {
 			[]string{"a.example.org default/web-tls"}, nil},
 		{"nobody issues", with(withTLS(toWeb("web", "a.example.org", "Prefix", "/"), "web-tls", "a.example.org"), acme), nil, offer,
 			[]string{"a.example.org"}, []string{"no certificate can be issued for a.example.org: begin podkeep with --acme-directory=URL, or put a certificate into a Secret"}},
+		{"nobody is asked by HTTP", with(withTLS(toWeb("web", "a.example.org", "Prefix", "/"), "web-tls", "a.example.org"), acme), nil, manifest.DoorOffer{HTTPS: 443, ACME: issued.ACME},
+			[]string{"a.example.org acme/a.example.org"}, []string{"no certificate can be issued for a.example.org, since its issuer asks by HTTP: begin podkeep with a port for that (--ingress-http-port=80), or put a certificate into a Secret"}},
 		{"a wildcard is not issued", with(withTLS(toWeb("web", "*.example.org", "Prefix", "/"), "web-tls", "*.example.org"), acme), nil, issued,
 			[]string{"*.example.org"}, []string{"no certificate can be issued for *.example.org, since that needs a record of DNS: name the hosts, or put a certificate into a Secret"}},
 	} {
