@@ -27,7 +27,7 @@ func TestTheDemoRunsToItsEnd(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, said := range []string{
-		"hello from fl-demo-hello-", "good morning from fl-demo-hello-", "localhost/hello:v9", "was rejected", "good day from fl-demo-hello-",
+		"hello from fl-demo-hello-", "good morning from fl-demo-hello-", "localhost/hello:v9", "was rejected", "https://hello.example.org/", "good day from fl-demo-hello-",
 		"aborted by you@example.com: nobody laughed", "good evening from fl-demo-hello-", "That is it.",
 	} {
 		if !strings.Contains(string(out), said) {

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podkeep/podkeep/live"
 )
 
 const trafficManifest = `
@@ -178,7 +180,7 @@ func (s *stage) service(name string) (svc corev1.Service) {
 // killSide kills a node side, if it runs. One that has just ended has process 0, which would be whoever runs the tests.
 func (s *stage) killSide(node string) {
 	s.Helper()
-	s.on(node, "sh", "-c", `for c in $(podman ps --quiet --filter label=podkeep.io/side --filter label=podkeep.io/container); do pid=$(podman inspect --format '{{.State.Pid}}' $c); [ $pid = 0 ] || kill -9 $pid; done`)
+	s.on(node, "sh", "-c", `for c in $(podman ps --quiet --filter label=podkeep.io/container=node --filter label=podkeep.io/app=`+live.SideApp.String()+`); do pid=$(podman inspect --format '{{.State.Pid}}' $c); [ $pid = 0 ] || kill -9 $pid; done`)
 }
 
 // toll is what a load says.

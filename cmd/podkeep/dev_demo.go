@@ -79,6 +79,7 @@ func (d *demo) run(ctx context.Context) error {
 		{"A changed ConfigMap rolls out", "Configuration is part of the revision. On a branch first: `plan` says what it would do, and does nothing. From here on the Service is asked all the while, on each node.", d.asked(d.configChange)},
 		{"A mistake is held", "The next commit asks for an image that does not exist, and is not patient. The old pods go on serving; after 10 s without progress the revision is rejected, and not tried again.", d.asked(d.mistake)},
 		{"git revert undoes it", "", d.asked(d.revert)},
+		{"A name of its own, by HTTPS", "An Ingress and a certificate: each host gets a door at ports 80 and 443. The certificate is our own here; where an issuer can reach the hosts, one is asked for.", d.door},
 		{"A canary waits for a person", "A Rollout puts steps over the Deployment: one pod of the new version, and no more until somebody promotes it. That is a line in Git notes.", d.asked(d.canary)},
 		{"One is aborted", "The old pods are back at once. Git still asks for the new ones, until it is told.", d.asked(d.aborted)},
 		{"Blue-green is switched", "All new pods come beside the old ones. Promoted, the Service leads to them on every node in one change of its table.", d.asked(d.sides)},
