@@ -95,7 +95,7 @@ func TestWhatIsLackingIsSaidByItsKey(t *testing.T) {
 	k.Put(serving(hosts...), "n1")
 	if diff := cmp.Diff([]string{
 		"default/broken@1: it cannot be read", "default/missing@1: it is not here yet", "default/old@1: it ended on 2026-01-02",
-		"default/users@1: a line is not NAME:HASH with a hash of bcrypt, SHA or MD5, and opens nothing",
+		"default/users@1: a line is not NAME:HASH with a hash of bcrypt, SHA or MD5 that is checked within a second or so, and opens nothing",
 	}, k.Lacks()); diff != "" {
 		t.Error(diff)
 	}
@@ -282,5 +282,24 @@ func TestHalfOfACertificateIsForgottenBeforeItIsIssued(t *testing.T) {
 	}
 	if s.size != size {
 		t.Errorf("%d bytes are counted, want %d", s.size, size)
+	}
+}
+
+func TestAHashThatTakesTooLongOpensNothingAndKeepsNobodyWaiting(t *testing.T) {
+	k := New(Options{})
+	defer k.Close()
+	for _, hash := range []string{
+		fmt.Sprintf("$2y$%d$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234", mostCost+1), "$2a$31$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234",
+		fmt.Sprintf("$6$rounds=%d$salt$x", mostRounds+1), "$5$rounds=999999999$salt$x",
+	} {
+		k.Take(wire.Keys{Keys: []wire.Key{{Name: "list", Users: []byte("slow:" + hash + "\nsha:{SHA}nU4eI71bcnBGqeO0t9tXvY1u5oQ=\n")}}})
+		if k.Allowed("list", "slow", "pass") || !k.Allowed("list", "sha", "pass") || k.users.why("list") == "" {
+			t.Errorf("%s: nothing is said, or somebody else is not let in", hash)
+		}
+	}
+	for _, hash := range []string{"$2y$05$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234", "$5$rounds=5000$salt$x", "$apr1$salt$x"} {
+		if _, err := rejectSlow(hash); err != nil {
+			t.Errorf("%s: %v", hash, err)
+		}
 	}
 }
