@@ -224,3 +224,21 @@ func TestAPortOfHostsIsAServicesOrTheDoors(t *testing.T) {
 	same(t, "the doors have it", []string{"80 any Prefix / -> web:80"}, shown(table))
 	same(t, "the doors have it", "hosts' port 80/tcp is one at which doors serve; ask for another, or for an address with loadBalancerIP", services[0].Why)
 }
+
+func TestMuchThatIsForAllHostsCostsNothingWhereAHostHasARuleForAll(t *testing.T) {
+	wide := toWeb("wide", "", "Prefix", "/p")
+	paths := &wide.Object.Spec.Rules[0].HTTP.Paths
+	for i := range 10_000 {
+		one := (*paths)[0]
+		one.Path = fmt.Sprint("/p", i)
+		*paths = append(*paths, one)
+	}
+	all := []manifest.Ingress{wide}
+	for i := range 3000 {
+		all = append(all, toWeb(fmt.Sprint("w", i), fmt.Sprintf("h%d.example.org", i), "Prefix", "/"))
+	}
+	table, _ := doorsOf(route.DoorWant{Ingresses: all}, nil)
+	if hosts := table.Doors.Ports[0].Hosts; len(hosts) != 3001 || len(hosts[0].Rules) != 1 || len(hosts[3000].Rules) != 10_001 {
+		t.Errorf("%d hosts", len(hosts))
+	}
+}
