@@ -34,6 +34,7 @@ func (s *side) loadDoorway() {
 	}
 	s.doorKeys, s.keysPaper.why = readPaper[wire.Keys](s.keysPaper.file)
 	s.doorKept, s.keptPaper.why = readPaper[wire.Kept](s.keptPaper.file)
+	s.doorKept = s.doorKept.Useful(time.Now())
 	for _, p := range s.papers() {
 		if p.why != "" {
 			s.Log.WithField("why", p.why).Warn("what doors had is not known")
@@ -133,7 +134,7 @@ func (s *side) takeKeys(sent wire.Keys) {
 
 // takeKept adds what doors' ACME clients keep, from a door or from a controller, and says whether there was news. Whoever did not bring it is given all of it.
 func (s *side) takeKept(from wire.Kept, whose *door) bool {
-	all, news, err := s.doorKept.With(from)
+	all, news, err := s.doorKept.With(from, time.Now())
 	if why := untaken(err, "what was kept stays"); why != s.keptRefused {
 		s.keptRefused = why
 		s.tellSoon()

@@ -16,10 +16,11 @@ import (
 // mostDoors is how many may be connected at a time: one, and two while one takes over.
 const mostDoors = 8
 
-// How long a door has to serve by a table that it was given, and for how long one that was there before a node side began may take to find it.
+// How long a door has to serve by a table that it was given, for how long one that was there before a node side began may take to find it, and another after that.
 const (
-	doorServes = 10 * time.Second
-	doorFinds  = 3 * time.Second
+	doorServes  = 10 * time.Second
+	doorFinds   = 3 * time.Second
+	doorFollows = time.Second
 )
 
 // doorway is what there is between the node side and its host's doors. Doors are given a table once the kernel has it, for pods' addresses are reached by then;
@@ -41,7 +42,8 @@ type handing struct {
 	net   live.Net
 	err   error
 	waits map[*door]bool // for these
-	finds time.Time      // and until then for the first one to come
+	finds time.Time      // and until then for those that are not here yet
+	ends  time.Time      // who comes later is not waited for
 }
 
 // door is one that is connected.
@@ -83,7 +85,7 @@ func (s *side) giveTable(d *door) {
 // hand has a table that the kernel has wait for the doors that are there. The first one of a node side's life waits also for one that it does not know yet, and
 // that may serve by an older table.
 func (s *side) hand(t *table, net live.Net, err error) *handing {
-	h := &handing{table: t, net: net, err: err, waits: map[*door]bool{}}
+	h := &handing{table: t, net: net, err: err, waits: map[*door]bool{}, ends: time.Now().Add(doorServes)}
 	if err != nil {
 		return h
 	}
@@ -146,8 +148,13 @@ func (s *side) doorJoins(d *door) {
 		return
 	}
 	s.giveTable(d)
-	if h := s.handing; h != nil && !h.finds.IsZero() {
-		h.waits[d], h.finds = true, time.Time{}
+	h, now := s.handing, time.Now()
+	if h == nil || !now.Before(h.ends) {
+		return
+	}
+	h.waits[d] = true // it may serve by an older one
+	if soon := now.Add(doorFollows); h.finds.After(soon) {
+		h.finds = soon
 	}
 }
 

@@ -227,6 +227,50 @@ func TestAfterARestartOfTheNodeSideADoorThatIsThereIsAwaitedBeforeATableIsInForc
 	})
 }
 
+func TestADoorThatComesWhileATableWaitsForOthersIsWaitedForToo(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		s.routing()
+		s.doorway()
+		s.begins()
+		c, a := s.connects(), s.door("a", true)
+		c.sends(numbered(1, ""))
+		s.passes(doorServes / 2)
+		b := s.door("b", true)
+		s.passes(doorServes/2 + time.Second)
+		if a.isGone() == nil {
+			t.Error("the frozen one is not dropped")
+		}
+		if err := c.serves(wire.Table{}); err != nil {
+			t.Error(err)
+		}
+		s.passes(doorServes / 2)
+		if b.isGone() == nil {
+			t.Error("the second frozen one is not dropped")
+		}
+		if err := c.serves(numbered(1, "")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestDoorsThatComeAgainAndAgainHoldATableUpOnlySoLong(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		s.routing()
+		s.doorway()
+		s.begins()
+		c := s.connects()
+		s.door("a", true)
+		c.sends(numbered(1, ""))
+		for range 2*doorServes/(4*time.Second) + 1 {
+			s.passes(4 * time.Second)
+			s.door("a", true)
+		}
+		if err := c.serves(numbered(1, "")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestKeysGoToDoorsBeforeTheTableAndOutliveTheNodeSideInAFileOfItsOwn(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		s.routing()

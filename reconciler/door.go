@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -23,6 +24,7 @@ import (
 type doorkeeping struct {
 	nodes []string   // with a door
 	names []string   // of keys, sorted
+	users []string   // Secrets each of whose keys is a user, sorted
 	keys  []wire.Key // those of them that Git holds, sorted
 	keep  []string   // those that are known by name alone
 	over  []string   // those that there is no room for
@@ -33,21 +35,21 @@ type doorkeeping struct {
 
 // keysOf are what doors are to have of the table's, made anew only where they are others than before.
 func (r *Reconciler) keysOf(t *route.Table, want manifest.Set, before doorkeeping) doorkeeping {
-	names := route.KeyNames(t)
-	if slices.Equal(names, before.names) && before.mark != nil && (len(before.keep) == 0 || before.at == want.Commit) {
+	names, mapped := route.KeyNames(t), map[string]bool{}
+	for _, i := range want.Ingresses {
+		if i.Manner.UserMap {
+			mapped[i.Manner.Users] = true
+		}
+	}
+	users := slices.Sorted(maps.Keys(mapped))
+	if slices.Equal(names, before.names) && slices.Equal(users, before.users) && before.mark != nil && (len(before.keep) == 0 || before.at == want.Commit) {
 		return before
 	}
-	d := doorkeeping{names: names, at: want.Commit}
+	d := doorkeeping{names: names, users: users, at: want.Commit}
 	there := map[string]manifest.Secret{}
 	if len(names) > 0 {
 		for _, s := range want.Secrets {
 			there[route.KeyName(s)] = s
-		}
-	}
-	mapped := map[string]bool{}
-	for _, i := range want.Ingresses {
-		if i.Manner.UserMap {
-			mapped[i.Manner.Users] = true
 		}
 	}
 	for _, name := range names {
@@ -109,7 +111,7 @@ func (r *Reconciler) doorkeep(p *Pass) {
 		p.Plan.Notes = append(p.Plan.Notes, fmt.Sprintf("doors do not get %d of %d certificates and passwords, %s among them, since all are more than a host takes: serve several hosts by one certificate, or leave some out",
 			n, len(d.names), d.over[0]))
 	}
-	if why := r.gather(t); why != "" {
+	if why := r.gather(t, p.Time); why != "" {
 		p.Plan.Notes = append(p.Plan.Notes, why)
 	}
 	d.kept = r.kept.Entries
@@ -126,7 +128,7 @@ const (
 
 // gather joins what the doors' ACME clients keep, as far as a host is believed: of names whose certificates it has issued, and of accounts, of which those that
 // are known are others only by the word of one that issues. What is older than what is known counts for nothing.
-func (r *Reconciler) gather(t *route.Table) (why string) {
+func (r *Reconciler) gather(t *route.Table, now time.Time) (why string) {
 	issuers, held := issuersOf(t), map[string]int{}
 	for path := range r.kept.Entries {
 		held[issuedFor(path)]++
@@ -137,7 +139,7 @@ func (r *Reconciler) gather(t *route.Table) (why string) {
 			had, known := r.kept.Entries[path]
 			host := issuedFor(path)
 			switch {
-			case len(path) > longestKeptName, len(e.Value) > longestKept, known && !e.Time.After(had.Time):
+			case len(path) > longestKeptName, len(e.Value) > longestKept, known && !e.Time.After(had.Time), e.Time.Sub(now) > wire.MostAhead:
 			case host != "" && issuers[host] == name && (known || held[host] < mostKeptOfHost),
 				isAccount(path) && (known && issues || !known && len(issuers) > 0 && held[host] < mostAccounts):
 				news[path] = e
@@ -149,14 +151,14 @@ func (r *Reconciler) gather(t *route.Table) (why string) {
 		if len(news) == 0 {
 			continue
 		}
-		all, _, err := r.kept.With(wire.Kept{Entries: news})
+		all, _, err := r.kept.With(wire.Kept{Entries: news}, now)
 		if err != nil { // what is of no host any more goes first
 			all.Entries = maps.Clone(all.Entries)
 			maps.DeleteFunc(all.Entries, func(path string, _ wire.KeptEntry) bool {
 				host := issuedFor(path)
 				return host != "" && issuers[host] == ""
 			})
-			all, _, err = all.With(wire.Kept{Entries: news})
+			all, _, err = all.With(wire.Kept{Entries: news}, now)
 		}
 		if r.kept = all; err != nil {
 			why = fmt.Sprintf("what the door of %s had issued is not given to others: %v", name, err)
@@ -211,6 +213,9 @@ func (l *line) keepsNow() map[string]wire.KeptEntry {
 	return l.has
 }
 
+// rekeyed is how often those are sent again at the least that a node side does not say it has.
+const rekeyed = 10 * time.Minute
+
 // unkeyed are the certificates and passwords to be sent: none while those that it has are the ones that it is to have. What a table names that the host may still
 // go by, it keeps.
 func (l *line) unkeyed() *wire.Keys {
@@ -231,10 +236,16 @@ func (l *line) unkeyed() *wire.Keys {
 	if k.Keep = slices.Compact(k.Keep); len(k.Keys)+len(k.Keep) > 0 {
 		k.Mark = d.mark(k.Keep)
 	}
-	if k.Mark == l.said.Keys || k.Mark == l.keyed && l.now().Sub(l.keyedAt) < renumber {
+	if l.keyed != k.Mark || l.keyedAt.IsZero() {
+		l.keyed, l.keyedAt, l.rekeys = k.Mark, time.Time{}, renumber
+	}
+	if k.Mark == l.said.Keys || l.now().Sub(l.keyedAt) < l.rekeys {
 		return nil
 	}
-	l.keyed, l.keyedAt = k.Mark, l.now()
+	if !l.keyedAt.IsZero() { // it may never say that it has them, as one that is older than doors
+		l.rekeys = min(2*l.rekeys, rekeyed)
+	}
+	l.keyedAt = l.now()
 	return &k
 }
 

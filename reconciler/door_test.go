@@ -120,6 +120,48 @@ func TestKeysAreSentBeforeTheTableAndOnlyToHostsWithADoor(t *testing.T) {
 	}
 }
 
+func TestKeysAreSentAgainEverMoreSeldomToOneThatDoesNotSayThatItHasThem(t *testing.T) {
+	r, secret, now := keeper(), doorSecret("tls", "tls.crt", "chain"), time.Unix(0, 0)
+	next := order{opened: opened{says: gated("a=" + route.KeyName(secret))}}
+	next.doors = r.keysOf(next.says, manifest.Set{Secrets: []manifest.Secret{secret}}, doorkeeping{})
+	next.doors.nodes = next.says.Doors.Nodes
+	l := newLine(Options{Now: func() time.Time { return now }}, func() {})
+	l.said = &wire.Report{}
+	l.routes("n1", next)
+	sent := 0
+	for range 24 * 3600 {
+		if now = now.Add(time.Second); l.due().Keys != nil {
+			sent++
+		}
+	}
+	if most := int(24*time.Hour/rekeyed) + 8; sent < 10 || sent > most {
+		t.Errorf("they are sent %d times within a day, want %d at most", sent, most)
+	}
+	l.said = &wire.Report{Keys: next.doors.mark(nil)}
+	if l.due().Keys != nil {
+		t.Error("it says that it has them, and is sent them")
+	}
+	l.said = &wire.Report{}
+	l.lost(nil)
+	l.said = &wire.Report{}
+	if l.due().Keys == nil {
+		t.Error("on the next stream they are not sent at once")
+	}
+}
+
+func TestPasswordsAreReadAsTheIngressSaysNow(t *testing.T) {
+	r, secret := keeper(), doorSecret("users", "ann", "hash")
+	table := gated("a")
+	table.Doors.Ports[0].Hosts[0].Rules = []route.DoorRule{{Users: route.KeyName(secret)}}
+	asks := func(each bool) manifest.Set {
+		return manifest.Set{Secrets: []manifest.Secret{secret}, Ingresses: []manifest.Ingress{{Manner: manifest.Manner{Users: "default/users", UserMap: each}}}}
+	}
+	before := r.keysOf(table, asks(false), doorkeeping{})
+	if after := r.keysOf(table, asks(true), before); string(after.keys[0].Users) != "ann:hash\n" || after.mark(nil) == before.mark(nil) {
+		t.Errorf("%q", after.keys[0].Users)
+	}
+}
+
 func TestWhatOneDoorHadIssuedIsHandedToTheOthers(t *testing.T) {
 	r := keeper()
 	r.order.says = gated("a=acme/a@n1")
@@ -128,7 +170,7 @@ func TestWhatOneDoorHadIssuedIsHandedToTheOthers(t *testing.T) {
 	}
 	const cert = "certificates/ca/a/a.crt"
 	r.hosts["n1"].line.keeps(wire.Kept{Entries: map[string]wire.KeptEntry{cert: {Value: []byte("x"), Time: time.Unix(1, 0)}}})
-	r.doorkeep(&Pass{})
+	r.doorkeep(&Pass{Time: time.Unix(2, 0)})
 	for node, want := range map[string]bool{"n1": false, "n2": true} {
 		l := r.hosts[node].line
 		l.routes(node, r.order)
@@ -149,7 +191,7 @@ func TestOnlyWhoIssuesACertificateIsBelievedAboutIt(t *testing.T) {
 			r.hosts[node] = &worker{line: newLine(Options{Now: time.Now}, func() {})}
 		}
 		r.hosts[node].line.keeps(wire.Kept{Entries: entries})
-		if why := r.gather(table); why != "" {
+		if why := r.gather(table, time.Unix(10, 0)); why != "" {
 			t.Error(why)
 		}
 	}
@@ -163,6 +205,7 @@ func TestOnlyWhoIssuesACertificateIsBelievedAboutIt(t *testing.T) {
 		{"what is older counts for nothing", "n1", cert, at(4), at(5)},
 		{"what is newer does", "n1", cert, at(6), at(6)},
 		{"nor may somebody else renew it", "n2", cert, at(9), at(6)},
+		{"nor its issuer say that it is of the future, so that nobody renews it", "n1", cert, at(1 << 40), at(6)},
 		{"an account is taken from anybody", "n3", account, at(5), at(5)},
 		{"but is not replaced by one who issues nothing", "n3", account, at(9), at(5)},
 		{"but by one who issues", "n2", account, at(7), at(7)},

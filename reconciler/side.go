@@ -47,7 +47,8 @@ type line struct {
 	asked    string                    // Digest of the table that was asked to be shown on this stream, and
 	sent     string                    // of the one that was sent on it since another one came into force
 	keyed    string                    // Mark of the keys that were sent last on this stream, and
-	keyedAt  time.Time                 // when
+	keyedAt  time.Time                 // when, and
+	rekeys   time.Duration             // for how long they are not sent again
 	has      map[string]wire.KeptEntry // what it keeps for its doors' ACME client, as far as it has said so or was sent it
 	tend     live.Tend
 	thought  bool          // tend is what is wanted; before, nobody knows
@@ -226,6 +227,7 @@ func (l *line) lost(err error) {
 	defer l.mu.Unlock()
 	heard := l.version != ""
 	l.version, l.said, l.asked, l.sent, l.keyed, l.has = "", nil, "", "", "", nil
+	l.keyedAt = time.Time{}
 	l.why = ""
 	if err != nil {
 		l.why = live.Words(err.Error())

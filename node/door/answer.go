@@ -120,7 +120,7 @@ func (x *exchange) follow() {
 		x.text(http.StatusForbidden)
 		return
 	}
-	if r.Redirect != nil {
+	if r.Redirect != nil && !(r.Redirect.Plain && x.secured()) {
 		x.redirect(r.Redirect)
 		return
 	}
@@ -148,6 +148,12 @@ func (x *exchange) follow() {
 		return
 	}
 	x.ask()
+}
+
+// secured says whether a trusted peer says that the request has come to it by TLS.
+func (x *exchange) secured() bool {
+	first, _, _ := strings.Cut(x.r.Header.Get("X-Forwarded-Proto"), ",")
+	return x.trusted && strings.EqualFold(strings.TrimSpace(first), "https")
 }
 
 func (x *exchange) known() bool {

@@ -172,10 +172,10 @@ func (x *exchange) location(to *route.DoorRedirect) string {
 	}
 	scheme, port := to.Scheme, int(to.Port)
 	if scheme == "" {
-		if scheme = "http"; x.r.TLS != nil {
+		if scheme = "http"; x.r.TLS != nil || x.secured() {
 			scheme = "https"
 		}
-		if port == 0 {
+		if port == 0 && !x.secured() {
 			port = int(x.port.number)
 		}
 	}

@@ -101,6 +101,39 @@ func TestARedirectIsMadeOfTheRequest(t *testing.T) {
 	}
 }
 
+func TestWhatCameByTLSToATrustedPeerIsNotLedThereAgain(t *testing.T) {
+	s := newStage(t)
+	s.service("echo", s.pod(echo))
+	plain := func(r *route.DoorRule) { r.Redirect = &route.DoorRedirect{Scheme: "https", Code: 308, Plain: true} }
+	own := func(r *route.DoorRule) {
+		r.Redirect = &route.DoorRedirect{Path: &route.DoorRewrite{Kind: route.Exact, Path: "/app"}, Code: 302}
+	}
+	s.rules(to("echo", at("/own"), own), to("echo", plain))
+	for _, c := range []struct {
+		trusted    bool
+		path, said string
+		want       int
+		location   string
+	}{
+		{false, "/x", "https", 308, "https://a.test/x"},
+		{true, "/x", "https", 200, ""},
+		{true, "/x", "HTTPS, http", 200, ""},
+		{true, "/x", "http, https", 308, "https://a.test/x"},
+		{true, "/x", "", 308, "https://a.test/x"},
+		{true, "/own", "https", 302, "https://a.test/app"},
+		{false, "/own", "https", 302, "http://a.test/app"},
+	} {
+		s.change(func(t *route.Table) {
+			if t.Doors.Trusted = nil; c.trusted {
+				t.Doors.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+			}
+		})
+		if got := s.get("http://a.test"+c.path, "X-Forwarded-Proto", c.said); got.StatusCode != c.want || got.Header.Get("Location") != c.location {
+			t.Errorf("%+v: %d %s", c, got.StatusCode, got.Header.Get("Location"))
+		}
+	}
+}
+
 func TestWhoMayAskIsAskedFor(t *testing.T) {
 	s := newStage(t)
 	s.service("echo", s.pod(echo))

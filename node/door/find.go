@@ -155,7 +155,7 @@ func (d *Door) rule(n *table, t *route.Table, from *route.DoorRule) *rule {
 
 // rewrite is what is done with the path, for pods or for a redirect.
 func (r *rule) rewrite() *route.DoorRewrite {
-	if r.Redirect != nil {
+	if r.Redirect != nil && !r.Redirect.Plain {
 		return r.Redirect.Path
 	}
 	return r.Rewrite

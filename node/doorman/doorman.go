@@ -74,6 +74,7 @@ type doorman struct {
 	charge  *charge // nil: another door has it
 	taking  bool    // it is asking for it
 	untaken string  // why it does not get it
+	lower   bool    // the door in charge is of a higher version: the ports are that one's
 	leaving bool
 	left    chan struct{} // closed once all that was begun has ended
 

@@ -27,10 +27,11 @@ const (
 
 // word is a packet of a handover.
 type word struct {
-	Version string `json:",omitempty"` // the new one's, first
+	Version string `json:",omitempty"` // the new one's, first; the old one's, where that is higher
 	Port    uint16 `json:",omitempty"` // the old one's, with a socket that listens there
 	Last    bool   `json:",omitempty"` // there are no more
 	Why     string `json:",omitempty"` // it hands over nothing
+	Higher  bool   `json:",omitempty"` // for it is of a higher version
 	Accepts bool   `json:",omitempty"` // the new one's: it serves by all that it got
 	Leaves  bool   `json:",omitempty"` // the old one's: so it is in charge no more
 }
@@ -55,7 +56,7 @@ func (d *doorman) takeCharge() {
 	case err != nil:
 		d.untaken = live.Words(fmt.Sprintf("no other door could take over from this one: %v", err))
 	default:
-		d.charge, d.untaken = c, ""
+		d.charge, d.untaken, d.lower = c, "", false
 		d.beside.Go(func() { d.handOver(c) })
 	}
 }
@@ -131,7 +132,7 @@ func (d *doorman) handOverTo(conn *net.UnixConn) error {
 	d.do(func() { sockets, why = d.sockets(asks.Version) })
 	defer closeSockets(sockets)
 	if why != "" {
-		return errors.Join(errors.New(why), send(conn, word{Why: why}, nil))
+		return errors.Join(errors.New(why), send(conn, word{Why: why, Version: d.Version, Higher: asks.Version < d.Version}, nil))
 	}
 	for _, s := range sockets {
 		if err := send(conn, word{Port: s.port}, s.File); err != nil {
@@ -178,7 +179,7 @@ func (d *doorman) sockets(version string) (all []socket, why string) {
 	case d.leaving:
 		return nil, "the door that serves is about to leave"
 	case version < d.Version:
-		return nil, fmt.Sprintf("a door of a higher version serves, %s", d.Version)
+		return nil, "this one is of a higher version"
 	}
 	for number, p := range d.ports {
 		for _, l := range p.open {
@@ -194,7 +195,7 @@ func (d *doorman) sockets(version string) (all []socket, why string) {
 func (d *doorman) takeOver() {
 	err := d.inherit()
 	d.ask(d.life, func() {
-		d.taking, d.untaken = false, ""
+		d.taking, d.untaken, d.lower = false, "", errors.Is(err, errHigher)
 		if err != nil {
 			d.untaken = live.Words(fmt.Sprintf("the door that was here before does not hand over its ports: %v", err))
 		} else {
@@ -203,6 +204,8 @@ func (d *doorman) takeOver() {
 		d.openPorts()
 	})
 }
+
+var errHigher = errors.New("a door of a higher version serves")
 
 func (d *doorman) inherit() error {
 	dial, cancel := context.WithTimeout(d.life, handoverStep)
@@ -241,6 +244,8 @@ func receiveSockets(conn *net.UnixConn) (all []socket, err error) {
 			return all, err
 		case file != nil:
 			all = append(all, socket{file, says.Port})
+		case says.Higher:
+			return all, fmt.Errorf("%w, %s", errHigher, says.Version)
 		case says.Why != "":
 			return all, errors.New(says.Why)
 		case says.Last:

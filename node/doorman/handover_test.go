@@ -236,6 +236,25 @@ func TestADoorOfALowerVersionTakesNothingOver(t *testing.T) {
 	s.listens("low", 1, ports...)
 }
 
+func TestOfPortsThatBecomeFreeADoorOfALowerVersionTakesNone(t *testing.T) {
+	s, ports := newSide(t), free(t, 2)
+	s.tells(1, 0, route.DoorPort{Port: ports[0]}, route.DoorPort{Port: ports[1]})
+	another, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", ports[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.door("high", "v2")
+	s.until("high", "listens at the other one", func(d live.Door) bool { return slices.Equal(d.Ports, ports[:1]) })
+	s.door("low", "v1")
+	s.until("low", "says why", hasTrouble("a door of a higher version serves, v2"))
+	low := s.of("low")
+	_ = another.Close()
+	s.listens("high", 1, ports...)
+	if low = s.of("low"); len(low.Ports) > 0 {
+		t.Errorf("the lower one listens at %d", low.Ports)
+	}
+}
+
 func TestOfADoorBeforeSoManySocketsAreTaken(t *testing.T) {
 	here, there := packets(t)
 	l, err := net.Listen("tcp4", "127.0.0.1:0")

@@ -48,7 +48,7 @@ func portsOf(doors *route.Doors) map[uint16]kind {
 
 // openPorts opens those that are wanted and are not open, and closes all others. What is not to be had is tried again by the next call.
 func (d *doorman) openPorts() {
-	if d.leaving || d.taking {
+	if d.leaving || d.taking || d.lower {
 		return
 	}
 	for number, p := range d.ports {

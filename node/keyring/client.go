@@ -23,6 +23,7 @@ import (
 // client has certificates issued for some hosts, and renews them.
 type client struct {
 	of     route.DoorACME
+	store  *store
 	cache  *certmagic.Cache
 	config *certmagic.Config
 	issuer *certmagic.ACMEIssuer
@@ -36,15 +37,13 @@ type client struct {
 func (k *Keyring) issue() {
 	d := k.doors()
 	var hosts []string
-	for _, p := range d.Ports {
-		for _, h := range p.Hosts {
-			if name, issued := strings.CutPrefix(h.Key, acmePrefix); issued && h.Issuer == k.node && d.ACME != nil && !slices.Contains(hosts, name) {
-				hosts = append(hosts, name)
-			}
+	for host, issuer := range k.shown.Load().issuers {
+		if issuer == k.node && d.ACME != nil {
+			hosts = append(hosts, host)
 		}
 	}
 	if k.client != nil && (len(hosts) == 0 || k.client.of != *d.ACME) {
-		go k.client.close() // what is under way has to end first
+		k.beside.Go(k.client.close) // what is under way has to end first
 		k.client = nil
 	}
 	if len(hosts) == 0 {
@@ -57,7 +56,7 @@ func (k *Keyring) issue() {
 }
 
 func newClient(of route.DoorACME, s *store) *client {
-	c := &client{of: of, ends: map[string]context.CancelFunc{}, failed: map[string]string{}}
+	c := &client{of: of, store: s, ends: map[string]context.CancelFunc{}, failed: map[string]string{}}
 	log := zap.NewNop()
 	c.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return c.config, nil }, Logger: log,
@@ -115,6 +114,7 @@ func (c *client) hold(hosts []string) {
 		}
 		ctx, end := context.WithCancel(context.Background())
 		c.ends[host] = end
+		c.store.mend(c.of.Directory, host)
 		if err := c.config.ManageAsync(ctx, []string{host}); err != nil {
 			c.failed[host] = err.Error()
 		}
@@ -178,15 +178,18 @@ func (k *Keyring) Challenge(w http.ResponseWriter, r *http.Request) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	k.mu.Lock()
-	issuer, at, c := k.issuerOf(host), k.address(host), k.client
-	k.mu.Unlock()
-	switch {
-	case issuer == "":
+	v := k.shown.Load()
+	issuer, at := v.issuers[host], ""
+	if issuer == "" {
 		return false
-	case issuer == k.node && c != nil:
+	}
+	k.mu.Lock()
+	own, c := issuer == k.node, k.client
+	k.mu.Unlock()
+	switch at = v.address(issuer); {
+	case own && c != nil:
 		return c.issuer.HandleHTTPChallenge(w, r)
-	case at == "" || r.Header.Get(passed) != "":
+	case own || at == "" || r.Header.Get(passed) != "":
 		return false
 	}
 	if err := passOn(w, r, at); err != nil {
@@ -196,29 +199,20 @@ func (k *Keyring) Challenge(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// issuerOf is the node whose door has the host's certificate issued; empty if none has.
-func (k *Keyring) issuerOf(host string) string {
-	for _, p := range k.doors().Ports {
-		for _, h := range p.Hosts {
-			if h.Key == acmePrefix+host {
-				return h.Issuer
-			}
-		}
-	}
-	return ""
-}
-
-// address is where that node's door is asked in the open.
-func (k *Keyring) address(host string) string {
-	n, ok := k.table.Node(k.issuerOf(host))
+// address is where a node's door is asked in the open; empty where nowhere.
+func (v *view) address(node string) string {
+	n, ok := v.table.Node(node)
 	if !ok || !n.Address.IsValid() {
 		return ""
 	}
 	port := uint16(0)
-	for _, p := range k.doors().Ports {
+	for _, p := range v.table.Doors.Ports {
 		if !p.TLS && (port == 0 || p.Port == httpPort) {
 			port = p.Port
 		}
+	}
+	if port == 0 {
+		return ""
 	}
 	return net.JoinHostPort(n.Address.String(), fmt.Sprint(port))
 }

@@ -40,6 +40,7 @@ type Keyring struct {
 	pairs  map[string]pair // by the name of the key
 	issued map[string]pair // by host: what the store held last that could be read
 	client *client         // nil while this node issues nothing
+	beside sync.WaitGroup  // clients that end
 }
 
 // pair is a certificate with its private key, or why there is none.
@@ -110,6 +111,7 @@ func (k *Keyring) Close() {
 	if c != nil {
 		c.close()
 	}
+	k.beside.Wait()
 	k.store.close()
 }
 
@@ -127,7 +129,11 @@ func read(before pair, chain, private []byte) pair {
 }
 
 // view is what handshakes go by. Nobody edits it.
-type view struct{ ports map[uint16]*served }
+type view struct {
+	table   *route.Table
+	ports   map[uint16]*served
+	issuers map[string]string // by host: the node whose door has its certificate issued
+}
 
 type served struct {
 	exact, near map[string]*tls.Certificate // by name; near are wildcards of one label, by what follows "*."
@@ -142,7 +148,7 @@ type suffix struct {
 
 // refresh makes the view anew.
 func (k *Keyring) refresh() {
-	v := &view{ports: map[uint16]*served{}}
+	v := &view{table: k.table, ports: map[uint16]*served{}, issuers: map[string]string{}}
 	for _, p := range k.doors().Ports {
 		if !p.TLS {
 			continue
@@ -150,6 +156,9 @@ func (k *Keyring) refresh() {
 		s := &served{exact: map[string]*tls.Certificate{}, near: map[string]*tls.Certificate{}}
 		for _, h := range p.Hosts {
 			cert := k.pairOf(h).cert
+			if host, issued := strings.CutPrefix(h.Key, acmePrefix); issued {
+				v.issuers[host] = h.Issuer
+			}
 			switch rest, wild := strings.CutPrefix(h.Name, "*"); {
 			case h.Name == "":
 				s.all = cert

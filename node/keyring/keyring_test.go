@@ -95,7 +95,7 @@ func TestWhatIsLackingIsSaidByItsKey(t *testing.T) {
 	k.Put(serving(hosts...), "n1")
 	if diff := cmp.Diff([]string{
 		"default/broken@1: it cannot be read", "default/missing@1: it is not here yet", "default/old@1: it ended on 2026-01-02",
-		"default/users@1: a line is not NAME:HASH with a hash of bcrypt, SHA or MD5, and opens nothing",
+		"default/users@1: a line is not NAME:HASH with a hash of bcrypt, SHA or MD5 that is checked within a second or so, and opens nothing",
 	}, k.Lacks()); diff != "" {
 		t.Error(diff)
 	}
@@ -239,5 +239,67 @@ func TestAChallengesAnswerIsNotHeardWithoutEnd(t *testing.T) {
 	heard := httptest.NewRecorder()
 	if err := passOn(heard, httptest.NewRequest(http.MethodGet, "http://"+shop+challengePath+"x", nil), talker.Listener.Addr().String()); err != nil || heard.Body.Len() != largestChallenge {
 		t.Errorf("%d bytes, %v", heard.Body.Len(), err)
+	}
+}
+
+func TestWhatIsStoredCountsForMoreThanWhatAClockThatIsAheadHasStored(t *testing.T) {
+	s := newStore(func(wire.Kept) {})
+	defer s.close()
+	name, now := "certificates/a/b/b.crt", time.Now()
+	had := wire.KeptEntry{Value: []byte("1"), Time: now.Add(wire.MostAhead / 2)}
+	s.merge(wire.Kept{Entries: map[string]wire.KeptEntry{name: had, "certificates/a/c/c.crt": {Time: now.Add(2 * wire.MostAhead)}}})
+	if err := s.Store(t.Context(), name, []byte("2")); err != nil {
+		t.Error(err)
+	}
+	all := s.all().Entries
+	if e := all[name]; string(e.Value) != "2" || !e.Time.After(had.Time) || len(all) != 1 {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestHalfOfACertificateIsForgottenBeforeItIsIssued(t *testing.T) {
+	s := newStore(func(wire.Kept) {})
+	defer s.close()
+	directory := "https://acme.example.org/directory"
+	folder := "certificates/acme.example.org-directory/"
+	whole, other := keyFor(t, "", "a"), keyFor(t, "", "b")
+	entries := map[string]wire.KeptEntry{}
+	for name, value := range map[string][]byte{
+		"a/a.crt": whole.Chain, "a/a.key": whole.Private, "a/a.json": []byte("{}"), "b/b.crt": whole.Chain, "b/b.key": other.Private, "b/b.json": []byte("{}"), "c/c.key": other.Private,
+	} {
+		entries[folder+name] = wire.KeptEntry{Value: value, Time: time.Now()}
+	}
+	s.merge(wire.Kept{Entries: entries})
+	for _, host := range []string{"a", "b", "c", "d"} {
+		s.mend(directory, host)
+	}
+	if diff := cmp.Diff([]string{folder + "a/a.crt", folder + "a/a.json", folder + "a/a.key"}, s.names()); diff != "" {
+		t.Error(diff)
+	}
+	size := 0
+	for name, e := range s.all().Entries {
+		size += len(name) + len(e.Value)
+	}
+	if s.size != size {
+		t.Errorf("%d bytes are counted, want %d", s.size, size)
+	}
+}
+
+func TestAHashThatTakesTooLongOpensNothingAndKeepsNobodyWaiting(t *testing.T) {
+	k := New(Options{})
+	defer k.Close()
+	for _, hash := range []string{
+		fmt.Sprintf("$2y$%d$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234", mostCost+1), "$2a$31$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234",
+		fmt.Sprintf("$6$rounds=%d$salt$x", mostRounds+1), "$5$rounds=999999999$salt$x",
+	} {
+		k.Take(wire.Keys{Keys: []wire.Key{{Name: "list", Users: []byte("slow:" + hash + "\nsha:{SHA}nU4eI71bcnBGqeO0t9tXvY1u5oQ=\n")}}})
+		if k.Allowed("list", "slow", "pass") || !k.Allowed("list", "sha", "pass") || k.users.why("list") == "" {
+			t.Errorf("%s: nothing is said, or somebody else is not let in", hash)
+		}
+	}
+	for _, hash := range []string{"$2y$05$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234", "$5$rounds=5000$salt$x", "$apr1$salt$x"} {
+		if _, err := rejectSlow(hash); err != nil {
+			t.Errorf("%s: %v", hash, err)
+		}
 	}
 }

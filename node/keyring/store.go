@@ -3,6 +3,7 @@ package keyring
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -22,6 +23,9 @@ const (
 	largestEntry = 64 << 10
 	longestEntry = 512 // bytes of a name
 )
+
+// writes is how long the client may take to write the files of one certificate, which are told together: a key that is not its certificate's is of no use.
+const writes = 200 * time.Millisecond
 
 // store is the ACME client's, in memory. Accounts and certificates are kept; locks and answers to challenges are for its process alone.
 type store struct {
@@ -44,6 +48,10 @@ func newStore(changed func(wire.Kept)) *store {
 		for {
 			select {
 			case <-s.wrote:
+				select {
+				case <-time.After(writes):
+				case <-s.ended:
+				}
 				changed(s.all())
 			case <-s.ended:
 				return
@@ -68,7 +76,7 @@ func (s *store) all() wire.Kept {
 func (s *store) merge(kept wire.Kept) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name, e := range kept.Entries {
+	for name, e := range kept.Useful(time.Now()).Entries {
 		if had, is := s.entries[name]; keeps(name) && (!is || e.Time.After(had.Time)) {
 			_ = s.put(name, e)
 		}
@@ -102,11 +110,31 @@ func (s *store) certificate(directory, host string) (chain, private []byte) {
 	return s.entries[certmagic.StorageKeys.SiteCert(issuer, host)].Value, s.entries[certmagic.StorageKeys.SitePrivateKey(issuer, host)].Value
 }
 
+// mend forgets what there is of a host's certificate where that is none, as when a node was lost while it was written: the client would not have another one issued.
+func (s *store) mend(directory, host string) {
+	chain, private := s.certificate(directory, host)
+	if _, err := tls.X509KeyPair(chain, private); err == nil || chain == nil && private == nil {
+		return
+	}
+	folder := certmagic.StorageKeys.CertsSitePrefix((&certmagic.ACMEIssuer{CA: directory}).IssuerKey(), host)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, e := range s.entries {
+		if within(name, folder) {
+			delete(s.entries, name)
+			s.size -= len(name) + len(e.Value)
+		}
+	}
+}
+
 // Store is certmagic's, as all that follow.
 func (s *store) Store(_ context.Context, name string, value []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := wire.KeptEntry{Value: bytes.Clone(value), Time: time.Now()}
+	if had := s.entries[name].Time; !e.Time.After(had) && had.Sub(e.Time) <= wire.MostAhead {
+		e.Time = had.Add(1) // of another clock, and yet what was before this
+	}
 	if !keeps(name) {
 		s.passing[name] = e
 		return nil

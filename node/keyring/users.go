@@ -5,6 +5,9 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +19,8 @@ import (
 const (
 	mostChecks     = 2
 	mostRemembered = 10_000
+	mostCost       = 14               // of bcrypt: a second or so
+	mostRounds     = 1_000_000        // of SHA: the same
 	longestCheck   = 10 * time.Second // to wait for a turn; then the answer is no
 )
 
@@ -44,7 +49,23 @@ func newUsers() *users {
 
 // hashes are those that are understood. A password that stands there as it is opens nothing.
 var hashes = []htpasswd.PasswdParser{
-	htpasswd.AcceptMd5, htpasswd.AcceptSha, htpasswd.AcceptBcrypt, htpasswd.AcceptSsha, htpasswd.AcceptCryptSha, htpasswd.RejectPlain,
+	rejectSlow, htpasswd.AcceptMd5, htpasswd.AcceptSha, htpasswd.AcceptBcrypt, htpasswd.AcceptSsha, htpasswd.AcceptCryptSha, htpasswd.RejectPlain,
+}
+
+// rejectSlow refuses a hash that would have one of the turns for longer than others can wait.
+func rejectSlow(hash string) (htpasswd.EncodedPasswd, error) {
+	cost, of := 0, strings.Split(hash, "$")
+	switch {
+	case len(of) < 4 || of[0] != "":
+		return nil, nil
+	case strings.HasPrefix(of[1], "2"):
+		cost, _ = strconv.Atoi(of[2])
+	}
+	rounds, _ := strconv.ParseInt(strings.TrimPrefix(of[2], "rounds="), 10, 64)
+	if cost > mostCost || rounds > mostRounds {
+		return nil, errors.New("it takes too long to check")
+	}
+	return nil, nil
 }
 
 func (u *users) take(texts map[string][]byte) {
@@ -70,7 +91,7 @@ func (u *users) why(name string) string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if l := u.lists[name]; l != nil && (l.bad || l.file == nil) {
-		return "a line is not NAME:HASH with a hash of bcrypt, SHA or MD5, and opens nothing"
+		return "a line is not NAME:HASH with a hash of bcrypt, SHA or MD5 that is checked within a second or so, and opens nothing"
 	}
 	return ""
 }

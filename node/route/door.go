@@ -127,6 +127,7 @@ type DoorRedirect struct {
 	Path         *DoorRewrite `json:",omitempty"`
 	Whole        string       `json:",omitempty"` // the Location itself, in place of all that
 	Code         int
+	Plain        bool `json:",omitempty"` // only what has come without TLS, also to a trusted one who passes it on; else the rest of the rule holds
 }
 
 // DoorCORS is answered to browsers that ask from other origins.

@@ -110,7 +110,7 @@ func doorsOf(d route.DoorWant, before *route.Table) (route.Table, map[string]rou
 }
 
 func built(d route.DoorWant, before *route.Table) (route.Table, []route.Doored) {
-	if d.Offer.HTTP == 0 {
+	if d.Offer.HTTP+d.Offer.HTTPS == 0 {
 		d.Offer = offer
 	}
 	if d.Nodes == nil {

@@ -8,7 +8,7 @@ import (
 
 const acmePrefix = "acme/"
 
-// acmeKey is by what name doors have a certificate for a host that is to be issued; why says that it cannot be.
+// acmeKey is by what name doors have a certificate for a host that is to be issued; why says that it cannot be now.
 func (b *doorBuild) acmeKey(host string) (key, why string) {
 	switch {
 	case host == "":
@@ -17,6 +17,8 @@ func (b *doorBuild) acmeKey(host string) (key, why string) {
 		return "", "no certificate can be issued for " + host + ", since that needs a record of DNS: name the hosts, or put a certificate into a Secret"
 	case b.Offer.ACME.Directory == "":
 		return "", "no certificate can be issued for " + host + ": begin podkeep with --acme-directory=URL, or put a certificate into a Secret"
+	case b.Offer.HTTP == 0: // one that is there serves to its end
+		return acmePrefix + host, "no certificate can be issued for " + host + ", since its issuer asks by HTTP: begin podkeep with a port for that (--ingress-http-port=80), or put a certificate into a Secret"
 	}
 	return acmePrefix + host, ""
 }

@@ -255,7 +255,7 @@ func (b *doorBuild) settle() *Doors {
 			b.leaveOut(at, h)
 			continue
 		}
-		if h.ingress {
+		if h.ingress && !h.closed() {
 			h.claims = append(h.claims, b.tails(at)...)
 		}
 		kept, size := b.inOrder(at, h.claims)
@@ -286,6 +286,11 @@ func (b *doorBuild) settle() *Doors {
 		d.Ports = append(d.Ports, *p)
 	}
 	return d
+}
+
+// closed says whether nothing of what is for all hosts is ever asked here, however much that is.
+func (h *madeHost) closed() bool {
+	return slices.ContainsFunc(h.claims, func(c claim) bool { return c.tier < atAnyHost && c.rule.Match.all() })
 }
 
 // leaveOut says that a host is beyond what is served.

@@ -162,17 +162,19 @@ func (b *doorBuild) put(i *manifest.Ingress, host string, c claim) {
 	}
 }
 
-// atPort is a rule as it is at a port: at the one without TLS it may lead to the other.
+// atPort is a rule as it is at a port: at the one without TLS it may lead to the other, unless it leads elsewhere anyhow.
 func (b *doorBuild) atPort(i *manifest.Ingress, at doorName, rule *DoorRule) *DoorRule {
 	m := i.Manner
-	if at.port != b.Offer.HTTP || !m.ForceHTTPS && (!b.secured[at.name] || m.HTTPS != nil && !*m.HTTPS) {
+	if at.port != b.Offer.HTTP || rule.Redirect != nil || !m.ForceHTTPS && (!b.secured[at.name] || m.HTTPS != nil && !*m.HTTPS) {
 		return rule
 	}
-	to := &DoorRedirect{Scheme: "https", Code: 308}
+	to := &DoorRedirect{Scheme: "https", Code: 308, Plain: true}
 	if b.Offer.HTTPS != 443 {
 		to.Port = b.Offer.HTTPS
 	}
-	return &DoorRule{From: rule.From, Match: rule.Match, Redirect: to}
+	plain := *rule
+	plain.Redirect = to
+	return &plain
 }
 
 // tails are what Ingresses have for all hosts, as it is at one that an Ingress names.

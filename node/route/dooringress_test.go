@@ -143,7 +143,7 @@ func TestWhatAnnotationsAsk(t *testing.T) {
 		{"a redirect", base(manifest.Manner{Redirect: "https://else.example.org", RedirectCode: 301}, "Prefix", "/a"), func(r *route.DoorRule) {
 			r.To, r.Redirect = nil, &route.DoorRedirect{Whole: "https://else.example.org", Code: 301}
 		}},
-		{"HTTPS wherever", base(manifest.Manner{ForceHTTPS: true, HTTPS: &no}, "Prefix", "/a"), func(r *route.DoorRule) { r.To, r.Redirect = nil, &route.DoorRedirect{Scheme: "https", Code: 308} }},
+		{"HTTPS wherever", base(manifest.Manner{ForceHTTPS: true, HTTPS: &no}, "Prefix", "/a"), func(r *route.DoorRule) { r.Redirect = &route.DoorRedirect{Scheme: "https", Code: 308, Plain: true} }},
 		{"HTTPS where there is none", base(manifest.Manner{HTTPS: &yes}, "Prefix", "/a"), func(r *route.DoorRule) {}},
 	} {
 		want := plain
@@ -165,9 +165,9 @@ func TestHostsThatAnnotationsAdd(t *testing.T) {
 	same(t, "rules", []string{
 		"80 example.com Exact / -> 302 /app",
 		"80 example.com Prefix / -> web:80",
-		"80 example.org Exact / -> 308 https",
-		"80 example.org Prefix / -> 308 https",
-		"80 www.example.org Prefix / -> 308 https",
+		"80 example.org Exact / -> 302 /app",
+		"80 example.org Prefix / -> 308 https web:80",
+		"80 www.example.org Prefix / -> 308 example.org",
 		"443 example.org Exact / -> 302 /app",
 		"443 example.org Prefix / -> web:80",
 		"443 www.example.org Prefix / -> 308 example.org",
@@ -223,4 +223,22 @@ func TestAPortOfHostsIsAServicesOrTheDoors(t *testing.T) {
 	table, services, _ := route.Build(w)
 	same(t, "the doors have it", []string{"80 any Prefix / -> web:80"}, shown(table))
 	same(t, "the doors have it", "hosts' port 80/tcp is one at which doors serve; ask for another, or for an address with loadBalancerIP", services[0].Why)
+}
+
+func TestMuchThatIsForAllHostsCostsNothingWhereAHostHasARuleForAll(t *testing.T) {
+	wide := toWeb("wide", "", "Prefix", "/p")
+	paths := &wide.Object.Spec.Rules[0].HTTP.Paths
+	for i := range 10_000 {
+		one := (*paths)[0]
+		one.Path = fmt.Sprint("/p", i)
+		*paths = append(*paths, one)
+	}
+	all := []manifest.Ingress{wide}
+	for i := range 3000 {
+		all = append(all, toWeb(fmt.Sprint("w", i), fmt.Sprintf("h%d.example.org", i), "Prefix", "/"))
+	}
+	table, _ := doorsOf(route.DoorWant{Ingresses: all}, nil)
+	if hosts := table.Doors.Ports[0].Hosts; len(hosts) != 3001 || len(hosts[0].Rules) != 1 || len(hosts[3000].Rules) != 10_001 {
+		t.Errorf("%d hosts", len(hosts))
+	}
 }

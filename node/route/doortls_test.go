@@ -67,6 +67,8 @@ func TestWhichCertificateAHostHas(t *testing.T) {
 			[]string{"a.example.org default/web-tls"}, nil},
 		{"nobody issues", with(withTLS(toWeb("web", "a.example.org", "Prefix", "/"), "web-tls", "a.example.org"), acme), nil, offer,
 			[]string{"a.example.org"}, []string{"no certificate can be issued for a.example.org: begin podkeep with --acme-directory=URL, or put a certificate into a Secret"}},
+		{"nobody is asked by HTTP", with(withTLS(toWeb("web", "a.example.org", "Prefix", "/"), "web-tls", "a.example.org"), acme), nil, manifest.DoorOffer{HTTPS: 443, ACME: issued.ACME},
+			[]string{"a.example.org acme/a.example.org"}, []string{"no certificate can be issued for a.example.org, since its issuer asks by HTTP: begin podkeep with a port for that (--ingress-http-port=80), or put a certificate into a Secret"}},
 		{"a wildcard is not issued", with(withTLS(toWeb("web", "*.example.org", "Prefix", "/"), "web-tls", "*.example.org"), acme), nil, issued,
 			[]string{"*.example.org"}, []string{"no certificate can be issued for *.example.org, since that needs a record of DNS: name the hosts, or put a certificate into a Secret"}},
 	} {
@@ -108,7 +110,7 @@ func TestPlainRequestsAreLedToTLS(t *testing.T) {
 	w.Ingresses[0].Object.Spec.Rules[0].HTTP.Paths[0].Path = "/w"
 	table, _ := doorsOf(w, nil)
 	same(t, "by default", []string{
-		"80 a.example.org Exact /y -> 308 https", "80 a.example.org Prefix /w -> 308 https", "80 a.example.org Exact /x -> 308 https", "80 any Exact /x -> web:80",
+		"80 a.example.org Exact /y -> 308 https web:80", "80 a.example.org Prefix /w -> 308 https web:80", "80 a.example.org Exact /x -> 308 https web:80", "80 any Exact /x -> web:80",
 		"443 a.example.org Exact /y -> web:80", "443 a.example.org Prefix /w -> web:80", "443 a.example.org Exact /x -> web:80",
 	}, shown(table))
 	w.Offer = manifest.DoorOffer{HTTP: 8080, HTTPS: 8443}

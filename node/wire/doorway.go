@@ -1,8 +1,12 @@
 package wire
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"maps"
+	"strings"
+	"time"
 
 	"github.com/podkeep/podkeep/live"
 )
@@ -55,10 +59,46 @@ func (k Keys) After(before Keys) (now Keys, err error) {
 	return now, nil
 }
 
-// With is k with what others have that it lacks, or newer, and whether they have any. err: all of it would be too much.
-func (k Kept) With(others Kept) (all Kept, news bool, err error) {
-	all.Entries = maps.Clone(k.Entries)
-	for name, theirs := range others.Entries {
+// MostAhead is how far others' clocks may be ahead: what is said to be of later is of no use, since nothing would ever follow it. longestOver is for how long a
+// certificate is kept that has ended, so that those of hosts that are gone do not pile up.
+const (
+	MostAhead   = 24 * 60 * time.Minute
+	longestOver = 30 * 24 * 60 * time.Minute
+)
+
+// Useful is k without what is of no use: what is said to be of the future, and what belongs to a certificate that has ended long ago.
+func (k Kept) Useful(now time.Time) Kept {
+	over := map[string]bool{} // folders, of one host each
+	for name, e := range k.Entries {
+		if folder, is := strings.CutSuffix(name, ".crt"); is && strings.HasPrefix(name, "certificates/") {
+			end, known := endOf(e.Value)
+			over[folder[:strings.LastIndexByte(folder, '/')]] = known && end.Before(now.Add(-longestOver))
+		}
+	}
+	all := Kept{Entries: maps.Clone(k.Entries)}
+	maps.DeleteFunc(all.Entries, func(name string, e KeptEntry) bool {
+		return e.Time.Sub(now) > MostAhead || over[name[:max(0, strings.LastIndexByte(name, '/'))]]
+	})
+	return all
+}
+
+// endOf is when a certificate ends, of its chain in PEM.
+func endOf(chain []byte) (end time.Time, known bool) {
+	block, _ := pem.Decode(chain)
+	if block == nil {
+		return end, false
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return end, false
+	}
+	return leaf.NotAfter, true
+}
+
+// With is what is useful of k, with what others have that it lacks, or newer, and whether they have any. err: all of it would be too much.
+func (k Kept) With(others Kept, now time.Time) (all Kept, news bool, err error) {
+	all = k.Useful(now)
+	for name, theirs := range others.Useful(now).Entries {
 		if own, there := all.Entries[name]; there && !theirs.Time.After(own.Time) {
 			continue
 		}

@@ -2,6 +2,10 @@ package wire
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"math/rand"
 	"strings"
 	"testing"
@@ -44,12 +48,12 @@ func TestOfTwoEntriesThatAreKeptTheLaterCounts(t *testing.T) {
 	at := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
 	own := Kept{Entries: map[string]KeptEntry{"a": {[]byte("1"), at}, "b": {[]byte("1"), at}}}
 	others := Kept{Entries: map[string]KeptEntry{"a": {[]byte("2"), at}, "b": {[]byte("2"), at.Add(1)}, "c": {[]byte("2"), at}}}
-	all, news, err := own.With(others)
+	all, news, err := own.With(others, at)
 	want := Kept{Entries: map[string]KeptEntry{"a": {[]byte("1"), at}, "b": {[]byte("2"), at.Add(1)}, "c": {[]byte("2"), at}}}
 	if diff := cmp.Diff(want, all); diff != "" || !news || err != nil {
 		t.Error(diff, news, err)
 	}
-	if _, news, err := all.With(own); news || err != nil {
+	if _, news, err := all.With(own, at); news || err != nil {
 		t.Error("what is older is news")
 	}
 	if len(own.Entries) != 2 {
@@ -63,11 +67,68 @@ func TestWhatIsKeptOfAnACMEClientHasABound(t *testing.T) {
 		"a value":  {Entries: map[string]KeptEntry{"b": {Value: make([]byte, mostKept)}}},
 		"its name": {Entries: map[string]KeptEntry{strings.Repeat("b", mostKept): {}}},
 	} {
-		if all, news, err := own.With(others); err == nil || news || len(all.Entries) != 1 {
+		if all, news, err := own.With(others, time.Time{}); err == nil || news || len(all.Entries) != 1 {
 			t.Errorf("%s: %d entries", claim, len(all.Entries))
 		}
 	}
-	if _, news, err := own.With(Kept{Entries: map[string]KeptEntry{"b": {Value: make([]byte, mostKept-3)}}}); err != nil || !news {
+	if _, news, err := own.With(Kept{Entries: map[string]KeptEntry{"b": {Value: make([]byte, mostKept-3)}}}, time.Time{}); err != nil || !news {
 		t.Error(err)
+	}
+}
+
+func certificateUntil(t *testing.T, end time.Time) []byte {
+	t.Helper()
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	form := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: end.AddDate(0, 0, -90), NotAfter: end}
+	cert, err := x509.CreateCertificate(nil, form, form, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
+}
+
+func TestWhatIsOfNoUseIsNotKept(t *testing.T) {
+	now := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
+	triple := func(host string, chain []byte) map[string]KeptEntry {
+		return map[string]KeptEntry{
+			"certificates/ca/" + host + "/" + host + ".crt": {chain, now.AddDate(0, -3, 0)}, "certificates/ca/" + host + "/" + host + ".key": {[]byte("key"), now.AddDate(0, -3, 0)},
+		}
+	}
+	for _, c := range []struct {
+		claim string
+		kept  map[string]KeptEntry
+		stays bool
+	}{
+		{"a certificate that holds", triple("a", certificateUntil(t, now.AddDate(0, 0, 1))), true},
+		{"one that has ended lately, and may be renewed yet", triple("a", certificateUntil(t, now.Add(-longestOver+time.Minute))), true},
+		{"one that has ended long ago, with its key", triple("a", certificateUntil(t, now.Add(-longestOver-time.Minute))), false},
+		{"what cannot be read may be of a later version", triple("a", []byte("?")), true},
+		{"an account", map[string]KeptEntry{"acme/ca/users/a/a.json": {[]byte("1"), now.AddDate(-9, 0, 0)}}, true},
+		{"what another clock says that is ahead", map[string]KeptEntry{"acme/ca/users/a/a.json": {[]byte("1"), now.Add(MostAhead)}}, true},
+		{"what is of the future, after which nothing would ever come", map[string]KeptEntry{"acme/ca/users/a/a.json": {[]byte("1"), now.Add(MostAhead + 1)}}, false},
+	} {
+		own, others := Kept{Entries: c.kept}, Kept{Entries: map[string]KeptEntry{"acme/ca/users/b/b.json": {[]byte("1"), now}}}
+		for how, all := range map[string]func() (Kept, bool, error){
+			"there":  func() (Kept, bool, error) { return own.With(others, now) },
+			"coming": func() (Kept, bool, error) { return others.With(own, now) },
+		} {
+			want := 1
+			if c.stays {
+				want += len(c.kept)
+			}
+			kept, news, err := all()
+			if err != nil || len(kept.Entries) != want || how == "coming" && news != c.stays {
+				t.Errorf("%s, %s: there are %d, want %d; news: %t, %v", c.claim, how, len(kept.Entries), want, news, err)
+			}
+		}
+	}
+}
+
+func TestWhatIsOfTheFutureGivesWay(t *testing.T) {
+	now := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
+	own := Kept{Entries: map[string]KeptEntry{"a": {[]byte("forged"), now.AddDate(50, 0, 0)}}}
+	all, news, err := own.With(Kept{Entries: map[string]KeptEntry{"a": {[]byte("renewed"), now}}}, now)
+	if got := string(all.Entries["a"].Value); got != "renewed" || !news || err != nil {
+		t.Error(got, news, err)
 	}
 }

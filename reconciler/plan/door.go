@@ -84,8 +84,9 @@ func (w *world) placeDoors() {
 }
 
 // firstDoorToRise is the node on which a door of a higher version is to be tried before others have it: none once one serves somewhere, or where there is nothing lower.
+// It is one whose door serves, if there is one: where another process has the ports nothing can be tried.
 func (w *world) firstDoorToRise() string {
-	version, first := w.h.Side.Version, ""
+	version, first, second := w.h.Side.Version, "", ""
 	for _, n := range w.nodes {
 		if slices.ContainsFunc(n.Side.Doors, func(d live.Door) bool { return d.Version == version && opened(d) }) {
 			return ""
@@ -93,14 +94,16 @@ func (w *world) firstDoorToRise() string {
 		if n.reach != answers || n.gone || len(n.doors) == 0 || w.h.Side.Images[n.Facts.Arch] == "" {
 			continue
 		}
-		if n.doors[0].Side == version { // it is being tried
+		if n.doors[0].Side == version && len(n.doors) > 1 { // it is being tried
 			return n.Name
 		}
 		if n.doors[0].Side < version && n.Side.Version == version {
-			first = cmp.Or(first, n.Name)
+			if second = cmp.Or(second, n.Name); slices.ContainsFunc(n.Side.Doors, opened) {
+				first = cmp.Or(first, n.Name)
+			}
 		}
 	}
-	return first
+	return cmp.Or(first, second)
 }
 
 // opened says whether a door serves at some port.
