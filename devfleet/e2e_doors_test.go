@@ -120,7 +120,7 @@ func TestDoorsServeWhatGitSays(t *testing.T) {
 	})
 	s.scene("a certificate that follows another is served, and requests go on", func(s *stage) {
 		for _, n := range s.fleet.Nodes {
-			loads = append(loads, s.asks(t.Context(), "", "https://shop.example.org/#"+n.Address, "http://www.walk.example.org/hello#"+n.Address))
+			loads = append(loads, s.asks(t.Context(), "", "10ms", "https://shop.example.org/#"+n.Address, "http://www.walk.example.org/hello#"+n.Address))
 		}
 		for _, l := range loads {
 			l.atLeast(s, 100)
@@ -133,9 +133,6 @@ func TestDoorsServeWhatGitSays(t *testing.T) {
 		}
 		ca = other
 	})
-	if len(loads) == 0 {
-		return
-	}
 	s.scene("three updates lose nothing, and doors that are upgraded in between do not either", func(s *stage) {
 		for i := 2; i <= 4; i++ {
 			s.edit("deployment.yaml", fmt.Sprintf(`value: "%d"`, i-1), fmt.Sprintf(`value: "%d"`, i))
@@ -176,7 +173,7 @@ func TestDoorsServeWhatGitSays(t *testing.T) {
 		s.write("issued.yaml", issuedManifest)
 		s.push("a certificate is asked for")
 		for _, n := range s.fleet.Nodes {
-			s.opens(n.Address, issuer.Signed, "https://issued.example.org/", "200 5")
+			s.opens(n.Address, issuer.Signed, "https://issued.example.org/", "200 *")
 		}
 		s.orders(issuer, 1)
 	})
@@ -186,19 +183,19 @@ func TestDoorsServeWhatGitSays(t *testing.T) {
 			s.on(n.Name, "sh", "-c", `podman restart --all >/dev/null`)
 		}
 		for _, n := range s.fleet.Nodes {
-			s.opens(n.Address, issuer.Signed, "https://issued.example.org/", "200 5")
+			s.opens(n.Address, issuer.Signed, "https://issued.example.org/", "200 *")
 		}
 		s.start(flags...)
 		for i, without := range []map[string]string{{"n1": "false"}, {"n1": "false", "n2": "false"}} { // whichever of them has it, another one takes over
 			s.write("nodes.yaml", labelled(nodes, without))
 			s.push("fewer doors")
 			s.refused(s.fleet.Nodes[i].Address + ":443")
-			s.opens(s.fleet.Nodes[2].Address, issuer.Signed, "https://issued.example.org/", "200 5")
+			s.opens(s.fleet.Nodes[2].Address, issuer.Signed, "https://issued.example.org/", "200 *")
 		}
 		s.write("nodes.yaml", nodes)
 		s.push("doors everywhere")
 		for _, n := range s.fleet.Nodes {
-			s.opens(n.Address, issuer.Signed, "https://issued.example.org/", "200 5")
+			s.opens(n.Address, issuer.Signed, "https://issued.example.org/", "200 *")
 		}
 		s.orders(issuer, 1)
 	})
@@ -207,7 +204,7 @@ func TestDoorsServeWhatGitSays(t *testing.T) {
 		s.write("secret.yaml", strings.Replace(ca.secret(t, "shop-tls", "shop.example.org"), "tls.crt: ", "tls.crt: AAAA", 1))
 		s.push("mistakes")
 		for _, n := range s.fleet.Nodes {
-			s.opens(n.Address, ca.trusted, "https://shop.example.org/", "200 5")
+			s.opens(n.Address, ca.trusted, "https://shop.example.org/", "200 *")
 			s.opens(n.Address, ca.trusted, "http://nowhere.example.org/", "503 *")
 		}
 		s.says("Service default/nowhere", "Secret default/shop-tls", "shop.example.org/ is Ingress default/shop's", "class theirs")
@@ -216,7 +213,7 @@ func TestDoorsServeWhatGitSays(t *testing.T) {
 		s.write("nodes.yaml", labelled(nodes, map[string]string{"n1": ""}))
 		s.push("only n1")
 		s.doorsAre("20991231235959-next", "n1")
-		s.opens(s.fleet.Nodes[0].Address, ca.trusted, "https://shop.example.org/", "200 5")
+		s.opens(s.fleet.Nodes[0].Address, ca.trusted, "https://shop.example.org/", "200 *")
 		s.refused(s.fleet.Nodes[1].Address + ":443")
 		for _, file := range []string{"doors.yaml", "another.yaml", "issued.yaml"} {
 			s.ok(os.Remove(s.path("work", file)))

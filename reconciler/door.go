@@ -112,7 +112,8 @@ func (r *Reconciler) doorkeep(p *Pass) {
 	if why := r.gather(t); why != "" {
 		p.Plan.Notes = append(p.Plan.Notes, why)
 	}
-	d.kept, r.order.doors = r.kept.Entries, d
+	d.kept = r.kept.Entries
+	r.order.doors = d
 }
 
 // Bounds on what is taken of what hosts say that their doors' ACME clients keep.

@@ -120,6 +120,24 @@ func TestKeysAreSentBeforeTheTableAndOnlyToHostsWithADoor(t *testing.T) {
 	}
 }
 
+func TestWhatOneDoorHadIssuedIsHandedToTheOthers(t *testing.T) {
+	r := keeper()
+	r.order.says = gated("a=acme/a@n1")
+	for _, node := range r.order.says.Doors.Nodes {
+		r.hosts[node] = &worker{line: newLine(Options{Now: time.Now}, func() {})}
+	}
+	const cert = "certificates/ca/a/a.crt"
+	r.hosts["n1"].line.keeps(wire.Kept{Entries: map[string]wire.KeptEntry{cert: {Value: []byte("x"), Time: time.Unix(1, 0)}}})
+	r.doorkeep(&Pass{})
+	for node, want := range map[string]bool{"n1": false, "n2": true} {
+		l := r.hosts[node].line
+		l.routes(node, r.order)
+		if k := l.unkept(); (k != nil) != want || want && k.Entries[cert].Value == nil {
+			t.Errorf("%s is handed %v", node, k)
+		}
+	}
+}
+
 func TestOnlyWhoIssuesACertificateIsBelievedAboutIt(t *testing.T) {
 	r := keeper()
 	at := func(s int64) wire.KeptEntry {

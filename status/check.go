@@ -150,7 +150,7 @@ func podNetwork(up Examined) (list Findings) {
 func doorOf(up Examined) (list Findings) {
 	for _, d := range up.Doors {
 		for _, why := range d.Troubles {
-			list = append(list, Finding{up.Node, "door", Warning, why, "podkeep status says which Ingresses and Gateways that concerns"})
+			list = append(list, Finding{up.Node, "door", Warning, inWords(why), "podkeep status says which Ingresses and Gateways that concerns"})
 		}
 		if len(d.Troubles) == 0 && !d.Leaving {
 			list = append(list, Finding{up.Node, "door", Fine, "listens at " + portList(d.Ports, ", "), ""})

@@ -3,6 +3,7 @@ package status
 import (
 	"cmp"
 	"reflect"
+	"regexp"
 	"slices"
 
 	"github.com/podkeep/podkeep/live"
@@ -88,8 +89,21 @@ func (w World) Doorless(n live.Node) string {
 func doorTroubles(n live.Node) (all []string) {
 	for _, d := range n.Side.Doors {
 		for _, t := range d.Troubles {
-			all = append(all, "door: "+t)
+			all = append(all, "door: "+inWords(t))
 		}
 	}
 	return distinct(all)
+}
+
+// keyed is what a door calls a certificate, or passwords, before what it says of them.
+var keyed = regexp.MustCompile(`^(?:acme/([^:]+)|([^@:]+)@[0-9a-f]+): `)
+
+// inWords is a door's trouble as a person says it: of a host name, or of a Secret.
+func inWords(trouble string) string {
+	if of := keyed.FindStringSubmatch(trouble); of != nil && of[1] != "" {
+		return of[1] + ": " + trouble[len(of[0]):]
+	} else if of != nil {
+		return "Secret " + of[2] + ": " + trouble[len(of[0]):]
+	}
+	return trouble
 }

@@ -163,7 +163,7 @@ func (x *Entry) at(n doorNode, late, lacks denials) {
 	}
 	for _, key := range x.keys() {
 		if why := troubleOf(n.door, key); why != "" {
-			lacks.add(key+": "+why, n.name)
+			lacks.add(inWords(key+": "+why), n.name)
 		}
 	}
 	if whole {

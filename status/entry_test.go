@@ -175,7 +175,7 @@ func TestNoReasonWhyADoorDoesNotServeIsMissing(t *testing.T) {
 			}
 		}, "0/2 port 80 on n1, n2: the host has it already; port 443 on n1, n2: the host has it already", "", ""},
 		{"a door lacks its certificate", func(w *World) { side(w, 1).Doors[0].Troubles = []string{"default/shop@0123456789ab: it has expired"} },
-			"2/2 not so on n2: default/shop@0123456789ab: it has expired", "", "192.0.2.1, 192.0.2.2"},
+			"2/2 not so on n2: Secret default/shop: it has expired", "", "192.0.2.1, 192.0.2.2"},
 		{"a host has a port at one address", func(w *World) { side(w, 0).Doors[0].Troubles = []string{"port 80: the host has it already, at ::"} },
 			"2/2 not so on n1: port 80: the host has it already, at ::", "", "192.0.2.1, 192.0.2.2"},
 		{"nobody is behind it", func(w *World) { w.Plan.Table.Services[1].Endpoints = nil }, "2/2 nobody is ready behind service web: its share is answered 503", "", "192.0.2.1, 192.0.2.2"},
