@@ -137,7 +137,7 @@ func (w *world) placeDoor(n *node, first string) string {
 // startDoor gives a node a door, beside one of a lower version where there is one.
 func (w *world) startDoor(n *node, lower []live.Pod, first string) string {
 	pod := w.doorPod(n)
-	served := "there is none yet"
+	served := "there is no door yet"
 	if len(lower) > 0 {
 		served = n.unopened(lower[0].Name, w.plan.Table.Doors)
 	}
@@ -145,7 +145,7 @@ func (w *world) startDoor(n *node, lower []live.Pod, first string) string {
 	case n.unserved != "":
 		return cmp.Or(served, n.unserved)
 	case n.Side.Version < w.h.Side.Version:
-		return joined(served, "a door of version "+w.h.Side.Version+" follows its node side")
+		return joined(served, "the new one follows the new node side")
 	case w.h.Side.Images[n.Facts.Arch] == "":
 		return served
 	case len(lower) > 0 && first != "" && first != n.Name:

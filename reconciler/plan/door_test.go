@@ -104,9 +104,9 @@ func TestEveryHostThatServesGetsADoor(t *testing.T) {
 		want   []string
 		lacks  map[string]string
 	}{
-		{"all where none is chosen", doors("n1", "n2=1@80"), nil, []string{"n1 run"}, map[string]string{"n1": "there is none yet"}},
-		{"those that are chosen", doors("n1", "n2"), labelled("", 1), []string{"n2 run"}, map[string]string{"n2": "there is none yet"}},
-		{"all but those that are to have none", doors("n1", "n2"), labelled("false", 1), []string{"n1 run"}, map[string]string{"n1": "there is none yet"}},
+		{"all where none is chosen", doors("n1", "n2=1@80"), nil, []string{"n1 run"}, map[string]string{"n1": "there is no door yet"}},
+		{"those that are chosen", doors("n1", "n2"), labelled("", 1), []string{"n2 run"}, map[string]string{"n2": "there is no door yet"}},
+		{"all but those that are to have none", doors("n1", "n2"), labelled("false", 1), []string{"n1 run"}, map[string]string{"n1": "there is no door yet"}},
 		{"none while nothing is served", doors("n1"), unasked, nil, nil},
 		{"none while no port is offered", doors("n1"), func(h *manifest.History, _ *live.Snapshot) { h.Doors = manifest.DoorOffer{} }, nil, nil},
 		{"none on a user's own Podman", doors("n1", "n2=1@80"), func(_ *manifest.History, s *live.Snapshot) { s.Nodes[0].Facts.Rootless = true },
@@ -114,11 +114,11 @@ func TestEveryHostThatServesGetsADoor(t *testing.T) {
 		{"none before its node side is of that version", doors("n1"), func(h *manifest.History, s *live.Snapshot) {
 			s.Nodes[0].Side.Version, s.Nodes[0].Pods[0] = "0", sidePod("0")
 			h.Side.Images = nil
-		}, nil, map[string]string{"n1": "there is none yet; a door of version 1 follows its node side"}},
+		}, nil, map[string]string{"n1": "there is no door yet; the new one follows the new node side"}},
 		{"what keeps it from starting is said", doors("n1"), func(h *manifest.History, s *live.Snapshot) {
 			name := Make(*h, *s, noon).Actions[0].Name
 			s.Nodes[0].Troubles = []live.Trouble{{Name: name, Why: "no space left"}}
-		}, []string{"n1 run"}, map[string]string{"n1": "there is none yet; its door does not start: no space left"}},
+		}, []string{"n1 run"}, map[string]string{"n1": "there is no door yet; its door does not start: no space left"}},
 		{"nothing is done about one that serves", doors("n1=1@80"), nil, nil, nil},
 		{"one that is not heard is waited for", doors("n1=1"), nil, nil, map[string]string{"n1": "its door is not heard yet"}},
 		{"one without a port is no door", doors("n1=1@"), nil, nil, map[string]string{"n1": "its door does not listen at 80"}},
