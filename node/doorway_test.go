@@ -82,12 +82,6 @@ func (d *aDoor) isGone() error {
 	return d.gone
 }
 
-func (d *aDoor) freezes(frozen bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.frozen = frozen
-}
-
 // words are what it was told, in order.
 func (d *aDoor) words() (all []string) {
 	d.mu.Lock()
