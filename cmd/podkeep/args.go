@@ -25,7 +25,7 @@ func takes(least, most int) cobra.PositionalArgs {
 
 // forms is how a flag's value is written, by pflag's name of its type.
 var forms = map[string]string{
-	"int": "a whole number", "duration": "a duration, such as 30s, 10m or 2h", "bool": "true or false",
+	"int": "a whole number", "uint16": "a port, from 0 to 65535", "duration": "a duration, such as 30s, 10m or 2h", "bool": "true or false",
 }
 
 // flagError puts what pflag says into words that say what to write. Where the command is none, that is what is wrong, and not its flags.
