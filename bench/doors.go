@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -59,7 +60,7 @@ type proxy struct {
 	pid           int
 }
 
-// proxies are ours and Debian's, each with the same servers behind, the same headers and the same certificates.
+// proxies are ours and Debian's, each with the same servers behind, the same headers, certificates and number of threads that work.
 func proxies() []proxy {
 	all := []proxy{{name: "podkeep", command: ourDoor}, {name: "nginx", command: nginx}, {name: "haproxy", command: haproxy}, {name: "caddy", command: caddy}}
 	for i := range all {
@@ -88,14 +89,16 @@ func nginx(p proxy, dir string) ([]string, error) {
 		servers += fmt.Sprintf("  server %s:%d;\n", behindAt, port)
 	}
 	const pass = "location / { proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_set_header Host $host;" +
-		" proxy_set_header X-Real-IP $remote_addr; proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme; }"
+		" proxy_set_header X-Real-IP $remote_addr; proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;" +
+		" proxy_set_header X-Forwarded-Host $host; proxy_set_header X-Forwarded-Port $server_port; proxy_set_header X-Request-ID $request_id;" +
+		" proxy_set_header Forwarded 'for=$remote_addr;host=\"$host\";proto=$scheme'; }"
 	for i := range doorHosts {
 		hosts += fmt.Sprintf(" server { listen %s ssl; server_name %s; ssl_certificate %s; ssl_certificate_key %s; %s }\n", p.secure, hostOf(i), chainFile(dir, i), privateFile(dir, i), pass)
 	}
-	text := fmt.Sprintf("user root; daemon off; worker_processes 2; pid %[1]s/nginx.pid; error_log /dev/null;\nevents { worker_connections 4096; }\n"+
+	text := fmt.Sprintf("user root; daemon off; worker_processes %[6]d; pid %[1]s/nginx.pid; error_log /dev/null;\nevents { worker_connections 4096; }\n"+
 		"http { access_log off; server_names_hash_max_size 8192; keepalive_requests 1000000; ssl_session_tickets off; ssl_session_cache off; ssl_protocols TLSv1.2 TLSv1.3;\n"+
 		"client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;\n"+
-		" upstream behind {\n%[2]s  keepalive 64; keepalive_requests 1000000;\n }\n server { listen %[3]s default_server; %[4]s }\n%[5]s}\n", dir, servers, p.plain, pass, hosts)
+		" upstream behind {\n%[2]s  keepalive 64; keepalive_requests 1000000;\n }\n server { listen %[3]s default_server; %[4]s }\n%[5]s}\n", dir, servers, p.plain, pass, hosts, runtime.GOMAXPROCS(0))
 	return configured(dir, "nginx.conf", text, "nginx", "-e", "/dev/null", "-c")
 }
 
@@ -117,8 +120,12 @@ func haproxy(p proxy, dir string) ([]string, error) {
 			return nil, err
 		}
 	}
-	text := fmt.Sprintf("global\n nbthread 2\n tune.ssl.cachesize 0\ndefaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n option forwardfor\n http-reuse always\n"+
-		"frontend in\n bind %s\n bind %s ssl crt %s no-tls-tickets\n default_backend behind\nbackend behind\n", p.plain, p.secure, both)
+	text := fmt.Sprintf("global\n nbthread %d\n tune.ssl.cachesize 0\ndefaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n option forwardfor\n http-reuse always\n"+
+		"frontend in\n bind %s\n bind %s ssl crt %s no-tls-tickets\n default_backend behind\n"+
+		" http-request set-header X-Real-IP %%[src]\n http-request set-header X-Forwarded-Proto %%[ssl_fc,iif(https,http)]\n http-request set-header X-Forwarded-Host %%[req.hdr(host)]\n"+
+		" http-request set-header X-Forwarded-Port %%[dst_port]\n http-request set-header X-Request-ID %%[uuid()]\n"+
+		" http-request set-header Forwarded for=%%[src];host=\\\"%%[req.hdr(host)]\\\";proto=%%[ssl_fc,iif(https,http)]\nbackend behind\n",
+		runtime.GOMAXPROCS(0), p.plain, p.secure, both)
 	for i, port := range behindPorts() {
 		text += fmt.Sprintf(" server s%d %s:%d\n", i, behindAt, port)
 	}
@@ -133,8 +140,10 @@ func caddy(p proxy, dir string) ([]string, error) {
 	for _, port := range behindPorts() {
 		to = append(to, fmt.Sprintf(`{"dial": "%s:%d"}`, behindAt, port))
 	}
+	const more = `{"request": {"set": {"X-Real-Ip": ["{http.request.remote.host}"], "X-Forwarded-Port": ["{http.request.local.port}"], "X-Request-Id": ["{http.request.uuid}"],
+ "Forwarded": ["for={http.request.remote.host};host=\"{http.request.host}\";proto={http.request.scheme}"]}}}`
 	server := func(at, tls string) string {
-		return fmt.Sprintf(`{"listen": [%q], "automatic_https": {"disable": true}, %s "routes": [{"handle": [{"handler": "reverse_proxy", "upstreams": [%s]}]}]}`, at, tls, strings.Join(to, ", "))
+		return fmt.Sprintf(`{"listen": [%q], "automatic_https": {"disable": true}, %s "routes": [{"handle": [{"handler": "reverse_proxy", "upstreams": [%s], "headers": %s}]}]}`, at, tls, strings.Join(to, ", "), more)
 	}
 	text := fmt.Sprintf(`{"admin": {"disabled": true}, "logging": {"logs": {"default": {"writer": {"output": "discard"}}}}, "apps": {"tls": {"certificates": {"load_files": [%s]}},
  "http": {"servers": {"plain": %s, "secure": %s}}}}`, strings.Join(files, ", "), server(p.plain, ""), server(p.secure, `"tls_connection_policies": [{}],`))

@@ -349,7 +349,7 @@ func TestConnectionsToPodsAreKeptAndGoWithThem(t *testing.T) {
 		l.since = time.Now().Add(-longestKept)
 	}
 	p.sweep()
-	if len(p.idle) != 0 || p.take() != nil {
+	if len(p.idle) != 0 || p.take(false) != nil {
 		t.Error("one that was idle for long is kept")
 	}
 	p.leave()

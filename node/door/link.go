@@ -3,6 +3,7 @@ package door
 import (
 	"bufio"
 	"errors"
+	"io"
 	"math"
 	"net"
 	"syscall"
@@ -12,7 +13,10 @@ import (
 // mostAnswered is what a pod's answer may have of headers.
 const mostAnswered = 256 << 10
 
-var errHeaders = errors.New("the pod's answer has more headers than fit")
+var (
+	errHeaders = errors.New("the pod's answer has more headers than fit")
+	errStale   = errors.New("the pod closed the connection before it was asked")
+)
 
 // link is a connection to a pod, for one request at a time.
 type link struct {
@@ -24,25 +28,38 @@ type link struct {
 	used  bool      // for a request before
 	left  int64     // bytes that may be read
 
+	direct bool   // conn is the socket
+	unseen bool   // nobody has looked whether the pod closed it
+	hold   bool   // the next Write is held
+	held   []byte // what the next Read writes first
+
 	read, send     time.Duration // patience for one of each
 	slack          time.Duration
 	end            time.Time // of all; the zero time is never
 	readBy, sendBy time.Time // deadlines that are set
 }
 
-// alive says whether the pod has neither closed it nor said anything, which nobody asked for.
-func (l *link) alive() bool {
+// quiet says whether the pod has neither closed it nor said anything, which nobody asked for.
+func quiet(fd uintptr) bool {
+	var b [1]byte
+	_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return err == syscall.EAGAIN
+}
+
+// alive says whether it can be used for another request. One that is to be looked at by what is spoken first is not looked at here.
+func (l *link) alive(later bool) bool {
 	if time.Since(l.since) > longestKept || l.raw == nil || l.r.Buffered() > 0 {
 		return false
 	}
-	var b [1]byte
-	quiet := false
-	err := l.raw.Read(func(fd uintptr) bool {
-		_, _, e := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		quiet = e == syscall.EAGAIN
+	if l.unseen = later && l.direct; l.unseen {
 		return true
-	})
-	return err == nil && quiet
+	}
+	return l.looks()
+}
+
+func (l *link) looks() (is bool) {
+	err := l.raw.Read(func(fd uintptr) bool { is = quiet(fd); return true })
+	return err == nil && is
 }
 
 // begin sets the patience of a request.
@@ -57,14 +74,62 @@ func (l *link) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	n, err := l.conn.Read(p)
+	n, err := l.turn(p)
 	if l.left -= int64(n); l.left < 0 {
 		return 0, errHeaders
 	}
 	return n, err
 }
 
+// turn writes what is held, and reads. Between them it waits, for an answer cannot be there yet.
+func (l *link) turn(p []byte) (n int, err error) {
+	held, wrote := l.held, -1
+	if l.held = nil; held == nil {
+		return l.conn.Read(p)
+	}
+	var fault error
+	err = l.raw.Read(func(fd uintptr) bool {
+		if wrote == len(held) {
+			for n, fault = syscall.Read(int(fd), p); fault == syscall.EINTR; {
+				n, fault = syscall.Read(int(fd), p)
+			}
+			return fault != syscall.EAGAIN
+		}
+		if l.unseen && !quiet(fd) {
+			fault = errStale
+			return true
+		}
+		l.unseen = false
+		wrote, fault = syscall.Write(int(fd), held)
+		return wrote < len(held)
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case fault == nil && wrote < len(held) || wrote < 0 && (fault == syscall.EAGAIN || fault == syscall.EINTR): // there is no room for all of it
+		if _, err = l.Write(held[max(wrote, 0):]); err != nil {
+			return 0, err
+		}
+		return l.conn.Read(p)
+	case fault != nil:
+		return 0, fault
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// Write writes, or holds what is written for the Read that follows.
 func (l *link) Write(p []byte) (int, error) {
+	if l.hold {
+		l.hold, l.held = false, p
+		return len(p), nil
+	}
+	if l.unseen {
+		if l.unseen = false; !l.looks() {
+			return 0, errStale
+		}
+	}
 	if by, set := l.due(l.sendBy, l.send); set {
 		l.sendBy = by
 		if err := l.conn.SetWriteDeadline(by); err != nil {

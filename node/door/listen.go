@@ -64,7 +64,12 @@ func newPort(d *Door, l net.Listener, number uint16) *port {
 	p.first = &http.Server{
 		Handler: p, ReadHeaderTimeout: d.limits.head, IdleTimeout: d.limits.idle, MaxHeaderBytes: mostHead, ErrorLog: says, ConnState: noteState,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, connOf(c))
+			own := connOf(c)
+			ctx, away := context.WithCancel(context.WithValue(ctx, connKey{}, own))
+			own.in.mu.Lock()
+			own.in.away = away
+			own.in.mu.Unlock()
+			return ctx
 		},
 	}
 	p.second = &http.Server{
@@ -175,6 +180,9 @@ func (d *Door) welcome(raw net.Conn) *conn {
 	case !within(t.trusted, peer):
 		c.asker = peer
 	}
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		c.in.raw, _ = tcp.SyscallConn()
+	}
 	return c
 }
 
@@ -183,6 +191,7 @@ type conn struct {
 	net.Conn
 	door  *Door
 	asker netip.Addr // whose share it is of; the zero address is nobody's
+	in    reads
 	idle  atomic.Int64
 	by    atomic.Int64 // until when a write may take
 	gone  sync.Once
@@ -252,6 +261,12 @@ func (c *conn) Close() error {
 		c.door.mu.Lock()
 		delete(c.door.conns, c)
 		c.door.mu.Unlock()
+		c.in.mu.Lock()
+		away := c.in.away
+		c.in.mu.Unlock()
+		if away != nil {
+			away()
+		}
 		<-c.door.slots
 	})
 	return c.Conn.Close()

@@ -65,8 +65,8 @@ func (p *pod) leave() {
 	}
 }
 
-// take is an idle connection that is alive, or nil.
-func (p *pod) take() *link {
+// take is an idle connection that is alive, or nil. Where that is seen later, what is sent by it fails with errStale if it is not.
+func (p *pod) take(later bool) *link {
 	for {
 		p.mu.Lock()
 		n := len(p.idle)
@@ -78,7 +78,7 @@ func (p *pod) take() *link {
 		p.idle[n-1] = nil
 		p.idle = p.idle[:n-1]
 		p.mu.Unlock()
-		if l.alive() {
+		if l.alive(later) {
 			l.used = true
 			return l
 		}
@@ -141,6 +141,7 @@ func (p *pod) connect(ctx context.Context, host string, within time.Duration) (*
 	l := &link{conn: raw}
 	if tcp, ok := raw.(*net.TCPConn); ok {
 		l.raw, _ = tcp.SyscallConn()
+		l.direct = l.raw != nil && p.protocol != "https"
 	}
 	if p.protocol == "https" {
 		over := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, ServerName: host})

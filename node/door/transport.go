@@ -23,6 +23,9 @@ func (x *exchange) first(p *pod, q *question, end time.Time) error {
 			return &failure{err, unsent}
 		}
 		err = x.over(p, l, q, end)
+		if errors.Is(err, errStale) {
+			continue
+		}
 		var f *failure
 		if err != nil && l.used && q.again && errors.As(err, &f) && f.far == unanswered && !isTimeout(err) && !x.left() {
 			continue
@@ -32,7 +35,7 @@ func (x *exchange) first(p *pod, q *question, end time.Time) error {
 }
 
 func (x *exchange) link(p *pod, q *question, end time.Time) (*link, error) {
-	if l := p.take(); l != nil {
+	if l := p.take(q.body == nil); l != nil {
 		return l, nil
 	}
 	connect, _, _ := x.patience()
@@ -103,6 +106,7 @@ func (x *exchange) send(l *link, q *question) (*sending, error) {
 	x.lead(l.w, q)
 	_, _ = l.w.Write(q.small)
 	s := &sending{}
+	l.hold = q.body == nil && l.direct && l.w.Buffered() > 0
 	if err := l.w.Flush(); err != nil {
 		return s, &failure{err, unanswered}
 	}
