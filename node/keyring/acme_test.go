@@ -161,7 +161,10 @@ func TestOneDoorHasACertificateIssuedAndAllServeIt(t *testing.T) {
 	})
 	t.Run("so does one that begins anew, and has what was handed up", func(t *testing.T) {
 		k := f.ring("n3")
-		k.Keep(f.kept)
+		f.mu.Lock()
+		kept := f.kept
+		f.mu.Unlock()
+		k.Keep(kept)
 		f.put(f.table(i, "n3", shop))
 		if after := f.has(i, "n3", shop); !after.Leaf.Equal(first.Leaf) {
 			t.Error("there is another certificate")
@@ -171,6 +174,8 @@ func TestOneDoorHasACertificateIssuedAndAllServeIt(t *testing.T) {
 		f.put(f.table(i, "n3", shop, "other.example.org"))
 		f.has(i, "n3", "other.example.org")
 		accounts := 0
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		for name := range f.kept.Entries {
 			if strings.HasSuffix(name, ".json") && strings.Contains(name, "/users/") {
 				accounts++
@@ -187,9 +192,10 @@ func TestOneDoorHasACertificateIssuedAndAllServeIt(t *testing.T) {
 
 func TestACertificateIsRenewedBeforeItEnds(t *testing.T) {
 	f := newFleet(t, "n4")
-	i := keyringtest.New(t, "127.66.6.100", f.port, func(string) netip.Addr { return at("n4") }, 30)
+	i := keyringtest.New(t, "127.66.6.100", f.port, func(string) netip.Addr { return at("n4") }, 3600)
 	f.put(f.table(i, "n4", shop))
 	first := f.has(i, "n4", shop)
+	f.rings["n4"].client.config.RenewalWindowRatio = 0.9999 // it is renewed once a ten-thousandth of its time is over
 	await(t, func() error {
 		_ = f.rings["n4"].client.cache.RenewManagedCertificates(t.Context()) // which certmagic does every ten minutes
 		if f.has(i, "n4", shop).Leaf.Equal(first.Leaf) {
@@ -216,5 +222,41 @@ func TestAnIssuerThatIsDownIsSaidAndKeepsNothingFromOthers(t *testing.T) {
 	})
 	if cert, err := k.Certificate(443)(&tls.ClientHelloInfo{ServerName: "web.example.org"}); cert == nil || err != nil {
 		t.Error("the other host is not served: ", err)
+	}
+}
+
+func TestWhatCannotBeKeptIsNotOrdered(t *testing.T) {
+	f := newFleet(t, "n6")
+	i := keyringtest.New(t, "127.66.6.100", f.port, func(string) netip.Addr { return at("n6") }, 0)
+	k := f.rings["n6"]
+	for n := range mostKept/largestEntry - 1 {
+		k.Keep(wire.Kept{Entries: map[string]wire.KeptEntry{fmt.Sprint("certificates/", n): {Value: make([]byte, largestEntry), Time: time.Now()}}})
+	}
+	k.Keep(wire.Kept{Entries: map[string]wire.KeptEntry{"certificates/last": {Value: make([]byte, largestEntry-4096), Time: time.Now()}}})
+	f.put(f.table(i, "n6", shop))
+	if lacks := k.Lacks(); len(lacks) != 1 || !strings.Contains(lacks[0], "as many certificates are kept as may be") {
+		t.Errorf("%q", lacks)
+	}
+	if n := len(k.client.ends); n > 0 {
+		t.Errorf("%d are asked for", n)
+	}
+}
+
+func TestAnotherIssuerThatIsDownIsSaidAndTheOldCertificateServes(t *testing.T) {
+	f := newFleet(t, "n7")
+	names := func(string) netip.Addr { return at("n7") }
+	before, after := keyringtest.New(t, "127.66.6.100", f.port, names, 0), keyringtest.New(t, "127.66.6.101", f.port, names, 0)
+	f.put(f.table(before, "n7", shop))
+	first := f.has(before, "n7", shop)
+	after.Down.Store(true)
+	f.put(f.table(after, "n7", shop))
+	await(t, func() error {
+		if lacks := f.rings["n7"].Lacks(); len(lacks) != 1 || !strings.HasPrefix(lacks[0], "acme/"+shop+": the certificate is another issuer's still: ") || !strings.Contains(lacks[0], "503") {
+			return fmt.Errorf("%q", lacks)
+		}
+		return nil
+	})
+	if still := f.has(before, "n7", shop); !still.Leaf.Equal(first.Leaf) {
+		t.Error("another certificate is served")
 	}
 }

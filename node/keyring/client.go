@@ -112,9 +112,14 @@ func (c *client) hold(hosts []string) {
 		if c.ends[host] != nil {
 			continue
 		}
+		c.store.mend(c.of.Directory, host)
+		if chain, _ := c.store.certificate(c.of.Directory, host); chain == nil && !c.store.room() {
+			c.failed[host] = "as many certificates are kept as may be: serve several hosts by one certificate of a Secret, or leave some out"
+			continue
+		}
+		delete(c.failed, host)
 		ctx, end := context.WithCancel(context.Background())
 		c.ends[host] = end
-		c.store.mend(c.of.Directory, host)
 		if err := c.config.ManageAsync(ctx, []string{host}); err != nil {
 			c.failed[host] = err.Error()
 		}

@@ -282,6 +282,11 @@ func (k *Keyring) lack(h route.DoorHost) string {
 		return cmp.Or(p.why, "it is not here yet")
 	case issued:
 		margin = lateToDo
+		if d := k.doors(); h.Issuer == k.node && d.ACME != nil {
+			if chain, _ := k.store.certificate(d.ACME.Directory, h.Name); chain == nil {
+				return "the certificate is another issuer's still: " + k.client.why(h.Name)
+			}
+		}
 	}
 	end := p.cert.Leaf.NotAfter
 	switch left := time.Until(end); {

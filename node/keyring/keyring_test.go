@@ -303,3 +303,18 @@ func TestAHashThatTakesTooLongOpensNothingAndKeepsNobodyWaiting(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAccountCanBeForgottenAndACertificateCannot(t *testing.T) {
+	s := newStore(func(wire.Kept) {})
+	defer s.close()
+	account, cert := "acme/ca/users/ann/ann.json", "certificates/ca/"+shop+"/"+shop+".crt"
+	for _, name := range []string{account, cert} {
+		if err := s.Store(t.Context(), name, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		_ = s.Delete(t.Context(), name)
+	}
+	if s.Exists(t.Context(), account) || !s.Exists(t.Context(), cert) || s.size != len(cert)+1 {
+		t.Errorf("%q, %d bytes", s.names(), s.size)
+	}
+}

@@ -21,7 +21,8 @@ import (
 const (
 	mostKept     = 4 << 20 // bytes of all entries with their names: as many as node sides take
 	largestEntry = 64 << 10
-	longestEntry = 512 // bytes of a name
+	longestEntry = 512      // bytes of a name
+	leastRoom    = 64 << 10 // bytes that have to be left before one more is issued: what is there is renewed still
 )
 
 // writes is how long the client may take to write the files of one certificate, which are told together: a key that is not its certificate's is of no use.
@@ -110,6 +111,13 @@ func (s *store) certificate(directory, host string) (chain, private []byte) {
 	return s.entries[certmagic.StorageKeys.SiteCert(issuer, host)].Value, s.entries[certmagic.StorageKeys.SitePrivateKey(issuer, host)].Value
 }
 
+// room says whether one more host's certificate can be kept. One that is ordered and cannot be is ordered again and again.
+func (s *store) room() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return mostKept-s.size >= leastRoom
+}
+
 // mend forgets what there is of a host's certificate where that is none, as when a node was lost while it was written: the client would not have another one issued.
 func (s *store) mend(directory, host string) {
 	chain, private := s.certificate(directory, host)
@@ -167,11 +175,18 @@ func (s *store) Load(_ context.Context, name string) ([]byte, error) {
 	return bytes.Clone(e.Value), nil
 }
 
-// Delete forgets what is below a name, but for what is kept: another door may need it, and a newer one takes its place.
+// Delete forgets what is below a name, but for certificates: another door may need one, and a newer one takes its place. An account is deleted when its issuer
+// does not know it, and only where there is none is another made.
 func (s *store) Delete(_ context.Context, name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.DeleteFunc(s.passing, func(n string, _ wire.KeptEntry) bool { return within(n, name) })
+	for n, e := range s.entries {
+		if within(n, name) && strings.HasPrefix(n, "acme/") {
+			delete(s.entries, n)
+			s.size -= len(n) + len(e.Value)
+		}
+	}
 	return nil
 }
 
