@@ -191,6 +191,15 @@ func (s *settings) spaces(before string) cobra.CompletionFunc {
 		for _, x := range set.Services {
 			all = append(all, before+x.Namespace)
 		}
+		for _, x := range set.Ingresses {
+			all = append(all, before+x.Namespace)
+		}
+		for _, x := range set.Gateways {
+			all = append(all, before+x.Namespace)
+		}
+		for _, x := range set.HTTPRoutes {
+			all = append(all, before+x.Namespace)
+		}
 		return all
 	})
 }

@@ -52,6 +52,8 @@ type host struct {
 	sealed  map[string]wire.Table // by cluster: the newest table as it was sent by a stream; nobody edits it
 	late    bool                  // it does not route by what the node side is given
 	older   bool                  // its node side knows nothing of policies
+	frozen  time.Time             // since when the doors that ran then do nothing new; zero when they do
+	dropped bool                  // their node side hears those no more
 	users   bool                  // its Podman is a user's own: its node side takes no table
 	listens []route.HostPort      // ports at which it listens itself; nobody edits it
 }
@@ -197,6 +199,7 @@ func (w *World) next(of func(*host) bool) (next time.Time) {
 		if h.down || !of(h) {
 			continue
 		}
+		next = sooner(next, h.turns(w.now()))
 		for _, p := range h.pods {
 			for _, c := range p.containers {
 				next = sooner(next, sooner(c.next(), h.hangs(p, c)))
@@ -265,6 +268,7 @@ func (h *host) settle(now time.Time) {
 		}
 	}
 	h.hang(now)
+	h.serve(now)
 }
 
 func (c *container) settle(now time.Time, skew time.Duration) {

@@ -48,10 +48,9 @@ func (w *World) Route(name, cluster, node string, t *route.Table, signer string,
 		if r.refused = ""; r.behind(w.now()) == 0 {
 			r.since = w.now()
 		}
-		if r.taken = (table{t, signer, node}); !h.late {
-			r.has = r.taken
-		}
+		r.taken = table{t, signer, node}
 		h.routes(cluster, r)
+		h.serve(w.now())
 		w.writes++
 	})
 }
@@ -63,8 +62,10 @@ func (w *World) Late(name string, late bool) {
 			return
 		}
 		for cluster, r := range h.tables {
-			h.routes(cluster, routing{has: r.taken, taken: r.taken})
+			r.refused = ""
+			h.routes(cluster, r)
 		}
+		h.serve(w.now())
 	})
 }
 
@@ -118,6 +119,7 @@ func (w *World) Routes(name, cluster string) *route.Table {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if h := w.hosts[name]; h != nil {
+		h.settle(w.now())
 		return h.tables[cluster].has.says
 	}
 	return nil

@@ -121,8 +121,10 @@ func (w *world) placeDoor(n *node, first string) string {
 			w.stopDoor(n, lower, "a door of a higher version has its ports")
 		}
 	}
+	ended := ""
 	switch v := health.Of(top, w.now); {
 	case v.State == health.Crashed: // Podman starts it again
+		ended = "its door has ended: " + v.Why
 		if due := endedAt(top).Add(restarting); w.now.Before(due) {
 			w.wake(due)
 		} else {
@@ -131,7 +133,11 @@ func (w *world) placeDoor(n *node, first string) string {
 	case v.Run && top.Side == w.h.Side.Version:
 		w.runDoor(n, top, v.Attempt, v.Why)
 	}
-	return cmp.Or(n.doorTrouble(top.Name), n.unopened(top.Name, w.plan.Table.Doors))
+	why := cmp.Or(n.doorTrouble(top.Name), ended, n.unopened(top.Name, w.plan.Table.Doors))
+	if why != "" && len(doors) > 1 {
+		why = fmt.Sprintf("version %s is to follow %s: %s", top.Side, doors[1].Side, why)
+	}
+	return why
 }
 
 // startDoor gives a node a door, beside one of a lower version where there is one.

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"net/netip"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -123,15 +125,15 @@ func TestEveryHostThatServesGetsADoor(t *testing.T) {
 		{"one that is not heard is waited for", doors("n1=1"), nil, nil, map[string]string{"n1": "its door is not heard yet"}},
 		{"one without a port is no door", doors("n1=1@"), nil, nil, map[string]string{"n1": "its door does not listen at 80"}},
 		{"a silent host is left alone", doors("n1"), func(_ *manifest.History, s *live.Snapshot) { s.Nodes[0].Silent = time.Second }, nil, nil},
-		{"one that exited is Podman's to start again", doors("n1=1"), exited(noon.Add(1 - restarting)), nil, map[string]string{"n1": "its door is not heard yet"}},
-		{"and if that does not, it is made anew", doors("n1=1"), exited(noon.Add(-restarting)), []string{"n1 stop door-1"}, map[string]string{"n1": "its door is not heard yet"}},
+		{"one that exited is Podman's to start again", doors("n1=1"), exited(noon.Add(1 - restarting)), nil, map[string]string{"n1": "its door has ended: container door exited with 0"}},
+		{"and if that does not, it is made anew", doors("n1=1"), exited(noon.Add(-restarting)), []string{"n1 stop door-1"}, map[string]string{"n1": "its door has ended: container door exited with 0"}},
 		{"a higher one comes beside it, on one host first", doors("n1=1@80", "n2=1@80"), rises, []string{"n1 run"},
 			map[string]string{"n2": "version 2 follows 1 once it serves on n1"}},
 		{"on one whose door serves, where one does", doors("n1=1@", "n2=1@80"), rises, []string{"n2 run"},
 			map[string]string{"n1": "its door does not listen at 80; version 2 follows 1 once it serves on n2"}},
 		{"a host that never had a lower one holds nobody up", doors("n1=2@", "n2=1@80"), rises, []string{"n2 run"}, map[string]string{"n1": "its door does not listen at 80"}},
 		{"and while it has no ports there, nothing goes", doors("n1=1@80,2@", "n2=1@80"), rises, nil,
-			map[string]string{"n1": "its door does not listen at 80", "n2": "version 2 follows 1 once it serves on n1"}},
+			map[string]string{"n1": "version 2 is to follow 1: its door does not listen at 80", "n2": "version 2 follows 1 once it serves on n1"}},
 		{"it goes once the other has its ports", doors("n1=1@80-,2@80", "n2=1@80"), rises, []string{"n2 run", "n1 stop door-1"}, nil},
 		{"a lower one replaces nothing", doors("n1=2@80"), nil, nil, nil},
 		{"one that is chosen no more goes", doors("n1=1@80", "n2=1@80"), labelled("", 1), []string{"n1 stop door-1"}, nil},
@@ -173,5 +175,24 @@ func TestALostNodesCertificatesAreIssuedElsewhere(t *testing.T) {
 		if got := Make(h, have, noon).Table.Doors.Nodes; cmp.Diff(want, got) != "" {
 			t.Errorf("silent for %s: %v", silent, got)
 		}
+	}
+}
+
+// A kind that is new counts too.
+func TestACommitWithAnObjectOfAnyKindIsNotEmpty(t *testing.T) {
+	set := reflect.ValueOf(&manifest.Set{}).Elem()
+	for i := range set.NumField() {
+		field := set.Type().Field(i)
+		if !field.IsExported() || field.Type.Kind() != reflect.Slice || slices.Contains([]string{"Nodes", "Signers", "Files", "Problems"}, field.Name) {
+			continue
+		}
+		set.Field(i).Set(reflect.MakeSlice(field.Type, 1, 1))
+		if empty(set.Interface().(manifest.Set)) {
+			t.Errorf("one with %s is", field.Name)
+		}
+		set.Field(i).SetZero()
+	}
+	if !empty(manifest.Set{Nodes: []manifest.Node{{}}}) || empty(manifest.Set{Nodes: []manifest.Node{{Meta: manifest.Meta{Origin: manifest.Origin{File: "nodes.yaml"}}}}}) {
+		t.Error("the local machine counts, or a Node does not")
 	}
 }

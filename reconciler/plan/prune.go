@@ -84,7 +84,8 @@ func empty(s manifest.Set) bool {
 			return false
 		}
 	}
-	return len(s.Workloads)+len(s.Namespaces)+len(s.ConfigMaps)+len(s.Secrets)+len(s.Claims)+len(s.Services)+len(s.Endpoints)+len(s.NetworkPolicies) == 0
+	return len(s.Workloads)+len(s.Namespaces)+len(s.ConfigMaps)+len(s.Secrets)+len(s.Claims)+len(s.Services)+len(s.Endpoints)+len(s.NetworkPolicies) == 0 &&
+		len(s.Ingresses)+len(s.IngressClasses)+len(s.GatewayClasses)+len(s.Gateways)+len(s.HTTPRoutes)+len(s.ReferenceGrants) == 0
 }
 
 // overBudget says whether too many workloads, all that would go, would go at once without somebody having said so.

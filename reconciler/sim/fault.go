@@ -51,6 +51,8 @@ func (s *Sim) fault(verb string, args []string) (bool, error) {
 	case "table":
 		s.world.Late(node, one(args[1:]) == "late")
 		s.world.Older(node, one(args[1:]) == "older")
+	case "door":
+		s.world.Freeze(node, one(args[1:]) == "frozen")
 	case "listen":
 		return true, s.listen(node, args[min(1, len(args)):])
 	case "lose", "restore":

@@ -28,7 +28,7 @@ func (o object) equal(p object) bool {
 var kinds = map[string]string{
 	"": "Deployment", "pod": "Pod", "rs": "ReplicaSet", "rc": "ReplicationController",
 	"job": "Job", "node": "Node", "ns": "Namespace", "cm": "ConfigMap", "pvc": "PersistentVolumeClaim", "svc": "Service", "eps": "EndpointSlice", "ro": "Rollout",
-	"netpol": "NetworkPolicy",
+	"netpol": "NetworkPolicy", "ing": "Ingress",
 }
 
 // words are all that can be said of an object. A flag alone means "true"; "=" with nothing after takes it back.
@@ -37,7 +37,7 @@ var words = strings.Fields(`image replicas surge unavail strategy deadline min-r
 	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain at silence capacity init wave needs hook hook-delete claim mode
 	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr address balanced outside by-hand external of ips
 	steps active preview canary stable hand auto delay delay-revs abort-delay some window restart-at abort-late over
-	from to`)
+	from to hosts path class acme door`)
 
 // say reads words on top of what the object says already.
 func (o object) say(tokens []string) (object, error) {
@@ -101,6 +101,8 @@ func (o object) manifests() []m {
 		return []m{o.service()}
 	case "NetworkPolicy":
 		return []m{o.policy()}
+	case "Ingress":
+		return []m{o.ingress()}
 	case "EndpointSlice":
 		return []m{o.endpoints()}
 	case "Namespace":
@@ -160,8 +162,16 @@ func (o object) meta() m {
 	if ns := o.words["ns"]; ns != "" {
 		meta["namespace"] = ns
 	}
-	if zone := o.words["zone"]; zone != "" && o.kind == "Node" {
-		meta["labels"] = m{"zone": zone}
+	if o.kind == "Node" {
+		labels := m{}
+		for word, key := range map[string]string{"zone": "zone", "door": manifest.DoorLabel} {
+			if v := o.words[word]; v != "" {
+				labels[key] = v
+			}
+		}
+		if len(labels) > 0 {
+			meta["labels"] = labels
+		}
 	}
 	return meta
 }

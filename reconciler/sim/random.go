@@ -31,7 +31,7 @@ func Random(seed uint64) (story, end []string) {
 // themes are what a story may be about: each makes objects, and says what may happen to them.
 var themes = []func(*generator){
 	themeNodes, themeHosts, themeClaims, themePorts, themeJobs, themeJobs, themeIndexed, themeHooks, themeWaves, themeHeld,
-	themeSources, themeControllers, themeMany, themeRoom, themeKeys, themeFiles, themePeople, themeKinds, themeStops, themeProbes, themeTraffic,
+	themeSources, themeControllers, themeMany, themeRoom, themeKeys, themeFiles, themePeople, themeKinds, themeStops, themeProbes, themeTraffic, themeDoors,
 	themeRollouts,
 }
 

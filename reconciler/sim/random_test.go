@@ -145,6 +145,14 @@ var features = map[string]feature{
 	"a host that routes late":           says(`^table n\d late`),
 	"a NetworkPolicy":                   says(`netpol/hold`),
 	"a NetworkPolicy removed":           says(`remove netpol/hold`),
+	"an Ingress":                        says(`ing/gate`),
+	"the last Ingress removed":          says(`remove ing/gate$`),
+	"nodes that have a door":            says(`door=true`),
+	"a node without a door":             says(`door=false`),
+	"a newer door":                      says(`ing/gate`, `^side v[23]`),
+	"a door that takes no table":        says(`^door n\d frozen`),
+	"a door that ends":                  says(`^crash door`),
+	"a door without a port":             says(`ing/gate`, `^listen n\d 80/tcp`),
 	"a node side older than policies":   says(`^table n\d older`),
 	"a sidecar with a startup probe":    says(`init-probe=startup`),
 	"a canary by steps":                 says(`ro/grey .*active= steps=\d`),
@@ -181,8 +189,8 @@ func TestMadeUpStoriesDrawEverythingThatIsBuilt(t *testing.T) {
 // undrawn are verbs of stories, items of commits and words of objects that made-up stories do without, and why.
 var undrawn = map[string]string{
 	"pods": prints, "receipts": prints, "files": prints, "volumes": prints, "status": prints, "problems": prints, "tables": prints, "services": prints,
-	"policies": prints,
-	"over":     "a Rollout over a Deployment is two objects that go together; the story ro-over tells of them",
+	"policies": prints, "doors": prints,
+	"over": "a Rollout over a Deployment is two objects that go together; the story ro-over tells of them",
 }
 
 const prints = "prints, and changes nothing"

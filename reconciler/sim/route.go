@@ -99,7 +99,7 @@ func (s *Sim) tables() string {
 			}
 			fmt.Fprintf(&b, "    %s/%s %v%s: %s\n", v.Namespace, v.Name, v.IP, outside(v), strings.Join(ends, " "))
 		}
-		b.WriteString(held(t))
+		b.WriteString(held(t) + entered(t))
 	}
 	return b.String()
 }

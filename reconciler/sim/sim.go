@@ -5,7 +5,7 @@
 //	fleet n1 n2 [WORD=..]        hosts, and Nodes in the first commit (in a later line: hosts alone)
 //	commit ID ITEM; ITEM ..      a commit on the branch's head. An item is
 //	    [KIND/]NAME WORD ..        the object, with these words on top of what it said before. Kinds: pod rs rc ro job
-//	                               node ns cm pvc, none is a Deployment. Words: see object.go: image=v1 replicas=4 paused ..
+//	                               node ns cm pvc svc eps netpol ing, none is a Deployment. Words: see object.go: image=v1 replicas=4 paused ..
 //	    signers KEY ..             keys that Git trusts, by their names in the story
 //	    remove [KIND/]NAME · break FILE · blank FILE · damage FILE "TEXT" · mend FILE · revert ID · allow-prune
 //	force-push ID                the branch goes back to ID, later commits are gone
@@ -40,6 +40,7 @@
 //	net [RANGE]                  pods are in the cluster's own network, and Services are served; they may have addresses outside in that range
 //	users NODE                   the Podman of a host is a user's own, which has no part in the cluster's network
 //	table NODE late|prompt       what the node side of a host is told to route by does not come into force, or does again
+//	door NODE frozen|prompt      the doors that run on a host do nothing new, or go on
 //	listen NODE [PORT ..]        the host itself listens at these ports, such as 80/tcp, and no others
 //	side NODE deaf|heard         nobody hears the node side of a host, or it is heard again
 //	crash|rm NAME SLOT           a pod's container dies; a person removes a pod
@@ -48,7 +49,7 @@
 //	adopt SOURCE                 a person says that what another source made is taken over
 //	forge NODE receipt|form|pod NAME [WORD=..]   what root on a host may write: see forge.go
 //	repeat N LINE; LINE          again and again
-//	pods · receipts · files · volumes · tables · services · status · problems      print
+//	pods · receipts · files · volumes · tables · doors · services · policies · status · problems      print
 //
 // The TEXT of a damaged file is quoted as in Go, with \x20 and \x3b for the second of two blanks and for a semicolon.
 //
@@ -122,6 +123,7 @@ type controller struct {
 	rec    *reconciler.Reconciler
 	world  *fake.World
 	fuse   *fake.Fuse
+	last   reconciler.Pass
 	key    string // which of the Sim's it signs with; "" is the first
 }
 
@@ -179,6 +181,7 @@ func (s *Sim) start(c *controller) {
 		Cluster: cluster,
 		Side:    s.offer,
 		Net:     s.net,
+		Doors:   offered,
 		Image:   archive,
 		Now:     func() time.Time { return s.now },
 		Serial:  true,
@@ -280,6 +283,8 @@ func (s *Sim) act(who, verb string, args []string) (string, error) {
 		return s.policies(c)
 	case "services":
 		return s.services(c)
+	case "doors":
+		return s.doors(c), nil
 	case "pods":
 		return s.pods(), nil
 	case "receipts":
@@ -337,6 +342,7 @@ func (s *Sim) kill(c *controller, args []string) error {
 func (s *Sim) pass(c *controller) (reconciler.Pass, error) {
 	before := s.before()
 	p := c.rec.Pass(context.Background())
+	c.last = p
 	s.passes++
 	s.count(p)
 	err := s.judge(c, before, p)

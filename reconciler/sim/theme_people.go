@@ -135,6 +135,9 @@ func themePeople(g *generator) {
 	}, func() {
 		g.say("foreign %s theirs%s", g.node(), g.pick("", " app=Deployment/default/web source=sim cluster=other", " app=Deployment/default/old source=else cluster=default"))
 	}, func() {
+		if g.once(2) {
+			g.say("foreign %s theirs app=Deployment/default/old source=else cluster=default", g.node())
+		}
 		g.say("adopt else")
 	}, func() {
 		g.say("decide retry %s%s", g.pick("web", "api"), g.pick("", " 1m", " -1m"))
