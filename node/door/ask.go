@@ -54,7 +54,11 @@ func (x *exchange) ask() {
 	var room [mostAttempts]*pod
 	err = errNobody
 	for tried := room[:0]; len(tried) < mostAttempts; {
-		p := x.back.pick(tried)
+		back := x.back
+		if len(tried) > 0 { // those of the table that it came by may be gone by now
+			back = x.door.table.Load().now(back)
+		}
+		p := back.pick(tried)
 		if p == nil {
 			break
 		}

@@ -52,6 +52,22 @@ func (d *Door) backend(n *table, t *route.Table, _ *rule, from *route.DoorBacken
 	return b
 }
 
+// backendKey tells backends apart by whom they lead to.
+type backendKey struct {
+	namespace, service, protocol string
+	port                         uint16
+}
+
+func (b *backend) key() backendKey { return backendKey{b.Namespace, b.Service, b.Protocol, b.Port} }
+
+// now is a backend as this table has it; where it has none, as it was.
+func (n *table) now(b *backend) *backend {
+	if is := n.backends[b.key()]; is != nil && len(is.pods) > 0 {
+		return is
+	}
+	return b
+}
+
 // choose is one of the rule's backends by weight; nil where none has any.
 func (r *rule) choose() *backend {
 	if r.weight <= 0 {

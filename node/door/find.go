@@ -19,7 +19,8 @@ type table struct {
 	pods             map[podKey]bool
 	stats            map[statKey]*stat
 	times            map[string]*times
-	none             *rule // of what no rule matches
+	backends         map[backendKey]*backend // one of each
+	none             *rule                   // of what no rule matches
 }
 
 // hosts are those of a port, the most specific first.
@@ -60,7 +61,7 @@ type value struct {
 
 // compile makes a table that requests are looked up in. A Door's mu is held, or it is not there yet.
 func (d *Door) compile(t *route.Table) *table {
-	n := &table{ports: map[uint16]hosts{}, pods: map[podKey]bool{}, stats: map[statKey]*stat{}, times: map[string]*times{}}
+	n := &table{ports: map[uint16]hosts{}, pods: map[podKey]bool{}, stats: map[statKey]*stat{}, times: map[string]*times{}, backends: map[backendKey]*backend{}}
 	n.none = &rule{DoorRule: &route.DoorRule{}}
 	d.meter(n, n.none)
 	if t == nil || t.Doors == nil {
@@ -147,6 +148,7 @@ func (d *Door) rule(n *table, t *route.Table, from *route.DoorRule) *rule {
 	}
 	for i := range from.To {
 		b := d.backend(n, t, r, &from.To[i])
+		n.backends[b.key()] = b
 		r.backends, r.weight = append(r.backends, b), r.weight+b.Weight
 	}
 	d.meter(n, r)
