@@ -31,7 +31,7 @@ func doorCanaries(f *faulty) {
 		said[page] = fetched(f.listen, page)
 	}
 	for _, line := range []string{"plan", "plan -o json", "status -o json", "status ingress/private", "diff", "check", "history -o json"} {
-		cmd := f.podkeep(strings.Fields(line)...)
+		cmd := f.podkeep(append(strings.Fields(line), f.flags...)...)
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
 		_ = cmd.Run() // its code may say that there is something to do
@@ -43,7 +43,7 @@ func doorCanaries(f *faulty) {
 		said["containers of "+n.Name] = f.on(n.Name, "sh", "-c", `podman inspect $(podman ps --all --quiet); podman pod inspect $(podman pod ps --quiet); podman volume inspect --all`)
 	}
 	for where, text := range said {
-		if len(text) < 40 && where != "diff" {
+		if len(text) < 40 && where != "diff" || strings.Contains(text, "unknown flag") {
 			f.Errorf("%s: says next to nothing: %q", where, text)
 		}
 		for name, forms := range secrets {
