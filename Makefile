@@ -53,7 +53,7 @@ test: deps build unit race e2e podman5 check ## all that CI runs; installs what 
 .PHONY: unit
 unit: ## the fast tests: no Podman, no root
 	$(call say,unit)
-	go test $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -vxFf <(go list $(REAL)))
+	go test -timeout 20m $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -vxFf <(go list $(REAL)))
 
 .PHONY: race
 race: ## the packages with goroutines, under the race detector (needs a C compiler)
