@@ -15,7 +15,8 @@ func ruleOf(t *testing.T, rule string, grants ...manifest.ReferenceGrant) (route
 }
 
 func TestBackendsOfRoutes(t *testing.T) {
-	shop := grant("shop/web", "from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: default}]\nto: [{group: '', kind: Service}]")
+	allows := "from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: default}]\nto: [{group: '', kind: Service}]"
+	shop, own := grant("shop/web", allows), grant("default/web", allows)
 	for _, c := range []struct {
 		name, backends, want, refs string
 		why                        []string
@@ -26,6 +27,7 @@ func TestBackendsOfRoutes(t *testing.T) {
 		{"a port that is not there", "{name: v1, port: 81}", "Prefix / -> v1:81=500", "False BackendNotFound", []string{"Service default/v1 has no port 81: its requests for any host are answered 500"}, nil},
 		{"another kind", "{name: v1, kind: Pod, port: 80}", "Prefix / -> v1:80=500", "False InvalidKind", []string{"backend v1 is no Service: name one: its requests for any host are answered 500"}, nil},
 		{"not granted", "{name: db, namespace: shop, port: 80}", "Prefix / -> db:80=500", "False RefNotPermitted", []string{"Service shop/db is in another namespace, and no ReferenceGrant there allows HTTPRoutes of default to lead to it: its requests for any host are answered 500"}, nil},
+		{"not by its own namespace", "{name: db, namespace: shop, port: 80}", "Prefix / -> db:80=500", "False RefNotPermitted", []string{"Service shop/db is in another namespace, and no ReferenceGrant there allows HTTPRoutes of default to lead to it: its requests for any host are answered 500"}, []manifest.ReferenceGrant{own}},
 		{"granted", "{name: db, namespace: shop, port: 80}", "Prefix / -> db:80", "True ResolvedRefs", nil, []manifest.ReferenceGrant{shop}},
 		{"none", "", "Prefix / -> 500", "True ResolvedRefs", []string{"the rule leads nowhere: it has no backendRefs with a weight: its requests for any host are answered 500"}, nil},
 		{"no weight", "{name: v1, port: 80, weight: 0}", "Prefix / -> 500", "True ResolvedRefs", []string{"the rule leads nowhere: it has no backendRefs with a weight: its requests for any host are answered 500"}, nil},
