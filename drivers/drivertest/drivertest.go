@@ -79,6 +79,7 @@ var claims = []struct {
 	{"labels of 800 KiB come back whole", putLongLabels},
 	{"a long name is seen as it was given", putLongName},
 	{"the node side's volume outlives its pod until the host is cleaned, and no other volume goes then", sideRemains},
+	{"doors run beside the node side and beside each other, in one volume, and each goes by itself", doorsBeside},
 	{"the cluster's network is made and removed, again with success, and goes when the host is cleaned", networkStays},
 	{"a pod has the address that it was given; where another has it, it does not start, and gets one that is free", givenAddress},
 	{"a deleted file is gone, and deleting it again succeeds", deleteTwice},

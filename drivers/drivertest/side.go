@@ -50,3 +50,40 @@ func sideRemains(s *stage) {
 		}
 	}
 }
+
+// DoorPod is a door's pod of a cluster, one for each name of a revision.
+func DoorPod(cluster, image, rev string) manifest.Pod {
+	name := live.DoorName(cluster, rev)
+	pod := manifest.Pod{Name: name, Namespace: live.DoorApp.Namespace, Spec: live.DoorSpec(image, name), Make: []string{live.DoorVolume}}
+	pod.Labels = live.PodLabels(live.Pod{
+		Cluster: cluster, Source: "tests", App: live.DoorApp, Rev: rev, Gen: 1, Restart: "Always", Expect: []string{live.DoorContainer}, Side: "1",
+	})
+	return pod
+}
+
+func doorsBeside(s *stage) {
+	side, one, two := SidePod(Cluster, s.Image), DoorPod(Cluster, s.Image, "v1-abcdef0123"), DoorPod(Cluster, s.Image, "v1-fedcba9876")
+	for _, pod := range []manifest.Pod{one, side, two} {
+		s.ok(s.Driver.Run(s.ctx(), pod))
+		s.ok(s.Driver.Run(s.ctx(), pod))
+	}
+	for _, pod := range []manifest.Pod{one, side, two} {
+		p := s.await(pod.Name, "running", running)
+		if p.App != live.SideApp && (p.App != live.DoorApp || p.Side != "1") {
+			s.Errorf("a door is seen as %+v", p)
+		}
+	}
+	s.ok(s.Driver.Stop(s.ctx(), one.Name))
+	s.await(two.Name, "running while another one goes", running)
+	s.ok(s.Driver.Stop(s.ctx(), side.Name))
+	s.await(two.Name, "running without a node side", running)
+	s.ok(s.Driver.Stop(s.ctx(), two.Name))
+	volume := live.DoorApp.Namespace + "/" + live.DoorVolume
+	if all := s.look().Volumes; !slices.Contains(all, volume) {
+		s.Errorf("the volume went with them: %v", all)
+	}
+	s.ok(s.Driver.(drivers.Cleaner).Clean(s.ctx()))
+	if all := s.look().Volumes; slices.Contains(all, volume) {
+		s.Errorf("it is not cleaned away: %v", all)
+	}
+}

@@ -33,6 +33,7 @@
 //	exit CODE       end
 //	node run …      play podkeep's node side: print PODKEEP_PODMAN and say back what comes in on its socket
 //	node attach     join the input and the output to that socket
+//	door run …      play a door: print what it may do, leave a file where it meets the node side, and listen at a low port
 //
 // A step that does not work prints "error: …" and goes on.
 package main
@@ -152,6 +153,8 @@ func step(verb string, next func() string, term chan os.Signal) error {
 		os.Exit(code)
 	case "node":
 		return node(next(), term)
+	case "door":
+		return door(next, term)
 	default:
 		return fmt.Errorf("no step %q", verb)
 	}
