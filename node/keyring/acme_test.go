@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/certmagic"
 	"github.com/sirupsen/logrus"
+	"go.uber.org/zap"
 
 	"github.com/podkeep/podkeep/node/keyring/keyringtest"
 	"github.com/podkeep/podkeep/node/route"
@@ -195,9 +197,13 @@ func TestACertificateIsRenewedBeforeItEnds(t *testing.T) {
 	i := keyringtest.New(t, "127.66.6.100", f.port, func(string) netip.Addr { return at("n4") }, 3600)
 	f.put(f.table(i, "n4", shop))
 	first := f.has(i, "n4", shop)
-	f.rings["n4"].client.config.RenewalWindowRatio = 0.9999 // it is renewed once a ten-thousandth of its time is over
+	c := f.rings["n4"].client
+	early := *c.config
+	early.RenewalWindowRatio = 0.9999 // it is renewed once a ten-thousandth of its time is over
+	config := certmagic.New(c.cache, early)
+	c.cache.SetOptions(certmagic.CacheOptions{Logger: zap.NewNop(), GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return config, nil }})
 	await(t, func() error {
-		_ = f.rings["n4"].client.cache.RenewManagedCertificates(t.Context()) // which certmagic does every ten minutes
+		_ = c.cache.RenewManagedCertificates(t.Context()) // which certmagic does every ten minutes
 		if f.has(i, "n4", shop).Leaf.Equal(first.Leaf) {
 			return fmt.Errorf("it is the same, until %s", first.Leaf.NotAfter)
 		}
