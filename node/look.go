@@ -177,9 +177,10 @@ func (s *side) formIn(name string, files []live.File) (r manifest.Revision, ok b
 	return r, r.Rev != ""
 }
 
-// meetContainer goes on with what its probes have come to, or begins with a container that is new, or was started anew.
+// meetContainer goes on with what its probes have come to, or begins with a container that is new, or was started anew. Of one that was there before
+// this process is, and of which nothing was written down, its probes tell first.
 func (s *side) meetContainer(was *pod, in string, spec *corev1.Container, c live.Container) *container {
-	is := &container{Probing: health.Begin(*spec, c.ID, c.Started, time.Now()), spec: spec}
+	is := &container{Probing: health.Begin(*spec, c.ID, c.Started, time.Now()).Forgotten(*spec, s.born), spec: spec}
 	if kept := s.before[in][c.Name]; kept.Of(c.ID, c.Started) {
 		is.Probing = kept
 	}

@@ -27,6 +27,7 @@ type side struct {
 	forms map[string]manifest.Revision // by File
 	pods  map[string]*pod              // tended, as they were last seen
 	under map[string]*errand
+	born  time.Time
 	judge time.Time // when to see again whether something is to be done
 
 	asks    chan func() // from others
@@ -49,7 +50,7 @@ type pod struct {
 
 func newSide(o Options) *side {
 	s := &side{
-		Options: o, forms: map[string]manifest.Revision{}, pods: map[string]*pod{}, under: map[string]*errand{}, tends: map[string]wire.Tend{},
+		Options: o, born: time.Now(), forms: map[string]manifest.Revision{}, pods: map[string]*pod{}, under: map[string]*errand{}, tends: map[string]wire.Tend{},
 		asks: make(chan func()), results: make(chan func()), events: make(chan struct{}, 1),
 	}
 	s.ears.conns = map[*conn]bool{}
@@ -180,6 +181,9 @@ func (p *pod) seen() live.Pod {
 // words is what is said of its containers, sorted by name.
 func (p *pod) words() (all []live.Probed) {
 	for _, c := range p.containers {
+		if c.Unknown {
+			continue
+		}
 		all = append(all, live.Probed{Container: c.spec.Name, ID: c.ID, Started: c.Started, Ready: c.Ready, Since: c.Since, Why: c.Why, Ending: c.Ending})
 	}
 	slices.SortFunc(all, func(a, b live.Probed) int { return cmp.Compare(a.Container, b.Container) })

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -153,7 +152,7 @@ func (s *stage) begins() {
 // kill ends the node side as SIGKILL does: what it had not written down is lost.
 func (s *stage) kill() {
 	s.t.Helper()
-	name := filepath.Join(s.dir, "state.json")
+	name := s.file()
 	was, err := os.ReadFile(name)
 	s.end()
 	if errors.Is(err, fs.ErrNotExist) {

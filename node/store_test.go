@@ -38,6 +38,55 @@ func TestNoVerdictChangesBecauseTheNodeSideWasStartedAgain(t *testing.T) {
 	})
 }
 
+func TestOfWhatMayHaveBeenReadyWhenItWasKilledNothingIsSaidUntilItsProbesTell(t *testing.T) {
+	const slow = `{containers: [{name: slow, image: "app:v1", readinessProbe: {httpGet: {port: 80, path: /slow/readiness}, initialDelaySeconds: 60}}]}`
+	for _, r := range []struct {
+		claim, why string // why is what the readiness probe comes to
+		after      time.Duration
+		ready      bool
+	}{
+		{"that it is ready is said", "", 2 * time.Second, true},
+		{"one failure says nothing", "refused", 1500 * time.Millisecond, true},
+		{"as many as its threshold do", "refused", 5 * time.Second, false},
+	} {
+		t.Run(r.claim, func(t *testing.T) {
+			onStage(t, func(t *testing.T, s *stage) {
+				web, slow := s.has("web", gated), s.has("slow", slow)
+				s.toldOnce(web, slow)
+				k := s.kept()
+				if !k.Probing[web.Name]["app"].Ready {
+					t.Fatalf("%+v", k)
+				}
+				k.Probing = nil // as if it had been killed before that was written
+				text, err := json.Marshal(k)
+				if err := errors.Join(err, os.WriteFile(s.file(), text, 0o600)); err != nil {
+					t.Fatal(err)
+				}
+				s.say("app/readiness", r.why)
+				s.begins()
+				c := s.connects()
+				said := func() (all []live.Probed) {
+					for end := time.Now().Add(r.after); time.Now().Before(end); s.passes(50 * time.Millisecond) {
+						all = append(all, c.report().Probed[web.Name]...)
+					}
+					return all
+				}()
+				for i, w := range said {
+					if w.Ready != r.ready {
+						t.Errorf("word %d of %d: %+v", i, len(said), w)
+					}
+				}
+				if concluded := r.why == "" || !r.ready; concluded != (len(said) > 0) {
+					t.Errorf("%+v", said)
+				}
+				if is := c.probed(slow, "slow"); is.Ready || is.Why != "readiness probe has not answered yet" {
+					t.Errorf("it can never have been ready: %+v", is)
+				}
+			})
+		})
+	}
+}
+
 func TestAProbeThatFailsGoesOnCountingAfterARestart(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		web := s.has("web", `{containers: [{name: app, image: "app:v1", livenessProbe: {httpGet: {port: 80, path: /app/liveness}, periodSeconds: 10, failureThreshold: 6}}]}`)
@@ -78,10 +127,12 @@ func TestWhatItKnewOfAContainerIsForgottenWithIt(t *testing.T) {
 	})
 }
 
+func (s *stage) file() string { return filepath.Join(s.dir, "state.json") }
+
 // kept is what the file says.
 func (s *stage) kept() (k kept) {
 	s.t.Helper()
-	text, err := os.ReadFile(filepath.Join(s.dir, "state.json"))
+	text, err := os.ReadFile(s.file())
 	if err := errors.Join(err, json.Unmarshal(text, &k)); err != nil {
 		s.t.Fatal(err)
 	}

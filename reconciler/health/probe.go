@@ -40,6 +40,7 @@ type Probing struct {
 	Since   time.Time // when Ready last changed, or it was first seen
 	Why     string    `json:",omitempty"` // it is not Ready
 	Ending  string    `json:",omitempty"` // kind of the probe that gave it up: it is to be ended. It is asked nothing more
+	Unknown bool      `json:",omitempty"` // it is not Ready for all that was written down, and may be: nothing is said of it until its probes tell
 
 	StartupRow, LivenessRow, ReadinessRow int `json:",omitempty"`
 }
@@ -49,6 +50,17 @@ func Begin(c corev1.Container, id string, from, now time.Time) Probing {
 	s := Probing{ID: id, From: from, Since: now, Started: c.StartupProbe == nil}
 	s.Ready = s.Started && c.ReadinessProbe == nil
 	s.Why = s.unasked()
+	return s
+}
+
+// Forgotten is the Probing of a container whose probes may have had it ready by then, when who asked them ended without writing that down.
+func (s Probing) Forgotten(c corev1.Container, by time.Time) Probing {
+	for _, kind := range []string{Startup, Readiness} {
+		if p := ProbeOf(c, kind); p != nil {
+			s.Unknown = s.From.Add(time.Duration(p.InitialDelaySeconds) * time.Second).Before(by)
+			break
+		}
+	}
 	return s
 }
 
@@ -108,6 +120,9 @@ func (s Probing) Answer(c corev1.Container, kind string, ok bool, why string, no
 	}
 	if ready != s.Ready {
 		s.Ready, s.Since = ready, now
+	}
+	if s.Ready || s.Ending != "" || kind == Startup && !ok || kind == Readiness && *row == -failures {
+		s.Unknown = false
 	}
 	return s.explained(kind, why, successes, failures)
 }

@@ -114,6 +114,24 @@ func TestWhatIsWrittenDownGoesOnCounting(t *testing.T) {
 	}
 }
 
+func TestWhatIsForgottenIsUnknownUntilAnAnswerDecides(t *testing.T) {
+	all, late := probing(Startup, Liveness, Readiness), probing(Readiness)
+	late.ReadinessProbe.InitialDelaySeconds = 60
+	for _, r := range []struct {
+		c       corev1.Container
+		answers string
+		unknown bool
+	}{
+		{all, "", true}, {all, "startup+", true}, {all, "startup-", false}, {all, "startup+ readiness- readiness- liveness-", true},
+		{all, "startup+ readiness+", false}, {all, "startup+ readiness- readiness- readiness-", false}, {all, "startup+ liveness- liveness- liveness-", false},
+		{probing(Liveness), "", false}, {late, "", false},
+	} {
+		if s := heard(r.c, Begin(r.c, "a1", noon, at(time.Minute)).Forgotten(r.c, at(time.Minute)), r.answers); s.Unknown != r.unknown {
+			t.Errorf("%q: %+v", r.answers, s)
+		}
+	}
+}
+
 func TestWhatGoesOnAsBeforeChangesNothing(t *testing.T) {
 	c := probing(Liveness, Readiness)
 	for _, answers := range []string{"readiness+ liveness+", "readiness- readiness- readiness- liveness+"} {
