@@ -17,9 +17,11 @@ type doorsBefore struct {
 // hostBefore is a host of the table before.
 type hostBefore struct {
 	key  string
-	of   map[string]string // who has a match
+	had  map[objectMatch]int // which rule, counted from 1, an object has for a match
 	ages map[objectClass]int
 }
+
+type objectMatch struct{ from, match string }
 
 type objectClass struct {
 	from  string
@@ -35,13 +37,13 @@ func lookBack(t *Table) doorsBefore {
 	for _, p := range t.Doors.Ports {
 		b.tls[p.Port] = p.TLS
 		for _, h := range p.Hosts {
-			had := &hostBefore{key: h.Key, of: map[string]string{}, ages: map[objectClass]int{}}
+			had := &hostBefore{key: h.Key, had: map[objectMatch]int{}, ages: map[objectClass]int{}}
 			b.keys[h.Key] = true
 			for i, r := range h.Rules {
 				secret, _, _ := strings.Cut(r.Users, "@")
 				b.users[secret] = r.Users
-				if text := r.Match.spelled(); had.of[text] == "" {
-					had.of[text] = r.From
+				if k := (objectMatch{r.From, r.Match.spelled()}); had.had[k] == 0 {
+					had.had[k] = i + 1
 				}
 				if k := (objectClass{r.From, r.Match.class()}); had.ages[k] == 0 {
 					had.ages[k] = i + 1
@@ -69,12 +71,14 @@ func (b doorsBefore) key(at doorName) string {
 	return ""
 }
 
-// from is who had a match.
-func (h *hostBefore) from(match string) string {
-	if h == nil {
-		return ""
+// place orders objects that have the same match: those that had it keep their order, new ones come after them.
+func (h *hostBefore) place(from, match string) int {
+	if h != nil {
+		if i := h.had[objectMatch{from, match}]; i > 0 {
+			return i
+		}
 	}
-	return h.of[match]
+	return 1 << 30
 }
 
 // age orders objects whose rules are equally particular: those that were there keep their order, new ones come after them.
@@ -113,7 +117,7 @@ func (b *doorBuild) freeze(d *Doored) {
 				if r.From != d.from() {
 					continue
 				}
-				c := claim{rule: &h.Rules[i], by: d, nth: i}
+				c := claim{rule: &h.Rules[i], by: d, nth: i, frozen: true}
 				if h.Name != "" && general[r.Match.spelled()] {
 					c.tier = atAnyHost
 				}
@@ -122,6 +126,7 @@ func (b *doorBuild) freeze(d *Doored) {
 				made.ingress = made.ingress || d.Kind == kindIngress
 				if made.key == "" {
 					made.key = b.still(h.Key)
+					made.frozen = made.key != ""
 				}
 			}
 		}

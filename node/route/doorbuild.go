@@ -66,16 +66,20 @@ type portAsk struct {
 // madeHost is what is claimed of a host.
 type madeHost struct {
 	key     string
-	ingress bool // an Ingress names it: what Ingresses have for all hosts is there too
+	frozen  bool   // key is what suspended objects have: it stays while a rule of theirs does
+	next    string // by what name it has its certificate else
+	ingress bool   // an Ingress names it: what Ingresses have for all hosts is there too
 	claims  []claim
 }
 
 // claim is a rule that an object asks for at a host.
 type claim struct {
-	rule *DoorRule
-	by   *Doored
-	tier int // rules of a lower one come first
-	nth  int // among those of its object
+	rule   *DoorRule
+	by     *Doored
+	tier   int    // rules of a lower one come first
+	nth    int    // among those of its object
+	frozen bool   // its object is suspended
+	lack   string // what its object says of it where it is served
 }
 
 // Tiers of what is asked for at a host.
@@ -263,6 +267,9 @@ func (b *doorBuild) settle() *Doors {
 			b.leaveOut(at, h)
 			continue
 		}
+		if h.frozen && !slices.ContainsFunc(kept, func(r ranked) bool { return r.frozen }) {
+			h.key = h.next
+		}
 		hosts, values = hosts+1, values+size
 		made := DoorHost{Name: at.name, Deep: at.deep, Key: h.key, Issuer: b.issuer(h.key)}
 		for _, c := range kept {
@@ -307,6 +314,9 @@ func (b *doorBuild) tellHost(at doorName, secure bool, kept []ranked) {
 	for _, c := range kept {
 		if c.tier != atHost && at.name != "" {
 			continue
+		}
+		if c.lack != "" {
+			c.by.say("%s", c.lack)
 		}
 		c.by.Hosts = append(c.by.Hosts, cmp.Or(at.name, "*"))
 		if secure {

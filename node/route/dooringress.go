@@ -95,12 +95,12 @@ func (b *doorBuild) serveIngress(i *manifest.Ingress) {
 	}
 	made := b.ruler(i)
 	nth := 0
-	put := func(host string, rule *DoorRule, tier int) {
+	put := func(host string, rule *DoorRule, lack string, tier int) {
 		nth++
 		if host == "" {
 			b.general = append(b.general, general{i, rule, max(tier, atAnyHost), nth})
 		}
-		b.put(i, host, claim{rule: rule, by: d, tier: tier, nth: nth})
+		b.put(i, host, claim{rule: rule, by: d, tier: tier, nth: nth, lack: lack})
 	}
 	for _, r := range i.Object.Spec.Rules {
 		hosts := []string{r.Host}
@@ -110,7 +110,7 @@ func (b *doorBuild) serveIngress(i *manifest.Ingress) {
 		for _, host := range hosts {
 			b.name(host)
 			if i.Manner.AppRoot != "" {
-				put(host, &DoorRule{From: d.from(), Match: DoorMatch{Kind: Exact, Path: "/"}, Redirect: &DoorRedirect{Path: &DoorRewrite{Kind: Exact, Path: i.Manner.AppRoot}, Code: 302}}, atHost)
+				put(host, &DoorRule{From: d.from(), Match: DoorMatch{Kind: Exact, Path: "/"}, Redirect: &DoorRedirect{Path: &DoorRewrite{Kind: Exact, Path: i.Manner.AppRoot}, Code: 302}}, "", atHost)
 			}
 			if r.HTTP == nil {
 				continue
@@ -119,16 +119,18 @@ func (b *doorBuild) serveIngress(i *manifest.Ingress) {
 				if match, why := match(i, p); why != "" {
 					d.say("path %s of %s is not served: %s", p.Path, anyHost(host), why)
 				} else {
-					put(host, made.rule(match, host, &p.Backend), atHost)
+					rule, lack := made.rule(match, host, &p.Backend)
+					put(host, rule, lack, atHost)
 				}
 			}
 		}
 		if twin := b.twin(i, r.Host); twin != "" {
-			put(twin, &DoorRule{From: d.from(), Match: prefix("/"), Redirect: &DoorRedirect{Host: r.Host, Code: 308}}, atHost)
+			put(twin, &DoorRule{From: d.from(), Match: prefix("/"), Redirect: &DoorRedirect{Host: r.Host, Code: 308}}, "", atHost)
 		}
 	}
 	if to := i.Object.Spec.DefaultBackend; to != nil {
-		put("", made.rule(prefix("/"), "", to), someDefault)
+		rule, lack := made.rule(prefix("/"), "", to)
+		put("", rule, lack, someDefault)
 	}
 }
 

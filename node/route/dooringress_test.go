@@ -210,6 +210,14 @@ func TestABackendThatCannotBeAskedIsAnswered503(t *testing.T) {
 	}
 }
 
+func TestOfWhatAnotherHasNothingElseIsSaid(t *testing.T) {
+	gone := ingress("zoo", "defaultBackend: {service: {name: gone, port: {number: 80}}}\nrules: [{host: shop.example.org, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: gone, port: {number: 80}}}}]}}]")
+	_, _, said := route.Build(route.Want{Net: net, Services: []manifest.Service{service("web")}, Doors: &route.DoorWant{
+		Offer: offer, Nodes: []string{"n1"}, Ingresses: []manifest.Ingress{gone, toWeb("web", "shop.example.org", "Prefix", "/")},
+	}})
+	same(t, "zoo", []string{"/ of shop.example.org is Ingress default/web's, which had it first: ask for another path or host, or remove it there", "Service default/gone is not there: requests for / of any host are answered 503"}, said[1].Why)
+}
+
 func TestAPortOfHostsIsAServicesOrTheDoors(t *testing.T) {
 	lb := service("lb")
 	lb.Balanced = true

@@ -2,6 +2,7 @@ package route
 
 import (
 	"cmp"
+	"fmt"
 	"regexp"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -11,10 +12,10 @@ import (
 
 // ruler makes the rules of one Ingress.
 type ruler struct {
-	b    *doorBuild
-	i    *Doored
-	kind manifest.Manner
-	base DoorRule // without a match and a backend
+	b         *doorBuild
+	namespace string
+	kind      manifest.Manner
+	base      DoorRule // without a match and a backend
 }
 
 func (b *doorBuild) ruler(i *manifest.Ingress) ruler {
@@ -43,33 +44,32 @@ func (b *doorBuild) ruler(i *manifest.Ingress) ruler {
 	if m.Redirect != "" {
 		base.Redirect = &DoorRedirect{Whole: m.Redirect, Code: m.RedirectCode}
 	}
-	return ruler{b, d, m, base}
+	return ruler{b, i.Namespace, m, base}
 }
 
-// rule leads requests to a backend.
-func (r ruler) rule(match DoorMatch, host string, to *networkingv1.IngressBackend) *DoorRule {
+// rule leads requests to a backend; lack is what is to be said of a rule that does not, if it comes to be served.
+func (r ruler) rule(match DoorMatch, host string, to *networkingv1.IngressBackend) (made *DoorRule, lack string) {
 	rule := r.base
-	made := &rule
+	made = &rule
 	made.Match = match
 	if made.Redirect != nil || made.Status != 0 {
-		return made
+		return made, ""
 	}
 	made.Rewrite = r.rewrite(match)
 	if to.Service == nil {
 		made.Status, made.Why = 503, "its backend is no Service"
-		r.i.say("requests for %s of %s are answered 503: their backend is no Service; name one", match.words(), anyHost(host))
-		return made
+		return made, fmt.Sprintf("requests for %s of %s are answered 503: their backend is no Service; name one", match.words(), anyHost(host))
 	}
 	port := backendPort{to.Service.Port.Name, uint16(to.Service.Port.Number)}
-	backend, _, why := r.b.backend(r.i.Namespace, to.Service.Name, port)
+	backend, _, why := r.b.backend(r.namespace, to.Service.Name, port)
 	if why != "" {
 		backend.Status, made.Why = 503, why
-		r.i.say("%s: requests for %s of %s are answered 503", why, match.words(), anyHost(host))
+		lack = fmt.Sprintf("%s: requests for %s of %s are answered 503", why, match.words(), anyHost(host))
 	}
 	backend.Host = r.kind.Host
 	backend.Protocol = cmp.Or(map[string]string{"HTTPS": "https", "GRPC": "h2c", "GRPCS": "h2"}[r.kind.Protocol], backend.Protocol)
 	made.To = []DoorBackend{backend}
-	return made
+	return made, lack
 }
 
 var group = regexp.MustCompile(`\$\d+`)

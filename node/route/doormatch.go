@@ -133,15 +133,10 @@ func (b *doorBuild) unrivalled(at doorName, all []ranked) []ranked {
 		text string
 	}
 	best := map[key]ranked{}
-	older := func(r ranked) int {
-		if b.before.hosts[at].from(r.text) == r.rule.From {
-			return 0
-		}
-		return 1
-	}
+	place := func(r ranked) int { return b.before.hosts[at].place(r.rule.From, r.text) }
 	for _, r := range all {
 		k := key{r.tier, r.text}
-		if had, there := best[k]; !there || cmp.Or(older(r)-older(had), byObject(r.by, had.by), cmp.Compare(r.nth, had.nth)) < 0 {
+		if had, there := best[k]; !there || cmp.Or(place(r)-place(had), byObject(r.by, had.by), cmp.Compare(r.nth, had.nth)) < 0 {
 			best[k] = r
 		}
 	}

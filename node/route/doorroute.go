@@ -49,6 +49,7 @@ func (b *doorBuild) routesInOrder() (all []*manifest.HTTPRoute) {
 func (b *doorBuild) giveKey(l *listener, host string) {
 	at := l.at(host)
 	h, key := b.host(at), l.key(host)
+	h.next = cmp.Or(h.next, key)
 	switch had := b.before.key(at); {
 	case key == "" || h.key == key:
 	case h.key == "", secretOf(had) == secretOf(key) && secretOf(had) != secretOf(h.key):

@@ -83,6 +83,42 @@ func TestWhatIsSuspendedStaysAsItWas(t *testing.T) {
 	same(t, "nothing new", []string(nil), shown(table))
 }
 
+func TestWhatIsSuspendedAndHasNoRuleLeftHasNoCertificateThereEither(t *testing.T) {
+	any := withTLS(toWeb("any", "", "Prefix", "/"), "", "shop.example.org")
+	any.Manner.ACME = true
+	w := route.DoorWant{Ingresses: []manifest.Ingress{any}, Offer: manifest.DoorOffer{HTTP: 80, HTTPS: 443, ACME: manifest.ACME{Directory: "https://a"}}, Secrets: []manifest.Secret{signed("shop-tls", "shop.example.org")}}
+	before, _ := doorsOf(w, nil)
+	same(t, "before", []string{"shop.example.org acme/shop.example.org"}, keys(before))
+	w.Ingresses[0].Suspended = true
+	w.Gateways = []manifest.Gateway{gatewayOf("web", "listeners: [{name: a, port: 443, protocol: HTTPS, hostname: shop.example.org, tls: {certificateRefs: [{name: shop-tls}]}}]")}
+	w.Routes = []manifest.HTTPRoute{to("web", "", path("/a", "v1"))}
+	table, said := doorsOf(w, &before)
+	same(t, "a rule is left", []string{"shop.example.org acme/shop.example.org"}, keys(table))
+	same(t, "a rule is left", []string{"listener a: the certificate of shop.example.org at port 443 is acme/shop.example.org already: name the same Secret there and here"}, said["Gateway/default/web"].Why)
+	w.Routes = []manifest.HTTPRoute{to("web", "", path("/", "v1"))}
+	for range 2 {
+		table, _ = doorsOf(w, &table)
+		same(t, "none is", []string{"shop.example.org default/shop-tls"}, keys(table))
+	}
+}
+
+func TestWhatIsForAllHostsStaysWhoseItIsBesideTheSameOfOneHost(t *testing.T) {
+	w := route.DoorWant{Ingresses: []manifest.Ingress{toWeb("any", "", "Prefix", "/a"), toWeb("shop", "shop.example.org", "Prefix", "/a")}}
+	table, _ := doorsOf(w, nil)
+	w.Ingresses = append(w.Ingresses, toWeb("alike", "", "Prefix", "/a"))
+	w.Ingresses[0].Suspended = true
+	for range 2 {
+		table, _ = doorsOf(w, &table)
+		var from []string
+		for _, h := range table.Doors.Ports[0].Hosts {
+			for _, r := range h.Rules {
+				from = append(from, h.Name+" "+r.From)
+			}
+		}
+		same(t, "rules", []string{"shop.example.org Ingress/default/shop", "shop.example.org Ingress/default/any", " Ingress/default/any"}, from)
+	}
+}
+
 // Whatever comes and goes: the order of objects says nothing, and a table that was made once more from itself is the same.
 func TestDoorsAreTheSameHoweverOftenTheyAreMade(t *testing.T) {
 	secrets := []manifest.Secret{signed("a-tls", "a.example.org"), signed("b-tls", "*.example.org")}
