@@ -12,6 +12,8 @@ type doorsBefore struct {
 	hosts map[doorName]*hostBefore
 	keys  map[string]bool   // of certificates
 	users map[string]string // of passwords, by Secret
+
+	general map[objectMatch]bool // what objects have for all hosts
 }
 
 // hostBefore is a host of the table before.
@@ -21,7 +23,11 @@ type hostBefore struct {
 	ages map[objectClass]int
 }
 
-type objectMatch struct{ from, match string }
+// objectMatch is a match that an object has at a host, of its own or for all hosts.
+type objectMatch struct {
+	from, match string
+	general     bool
+}
 
 type objectClass struct {
 	from  string
@@ -29,11 +35,20 @@ type objectClass struct {
 }
 
 func lookBack(t *Table) doorsBefore {
-	b := doorsBefore{tls: map[uint16]bool{}, hosts: map[doorName]*hostBefore{}, keys: map[string]bool{}, users: map[string]string{}}
+	b := doorsBefore{tls: map[uint16]bool{}, hosts: map[doorName]*hostBefore{}, keys: map[string]bool{}, users: map[string]string{}, general: map[objectMatch]bool{}}
 	if t == nil || t.Doors == nil {
 		return b
 	}
 	b.doors = t.Doors
+	for _, p := range t.Doors.Ports {
+		for _, h := range p.Hosts {
+			for _, r := range h.Rules {
+				if h.Name == "" {
+					b.general[objectMatch{r.From, r.Match.spelled(), true}] = true
+				}
+			}
+		}
+	}
 	for _, p := range t.Doors.Ports {
 		b.tls[p.Port] = p.TLS
 		for _, h := range p.Hosts {
@@ -42,7 +57,7 @@ func lookBack(t *Table) doorsBefore {
 			for i, r := range h.Rules {
 				secret, _, _ := strings.Cut(r.Users, "@")
 				b.users[secret] = r.Users
-				if k := (objectMatch{r.From, r.Match.spelled()}); had.had[k] == 0 {
+				if k := (objectMatch{r.From, r.Match.spelled(), b.isGeneral(h, r)}); had.had[k] == 0 {
 					had.had[k] = i + 1
 				}
 				if k := (objectClass{r.From, r.Match.class()}); had.ages[k] == 0 {
@@ -53,6 +68,11 @@ func lookBack(t *Table) doorsBefore {
 		}
 	}
 	return b
+}
+
+// isGeneral says whether a rule of a host is one that its object has for all hosts.
+func (b doorsBefore) isGeneral(h DoorHost, r DoorRule) bool {
+	return h.Name != "" && b.general[objectMatch{r.From, r.Match.spelled(), true}]
 }
 
 // age is 0 of a host that was there, else 1.
@@ -72,9 +92,9 @@ func (b doorsBefore) key(at doorName) string {
 }
 
 // place orders objects that have the same match: those that had it keep their order, new ones come after them.
-func (h *hostBefore) place(from, match string) int {
+func (h *hostBefore) place(of objectMatch) int {
 	if h != nil {
-		if i := h.had[objectMatch{from, match}]; i > 0 {
+		if i := h.had[of]; i > 0 {
 			return i
 		}
 	}
@@ -97,16 +117,6 @@ func (b *doorBuild) freeze(d *Doored) {
 	if b.before.doors == nil {
 		return
 	}
-	general := map[string]bool{} // matches that it has for all hosts
-	for _, p := range b.before.doors.Ports {
-		for _, h := range p.Hosts {
-			for _, r := range h.Rules {
-				if h.Name == "" && r.From == d.from() {
-					general[r.Match.spelled()] = true
-				}
-			}
-		}
-	}
 	for _, p := range b.before.doors.Ports {
 		if b.open(p.Port, p.TLS) != "" {
 			continue
@@ -118,7 +128,7 @@ func (b *doorBuild) freeze(d *Doored) {
 					continue
 				}
 				c := claim{rule: &h.Rules[i], by: d, nth: i, frozen: true}
-				if h.Name != "" && general[r.Match.spelled()] {
+				if b.before.isGeneral(h, r) {
 					c.tier = atAnyHost
 				}
 				b.claim(at, c)

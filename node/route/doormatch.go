@@ -133,7 +133,9 @@ func (b *doorBuild) unrivalled(at doorName, all []ranked) []ranked {
 		text string
 	}
 	best := map[key]ranked{}
-	place := func(r ranked) int { return b.before.hosts[at].place(r.rule.From, r.text) }
+	place := func(r ranked) int {
+		return b.before.hosts[at].place(objectMatch{r.rule.From, r.text, at.name != "" && r.tier >= atAnyHost})
+	}
 	for _, r := range all {
 		k := key{r.tier, r.text}
 		if had, there := best[k]; !there || cmp.Or(place(r)-place(had), byObject(r.by, had.by), cmp.Compare(r.nth, had.nth)) < 0 {
