@@ -234,7 +234,7 @@ func ran(p live.Pod) bool {
 }
 
 // tend says which pods the node sides are to look after: ours, of workloads that are wanted, that ran once, but for what is being stopped. Those of a suspended
-// workload are probed and no more.
+// workload are probed and no more, and so are those that are to stop: whether they are ready is asked until they do, for a stop may fail or be late.
 func (w *world) tend(works []*work) {
 	if w.plan.Sides == nil || w.h.Side.Refused {
 		return
@@ -252,11 +252,11 @@ func (w *world) tend(works []*work) {
 	for _, k := range works {
 		for _, p := range w.everyPod(k.wl.ID) {
 			tend, sided := w.plan.Tend[p.node.Name]
-			if !sided || p.Stopping || !ran(p.Pod) || stops[[2]string{p.node.Name, p.Name}] {
+			if !sided || p.Stopping || !ran(p.Pod) {
 				continue
 			}
 			tend.Pods = append(tend.Pods, p.Name)
-			if k.wl.Suspended {
+			if k.wl.Suspended || stops[[2]string{p.node.Name, p.Name}] {
 				tend.Idle = append(tend.Idle, p.Name)
 			}
 			w.plan.Tend[p.node.Name] = tend
