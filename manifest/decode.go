@@ -38,8 +38,8 @@ func (d *decoder) into(n *yaml.Node, v reflect.Value, path string, depth int) {
 		return
 	}
 	switch kind := v.Kind(); {
-	case v.Type() == typeOf[json.RawMessage](): // for somebody else's program
-		v.SetBytes([]byte("{}"))
+	case v.Type() == typeOf[json.RawMessage]():
+		d.plugin(n, v, path, depth)
 	case v.CanAddr() && isLeaf(v):
 		d.leaf(n, v, path)
 	case kind == reflect.Pointer:

@@ -22,7 +22,7 @@ var rolloutKind = kind{
 			return
 		}
 		n := replicasOf(r.Spec.Replicas)
-		a.workload(m, o, pods{"spec.template", r.Spec.Template.ObjectMeta, r.Spec.Template.Spec}, n, rolloutStrategy(r, n))
+		a.workload(m, o, pods{"spec.template", r.Spec.Template.ObjectMeta, r.Spec.Template.Spec}, n, rolloutStrategy(r, m.Namespace, n))
 	},
 }
 
@@ -44,6 +44,8 @@ type Rollout struct {
 	// Services of the workload's namespace, by name, that lead to pods of one revision alone; empty where none is named.
 	CanaryService, StableService  string
 	ActiveService, PreviewService string
+
+	Shares []ID // canary: Ingresses and HTTPRoutes by which doors share requests between StableService and CanaryService as the weight says
 
 	PreviewReplicas int           // blue-green: pods of the new revision until it is to serve; 0 is all
 	AutoPromotion   bool          // blue-green: it serves without a person's decision,

@@ -93,7 +93,10 @@ func TestARolloutAsPeopleWriteItLoads(t *testing.T) {
 
 func TestARolloutThatIsRefusedSaysByWhichField(t *testing.T) {
 	const canary, blueGreen = "spec.strategy.canary.", "spec.strategy.blueGreen."
-	const counts = "is not supported yet; remove it: weights are kept by numbers of pods, as where Argo Rollouts has no trafficRouting"
+	const mesh = "is not supported yet; remove it: write nginx with an Ingress, or plugins argoproj-labs/gatewayAPI with an HTTPRoute, by which doors share requests out"
+	routing := func(s string) string {
+		return rolls("{canary: {canaryService: next, stableService: live, trafficRouting: "+s+"}}") + named("next") + named("live")
+	}
 	const decide = "is not supported yet; remove it: a step pause: {} waits for whoever decides, and progressDeadlineAbort: true goes back where pods do not become available"
 	step := func(s string) string { return rolls("{canary: {steps: [{setWeight: 5}, " + s + "]}}") }
 	ref := func(ref string, more ...string) string {
@@ -156,21 +159,31 @@ func TestARolloutThatIsRefusedSaysByWhichField(t *testing.T) {
 		"no API":                    {ref("{kind: Deployment, name: a}"), "6 spec.workloadRef.apiVersion: is missing; write apiVersion: apps/v1"},
 		"scaled down somehow":       {ref("{apiVersion: apps/v1, kind: Deployment, name: a, scaleDown: later}"), `6 spec.workloadRef.scaleDown: "later" is not one of never, onsuccess, progressively`},
 		"needs of no pods":          {strings.Replace(ref("{apiVersion: apps/v1, kind: Deployment, name: a}"), "{name: web}", "{name: web, annotations: {podkeep.io/depends-on: Job/a}}", 1), "3 metadata.annotations[podkeep.io/depends-on]: means nothing beside workloadRef; write it on the Deployment"},
-		"the split":                 {rolls("{canary: {trafficRouting: {}}}"), "7 " + canary + "trafficRouting: " + counts},
-		"a mesh":                    {rolls("{canary: {trafficRouting: {istio: {virtualService: {name: a}}, managedRoutes: [{name: b}], maxTrafficWeight: 1000}}}"), "7 " + canary + "trafficRouting: " + counts},
-		"a plugin that splits":      {rolls("{canary: {trafficRouting: {plugins: {podkeep.io/split: {}, a/b: {c: [1]}}}}}"), "7 " + canary + "trafficRouting: " + counts},
-		"the split by annotation":   {strings.Replace(rolls("{canary: {}}"), "{name: web}", "{name: web, annotations: {podkeep.io/split: 'true'}}", 1), "3 metadata.annotations[podkeep.io/split]: " + counts},
-		"a scale":                   {step("{setCanaryScale: {replicas: 1}}"), "7 " + canary + "steps[1].setCanaryScale: is not supported yet; remove it: it needs trafficRouting; setWeight says how many pods are new"},
-		"headers":                   {step("{setHeaderRoute: {name: a}}"), "7 " + canary + "steps[1].setHeaderRoute: is not supported yet; remove it: it needs trafficRouting; canaryService leads to the new pods alone"},
-		"a mirror":                  {step("{setMirrorRoute: {name: a, match: [{path: {exact: /}}]}}"), "7 " + canary + "steps[1].setMirrorRoute: is not supported yet; remove it: it needs trafficRouting; canaryService leads to the new pods alone"},
+		"the split":                 {rolls("{canary: {trafficRouting: {}}}"), "7 " + canary + "trafficRouting: says nothing; name an Ingress with nginx, or an HTTPRoute with plugins argoproj-labs/gatewayAPI, or remove it: weights are kept by numbers of pods, as where Argo Rollouts has no trafficRouting"},
+		"a mesh":                    {rolls("{canary: {trafficRouting: {istio: {virtualService: {name: a}}, managedRoutes: [{name: b}], maxTrafficWeight: 1000}}}"), "7 " + canary + "trafficRouting.istio: " + mesh + "\n7 " + canary + "trafficRouting.managedRoutes: is not supported yet; remove it: a rule of an HTTPRoute that matches the header leads to canaryService\n7 " + canary + "trafficRouting.maxTrafficWeight: is not supported yet; remove it: weights are of 100"},
+		"a plugin that splits":      {rolls("{canary: {trafficRouting: {plugins: {a/b: {c: [1]}}}}}"), "7 " + canary + "trafficRouting.plugins[a/b]: is not supported yet; remove it: no program of others shares requests out; write argoproj-labs/gatewayAPI with an HTTPRoute, or nginx with an Ingress"},
+		"no Service to share with":  {rolls("{canary: {trafficRouting: {nginx: {stableIngress: web}}}}"), "7 " + canary + "canaryService: is missing; write the Service to which trafficRouting leads a share of the requests"},
+		"nor another one":           {rolls("{canary: {canaryService: a, trafficRouting: {nginx: {stableIngress: web}}}}"), "7 " + canary + "stableService: is missing; write the Service to which trafficRouting leads what is left of the requests"},
+		"no Ingress":                {routing("{nginx: {}}"), "7 " + canary + "trafficRouting.nginx: names no Ingress; write stableIngress with the one that leads to stableService"},
+		"none that is there":        {routing("{nginx: {stableIngress: web}}"), "7 " + canary + "trafficRouting.nginx: Ingress/default/web is not in the repository; add it"},
+		"one that leads elsewhere":  {routing("{nginx: {stableIngress: web}}") + "---\n" + doorTo("next"), "7 " + canary + "trafficRouting.nginx: no path of Ingress/default/web leads to live; write it as the Service of one"},
+		"no route":                  {routing("{plugins: {argoproj-labs/gatewayAPI: {namespace: default}}}"), "7 " + canary + "trafficRouting.plugins[argoproj-labs/gatewayAPI]: names no route; write httpRoute with the HTTPRoute whose rules lead to both Services"},
+		"none of that name":         {routing("{plugins: {argoproj-labs/gatewayAPI: {httpRoute: web}}}"), "7 " + canary + "trafficRouting.plugins[argoproj-labs/gatewayAPI]: HTTPRoute/default/web is not in the repository; add it"},
+		"one to one of them":        {routing("{plugins: {argoproj-labs/gatewayAPI: {httpRoute: web}}}") + "---\n" + routeTo("live"), "7 " + canary + "trafficRouting.plugins[argoproj-labs/gatewayAPI]: no rule of HTTPRoute/default/web leads to both live and next; write both into backendRefs of one"},
+		"a route of another kind":   {routing("{plugins: {argoproj-labs/gatewayAPI: {grpcRoute: web, httpRoute: web}}}") + "---\n" + routeTo("live", "next"), "7 " + canary + "trafficRouting.plugins[argoproj-labs/gatewayAPI].grpcRoute: is not supported yet; remove it: doors serve HTTPRoutes alone; name one with httpRoute"},
+		"a misspelt one of those":   {routing("{plugins: {argoproj-labs/gatewayAPI: {httproute: web}}}"), "7 " + canary + `trafficRouting.plugins[argoproj-labs/gatewayAPI].httproute: unknown field "httproute"; did you mean "httpRoute"?` + "\n7 " + canary + "trafficRouting.plugins[argoproj-labs/gatewayAPI]: names no route; write httpRoute with the HTTPRoute whose rules lead to both Services"},
+		"the split by annotation":   {strings.Replace(rolls("{canary: {}}"), "{name: web}", "{name: web, annotations: {podkeep.io/split: 'true'}}", 1), "3 metadata.annotations[podkeep.io/split]: is not supported yet; remove it: weights are kept by numbers of pods, as where Argo Rollouts has no trafficRouting"},
+		"a scale":                   {step("{setCanaryScale: {replicas: 1}}"), "7 " + canary + "steps[1].setCanaryScale: is not supported yet; remove it: setWeight says how many pods are new"},
+		"headers":                   {step("{setHeaderRoute: {name: a}}"), "7 " + canary + "steps[1].setHeaderRoute: is not supported yet; remove it: a rule of an HTTPRoute that matches the header leads to canaryService"},
+		"a mirror":                  {step("{setMirrorRoute: {name: a, match: [{path: {exact: /}}]}}"), "7 " + canary + "steps[1].setMirrorRoute: is not supported yet; remove it: canaryService leads to the new pods alone"},
 		"an analysis":               {step("{analysis: {templates: [{templateName: a}]}}"), "7 " + canary + "steps[1].analysis: " + decide},
 		"an analysis beside":        {rolls("{canary: {analysis: {templates: [{templateName: a}], startingStep: 1}}}"), "7 " + canary + "analysis: " + decide},
 		"an experiment":             {step("{experiment: {templates: [{name: a, specRef: canary}]}}"), "7 " + canary + "steps[1].experiment: is not supported yet; remove it: setWeight starts pods of the new revision, and canaryService leads to them alone"},
 		"a plugin":                  {step("{plugin: {name: a/b, config: {c: 1}}}"), "7 " + canary + "steps[1].plugin: is not supported yet; remove it: no program of others decides here; pause: {} waits for whoever does"},
 		"ping and pong":             {rolls("{canary: {pingPong: {pingService: a, pongService: b}}}"), "7 " + canary + "pingPong: is not supported yet; remove it: canaryService and stableService each lead to their own pods"},
-		"a stable set that shrinks": {rolls("{canary: {dynamicStableScale: true}}"), "7 " + canary + "dynamicStableScale: is not supported yet; remove it: it needs trafficRouting; stable pods go anyway as the canary grows"},
-		"a delay of a canary":       {rolls("{canary: {scaleDownDelaySeconds: 30}}"), "7 " + canary + "scaleDownDelaySeconds: is not supported yet; remove it: it needs trafficRouting; old pods go as new ones are available"},
-		"so many at least":          {rolls("{canary: {minPodsPerReplicaSet: 2}}"), "7 " + canary + "minPodsPerReplicaSet: is not supported yet; remove it: it needs trafficRouting; replicas and the weights say how many pods there are"},
+		"a stable set that shrinks": {rolls("{canary: {dynamicStableScale: true}}"), "7 " + canary + "dynamicStableScale: is not supported yet; remove it: stable pods go anyway as the canary grows"},
+		"a delay of a canary":       {rolls("{canary: {scaleDownDelaySeconds: 30}}"), "7 " + canary + "scaleDownDelaySeconds: is not supported yet; remove it: old pods go as new ones are available, once nobody sends them requests any more"},
+		"so many at least":          {rolls("{canary: {minPodsPerReplicaSet: 2}}"), "7 " + canary + "minPodsPerReplicaSet: is not supported yet; remove it: replicas and the weights say how many pods there are"},
 		"an analysis before":        {rolls("{blueGreen: {activeService: live, prePromotionAnalysis: {templates: [{templateName: a}]}}}") + named("live"), "7 " + blueGreen + "prePromotionAnalysis: is not supported yet; remove it: autoPromotionEnabled: false waits for whoever has looked at the new pods"},
 		"an analysis after":         {rolls("{blueGreen: {activeService: live, postPromotionAnalysis: {templates: [{templateName: a}]}}}") + named("live"), "7 " + blueGreen + "postPromotionAnalysis: is not supported yet; remove it: a git revert switches back, at once within scaleDownDelaySeconds"},
 	} {
@@ -186,9 +199,28 @@ func ofWeb(s Set) string {
 	return strings.NewReplacer("x.yaml:", "", ": Rollout/web: ", " ").Replace(wrongs(s))
 }
 
+// doorTo is an Ingress that leads to a Service, and routeTo an HTTPRoute with a rule for several.
+func doorTo(service string) string {
+	return "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web}\nspec: {rules: [{host: a.example.org, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: " + service + ", port: {number: 80}}}}]}}]}\n"
+}
+
+func routeTo(services ...string) string {
+	return "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: web}\nspec: {parentRefs: [{name: web}], rules: [{backendRefs: [{name: " + strings.Join(services, ", port: 80}, {name: ") + ", port: 80}]}]}\n"
+}
+
+func TestACanarysRequestsAreSharedByWhatItNames(t *testing.T) {
+	text := rolls("{canary: {canaryService: next, stableService: live, trafficRouting: {nginx: {stableIngress: web}, plugins: {argoproj-labs/gatewayAPI: {namespace: default, httpRoutes: [{name: web}]}}}}}") +
+		named("next") + named("live") + "---\n" + doorTo("live") + "---\n" + routeTo("live", "next")
+	s := set("c", "x.yaml", text)
+	want := []ID{{Kind: "Ingress", Namespace: "default", Name: "web"}, {Kind: "HTTPRoute", Namespace: "default", Name: "web"}}
+	if len(s.Workloads) != 1 || !slices.Equal(s.Workloads[0].Strategy.Rollout.Shares, want) {
+		t.Errorf("%s: %+v", ofWeb(s), s.Workloads)
+	}
+}
+
 func TestWhatMeansNothingToACanaryIsTakenWithANotice(t *testing.T) {
 	for text, want := range map[string]string{
-		rolls("{canary: {abortScaleDownDelaySeconds: 9, scaleDownDelayRevisionLimit: 1}}"):                 "7 spec.strategy.canary.abortScaleDownDelaySeconds: means nothing without trafficRouting: pods of a canary go at once",
+		rolls("{canary: {abortScaleDownDelaySeconds: 9, scaleDownDelayRevisionLimit: 1}}"):                 "7 spec.strategy.canary.abortScaleDownDelaySeconds: means nothing here: pods of a canary go at once",
 		rolls("{blueGreen: {activeService: live, previewReplicaCount: 9}}", "replicas: 2") + named("live"): "7 spec.strategy.blueGreen.previewReplicaCount: 9 is more than replicas, so there are 2",
 		rolls("{canary: {canaryMetadata: {labels: {role: new}}}}") + "---\n" + service("next", "selector: {app: web, role: new}\nports: [{port: 80}]"): "7 spec.strategy.canary.canaryMetadata.labels: Service/default/next goes by them: a pod has them from its start to its end, " +
 			"whatever it becomes; name the Service as one of the Rollout's instead",

@@ -17,7 +17,7 @@ const (
 func init() {
 	built[typeOf[argo.RolloutSpec]()] = "replicas selector template workloadRef minReadySeconds rollbackWindow strategy paused " +
 		"progressDeadlineSeconds progressDeadlineAbort restartAt"
-	built[typeOf[argo.CanaryStrategy]()] = "canaryService stableService steps maxUnavailable maxSurge antiAffinity canaryMetadata stableMetadata " +
+	built[typeOf[argo.CanaryStrategy]()] = "canaryService stableService trafficRouting steps maxUnavailable maxSurge antiAffinity canaryMetadata stableMetadata " +
 		"replicaProgressThreshold"
 	built[typeOf[argo.CanaryStep]()] = "setWeight pause"
 	built[typeOf[argo.BlueGreenStrategy]()] = "activeService previewService previewReplicaCount autoPromotionEnabled autoPromotionSeconds " +
@@ -35,19 +35,18 @@ func init() {
 		"scaleDownDelayRevisionLimit": noDelay,
 	}
 	instead[typeOf[argo.CanaryStrategy]()] = map[string]string{
-		"trafficRouting":        weightsAreCounts,
 		"analysis":              decideYourself,
-		"scaleDownDelaySeconds": "it needs trafficRouting; old pods go as new ones are available",
-		"dynamicStableScale":    "it needs trafficRouting; stable pods go anyway as the canary grows",
-		"minPodsPerReplicaSet":  "it needs trafficRouting; replicas and the weights say how many pods there are",
+		"scaleDownDelaySeconds": "old pods go as new ones are available, once nobody sends them requests any more",
+		"dynamicStableScale":    "stable pods go anyway as the canary grows",
+		"minPodsPerReplicaSet":  "replicas and the weights say how many pods there are",
 		"pingPong":              "canaryService and stableService each lead to their own pods",
 	}
 	instead[typeOf[argo.CanaryStep]()] = map[string]string{
 		"analysis":       decideYourself,
 		"experiment":     "setWeight starts pods of the new revision, and canaryService leads to them alone",
-		"setCanaryScale": "it needs trafficRouting; setWeight says how many pods are new",
-		"setHeaderRoute": "it needs trafficRouting; canaryService leads to the new pods alone",
-		"setMirrorRoute": "it needs trafficRouting; canaryService leads to the new pods alone",
+		"setCanaryScale": "setWeight says how many pods are new",
+		"setHeaderRoute": noHeaderRoute,
+		"setMirrorRoute": "canaryService leads to the new pods alone",
 		"plugin":         "no program of others decides here; pause: {} waits for whoever does",
 	}
 	instead[typeOf[argo.BlueGreenStrategy]()] = map[string]string{
@@ -59,7 +58,7 @@ func init() {
 const (
 	weightsAreCounts = "weights are kept by numbers of pods, as where Argo Rollouts has no trafficRouting"
 	decideYourself   = "a step pause: {} waits for whoever decides, and progressDeadlineAbort: true goes back where pods do not become available"
-	noDelay          = "means nothing without trafficRouting: pods of a canary go at once"
+	noDelay          = "means nothing here: pods of a canary go at once"
 )
 
 // rollout checks a Rollout as Argo Rollouts does.
@@ -128,9 +127,7 @@ func (c *check) workloadRef(ref argo.ObjectRef, annotations map[string]string) {
 
 func (c *check) canary(s *argo.CanaryStrategy) {
 	c.moves(canaryPath, s.MaxSurge, s.MaxUnavailable)
-	if s.TrafficRouting != nil { // an empty one too
-		c.refuse(canaryPath+".trafficRouting", "is not supported yet; remove it: %s", weightsAreCounts)
-	}
+	c.sharing(s)
 	if s.CanaryService != "" && s.CanaryService == s.StableService {
 		c.refuse(canaryPath+".stableService", "%s is canaryService too, and each leads to pods of its own; write another, or remove one of them", s.StableService)
 	}

@@ -11,12 +11,12 @@ import (
 // defaultDelay is scaleDownDelaySeconds and abortScaleDownDelaySeconds when they are not written.
 const defaultDelay = 30
 
-// rolloutStrategy is how a Rollout of n pods that passed its checks goes from one revision to the next.
-func rolloutStrategy(r *argo.Rollout, n int) Strategy {
+// rolloutStrategy is how a Rollout of n pods in a namespace that passed its checks goes from one revision to the next.
+func rolloutStrategy(r *argo.Rollout, namespace string, n int) Strategy {
 	spec := r.Spec
 	s := blueGreenStrategy(spec.Strategy.BlueGreen, n, spec.MinReadySeconds)
 	if canary := spec.Strategy.Canary; canary != nil {
-		s = canaryStrategy(canary, n, spec.MinReadySeconds)
+		s = canaryStrategy(canary, namespace, n, spec.MinReadySeconds)
 	}
 	s.Paused, s.Deadline = spec.Paused, deadlineOf(spec.ProgressDeadlineSeconds)
 	s.OnFailure = r.Annotations[AnnotationOnFailure]
@@ -37,12 +37,12 @@ func rolloutStrategy(r *argo.Rollout, n int) Strategy {
 	return s
 }
 
-func canaryStrategy(c *argo.CanaryStrategy, n int, minReady int32) Strategy {
+func canaryStrategy(c *argo.CanaryStrategy, namespace string, n int, minReady int32) Strategy {
 	s := rolling(n, c.MaxSurge, c.MaxUnavailable, minReady)
 	s.Type = Canary
 	s.Rollout = &Rollout{
 		CanaryService: c.CanaryService, StableService: c.StableService, AntiAffinity: apartOf(c.AntiAffinity),
-		New: roleMetaOf(c.CanaryMetadata), Stable: roleMetaOf(c.StableMetadata), Threshold: thresholdOf(c.ReplicaProgressThreshold),
+		Shares: sharesOf(c.TrafficRouting, namespace), New: roleMetaOf(c.CanaryMetadata), Stable: roleMetaOf(c.StableMetadata), Threshold: thresholdOf(c.ReplicaProgressThreshold),
 	}
 	for _, step := range c.Steps {
 		s.Rollout.Steps = append(s.Rollout.Steps, stepOf(step))

@@ -52,7 +52,7 @@ func (a *assembly) lead() {
 			continue
 		}
 		d := w.Annotations[AnnotationOnFailure]
-		w.Strategy, w.Replicas, w.By = rolloutStrategy(l.rollout, n), n, &By{Meta: l.Meta, Object: l.typed}
+		w.Strategy, w.Replicas, w.By = rolloutStrategy(l.rollout, l.Namespace, n), n, &By{Meta: l.Meta, Object: l.typed}
 		if l.Annotations[AnnotationOnFailure] == "" && d != "" {
 			w.Strategy.OnFailure = d
 		}

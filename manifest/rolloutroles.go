@@ -60,6 +60,7 @@ func (a *assembly) rollouts(byID map[ID]*object) {
 		for _, role := range w.roles() {
 			a.role(c, w, role, named)
 		}
+		a.shares(c, w)
 		a.ownPods(c, w)
 		a.roleLabels(c, w)
 		if c.broken() {

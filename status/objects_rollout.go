@@ -71,6 +71,7 @@ func (l *lister) rolloutStatus(w Workload, selector *metav1.LabelSelector) argo.
 	}
 	if w.canary() {
 		s.CurrentStepHash = w.strategy().StepsDigest()
+		s.Canary.Weights = w.weights()
 	}
 	if len(w.steps()) > 0 {
 		s.CurrentStepIndex = new(int32(w.done()))
@@ -84,6 +85,18 @@ func (l *lister) rolloutStatus(w Workload, selector *metav1.LabelSelector) argo.
 	s.Phase, s.Message = phase, message
 	s.Conditions = l.rolloutConditions(w)
 	return s
+}
+
+// weights are how requests are shared between the two Services of a canary; nil where nothing shares them.
+func (w Workload) weights() *argo.TrafficWeights {
+	if len(w.shares()) == 0 {
+		return nil
+	}
+	to := func(role string, part int) argo.WeightDestination {
+		return argo.WeightDestination{Weight: int32(part), ServiceName: w.service(role), PodTemplateHash: live.ShortRev(w.leads(role))}
+	}
+	part := w.way().Share
+	return &argo.TrafficWeights{Canary: to(canaryService, part), Stable: to(stableService, 100-part)}
 }
 
 func (l *lister) blueGreen(w Workload) argo.BlueGreenStatus {

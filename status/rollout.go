@@ -107,7 +107,20 @@ func (w Workload) standing(now time.Time) string {
 		}
 		parts = append(parts, fmt.Sprintf("weight %d", way.Weight))
 	}
+	if by := w.shares(); len(by) > 0 && w.leads(canaryService) != w.leads(stableService) {
+		parts = append(parts, fmt.Sprintf("%d of 100 requests by %s", way.Share, strings.Join(by, " and ")))
+	}
 	return strings.Join(notEmpty(append(parts, w.waiting(now))...), ", ")
+}
+
+// shares are what shares requests between its Services, as people say it.
+func (w Workload) shares() (by []string) {
+	if r := w.strategy().Rollout; r != nil {
+		for _, id := range r.Shares {
+			by = append(by, words(id))
+		}
+	}
+	return by
 }
 
 // waiting is what a pause waits for and until when; empty where there is none.

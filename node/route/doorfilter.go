@@ -3,6 +3,7 @@ package route
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,7 +78,6 @@ func (b *doorBuild) routeRule(r *manifest.HTTPRoute, d *Doored, rule gatewayv1.H
 	if made.Redirect != nil {
 		return made, ""
 	}
-	total := 0
 	for _, ref := range rule.BackendRefs {
 		to, against := b.backendOf(r, ref)
 		if against.reason != "" {
@@ -87,10 +87,10 @@ func (b *doorBuild) routeRule(r *manifest.HTTPRoute, d *Doored, rule gatewayv1.H
 			made.Why = against.message
 			d.say("%s: its requests for %s are answered %d", against.message, hosts, to.Status)
 		}
-		total += to.Weight
 		made.To = append(made.To, to)
 	}
-	if total == 0 {
+	b.share(r.ID, made.To)
+	if !slices.ContainsFunc(made.To, func(to DoorBackend) bool { return to.Weight > 0 }) {
 		made.Status, made.To = 500, nil
 		made.Why = cmp.Or(made.Why, "the rule leads nowhere: it has no backendRefs with a weight")
 		d.say("%s: its requests for %s are answered 500", made.Why, hosts)

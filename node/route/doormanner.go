@@ -12,10 +12,10 @@ import (
 
 // ruler makes the rules of one Ingress.
 type ruler struct {
-	b         *doorBuild
-	namespace string
-	kind      manifest.Manner
-	base      DoorRule // without a match and a backend
+	b    *doorBuild
+	id   manifest.ID
+	kind manifest.Manner
+	base DoorRule // without a match and a backend
 }
 
 func (b *doorBuild) ruler(i *manifest.Ingress) ruler {
@@ -44,7 +44,7 @@ func (b *doorBuild) ruler(i *manifest.Ingress) ruler {
 	if m.Redirect != "" {
 		base.Redirect = &DoorRedirect{Whole: m.Redirect, Code: m.RedirectCode}
 	}
-	return ruler{b, i.Namespace, m, base}
+	return ruler{b, i.ID, m, base}
 }
 
 // rule leads requests to a backend; lack is what is to be said of a rule that does not, if it comes to be served.
@@ -61,14 +61,25 @@ func (r ruler) rule(match DoorMatch, host string, to *networkingv1.IngressBacken
 		return made, fmt.Sprintf("requests for %s of %s are answered 503: their backend is no Service; name one", match.words(), anyHost(host))
 	}
 	port := backendPort{to.Service.Port.Name, uint16(to.Service.Port.Number)}
-	backend, _, why := r.b.backend(r.namespace, to.Service.Name, port)
+	backend, _, why := r.b.backend(r.id.Namespace, to.Service.Name, port)
 	if why != "" {
 		backend.Status, made.Why = 503, why
 		lack = fmt.Sprintf("%s: requests for %s of %s are answered 503", why, match.words(), anyHost(host))
 	}
-	backend.Host = r.kind.Host
-	backend.Protocol = cmp.Or(map[string]string{"HTTPS": "https", "GRPC": "h2c", "GRPCS": "h2"}[r.kind.Protocol], backend.Protocol)
 	made.To = []DoorBackend{backend}
+	if share, has := r.b.shareOf(r.id, to.Service.Name); has {
+		if fresh, _, why := r.b.backend(r.id.Namespace, share.Service, port); why == "" {
+			made.To = append(made.To, fresh)
+			r.b.share(r.id, made.To)
+		} else if lack == "" {
+			lack = fmt.Sprintf("%s: it has no share of the requests for %s of %s", why, match.words(), anyHost(host))
+		}
+	}
+	for i := range made.To {
+		to := &made.To[i]
+		to.Host = r.kind.Host
+		to.Protocol = cmp.Or(map[string]string{"HTTPS": "https", "GRPC": "h2c", "GRPCS": "h2"}[r.kind.Protocol], to.Protocol)
+	}
 	return made, lack
 }
 

@@ -18,6 +18,15 @@ type DoorWant struct {
 	Grants         []manifest.ReferenceGrant
 	Namespaces     []manifest.Namespace // whose labels a Gateway's allowedRoutes choose by
 	Secrets        []manifest.Secret    // of certificates and passwords
+	Shares         []Share
+}
+
+// Share is which part of the requests for two Services of a namespace one of them has, by what an object leads to them: by the rules of an HTTPRoute that lead to
+// both, or by the paths of an Ingress that lead to the other one.
+type Share struct {
+	Of                       manifest.ID // the object
+	Namespace, Service, Rest string
+	Part                     int // of 100, that Service has
 }
 
 // DoorNodes are the nodes that are to have a door, sorted: those that carry the label manifest.DoorLabel, or all where none does. Its value "false" is none

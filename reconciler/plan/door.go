@@ -24,7 +24,7 @@ func (w *world) doorsWanted() *route.DoorWant {
 	}
 	return &route.DoorWant{
 		Offer: w.h.Doors, Nodes: w.doorNodes(), Ingresses: s.Ingresses, Classes: s.IngressClasses, GatewayClasses: s.GatewayClasses, Gateways: s.Gateways,
-		Routes: s.HTTPRoutes, Grants: s.ReferenceGrants, Namespaces: s.Namespaces, Secrets: s.Secrets,
+		Routes: s.HTTPRoutes, Grants: s.ReferenceGrants, Namespaces: s.Namespaces, Secrets: s.Secrets, Shares: w.shares,
 	}
 }
 

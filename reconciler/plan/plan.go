@@ -88,6 +88,7 @@ type Rollout struct {
 	Gen    int               // of the newest rollout; 0 while none has begun
 	Failed string            // why HEAD's revision was rejected; empty if it was not
 	Serve  map[string]string `json:",omitempty"` // Services of its namespace that lead to one revision alone, by name
+	Share  int               `json:",omitempty"` // of 100, what its canaryService has of the requests that Ingresses and HTTPRoutes share out
 	Pods   []RolloutPods     // by revision, the oldest generation first
 }
 

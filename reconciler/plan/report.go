@@ -93,7 +93,7 @@ func (k *work) report() {
 
 // rollout is how far the newest rollout is.
 func (k *work) rollout() *Rollout {
-	r := &Rollout{Progress: k.step.Progress, Phase: k.step.Phase, Failed: k.step.Failure, Serve: k.serve}
+	r := &Rollout{Progress: k.step.Progress, Phase: k.step.Phase, Failed: k.step.Failure, Serve: k.serve, Share: k.share}
 	l := k.receipts.Of(k.wl.ID)
 	if top := l.Top(); top != nil {
 		r.Gen = top.Gen

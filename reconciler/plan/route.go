@@ -169,11 +169,20 @@ func (w *world) mayLead(s route.Service, pod string) bool {
 	return !is || strings.Contains(pod, "-"+live.ShortRev(alone.Rev)+"-")
 }
 
-// setApart notes which Services lead to one revision of a workload alone.
+// setApart notes which Services lead to one revision of a workload alone, and how objects of doors share requests between them.
 func (k *work) setApart() {
-	k.serve = rollout.Serve(*k.wl, k.view(), rollout.Ledger{Receipts: k.receipts.Settled(k.wl.ID)}, k.now)
+	view, book := k.view(), rollout.Ledger{Receipts: k.receipts.Settled(k.wl.ID)}
+	k.serve = rollout.Serve(*k.wl, view, book, k.now)
 	for name, rev := range k.serve {
 		k.alone[k.wl.Namespace+"/"+name] = route.Alone{App: k.wl.ID, Rev: rev}
+	}
+	r := k.wl.Strategy.Rollout
+	if r == nil || len(r.Shares) == 0 {
+		return
+	}
+	k.share = rollout.Share(*k.wl, view, book, k.now)
+	for _, id := range r.Shares {
+		k.shares = append(k.shares, route.Share{Of: id, Namespace: k.wl.Namespace, Service: r.CanaryService, Rest: r.StableService, Part: k.share})
 	}
 }
 

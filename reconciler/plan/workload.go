@@ -33,6 +33,7 @@ type work struct {
 	peril   peril             // why a pod does not start
 	refusal string            // why a pod has no place
 	serve   map[string]string // Services that lead to one revision of it alone
+	share   int               // of 100, what its canaryService has of the requests that are shared out
 	app     App
 }
 

@@ -100,7 +100,8 @@ type world struct {
 	packer    manifest.Packer          // of forms
 	trust
 	net      network
-	alone    map[string]route.Alone   // Services that lead to one revision alone, by namespace/name
+	alone    map[string]route.Alone // Services that lead to one revision alone, by namespace/name
+	shares   []route.Share
 	withheld map[manifest.ID][]string // stops that wait for nodes to send nothing more, by workload
 	rolling  []int                    // the waves of the workloads between two revisions
 	renewing int                      // workloads of which an unfit pod is being replaced

@@ -28,6 +28,7 @@ func (s *tale) lawful(view []Pod, step Step) {
 	s.floor(view, step)
 	s.ceiling(view, step)
 	s.leads(view)
+	s.bears(view)
 	head, stable, n := s.w.Revision.Rev, s.book.Stable(), s.w.Replicas
 	if stable != nil && step.Phase == Back && (step.Want[stable.Rev] < min(n, count(view, stable.Rev)) || step.Want[head] > count(view, head)) {
 		s.breach("it goes back, and takes pods of what was promoted, or gives the other one more")
@@ -116,6 +117,21 @@ func (s *tale) delayed() string {
 		return ""
 	}
 	return now.Before[0]
+}
+
+// bears: either side of a canary has no more of the requests than its pods, and one more, would have of all, or than is theirs by number.
+func (s *tale) bears(view []Pod) {
+	serve, ro := s.serve(), s.w.Strategy.Rollout
+	if ro == nil || serve[ro.CanaryService] == serve[ro.StableService] {
+		return
+	}
+	share := Share(s.w, view, Ledger{Receipts: s.book}, s.now)
+	fresh, old := able(view, serve[ro.CanaryService]), able(view, serve[ro.StableService])
+	for _, side := range []struct{ pods, part int }{{fresh, share}, {old, 100 - share}} {
+		if side.part < 0 || side.part > 0 && side.pods == 0 || side.part*s.w.Replicas >= 100*(side.pods+1) && side.part*(fresh+old) > 100*side.pods+fresh+old {
+			s.breach("%d of 100 requests come to %d available pods beside %d others", side.part, side.pods, fresh+old-side.pods)
+		}
+	}
 }
 
 // underWay says whether a rollout to HEAD's revision began and has not ended.

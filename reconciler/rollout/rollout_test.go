@@ -104,6 +104,47 @@ func TestServicesOfACanaryLeadToPodsThatAnswer(t *testing.T) {
 	}
 }
 
+func TestACanarysShareIsItsWeightAsFarAsPodsBearIt(t *testing.T) {
+	stepped := func(done, steps string) []live.Receipt {
+		r := receipt(live.Stepped, "b", 2, noon)
+		r.Step, r.Steps = 1, done+"@"+steps
+		return append(begunB[:3:3], r)
+	}
+	weight := func(n int, weights ...int) manifest.Workload {
+		w := workload("b", n, 1, 0)
+		r := &manifest.Rollout{CanaryService: "new", StableService: "old"}
+		for _, of := range weights {
+			r.Steps = append(r.Steps, manifest.Step{Weight: &of}, manifest.Step{Pause: &manifest.Pause{}})
+		}
+		w.Strategy.Type, w.Strategy.Rollout = manifest.Canary, r
+		return w
+	}
+	two := weight(2, 5)
+	for _, row := range []struct {
+		claim    string
+		w        manifest.Workload
+		receipts []live.Receipt
+		pods     []Pod
+		share    int
+	}{
+		{"before anything begins", two, promotedA, pods("a", "a"), 0},
+		{"until a new pod is available", two, begunB, pods("a", "a", "b?"), 0},
+		{"it is the weight, whatever part of the pods that is", two, begunB, pods("a", "a", "b"), 5},
+		{"where a pod is lacking to the full part too", weight(5, 90), begunB, pods("a", "b", "b", "b", "b"), 90},
+		{"of many new pods that are to be, few are there", weight(5, 60), begunB, pods("a", "a", "a", "a", "b", "b?"), 20},
+		{"of the stable ones, few are well", weight(5, 20), begunB, pods("a", "a?", "a?", "a?", "b"), 50},
+		{"none of them is", weight(5, 20), begunB, pods("a?", "a?", "b"), 100},
+		{"the weight falls to nothing, and a new pod is there still", weight(2, 0), begunB, pods("a", "a", "b"), 0},
+		{"once the steps are done, pods say", two, stepped("2", two.Strategy.StepsDigest()), pods("a", "b", "b"), 67},
+		{"once the new ones are all", two, stepped("2", two.Strategy.StepsDigest()), pods("b", "b"), 0},
+		{"after it was rejected", two, failedB, pods("a", "a", "b"), 0},
+	} {
+		if got := Share(row.w, row.pods, Ledger{Receipts: row.receipts}, noon.Add(time.Hour)); got != row.share {
+			t.Errorf("%s: %d, want %d", row.claim, got, row.share)
+		}
+	}
+}
+
 func TestNext(t *testing.T) {
 	type row struct {
 		claim    string

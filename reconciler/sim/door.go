@@ -80,7 +80,11 @@ func leadsTo(r route.DoorRule) string {
 			all = append(all, fmt.Sprint(to.Status))
 			continue
 		}
-		all = append(all, fmt.Sprintf("%s:%d", to.Service, to.Port))
+		lead := fmt.Sprintf("%s:%d", to.Service, to.Port)
+		if len(r.To) > 1 {
+			lead += fmt.Sprintf(" (%d)", to.Weight)
+		}
+		all = append(all, lead)
 	}
 	return strings.Join(all, " ")
 }

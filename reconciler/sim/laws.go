@@ -61,7 +61,7 @@ func (s *Sim) judge(c *controller, before *fake.World, p reconciler.Pass) error 
 	}
 	j := judge{s: s, c: c, before: see(before), p: p, want: p.History.Want(), trusted: p.History.Trusted(), sight: map[string]live.Node{}}
 	j.frozen = j.freeze()
-	errs := []error{j.reasoned(), j.silence(), j.absence(), j.once(), j.owned(), j.staged(), j.routes(), j.guarded(), j.entries(), j.roles(), j.effects(c.world, "after the pass")}
+	errs := []error{j.reasoned(), j.silence(), j.absence(), j.once(), j.owned(), j.staged(), j.routes(), j.guarded(), j.entries(), j.roles(), j.shared(), j.effects(c.world, "after the pass")}
 	if s.care == full {
 		errs = append(errs, j.deterministic())
 	}

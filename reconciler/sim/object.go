@@ -36,7 +36,7 @@ var words = strings.Fields(`image replicas surge unavail strategy deadline min-r
 	completions parallel indexed backoff per-index max-failed ttl active-deadline halt
 	port cpu mem restart on-failure keep grace ns zone tolerate on file cordon drain at silence capacity init wave needs hook hook-delete claim mode
 	policy replace success taint pull probe init-probe target headless node-port selects ip not-ready cidr address balanced outside by-hand external of ips
-	steps active preview canary stable hand auto delay delay-revs abort-delay some window restart-at abort-late over
+	steps active preview canary stable hand auto delay delay-revs abort-delay some window restart-at abort-late over shared
 	from to hosts path class acme door`)
 
 // say reads words on top of what the object says already.
@@ -306,7 +306,7 @@ func (o object) workload() m {
 	return m{"apiVersion": version, "kind": o.kind, "metadata": o.meta(), "spec": spec}
 }
 
-// staged is the strategy of a Rollout: steps=20,pause,50,pause:30s are a canary's; with active=SERVICE it is blue-green. What the other strategy alone
+// staged is the strategy of a Rollout: steps=20,pause,50,pause:30s are a canary's, of which shared=INGRESS shares the requests; with active=SERVICE it is blue-green. What the other strategy alone
 // has is left out.
 func (o object) staged(spec m) {
 	rolling, _ := spec["strategy"].(m)
@@ -329,8 +329,13 @@ func (o object) staged(spec m) {
 		if o.words["hand"] != "" {
 			fields["autoPromotionEnabled"] = false
 		}
-	} else if steps := o.steps(); len(steps) > 0 {
-		fields["steps"] = steps
+	} else {
+		if steps := o.steps(); len(steps) > 0 {
+			fields["steps"] = steps
+		}
+		if by := o.words["shared"]; by != "" {
+			fields["trafficRouting"] = m{"nginx": m{"stableIngress": by}}
+		}
 	}
 	for word, field := range services {
 		if v := o.words[word]; v != "" {

@@ -242,6 +242,34 @@ func (j judge) roles() error {
 	return nil
 }
 
+// shared: of requests that are shared between Services, none come to one that has no pods while another has.
+func (j judge) shared() error {
+	t := j.p.Plan.Table
+	if t == nil || t.Doors == nil {
+		return nil
+	}
+	for _, p := range t.Doors.Ports {
+		for _, h := range p.Hosts {
+			for _, r := range h.Rules {
+				has, lacks := "", ""
+				for _, to := range r.To {
+					switch s := t.Service(to.Namespace, to.Service); {
+					case s == nil || to.Weight == 0 && len(s.Endpoints) == 0:
+					case len(s.Endpoints) > 0:
+						has = to.Service
+					default:
+						lacks = to.Service
+					}
+				}
+				if has != "" && lacks != "" {
+					return fmt.Errorf("law 10, staged: %s shares out requests to %s, which has no pods, and %s has some", r.From, lacks, has)
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // pends says whether something was written down of a workload that is not seen on enough nodes yet: what it announces is not done before.
 func (j judge) pends(w manifest.Workload) bool {
 	return slices.ContainsFunc(j.p.Plan.Apps, func(a plan.App) bool { return a.ID == w.ID && a.Rollout != nil && a.Rollout.Phase == rollout.Starting })

@@ -9,7 +9,13 @@ func themeDoors(g *generator) {
 	g.say("net")
 	g.commit("gate image=v1 replicas=%d surge=1 unavail=%d; svc/gate", 1+g.dice.IntN(3), g.dice.IntN(2))
 	g.commit("ing/gate hosts=%s", g.pick("", "shop.example", "shop.example,*.shop.example"))
+	g.commit("ro/grey image=v1 replicas=%d surge=1 unavail=%d steps=%s stable=grey canary=grey-new shared=grey; svc/grey; svc/grey-new selects=grey; ing/grey hosts=grey.example",
+		1+g.dice.IntN(4), g.dice.IntN(2), g.steps())
 	g.happens(func() {
+		g.commit("ro/grey image=%s", g.image())
+	}, func() {
+		g.commit("ro/grey steps=%s replicas=%d", g.steps(), 1+g.dice.IntN(4))
+	}, func() {
 		g.commit("gate image=%s", g.pick("v1", "v2", "v3", "bad", "slow"))
 	}, func() {
 		g.commit("ing/gate hosts=%s path=%s port=%s acme=%s class=%s", g.pick("", "shop.example", "a.example,b.example"), g.pick("", "/a"), g.pick("", "81"), g.pick("", "true"), g.pick("", "", "nginx"))
