@@ -90,6 +90,52 @@ spec:
       http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: hello, port: {number: 80}}}}]}
 `
 
+// greyManifest is a Rollout whose requests an HTTPRoute shares out, as Argo Rollouts' plugin for the Gateway API has it.
+const greyManifest = `
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: grey}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: grey}}
+  strategy:
+    canary:
+      maxSurge: 1
+      maxUnavailable: 0
+      stableService: grey
+      canaryService: grey-new
+      trafficRouting: {plugins: {argoproj-labs/gatewayAPI: {httpRoute: grey, namespace: default}}}
+      steps: [{setWeight: 10}, {pause: {}}]
+  template:
+    metadata: {labels: {app: grey}}
+    spec:
+      containers:
+        - name: hello
+          image: localhost/traffic:v1
+          imagePullPolicy: Never
+          env: [{name: VERSION, value: "1"}]
+          ports: [{name: web, containerPort: 8080}]
+          readinessProbe: {httpGet: {path: /, port: web}, periodSeconds: 1, timeoutSeconds: 5}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: grey}
+spec: {selector: {app: grey}, ports: [{port: 80, targetPort: web}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: grey-new}
+spec: {selector: {app: grey}, ports: [{port: 80, targetPort: web}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: grey}
+spec:
+  parentRefs: [{name: public}]
+  hostnames: [grey.walk.example.org]
+  rules: [{backendRefs: [{name: grey, port: 80, weight: 100}, {name: grey-new, port: 80, weight: 0}]}]
+`
+
 // TestDoorsServeWhatGitSays has three nodes, one over SSH, and asks at each of them, while everything that is involved is updated.
 func TestDoorsServeWhatGitSays(t *testing.T) {
 	s := asked(t, "doors")
@@ -200,6 +246,34 @@ func TestDoorsServeWhatGitSays(t *testing.T) {
 			s.opens(n.Address, issuer.Signed, "https://issued.example.org/", "200 *")
 		}
 		s.orders(issuer, 1)
+	})
+	s.scene("a canary has the share of requests that its weight says", func(s *stage) {
+		const grey = "http://grey.walk.example.org/"
+		s.write("grey.yaml", greyManifest)
+		s.push("a canary")
+		for _, n := range s.fleet.Nodes {
+			s.opens(n.Address, nil, grey, "200 1")
+		}
+		s.edit("grey.yaml", `value: "1"`, `value: "2"`)
+		s.push("another version")
+		fresh, all := 0, 0
+		for _, n := range s.fleet.Nodes {
+			s.opens(n.Address, nil, grey, "200 2")
+			for range 400 {
+				status, version, err := get(s.Context(), nil, n.Address, grey)
+				if err != nil || status != "200" {
+					s.Fatalf("%s %q: %v", status, version, err)
+				}
+				if all++; version == "2" {
+					fresh++
+				}
+			}
+		}
+		if fresh < all/20 || fresh > all/5 { // of pods it is a third
+			s.Errorf("%d of %d requests come to the new pod, want about a tenth", fresh, all)
+		}
+		s.ok(os.Remove(s.path("work", "grey.yaml")))
+		s.push("no canary")
 	})
 	s.scene("what is broken is said, and takes nothing from what is served", func(s *stage) {
 		s.write("another.yaml", anotherManifest)

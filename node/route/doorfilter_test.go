@@ -81,3 +81,30 @@ func TestARuleThatDoorsCannotDoIsAnswered500(t *testing.T) {
 	same(t, "all of it", "Prefix / -> 500", shownRule(rule))
 	same(t, "all of it", "Accepted=False UnsupportedValue", conditions(said.Parents[0].Conditions)[0])
 }
+
+func TestARolloutsShareOfRequestsIsItsOwnWhateverTheRouteSays(t *testing.T) {
+	id := manifest.ID{Kind: "HTTPRoute", Namespace: "default", Name: "r"}
+	for _, c := range []struct {
+		claim, backends string
+		part            int
+		weights         []int
+	}{
+		{"of two", "{name: v1, port: 80, weight: 100}, {name: v2, port: 80, weight: 0}", 20, []int{80, 20}},
+		{"in either order", "{name: v2, port: 80}, {name: v1, port: 80}", 20, []int{20, 80}},
+		{"where the route says none", "{name: v1, port: 80, weight: 0}, {name: v2, port: 80, weight: 0}", 5, []int{95, 5}},
+		{"a third keeps its part", "{name: v1, port: 80, weight: 2}, {name: v3, port: 80, weight: 3}, {name: v2, port: 80, weight: 1}", 20, []int{240, 300, 60}},
+		{"one that does not lead to both is as it says", "{name: v1, port: 80, weight: 7}, {name: v3, port: 80, weight: 3}", 20, []int{7, 3}},
+	} {
+		w := route.DoorWant{
+			Gateways: []manifest.Gateway{gatewayOf("web", "listeners: [{name: a, port: 80, protocol: HTTP}]")},
+			Routes:   []manifest.HTTPRoute{to("r", "", "- {backendRefs: ["+c.backends+"]}")},
+			Shares:   []route.Share{{Of: id, Namespace: "default", Service: "v2", Rest: "v1", Part: c.part}},
+		}
+		table, _ := doorsOf(w, nil)
+		var weights []int
+		for _, to := range table.Doors.Ports[0].Hosts[0].Rules[0].To {
+			weights = append(weights, to.Weight)
+		}
+		same(t, c.claim, c.weights, weights)
+	}
+}

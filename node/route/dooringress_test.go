@@ -250,3 +250,19 @@ func TestMuchThatIsForAllHostsCostsNothingWhereAHostHasARuleForAll(t *testing.T)
 		t.Errorf("%d hosts", len(hosts))
 	}
 }
+
+func TestAnIngressLeadsARolloutsShareToItsOtherService(t *testing.T) {
+	i := toWeb("shop", "shop.example.org", "Prefix", "/")
+	i.Manner.Host, i.Manner.Protocol = "inside.example.org", "GRPC"
+	w := route.DoorWant{Ingresses: []manifest.Ingress{i}, Shares: []route.Share{{Of: i.ID, Namespace: "default", Service: "v2", Rest: "web", Part: 20}}}
+	table, said := doorsOf(w, nil)
+	backend := func(service string, weight int) route.DoorBackend {
+		return route.DoorBackend{Namespace: "default", Service: service, Port: 80, Weight: weight, Host: "inside.example.org", Protocol: "h2c"}
+	}
+	same(t, "both", []route.DoorBackend{backend("web", 80), backend("v2", 20)}, table.Doors.Ports[0].Hosts[0].Rules[0].To)
+	same(t, "both", []string(nil), said["Ingress/default/shop"].Why)
+	w.Shares[0].Service = "gone"
+	table, said = doorsOf(w, nil)
+	same(t, "one that is not there", []route.DoorBackend{backend("web", 1)}, table.Doors.Ports[0].Hosts[0].Rules[0].To)
+	same(t, "one that is not there", []string{"Service default/gone is not there: it has no share of the requests for / of shop.example.org"}, said["Ingress/default/shop"].Why)
+}
