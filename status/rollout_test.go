@@ -125,6 +125,15 @@ func waitsForTheClock() World {
 	return world
 }
 
+// sharesRequests is the same with doors that share requests out, of which stable pods do not bear all that is theirs.
+func sharesRequests() World {
+	world := waitsForTheClock()
+	r := world.History.Head.Workloads[0].Strategy.Rollout
+	r.Shares = []manifest.ID{{Kind: "Ingress", Namespace: "default", Name: "web"}, {Kind: "HTTPRoute", Namespace: "default", Name: "web"}}
+	world.Plan.Apps[0].Rollout.Share = 67
+	return world
+}
+
 // wasAborted is a canary that somebody did not like.
 func wasAborted() World {
 	world := waitsForAPerson()
@@ -198,7 +207,7 @@ func byAnother() World {
 
 var rolloutWorlds = map[string]World{
 	"waits-for-a-person": waitsForAPerson(), "waits-for-the-clock": waitsForTheClock(), "aborted": wasAborted(), "previewed": isPreviewed(),
-	"switched": wasSwitched(), "by-another": byAnother(),
+	"switched": wasSwitched(), "shared": sharesRequests(), "by-another": byAnother(),
 }
 
 func TestARolloutIsWrittenAsTheGoldensSay(t *testing.T) {

@@ -107,4 +107,11 @@ func TestARolloutsShareOfRequestsIsItsOwnWhateverTheRouteSays(t *testing.T) {
 		}
 		same(t, c.claim, c.weights, weights)
 	}
+	w := route.DoorWant{
+		Gateways: []manifest.Gateway{gatewayOf("web", "listeners: [{name: a, port: 80, protocol: HTTP}]")},
+		Routes:   []manifest.HTTPRoute{to("other", "", "- {backendRefs: [{name: v1, port: 80, weight: 9}, {name: v2, port: 80}]}")},
+		Shares:   []route.Share{{Of: id, Namespace: "default", Service: "v2", Rest: "v1", Part: 20}},
+	}
+	table, _ := doorsOf(w, nil)
+	same(t, "a route that is not named", 9, table.Doors.Ports[0].Hosts[0].Rules[0].To[0].Weight)
 }
