@@ -3,7 +3,6 @@ package manifest
 import (
 	"cmp"
 	"encoding/json"
-
 	"reflect"
 	"slices"
 
@@ -99,7 +98,7 @@ func (c *check) sharing(s *argo.CanaryStrategy) {
 		c.refuse(routedByNginx, "names no Ingress; write stableIngress with the one that leads to stableService")
 	}
 	switch {
-	case t.Nginx == nil && !has && !c.torn[routingPath] && len(t.Plugins) == 0 && reflect.ValueOf(*t).IsZero():
+	case reflect.ValueOf(*t).IsZero() && !c.torn[routingPath]:
 		c.refuse(routingPath, "says nothing; name an Ingress with nginx, or an HTTPRoute with plugins %s, or remove it: %s", pluginName, weightsAreCounts)
 	case t.Nginx == nil && !has:
 	case s.CanaryService == "":
