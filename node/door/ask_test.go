@@ -308,11 +308,12 @@ func TestAnIdleConnectionThatThePodClosedIsNotMet(t *testing.T) {
 
 func TestConnectionsToPodsAreKeptAndGoWithThem(t *testing.T) {
 	s := newStage(t)
-	var open atomic.Int32
+	var open, begun atomic.Int32
 	server := &http.Server{Handler: http.HandlerFunc(echo), ConnState: func(_ net.Conn, state http.ConnState) {
 		switch state {
 		case http.StateNew:
 			open.Add(1)
+			begun.Add(1)
 		case http.StateClosed:
 			open.Add(-1)
 		}
@@ -330,6 +331,14 @@ func TestConnectionsToPodsAreKeptAndGoWithThem(t *testing.T) {
 	}
 	if n := open.Load(); n != 1 {
 		t.Errorf("%d connections for one request at a time", n)
+	}
+	for _, ruled := range []*route.Policies{{}, {}, nil} {
+		s.table.Policies = ruled
+		s.rules(to("a"))
+		s.get("http://a.test/")
+	}
+	if n := begun.Load(); n != 3 {
+		t.Errorf("%d connections have begun, want another one each time that policies change, which is twice", n)
 	}
 	s.service("a", nobodyAt(t))
 	until(t, "the connection to a pod that left is closed", func() bool { return open.Load() == 0 })

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"reflect"
 	"sync"
 	"sync/atomic"
 
@@ -52,6 +53,7 @@ type Door struct {
 
 	mu      sync.Mutex
 	pods    map[podKey]*pod
+	ruled   *route.Policies // by which connections to them began
 	conns   map[*conn]struct{}
 	serving map[*port]struct{}
 }
@@ -80,10 +82,14 @@ func newDoor(o Options, l limits) *Door {
 }
 
 // Put has requests answered as the table says, from the next one on. Idle connections to endpoints that it does not name are closed; requests to them that are
-// under way end as they may.
+// under way end as they may. Where policies change, no connection from before is used again: it may be one that would not be let in now.
 func (d *Door) Put(t *route.Table) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if t != nil && !reflect.DeepEqual(t.Policies, d.ruled) {
+		d.ruled = t.Policies
+		d.leavePods()
+	}
 	next := d.compile(t)
 	d.table.Store(next)
 	d.metrics.keep(next)
@@ -92,6 +98,14 @@ func (d *Door) Put(t *route.Table) {
 			delete(d.pods, key)
 			p.leave()
 		}
+	}
+}
+
+// leavePods has no connection to a pod used again. d.mu is held.
+func (d *Door) leavePods() {
+	for key, p := range d.pods {
+		delete(d.pods, key)
+		p.leave()
 	}
 }
 

@@ -85,10 +85,7 @@ func (d *Door) closeAll() {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for key, p := range d.pods {
-		delete(d.pods, key)
-		p.leave()
-	}
+	d.leavePods()
 }
 
 func (d *Door) open() []*conn {
