@@ -27,7 +27,7 @@ type side struct {
 	forms map[string]manifest.Revision // by File
 	pods  map[string]*pod              // tended, as they were last seen
 	under map[string]*errand
-	born  time.Time
+	born  time.Time // if there was one before it, which wrote down what it knew
 	judge time.Time // when to see again whether something is to be done
 
 	asks    chan func() // from others
@@ -50,7 +50,7 @@ type pod struct {
 
 func newSide(o Options) *side {
 	s := &side{
-		Options: o, born: time.Now(), forms: map[string]manifest.Revision{}, pods: map[string]*pod{}, under: map[string]*errand{}, tends: map[string]wire.Tend{},
+		Options: o, forms: map[string]manifest.Revision{}, pods: map[string]*pod{}, under: map[string]*errand{}, tends: map[string]wire.Tend{},
 		asks: make(chan func()), results: make(chan func()), events: make(chan struct{}, 1),
 	}
 	s.ears.conns = map[*conn]bool{}

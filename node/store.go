@@ -53,7 +53,9 @@ func (s *side) load() {
 	for _, t := range k.Tends {
 		s.tends[t.Source] = t
 	}
-	s.before = k.Probing
+	if s.before = k.Probing; s.before != nil {
+		s.born = time.Now()
+	}
 }
 
 func readKept(name string) (k kept, err error) {

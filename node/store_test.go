@@ -12,6 +12,7 @@ import (
 
 	"github.com/podkeep/podkeep/drivers/fake"
 	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/reconciler/health"
 )
 
 func TestNoVerdictChangesBecauseTheNodeSideWasStartedAgain(t *testing.T) {
@@ -57,7 +58,7 @@ func TestOfWhatMayHaveBeenReadyWhenItWasKilledNothingIsSaidUntilItsProbesTell(t 
 				if !k.Probing[web.Name]["app"].Ready {
 					t.Fatalf("%+v", k)
 				}
-				k.Probing = nil // as if it had been killed before that was written
+				k.Probing = map[string]map[string]health.Probing{} // as if it had been killed before that was written
 				text, err := json.Marshal(k)
 				if err := errors.Join(err, os.WriteFile(s.file(), text, 0o600)); err != nil {
 					t.Fatal(err)

@@ -24,6 +24,7 @@ type link struct {
 	raw   syscall.RawConn // under it
 	r     *bufio.Reader
 	w     *bufio.Writer
+	began time.Time
 	since time.Time // idle
 	used  bool      // for a request before
 	left  int64     // bytes that may be read

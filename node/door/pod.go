@@ -19,6 +19,7 @@ const (
 	longestStream  = 60 * time.Minute // in place of both for a WebSocket, server-sent events and gRPC, where nothing is said for long
 	longestKept    = 4 * time.Second  // of an idle connection to a pod: many servers close theirs after 5 s, and a request would meet that
 	longestBad     = time.Second      // for which a pod that could not be reached is asked last
+	longestUsed    = 10 * time.Second // from its beginning, for which a connection to a pod is used for further requests: it may not be let in any more
 	mostKept       = 256              // idle connections to a pod
 )
 
@@ -89,9 +90,10 @@ func (p *pod) take(later bool) *link {
 // give keeps a connection for the next request.
 func (p *pod) give(l *link) {
 	p.mu.Lock()
-	keep := !p.gone && len(p.idle) < mostKept
+	now := time.Now()
+	keep := !p.gone && len(p.idle) < mostKept && now.Sub(l.began) < longestUsed
 	if keep {
-		l.since = time.Now()
+		l.since = now
 		p.idle = append(p.idle, l)
 		if !p.armed {
 			p.armed = true
@@ -138,7 +140,7 @@ func (p *pod) connect(ctx context.Context, host string, within time.Duration) (*
 	if err != nil {
 		return nil, err
 	}
-	l := &link{conn: raw}
+	l := &link{conn: raw, began: time.Now()}
 	if tcp, ok := raw.(*net.TCPConn); ok {
 		l.raw, _ = tcp.SyscallConn()
 		l.direct = l.raw != nil && p.protocol != "https"

@@ -130,7 +130,7 @@ func (s Probing) Answer(c corev1.Container, kind string, ok bool, why string, no
 // Unanswered takes in that the container's probe of that kind could not be run, which counts for nothing and is said of one that waits for it.
 func (s Probing) Unanswered(kind, why string) Probing {
 	if !s.Ready && s.Ending == "" && s.Started != (kind == Startup) && kind != Liveness {
-		s.Why = kind + " probe cannot be run: " + why
+		s.Why, s.Unknown = kind+" probe cannot be run: "+why, false
 	}
 	return s
 }
