@@ -153,7 +153,6 @@ type faulty struct {
 
 // TestFaultsOfDoors has three nodes, one over SSH, whose doors pass on all that they speak, and lose their process, their time, their port, their host and the controller.
 func TestFaultsOfDoors(t *testing.T) {
-	t.Parallel()
 	f := &faulty{stage: asked(t, "doors-faults"), ca: newAuthority(t), password: "canary-" + rand.Text()}
 	f.whos()
 	f.ok(f.fleet.LoadEverywhere(t.Context(), image(t, "localhost/spoken:v1", "testdata/spoken")))

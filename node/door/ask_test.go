@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -356,6 +357,14 @@ func TestConnectionsToPodsAreKeptAndGoWithThem(t *testing.T) {
 	}
 	for _, l := range p.idle {
 		l.since = time.Now().Add(-longestKept)
+	}
+	old, err := p.connect(t.Context(), "", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.began = old.began.Add(-longestUsed)
+	if p.give(old); slices.Contains(p.idle, old) {
+		t.Error("one that was used for long is kept")
 	}
 	p.sweep()
 	if len(p.idle) != 0 || p.take(false) != nil {
