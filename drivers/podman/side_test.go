@@ -180,7 +180,7 @@ func TestOfTheNodeSidesImagesThoseGoThatNobodyHasWhenAnotherComes(t *testing.T) 
 	for _, c := range []struct {
 		of   drivers.Driver
 		want []string
-	}{{d, []string{"volume podkeep-images_claim_podkeep.io_state", "image " + live.SideImage + ":4", "image " + live.SideImage + ":2"}}, {theirs, []string{"image " + live.SideImage + ":4"}}} {
+	}{{d, []string{"volume podkeep-images_claim_podkeep.io_doors", "volume podkeep-images_claim_podkeep.io_state", "image " + live.SideImage + ":4", "image " + live.SideImage + ":2"}}, {theirs, []string{"image " + live.SideImage + ":4"}}} {
 		what, err := c.of.(drivers.Cleaner).Remains(t.Context())
 		if slices.Sort(what); err != nil || !slices.Equal(what, slices.Sorted(slices.Values(c.want))) {
 			t.Errorf("%q %v", what, err)
