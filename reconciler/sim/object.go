@@ -306,8 +306,8 @@ func (o object) workload() m {
 	return m{"apiVersion": version, "kind": o.kind, "metadata": o.meta(), "spec": spec}
 }
 
-// staged is the strategy of a Rollout: steps=20,pause,50,pause:30s are a canary's, of which shared=INGRESS shares the requests; with active=SERVICE it is blue-green. What the other strategy alone
-// has is left out.
+// staged is the strategy of a Rollout: steps=20,pause,50,pause:30s are a canary's, of which shared=INGRESS shares the requests; with active=SERVICE it is
+// blue-green. What the other strategy alone has is left out.
 func (o object) staged(spec m) {
 	rolling, _ := spec["strategy"].(m)
 	fields, _ := rolling["rollingUpdate"].(m)
