@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -84,8 +85,13 @@ func TestAPortChangesHandsWhenTheHostBeginsToListenAndCeases(t *testing.T) {
 				t.Fatalf("pod %d does not answer, keeps %v", pod, k.Keeps())
 			}
 			l.put(k, tableOf(balanced(1, 0)))
-			if a := l.ask(l.outside, "tcp", hostIP+":80"); a.pod == pod {
+			var a answer
+			err := inside(l.outside, func() (err error) { a, err = ask("tcp", hostIP+":80"); return err })
+			if err == nil && a.pod == pod {
 				return
+			}
+			if err != nil && !errors.Is(err, syscall.ECONNREFUSED) { // by a host that has ceased, until that is seen
+				t.Fatal(err)
 			}
 		}
 	}
