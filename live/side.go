@@ -54,6 +54,8 @@ type Side struct {
 	// Doors are those of its host, and Keys the Mark of what it keeps for them.
 	Doors []Door
 	Keys  string
+	// Mute are the pods of doors that run and are not among Doors, each with for how long that has been so while the node side was heard.
+	Mute map[string]time.Duration
 }
 
 // Net is what a node side says of its host's network.

@@ -247,3 +247,38 @@ func TestWhatIsSaidOfDoorsIsLaidOverALook(t *testing.T) {
 		}
 	})
 }
+
+func TestADoorThatRunsAndIsNotHeardIsMute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(Options{Now: time.Now}, func() {})
+		began := time.Now()
+		look := func(state string) {
+			n := sided
+			n.Pods = append(slices.Clone(n.Pods), live.Pod{Name: "door-1", App: live.DoorApp, Containers: []live.Container{{State: state, Started: began}}})
+			l.looked(&far{}, n)
+		}
+		of := func(doors ...live.Door) *wire.Report { return &wire.Report{Doors: doors} }
+		for _, c := range []struct {
+			claim string
+			then  func()
+			want  map[string]time.Duration
+		}{
+			{"nothing is known yet", func() { look(live.Running) }, nil},
+			{"it is heard", func() { l.reported("1", of(live.Door{Pod: "door-1"})) }, nil},
+			{"no more", func() { l.reported("1", of()) }, map[string]time.Duration{"door-1": time.Minute}},
+			{"nor is another one", func() { l.reported("1", of(live.Door{Pod: "door-2"})); look(live.Running) }, map[string]time.Duration{"door-1": 2 * time.Minute}},
+			{"it has been begun anew", func() { began = time.Now(); look(live.Running) }, map[string]time.Duration{"door-1": time.Minute}},
+			{"the node side is not heard", func() { l.lost(nil) }, nil},
+			{"and is", func() { l.reported("1", of()) }, map[string]time.Duration{"door-1": time.Minute}},
+			{"somebody has paused it", func() { look(live.Paused) }, nil},
+			{"and goes on", func() { look(live.Running) }, map[string]time.Duration{"door-1": time.Minute}},
+			{"it is heard again", func() { l.reported("1", of(live.Door{Pod: "door-1"})) }, nil},
+		} {
+			c.then()
+			time.Sleep(time.Minute)
+			if diff := cmp.Diff(c.want, told(l).Side.Mute); diff != "" {
+				t.Errorf("%s: %s", c.claim, diff)
+			}
+		}
+	})
+}

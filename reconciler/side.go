@@ -33,9 +33,11 @@ type line struct {
 	mu       sync.Mutex
 	kept     bool // somebody calls keep
 	attacher drivers.Attacher
-	there    bool      // the last look saw the node side run
-	began    time.Time // and since when it does
-	since    time.Time // from when on it was there and not heard; zero while it is heard
+	there    bool                 // the last look saw the node side run
+	began    time.Time            // and since when it does
+	doors    map[string]time.Time // those that the last look saw run, by pod, and since when they do
+	mute     map[string]time.Time // of those the ones of which the node side says nothing, and from when on
+	since    time.Time            // from when on it was there and not heard; zero while it is heard
 	said     *wire.Report
 	version  string // whose word that is; empty while it is not heard
 	why      string // of the newest attempt that failed
@@ -78,17 +80,26 @@ func (l *line) looked(d drivers.Driver, n live.Node) {
 	defer l.mu.Unlock()
 	l.attacher, _ = d.(drivers.Attacher)
 	var began time.Time
-	there := false
+	there, doors := false, map[string]time.Time{}
 	for _, p := range n.Pods {
 		for _, c := range p.Containers {
-			if p.App == live.SideApp && c.State == live.Running {
+			switch {
+			case c.State != live.Running:
+			case p.App == live.SideApp:
 				there = true
 				if c.Started.After(began) {
 					began = c.Started
 				}
+			case p.App == live.DoorApp:
+				doors[p.Name] = c.Started
+				if !c.Started.Equal(l.doors[p.Name]) {
+					delete(l.mute, p.Name)
+				}
 			}
 		}
 	}
+	l.doors = doors
+	l.muted()
 	if there && !l.there {
 		l.since = l.now()
 	}
@@ -100,6 +111,22 @@ func (l *line) looked(d drivers.Driver, n live.Node) {
 	}
 	l.there, l.began = there, began
 	l.signal()
+}
+
+// muted notes from when on the node side says nothing of doors that run.
+func (l *line) muted() {
+	mute := map[string]time.Time{}
+	for pod := range l.doors {
+		if l.said == nil || slices.ContainsFunc(l.said.Doors, func(d live.Door) bool { return d.Pod == pod }) {
+			continue
+		}
+		since, was := l.mute[pod]
+		if !was {
+			since = l.now()
+		}
+		mute[pod] = since
+	}
+	l.mute = mute
 }
 
 // heard says that nobody need wait any more, once it is known too what the table in force says.
@@ -153,6 +180,12 @@ func (l *line) tell(n *live.Node) {
 	}
 	n.Side.Tends, n.Side.Troubles = l.said.Tends, troublesOf(l.said)
 	n.Side.Doors, n.Side.Keys = plainDoors(l.said.Doors), live.Words(l.said.Keys)
+	for pod, since := range l.mute {
+		if n.Side.Mute == nil {
+			n.Side.Mute = map[string]time.Duration{}
+		}
+		n.Side.Mute[pod] = l.now().Sub(since)
+	}
 	if len(l.said.Probed) == 0 {
 		return
 	}
@@ -228,6 +261,7 @@ func (l *line) lost(err error) {
 	heard := l.version != ""
 	l.version, l.said, l.asked, l.sent, l.keyed, l.has = "", nil, "", "", "", nil
 	l.keyedAt = time.Time{}
+	l.muted()
 	l.why = ""
 	if err != nil {
 		l.why = live.Words(err.Error())
@@ -291,6 +325,7 @@ func (l *line) reported(version string, said *wire.Report) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.version, l.said, l.why, l.since = version, said, "", time.Time{}
+	l.muted()
 	l.serving(said)
 	l.heard()
 	l.signal()

@@ -19,7 +19,7 @@ const (
 // Freeze has the doors that run on a host do nothing new, or go on. What they have open they serve.
 func (w *World) Freeze(name string, frozen bool) {
 	w.on(name, func(h *host) {
-		if h.frozen, h.dropped = (time.Time{}), false; frozen {
+		if h.frozen, h.dropped = (time.Time{}), (time.Time{}); frozen {
 			h.frozen = w.now()
 		}
 		h.serve(w.now())
@@ -95,8 +95,30 @@ func (h *host) opened(c *container, now time.Time) bool {
 
 // drops says whether the node side hears a frozen door no more.
 func (h *host) drops(c *container, now time.Time) bool {
-	_, frozen := h.since(c)
-	return frozen && (h.dropped || !h.opened(c, now) && !now.Before(c.started.Add(waiting-h.skew)))
+	at := h.drop(c, now)
+	return !at.IsZero() && !now.Before(at)
+}
+
+// drop is from when on the node side does not hear a frozen door; zero where nobody knows that yet.
+func (h *host) drop(c *container, now time.Time) time.Time {
+	switch _, frozen := h.since(c); {
+	case !frozen:
+		return time.Time{}
+	case h.opened(c, now):
+		return h.dropped
+	}
+	return c.started.Add(waiting - h.skew)
+}
+
+// mute are the doors that run and are not heard, and for how long.
+func (h *host) mute(cluster string, now time.Time) map[string]time.Duration {
+	all := map[string]time.Duration{}
+	for name := range h.pods {
+		if c := h.door(name, cluster); c != nil && h.drops(c, now) {
+			all[name] = now.Sub(h.drop(c, now))
+		}
+	}
+	return all
 }
 
 // serve has the host go by a table that it was given, once no door is waited for.
@@ -106,7 +128,9 @@ func (h *host) serve(now time.Time) {
 		if r.has == r.taken || h.late || h.side(cluster) == nil || now.Before(h.awaits(cluster, r.since, now)) {
 			continue
 		}
-		h.dropped = !h.frozen.IsZero()
+		if h.dropped.IsZero() && !h.frozen.IsZero() {
+			h.dropped = now
+		}
 		h.routes(cluster, routing{has: r.taken, taken: r.taken})
 	}
 }

@@ -53,7 +53,7 @@ type host struct {
 	late    bool                  // it does not route by what the node side is given
 	older   bool                  // its node side knows nothing of policies
 	frozen  time.Time             // since when the doors that ran then do nothing new; zero when they do
-	dropped bool                  // their node side hears those no more
+	dropped time.Time             // since when their node side hears those that had begun no more; zero when it does
 	users   bool                  // its Podman is a user's own: its node side takes no table
 	listens []route.HostPort      // ports at which it listens itself; nobody edits it
 }

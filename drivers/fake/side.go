@@ -185,7 +185,7 @@ func (h *host) says(n *live.Node, cluster string, now time.Time) {
 		n.Side = live.Side{Silent: max(now.Sub(h.deaf), time.Nanosecond), Why: "connection refused"}
 		return
 	}
-	n.Side = live.Side{Version: side.read.Side, Tends: h.busy(cluster), Doors: h.doors(cluster, now)}
+	n.Side = live.Side{Version: side.read.Side, Tends: h.busy(cluster), Doors: h.doors(cluster, now), Mute: h.mute(cluster, now)}
 	probed := h.tended(cluster)
 	for i := range n.Pods {
 		if p := &n.Pods[i]; slices.Contains(probed, p.Name) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -121,6 +122,9 @@ func (w *world) placeDoor(n *node, first string) string {
 			w.stopDoor(n, lower, "a door of a higher version has its ports")
 		}
 	}
+	for _, p := range doors {
+		w.endMute(n, p)
+	}
 	ended := ""
 	switch v := health.Of(top, w.now); {
 	case v.State == health.Crashed: // Podman starts it again
@@ -138,6 +142,18 @@ func (w *world) placeDoor(n *node, first string) string {
 		why = fmt.Sprintf("version %s is to follow %s: %s", top.Side, doors[1].Side, why)
 	}
 	return why
+}
+
+// endMute stops a door that runs and has said nothing for long: it hangs. The next pass begins it anew.
+func (w *world) endMute(n *node, p live.Pod) {
+	mute, is := n.Side.Mute[p.Name]
+	switch {
+	case !is:
+	case mute >= deaf:
+		w.stopDoor(n, p, fmt.Sprintf("has not been heard for %s", mute.Round(time.Second)))
+	default:
+		w.wake(w.now.Add(deaf - mute))
+	}
 }
 
 // startDoor gives a node a door, beside one of a lower version where there is one.

@@ -99,6 +99,11 @@ func TestEveryHostThatServesGetsADoor(t *testing.T) {
 			s.Nodes[0].Pods[1].Containers[0] = live.Container{Name: live.DoorContainer, State: live.Exited, Started: noon.Add(-time.Hour), Finished: at}
 		}
 	}
+	mute := func(pod string, long time.Duration) func(*manifest.History, *live.Snapshot) {
+		return func(_ *manifest.History, s *live.Snapshot) {
+			s.Nodes[0].Side.Mute = map[string]time.Duration{pod: long}
+		}
+	}
 	for _, c := range []struct {
 		claim  string
 		have   live.Snapshot
@@ -123,6 +128,10 @@ func TestEveryHostThatServesGetsADoor(t *testing.T) {
 		}, []string{"n1 run"}, map[string]string{"n1": "there is no door yet; its door does not start: no space left"}},
 		{"nothing is done about one that serves", doors("n1=1@80"), nil, nil, nil},
 		{"one that is not heard is waited for", doors("n1=1"), nil, nil, map[string]string{"n1": "its door is not heard yet"}},
+		{"not for ever", doors("n1=1"), mute("door-1", deaf), []string{"n1 stop door-1"}, map[string]string{"n1": "its door is not heard yet"}},
+		{"but for minutes", doors("n1=1"), mute("door-1", deaf-1), nil, map[string]string{"n1": "its door is not heard yet"}},
+		{"nor is a lower one, which may have the ports", doors("n1=1,2@"), mute("door-1", deaf), []string{"n1 stop door-1"},
+			map[string]string{"n1": "version 2 is to follow 1: its door does not listen at 80"}},
 		{"one without a port is no door", doors("n1=1@"), nil, nil, map[string]string{"n1": "its door does not listen at 80"}},
 		{"a silent host is left alone", doors("n1"), func(_ *manifest.History, s *live.Snapshot) { s.Nodes[0].Silent = time.Second }, nil, nil},
 		{"one that exited is Podman's to start again", doors("n1=1"), exited(noon.Add(1 - restarting)), nil, map[string]string{"n1": "its door has ended: container door exited with 0"}},

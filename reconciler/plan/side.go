@@ -16,7 +16,7 @@ import (
 // The node side is in no commit. It is placed on every host that answers, tainted and cordoned ones too; neither waves, caps, suspension nor
 // the budget of pruning touch it. It is replaced by a higher version only, on one host first, and leaves a host last.
 
-// deaf is how long a node side may run without being heard until it is begun anew.
+// deaf is how long a node side, or a door, may run without being heard until it is begun anew.
 const deaf = 5 * time.Minute
 
 // restarting is how long Podman may take to start one again that ended.

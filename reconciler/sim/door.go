@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/podkeep/podkeep/live"
 	"github.com/podkeep/podkeep/manifest"
@@ -178,6 +179,11 @@ func (s *Sim) entered(p reconciler.Pass) error {
 	}
 	var errs []error
 	for _, n := range p.Snapshot.Nodes {
+		for pod, mute := range n.Side.Mute {
+			if !silent(n) && p.Plan.Held[n.Name] == "" && mute >= 6*time.Minute {
+				errs = append(errs, fmt.Errorf("doors: all is still, and %s on %s, not heard for %s, is not begun anew", pod, n.Name, mute))
+			}
+		}
 		if silent(n) || !n.Side.Heard() || n.Side.Behind > 0 || n.Side.Serves == nil || p.Plan.Held[n.Name] != "" || p.Plan.Doors[n.Name] != "" {
 			continue
 		}
