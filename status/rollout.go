@@ -77,6 +77,7 @@ func (w Workload) lines(now time.Time) []string {
 	if w.strategy().Rollout != nil && w.State != plan.Converged {
 		all = append(all, w.standing(now))
 	}
+	all = append(all, w.unmet...)
 	if way.Failed != "" && !strings.Contains(w.Why, way.Failed) {
 		all = append(all, fmt.Sprintf("%s was rejected: %s", live.ShortRev(w.Rev), way.Failed))
 	}
@@ -121,6 +122,22 @@ func (w Workload) shares() (by []string) {
 		}
 	}
 	return by
+}
+
+// shared notes what is to share the requests of Rollouts and is served nowhere.
+func (r Report) shared() {
+	for i := range r.Workloads {
+		w := &r.Workloads[i]
+		over := w.strategy().Rollout
+		if over == nil {
+			continue
+		}
+		for _, x := range r.Entries {
+			if slices.Contains(over.Shares, x.ID) && len(x.leads) == 0 {
+				w.unmet = append(w.unmet, words(x.ID)+" shares none of its requests: "+strings.Join(x.Whys, "; "))
+			}
+		}
+	}
 }
 
 // waiting is what a pause waits for and until when; empty where there is none.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	argo "github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
@@ -125,12 +126,15 @@ func waitsForTheClock() World {
 	return world
 }
 
-// sharesRequests is the same with doors that share requests out, of which stable pods do not bear all that is theirs.
+// sharesRequests is the same with doors that share requests out, of which stable pods do not bear all that is theirs, and one is of another class.
 func sharesRequests() World {
 	world := waitsForTheClock()
 	r := world.History.Head.Workloads[0].Strategy.Rollout
 	r.Shares = []manifest.ID{{Kind: "Ingress", Namespace: "default", Name: "web"}, {Kind: "HTTPRoute", Namespace: "default", Name: "web"}}
 	world.Plan.Apps[0].Rollout.Share = 67
+	web := manifest.Meta{ID: r.Shares[0]}
+	world.History.Head.Ingresses = []manifest.Ingress{{Meta: web, Object: &networkingv1.Ingress{}}}
+	world.Plan.Doored = []route.Doored{{Kind: "Ingress", Namespace: "default", Name: "web", Why: []string{"it is of class nginx, which is another controller's: write ingressClassName: podkeep"}}}
 	return world
 }
 

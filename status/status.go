@@ -64,6 +64,7 @@ type Workload struct {
 	first   bool               // no revision of it was ever promoted
 	begun   bool               // the newest rollout is to the revision asked for
 	partial bool               // only these of its pods are asked for, and not the workload
+	unmet   []string           // why what is to share its requests shares none
 }
 
 // Pod is one pod and the verdict on it.
@@ -125,6 +126,7 @@ func Of(w World) Report {
 		})
 	}
 	r.led()
+	r.shared()
 	return r
 }
 
