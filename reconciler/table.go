@@ -94,10 +94,14 @@ func (r *Reconciler) seal(want order, have live.Snapshot) (err error) {
 	return nil
 }
 
-// overtaken says whether a node routes by somebody's table that is believed, says something else, and has no lower a number than ours.
+// overtaken says whether a node routes by somebody's table that is believed, says something else, and has no lower a number than ours; or took one of a higher
+// that has not come into force for long. Ours was made before that node was heard, so it is not put in the place of what is on its way.
 func (r *Reconciler) overtaken(have live.Snapshot, want order) bool {
 	return slices.ContainsFunc(have.Nodes, func(n live.Node) bool {
 		s := n.Side
+		if s.Heard() && s.Taken > r.order.number() && s.Taken <= mostNumber && s.Taken > s.Number && s.Behind >= renumber {
+			return true
+		}
 		return s.Serves != nil && s.Serves != r.order.says && s.Number >= r.order.number() && s.Number <= mostNumber &&
 			want.trusted[s.Signer] && contentOf(s.Serves) != want.content
 	})
@@ -315,5 +319,5 @@ func (l *line) unrouted() *wire.Table {
 // anewer says whether the number of what a host has is not to count: nobody may have such a one, or nobody who is believed has given it.
 func (l *line) anewer(believed bool) bool {
 	s, number := l.serves, l.order.number()
-	return max(s.number, s.taken) > mostNumber || s.number >= number && s.shown && !believed || s.taken >= number && s.taken > s.number
+	return max(s.number, s.taken) > mostNumber || s.number >= number && s.shown && !believed
 }

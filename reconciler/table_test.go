@@ -308,7 +308,8 @@ func TestWhoseTableIsPutInThePlaceOfAnothers(t *testing.T) {
 		{"the same number of a stranger's", tabled(9, 5, "old"), 0, false, anew},
 		{"what a stranger says as we do", tabled(9, 9, "new"), 0, false, anew},
 		{"a number that nobody may have", tabled(0, mostNumber+1, "old"), 0, true, anew},
-		{"one on its way that nobody knows", tabled(0, 3, "old"), 7, false, anew},
+		{"one on its way that nobody knows", tabled(0, 3, "old"), 7, false, left},
+		{"the one that it had before it was killed", wire.Table{}, 7, false, left},
 		{"one on its way that is older", tabled(0, 3, "old"), 4, false, sent},
 		{"ours", tabled(0, 5, "new"), 0, false, left},
 		{"none", wire.Table{}, 0, false, sent},
@@ -330,6 +331,27 @@ func TestWhoseTableIsPutInThePlaceOfAnothers(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestATableIsNumberedAnewWhereAHigherOneDoesNotComeIntoForce(t *testing.T) {
+	r := &Reconciler{order: ordered(tabled(0, 5, "new"))}
+	for _, c := range []struct {
+		claim string
+		side  live.Side
+		want  bool
+	}{
+		{"one that it had before it was killed, for long", live.Side{Version: "1", Taken: 7, Behind: renumber}, true},
+		{"ours, which fails", live.Side{Version: "1", Number: 3, Taken: 5, Behind: renumber}, false},
+		{"not at once", live.Side{Version: "1", Taken: 7, Behind: renumber - 1}, false},
+		{"one that is in force", live.Side{Version: "1", Number: 7, Taken: 7, Behind: renumber}, false},
+		{"a lower one", live.Side{Version: "1", Taken: 4, Behind: renumber}, false},
+		{"one that nobody may have", live.Side{Version: "1", Taken: mostNumber + 1, Behind: renumber}, false},
+		{"who is not heard", live.Side{Taken: 7, Behind: renumber}, false},
+	} {
+		if got := r.overtaken(live.Snapshot{Nodes: []live.Node{{Side: c.side}}}, r.order); got != c.want {
+			t.Errorf("%s: %v", c.claim, got)
+		}
 	}
 }
 

@@ -49,6 +49,8 @@ func (w *world) unrouted() string {
 		return cmp.Or(live.Node{}.Unserved(w.h.Side), "the cluster has no range of addresses")
 	case w.hold != "":
 		return w.hold
+	case !slices.ContainsFunc(w.nodes, func(n *node) bool { return n.Known }) && len(w.nodes) > 0:
+		return "no host has answered yet"
 	case w.deafStill():
 		return "hosts are still to say by which table they route"
 	}
@@ -91,14 +93,16 @@ func (w *world) makeTable() {
 	w.plan.Table, w.plan.Services, w.plan.Doored = &table, built, doored
 }
 
-// deafStill says whether some node side that was there before this controller has not said yet which table it serves.
+// deafStill says whether some node side that was there before this controller has not said yet which table it serves, or may be there: what is not known of has no
+// part in a table, and would be sent nothing more.
 func (w *world) deafStill() bool {
 	if w.watched >= hearing {
 		return false
 	}
 	for _, n := range w.nodes {
 		old := slices.ContainsFunc(n.sides, func(p live.Pod) bool { return p.Created.Before(w.now.Add(-w.watched)) })
-		if n.reach == answers && (n.Side.Number > 0 && n.Side.Serves == nil || old && !n.Side.Heard()) {
+		unknown := n.Side.Number > 0 && n.Side.Serves == nil || n.Side.Number == 0 && n.Side.Taken > 0 || old && !n.Side.Heard()
+		if n.Late && !n.Known || n.reach == answers && unknown {
 			w.wake(w.now.Add(hearing - w.watched))
 			return true
 		}

@@ -25,8 +25,23 @@ func TestWhyThereIsNoTableIsSaid(t *testing.T) {
 		{"no node side is wanted", func(h *manifest.History, _ *live.Snapshot) { h.Side.Refused = true }, "no node side is wanted on hosts (--node-side=never)"},
 		{"one has not said which it serves", func(_ *manifest.History, have *live.Snapshot) { have.Watched, have.Nodes[0].Side.Version = 0, "" },
 			"hosts are still to say by which table they route"},
+		{"one is to put its table in force again", func(_ *manifest.History, have *live.Snapshot) {
+			have.Watched, have.Nodes[1].Side.Number, have.Nodes[1].Side.Taken = 0, 0, 3
+		}, "hosts are still to say by which table they route"},
+		{"not for ever", func(_ *manifest.History, have *live.Snapshot) { have.Nodes[1].Side.Number, have.Nodes[1].Side.Taken = 0, 3 }, ""},
+		{"one has not been seen yet", func(_ *manifest.History, have *live.Snapshot) {
+			have.Watched, have.Nodes[1] = time.Second, live.Node{Name: "n2", Late: true, Silent: time.Second}
+		}, "hosts are still to say by which table they route"},
+		{"one does not answer", func(_ *manifest.History, have *live.Snapshot) {
+			have.Watched, have.Nodes[1] = time.Second, live.Node{Name: "n2", Silent: time.Second}
+		}, ""},
+		{"none was ever seen", func(_ *manifest.History, have *live.Snapshot) {
+			for i := range have.Nodes {
+				have.Nodes[i].Known, have.Nodes[i].Silent = false, time.Hour
+			}
+		}, "no host has answered yet"},
 	} {
-		h, have := sideful(commit(t, "a1", nodes("n1")), "1"), sides("n1=1+")
+		h, have := sideful(commit(t, "a1", nodes("n1", "n2")), "1"), sides("n1=1+", "n2=1+")
 		h.Net, have.Watched = manifest.Net{Pods: netip.MustParsePrefix("10.42.0.0/16"), Virtual: netip.MustParsePrefix("10.43.0.0/16")}, time.Hour
 		served := &route.Table{Number: 3}
 		have.Nodes[0].Side.Serves, have.Nodes[0].Side.Number, have.Nodes[0].Side.Signer = served, 3, h.Key
