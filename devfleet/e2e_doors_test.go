@@ -250,12 +250,12 @@ func TestDoorsServeWhatGitSays(t *testing.T) {
 	s.scene("a canary has the share of requests that its weight says", func(s *stage) {
 		const grey = "http://grey.walk.example.org/"
 		s.write("grey.yaml", greyManifest)
-		s.push("a canary")
+		s.stands(s.push("a canary"), "Converged", "grey") // what follows before that takes no steps either
 		for _, n := range s.fleet.Nodes {
 			s.opens(n.Address, nil, grey, "200 1")
 		}
 		s.edit("grey.yaml", `value: "1"`, `value: "2"`)
-		s.push("another version")
+		s.stands(s.push("another version"), "Paused", "grey")
 		fresh, all := 0, 0
 		for _, n := range s.fleet.Nodes {
 			s.opens(n.Address, nil, grey, "200 2")

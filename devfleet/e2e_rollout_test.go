@@ -318,7 +318,7 @@ func (s *rolling) version(version string, names ...string) (commit string) {
 }
 
 // stands waits until these workloads are in a state, or in any where none is named, at a commit.
-func (s *rolling) stands(commit, state string, names ...string) {
+func (s *stage) stands(commit, state string, names ...string) {
 	s.Helper()
 	s.await(func() error {
 		for _, name := range names {
@@ -335,7 +335,7 @@ func (s *rolling) stands(commit, state string, names ...string) {
 }
 
 // annotated is what the controller's status says of a Rollout or a Deployment in annotations.
-func (s *rolling) annotated(name string) (map[string]string, error) {
+func (s *stage) annotated(name string) (map[string]string, error) {
 	var list struct{ Items []json.RawMessage }
 	if err := ask(http.DefaultClient, "http://"+s.listen+"/status", &list); err != nil {
 		return nil, err
