@@ -28,7 +28,9 @@ func TestWhyThereIsNoTableIsSaid(t *testing.T) {
 		{"one is to put its table in force again", func(_ *manifest.History, have *live.Snapshot) {
 			have.Watched, have.Nodes[1].Side.Number, have.Nodes[1].Side.Taken = 0, 0, 3
 		}, "hosts are still to say by which table they route"},
-		{"not for ever", func(_ *manifest.History, have *live.Snapshot) { have.Nodes[1].Side.Number, have.Nodes[1].Side.Taken = 0, 3 }, ""},
+		{"not for ever", func(_ *manifest.History, have *live.Snapshot) {
+			have.Nodes[1].Side.Number, have.Nodes[1].Side.Taken = 0, 3
+		}, ""},
 		{"one has not been seen yet", func(_ *manifest.History, have *live.Snapshot) {
 			have.Watched, have.Nodes[1] = time.Second, live.Node{Name: "n2", Late: true, Silent: time.Second}
 		}, "hosts are still to say by which table they route"},
