@@ -126,7 +126,9 @@ func Of(w World) Report {
 		})
 	}
 	r.led()
-	r.shared()
+	if w.Plan.Unrouted == "" {
+		r.shared()
+	}
 	return r
 }
 
