@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/big"
 	mathrand "math/rand/v2"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -28,7 +29,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/podkeep/podkeep/node/door"
-	"github.com/podkeep/podkeep/node/doorman"
 	"github.com/podkeep/podkeep/node/keyring"
 	"github.com/podkeep/podkeep/node/route"
 	"github.com/podkeep/podkeep/node/wire"
@@ -221,7 +221,7 @@ func serveDoor(ctx context.Context, dir string) error {
 	d.Put(table)
 	var join errgroup.Group
 	for _, p := range table.Doors.Ports {
-		l, err := doorman.Listen("tcp4", fmt.Sprintf("%s:%d", doorsAt, p.Port))
+		l, err := net.Listen("tcp4", fmt.Sprintf("%s:%d", doorsAt, p.Port))
 		if err != nil {
 			return err
 		}

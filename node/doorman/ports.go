@@ -1,7 +1,6 @@
 package doorman
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/podkeep/podkeep/node/route"
 	"github.com/podkeep/podkeep/node/turnstile"
@@ -89,7 +86,7 @@ func (d *doorman) open(number uint16, p *port) {
 		if strings.Contains(address, ":") {
 			network = "tcp6"
 		}
-		l, err := Listen(network, net.JoinHostPort(address, strconv.Itoa(int(number))))
+		l, err := net.Listen(network, net.JoinHostPort(address, strconv.Itoa(int(number))))
 		switch {
 		case errors.Is(err, syscall.EAFNOSUPPORT), errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EPROTONOSUPPORT): // a host without IPv6
 		case errors.Is(err, syscall.EADDRINUSE):
@@ -100,26 +97,6 @@ func (d *doorman) open(number uint16, p *port) {
 			d.serveOn(number, p, address, l)
 		}
 	}
-}
-
-// Listen listens for clients. What a connection has of its listener costs no call of its own.
-func Listen(network, address string) (net.Listener, error) {
-	c := net.ListenConfig{KeepAlive: -1, Control: keepAlive}
-	c.SetMultipathTCP(false) // a connection by the multipath protocol's listener takes longer to begin
-	return c.Listen(context.Background(), network, address)
-}
-
-// keepAlive has connections of a listener asked whether somebody is still there, as Go does by itself.
-func keepAlive(_, _ string, c syscall.RawConn) error {
-	var errs []error
-	err := c.Control(func(fd uintptr) {
-		for _, o := range []struct{ level, option, value int }{
-			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1}, {unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15}, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15}, {unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
-		} {
-			errs = append(errs, unix.SetsockoptInt(int(fd), o.level, o.option, o.value))
-		}
-	})
-	return errors.Join(append(errs, err)...)
 }
 
 // serveOn has a listener served until it is closed.
