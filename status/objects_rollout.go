@@ -89,7 +89,7 @@ func (l *lister) rolloutStatus(w Workload, selector *metav1.LabelSelector) argo.
 
 // weights are how requests are shared between the two Services of a canary; nil where nothing shares them.
 func (w Workload) weights() *argo.TrafficWeights {
-	if len(w.shares()) == 0 {
+	if by, _ := w.shares(); len(by) == 0 {
 		return nil
 	}
 	to := func(role string, part int) argo.WeightDestination {

@@ -77,7 +77,8 @@ func (w Workload) lines(now time.Time) []string {
 	if w.strategy().Rollout != nil && w.State != plan.Converged {
 		all = append(all, w.standing(now))
 	}
-	all = append(all, w.unmet...)
+	_, idle := w.shares()
+	all = append(all, idle...)
 	if way.Failed != "" && !strings.Contains(w.Why, way.Failed) {
 		all = append(all, fmt.Sprintf("%s was rejected: %s", live.ShortRev(w.Rev), way.Failed))
 	}
@@ -108,20 +109,24 @@ func (w Workload) standing(now time.Time) string {
 		}
 		parts = append(parts, fmt.Sprintf("weight %d", way.Weight))
 	}
-	if by := w.shares(); len(by) > 0 && w.leads(canaryService) != w.leads(stableService) {
+	if by, _ := w.shares(); len(by) > 0 && w.leads(canaryService) != w.leads(stableService) {
 		parts = append(parts, fmt.Sprintf("%d of 100 requests by %s", way.Share, strings.Join(by, " and ")))
 	}
 	return strings.Join(notEmpty(append(parts, w.waiting(now))...), ", ")
 }
 
-// shares are what shares requests between its Services, as people say it.
-func (w Workload) shares() (by []string) {
+// shares are what shares requests between its Services, as people say it, and why others that are to share none.
+func (w Workload) shares() (by, idle []string) {
 	if r := w.strategy().Rollout; r != nil {
 		for _, id := range r.Shares {
-			by = append(by, words(id))
+			if why := w.unmet[id]; why != "" {
+				idle = append(idle, words(id)+" shares none of its requests: "+why)
+			} else {
+				by = append(by, words(id))
+			}
 		}
 	}
-	return by
+	return by, idle
 }
 
 // shared notes what is to share the requests of Rollouts and is served nowhere.
@@ -132,9 +137,10 @@ func (r Report) shared() {
 		if over == nil {
 			continue
 		}
+		w.unmet = map[manifest.ID]string{}
 		for _, x := range r.Entries {
 			if slices.Contains(over.Shares, x.ID) && len(x.leads) == 0 {
-				w.unmet = append(w.unmet, words(x.ID)+" shares none of its requests: "+strings.Join(x.Whys, "; "))
+				w.unmet[x.ID] = strings.Join(x.Whys, "; ")
 			}
 		}
 	}

@@ -60,11 +60,11 @@ type Workload struct {
 	Since time.Time
 	Pods  []Pod
 
-	want    *manifest.Workload // as Git asks for it; nil once it left HEAD
-	first   bool               // no revision of it was ever promoted
-	begun   bool               // the newest rollout is to the revision asked for
-	partial bool               // only these of its pods are asked for, and not the workload
-	unmet   []string           // why what is to share its requests shares none
+	want    *manifest.Workload     // as Git asks for it; nil once it left HEAD
+	first   bool                   // no revision of it was ever promoted
+	begun   bool                   // the newest rollout is to the revision asked for
+	partial bool                   // only these of its pods are asked for, and not the workload
+	unmet   map[manifest.ID]string // why what is to share its requests shares none
 }
 
 // Pod is one pod and the verdict on it.
