@@ -20,6 +20,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/podkeep/podkeep/node/dump"
 )
 
 // upInChild makes the test binary bring up the fleet it names, to be killed while it does.
@@ -457,7 +459,7 @@ func ReaperOf(pid int) int {
 func traces(t *testing.T, name string) []string {
 	t.Helper()
 	var found []string
-	links, err := netlink.LinkList()
+	links, err := dump.Whole(netlink.LinkList)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/podkeep/podkeep/node/dump"
 )
 
 // alias is what the fleet's links carry. It says whose they are.
@@ -99,7 +101,7 @@ func (f *Fleet) host() error {
 
 // clashes names the route or address of this machine that overlaps what a fleet with this index would use.
 func clashes(index int) (string, error) {
-	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := dump.Whole(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return "", err
 	}
@@ -250,7 +252,7 @@ func (f *Fleet) linked(n Node) bool {
 
 // unplugAll removes every link of the fleet's. Routes over them go with them.
 func unplugAll(fleetDir string) error {
-	links, err := netlink.LinkList()
+	links, err := dump.Whole(netlink.LinkList)
 	if err != nil {
 		return err
 	}

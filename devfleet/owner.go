@@ -15,6 +15,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/podkeep/podkeep/node/dump"
 )
 
 // A fleet may have an owner, a process without which it is good for nothing: that of a test. Such a fleet is removed once
@@ -123,7 +125,7 @@ func orphaned(dir string) bool {
 
 func fleetDirs() ([]string, error) {
 	dirs, _ := filepath.Glob(filepath.Join(Root, "*"))
-	links, err := netlink.LinkList()
+	links, err := dump.Whole(netlink.LinkList)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,8 @@ import (
 	rtnetlink "github.com/mdlayher/netlink"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/podkeep/podkeep/node/dump"
 )
 
 // Each port of the pods' bridge says what it says as the pod that it leads to: by its hardware's address, and by IPv4 and ARP with its own. What those are
@@ -163,7 +165,7 @@ func (k *Kernel) ports(had map[string][]string) (map[string][]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k.named.Bridge, err)
 	}
-	links, err := whole(netlink.LinkList)
+	links, err := dump.Whole(netlink.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}
@@ -271,14 +273,4 @@ func (l *link) rules(chain *nftables.Chain, all []rule) {
 	for i, mark := range marksOf(all) {
 		l.AddRule(&nftables.Rule{Table: chain.Table, Chain: chain, Exprs: all[i], UserData: userdata.AppendString(nil, userdata.TypeComment, mark)})
 	}
-}
-
-// whole lists again where something changed meanwhile, and the kernel says that some may be missing.
-func whole[T any](list func() ([]T, error)) (all []T, err error) {
-	for range mostTries {
-		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
-			break
-		}
-	}
-	return all, err
 }

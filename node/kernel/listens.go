@@ -9,6 +9,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/podkeep/podkeep/node/dump"
 )
 
 // heard is what a host listens to.
@@ -66,8 +68,8 @@ func listens() (h heard, err error) {
 
 // addresses are those of the host of this thread's network namespace.
 func addresses() (map[netip.Addr]bool, error) {
-	found, err := netlink.AddrList(nil, netlink.FAMILY_V4)
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+	found, err := dump.Whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
+	if err != nil {
 		return nil, fmt.Errorf("addresses: %w", err)
 	}
 	all := make(map[netip.Addr]bool, len(found))

@@ -12,6 +12,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/podkeep/podkeep/node/dump"
 	"github.com/podkeep/podkeep/node/route"
 )
 
@@ -141,7 +142,7 @@ func (k *Kernel) bridgeHas() (all []netip.Prefix, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k.named.Bridge, err)
 	}
-	found, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_V4) })
+	found, err := dump.Whole(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_V4) })
 	for _, a := range found {
 		ip, _ := netip.AddrFromSlice(a.IP.To4())
 		bits, _ := a.Mask.Size()

@@ -13,6 +13,8 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"github.com/podkeep/podkeep/node/dump"
 )
 
 // hammering is how short connections are made: by so many clients in each namespace, at most so many a second, for so long.
@@ -86,7 +88,7 @@ func TestShortConnectionsLeaveNothingForLong(t *testing.T) {
 	}
 	ended := 0
 	do(t, l.host, func() error {
-		flows, err := whole(func() ([]*netlink.ConntrackFlow, error) {
+		flows, err := dump.Whole(func() ([]*netlink.ConntrackFlow, error) {
 			return netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
 		})
 		for _, f := range flows {

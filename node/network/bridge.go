@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/node/dump"
 	"github.com/podkeep/podkeep/node/route"
 )
 
@@ -80,7 +81,7 @@ func width(link netlink.Link, mtu int) error {
 
 // addressed leaves the link that one address.
 func addressed(link netlink.Link, at netip.Prefix) error {
-	have, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_V4) })
+	have, err := dump.Whole(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_V4) })
 	if err != nil {
 		return err
 	}
@@ -188,7 +189,7 @@ func (n *Network) settle() error {
 
 // rejoin brings back the links of pods that lost their bridge: somebody removed it, and it was made anew.
 func (n *Network) rejoin(bridge netlink.Link) error {
-	links, err := whole(netlink.LinkList)
+	links, err := dump.Whole(netlink.LinkList)
 	if err != nil {
 		return err
 	}
@@ -212,7 +213,7 @@ func (n *Network) rejoin(bridge netlink.Link) error {
 func (n *Network) hairpins(bridge netlink.Link) error {
 	req := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP)
 	req.AddData(nl.NewIfInfomsg(unix.AF_BRIDGE))
-	messages, err := whole(func() ([][]byte, error) { return req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK) })
+	messages, err := dump.Whole(func() ([][]byte, error) { return req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK) })
 	if err != nil {
 		return err
 	}

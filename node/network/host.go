@@ -2,7 +2,6 @@ package network
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -11,6 +10,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/podkeep/podkeep/node/dump"
 	"github.com/podkeep/podkeep/node/route"
 )
 
@@ -28,31 +28,21 @@ type host struct {
 func look(named route.Named) (*host, error) {
 	h := &host{named: named}
 	var err error
-	if h.links, err = whole(netlink.LinkList); err != nil {
+	if h.links, err = dump.Whole(netlink.LinkList); err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}
-	if h.addrs, err = whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) }); err != nil {
+	if h.addrs, err = dump.Whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) }); err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}
-	h.found, err = whole(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_V4) })
+	h.found, err = dump.Whole(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
 	return h, nil
 }
 
-// whole lists again where something changed meanwhile, and the kernel says that some may be missing.
-func whole[T any](list func() ([]T, error)) (all []T, err error) {
-	for range 20 {
-		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
-			break
-		}
-	}
-	return all, err
-}
-
 func neighbours(link, family int) ([]netlink.Neigh, error) {
-	return whole(func() ([]netlink.Neigh, error) { return netlink.NeighList(link, family) })
+	return dump.Whole(func() ([]netlink.Neigh, error) { return netlink.NeighList(link, family) })
 }
 
 func (h *host) link(name string) netlink.Link {
