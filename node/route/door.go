@@ -48,6 +48,7 @@ type DoorHost struct {
 type DoorRule struct {
 	From  string // whose it is: "Ingress/NAMESPACE/NAME", "HTTPRoute/NAMESPACE/NAME"; label of metrics and logs
 	Match DoorMatch
+	Tier  int `json:",omitempty"` // 0 is asked for at this very host; above that it is for a wildcard that covers it, or for all hosts, and comes later
 	// Redirect, or Status, answers without asking anybody. Why is said where Status is 404 or more, to status and never to a client.
 	Redirect *DoorRedirect  `json:",omitempty"`
 	Status   int            `json:",omitempty"`

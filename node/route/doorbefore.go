@@ -12,8 +12,6 @@ type doorsBefore struct {
 	hosts map[doorName]*hostBefore
 	keys  map[string]bool   // of certificates
 	users map[string]string // of passwords, by Secret
-
-	general map[objectMatch]bool // what objects have for all hosts
 }
 
 // hostBefore is a host of the table before.
@@ -23,10 +21,10 @@ type hostBefore struct {
 	ages map[objectClass]int
 }
 
-// objectMatch is a match that an object has at a host, of its own or for all hosts.
+// objectMatch is a match that an object has at a host, of its own or for more hosts than that.
 type objectMatch struct {
 	from, match string
-	general     bool
+	wide        bool
 }
 
 type objectClass struct {
@@ -35,20 +33,11 @@ type objectClass struct {
 }
 
 func lookBack(t *Table) doorsBefore {
-	b := doorsBefore{tls: map[uint16]bool{}, hosts: map[doorName]*hostBefore{}, keys: map[string]bool{}, users: map[string]string{}, general: map[objectMatch]bool{}}
+	b := doorsBefore{tls: map[uint16]bool{}, hosts: map[doorName]*hostBefore{}, keys: map[string]bool{}, users: map[string]string{}}
 	if t == nil || t.Doors == nil {
 		return b
 	}
 	b.doors = t.Doors
-	for _, p := range t.Doors.Ports {
-		for _, h := range p.Hosts {
-			for _, r := range h.Rules {
-				if h.Name == "" {
-					b.general[objectMatch{r.From, r.Match.spelled(), true}] = true
-				}
-			}
-		}
-	}
 	for _, p := range t.Doors.Ports {
 		b.tls[p.Port] = p.TLS
 		for _, h := range p.Hosts {
@@ -57,7 +46,7 @@ func lookBack(t *Table) doorsBefore {
 			for i, r := range h.Rules {
 				secret, _, _ := strings.Cut(r.Users, "@")
 				b.users[secret] = r.Users
-				if k := (objectMatch{r.From, r.Match.spelled(), b.isGeneral(h, r)}); had.had[k] == 0 {
+				if k := (objectMatch{r.From, r.Match.spelled(), r.Tier > atHost}); had.had[k] == 0 {
 					had.had[k] = i + 1
 				}
 				if k := (objectClass{r.From, r.Match.class()}); had.ages[k] == 0 {
@@ -68,11 +57,6 @@ func lookBack(t *Table) doorsBefore {
 		}
 	}
 	return b
-}
-
-// isGeneral says whether a rule of a host is one that its object has for all hosts.
-func (b doorsBefore) isGeneral(h DoorHost, r DoorRule) bool {
-	return h.Name != "" && b.general[objectMatch{r.From, r.Match.spelled(), true}]
 }
 
 // age is 0 of a host that was there, else 1.
@@ -127,11 +111,10 @@ func (b *doorBuild) freeze(d *Doored) {
 				if r.From != d.from() {
 					continue
 				}
-				c := claim{rule: &h.Rules[i], by: d, nth: i, frozen: true}
-				if b.before.isGeneral(h, r) {
-					c.tier = atAnyHost
+				b.claim(at, claim{rule: &h.Rules[i], by: d, tier: r.Tier, nth: i, frozen: true})
+				if d.Kind == kindHTTPRoute {
+					b.kept[at] = true
 				}
-				b.claim(at, c)
 				made := b.host(at)
 				made.ingress = made.ingress || d.Kind == kindIngress
 				if made.key == "" {

@@ -40,6 +40,7 @@ type doorBuild struct {
 	secured  map[string]bool // hosts for which an Ingress asks for TLS
 	general  []general
 	frozen   map[string]*Doored // HTTPRoutes of which nothing new is served
+	kept     map[doorName]bool  // hosts that those have
 	named    map[string]bool    // hosts that rules of Ingresses name
 }
 
@@ -97,7 +98,7 @@ func (w *Want) doors(t *Table) (*Doors, []Doored) {
 	}
 	b := &doorBuild{
 		DoorWant: w.Doors, want: w, t: t, services: map[string]*manifest.Service{}, secrets: map[string]*manifest.Secret{}, pairs: map[string]pair{}, spaces: map[string]map[string]string{},
-		said: map[string]*Doored{}, before: lookBack(w.Before), ports: map[uint16]*madePort{}, hosts: map[doorName]*madeHost{},
+		said: map[string]*Doored{}, before: lookBack(w.Before), ports: map[uint16]*madePort{}, hosts: map[doorName]*madeHost{}, kept: map[doorName]bool{},
 	}
 	for i := range w.Services {
 		b.services[keyOf(w.Services[i].Namespace, w.Services[i].Name)] = &w.Services[i]
@@ -273,7 +274,9 @@ func (b *doorBuild) settle() *Doors {
 		hosts, values = hosts+1, values+size
 		made := DoorHost{Name: at.name, Deep: at.deep, Key: h.key, Issuer: b.issuer(h.key)}
 		for _, c := range kept {
-			made.Rules = append(made.Rules, *c.rule)
+			rule := *c.rule
+			rule.Tier = c.tier
+			made.Rules = append(made.Rules, rule)
 		}
 		b.acme = b.acme || strings.HasPrefix(h.key, acmePrefix)
 		p.Hosts = append(p.Hosts, made)

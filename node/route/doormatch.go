@@ -134,7 +134,7 @@ func (b *doorBuild) unrivalled(at doorName, all []ranked) []ranked {
 	}
 	best := map[key]ranked{}
 	place := func(r ranked) int {
-		return b.before.hosts[at].place(objectMatch{r.rule.From, r.text, at.name != "" && r.tier >= atAnyHost})
+		return b.before.hosts[at].place(objectMatch{r.rule.From, r.text, r.tier > atHost})
 	}
 	for _, r := range all {
 		k := key{r.tier, r.text}

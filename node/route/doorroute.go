@@ -180,16 +180,23 @@ func (b *doorBuild) attachTo(l *listener, r *manifest.HTTPRoute, d *Doored, made
 // nameLength is that of the longest name of a host. The longer a wildcard is, the lower is the tier of its rules.
 const nameLength = 253
 
-// spread claims a listener's rules. A request for a host that a route names is one for the wildcards that cover it too, where no rule of the host matches.
+// spread claims a listener's rules. A request for a host that a route names, or named before it was suspended, is one for the wildcards that cover it too,
+// where no rule of the host matches.
 func (b *doorBuild) spread(l *listener) {
 	var wide []string
-	for _, host := range slices.Sorted(maps.Keys(l.claims)) {
+	hosts := slices.Sorted(maps.Keys(l.claims))
+	for _, host := range hosts {
+		b.giveKey(l, host)
 		if host == "" || isWild(host) {
 			wide = append(wide, host)
 		}
 	}
-	for _, host := range slices.Sorted(maps.Keys(l.claims)) {
-		b.giveKey(l, host)
+	for at := range b.kept {
+		if at.port == uint16(l.Port) && covers(l.host, at.name) && !l.isolated(at.name) {
+			hosts = append(hosts, at.name)
+		}
+	}
+	for _, host := range unique(hosts) {
 		for _, c := range l.claims[host] {
 			b.claim(l.at(host), c)
 		}

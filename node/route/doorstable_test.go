@@ -119,6 +119,63 @@ func TestWhatIsForAllHostsStaysWhoseItIsBesideTheSameOfOneHost(t *testing.T) {
 	}
 }
 
+// rulesOf are whose rule leads where, by host.
+func rulesOf(table route.Table) (all []string) {
+	for _, p := range table.Doors.Ports {
+		for _, h := range p.Hosts {
+			for _, r := range h.Rules {
+				all = append(all, fmt.Sprintf("%d %s %s %s", p.Port, h.Name, r.Match.Path, r.From))
+			}
+		}
+	}
+	return all
+}
+
+func TestWhatIsServedForAllHostsAndForOneStaysWhoseItIs(t *testing.T) {
+	both := toWeb("z", "", "Prefix", "/")
+	both.Object.Spec.Rules = append(both.Object.Spec.Rules, toWeb("z", "shop.example.org", "Prefix", "/").Object.Spec.Rules...)
+	for _, c := range []struct {
+		name          string
+		before, after route.DoorWant
+		want          []string
+	}{
+		{"a route for all hosts, at one that another names",
+			route.DoorWant{Gateways: []manifest.Gateway{gatewayOf("web", allHTTP)}, Routes: []manifest.HTTPRoute{to("z", "", path("/", "v1")), to("s", "shop.example.org", path("/s", "v1"))}},
+			route.DoorWant{Routes: []manifest.HTTPRoute{to("a", "", path("/", "v2"))}},
+			[]string{"80 shop.example.org /s HTTPRoute/default/s", "80 shop.example.org / HTTPRoute/default/z", "80  / HTTPRoute/default/z"}},
+		{"a route by two listeners, of which one is for a host",
+			route.DoorWant{
+				Gateways: []manifest.Gateway{gatewayOf("web", "listeners: [{name: a, port: 80, protocol: HTTP}, {name: b, port: 81, protocol: HTTP, hostname: shop.example.org}]")},
+				Routes:   []manifest.HTTPRoute{to("z", "", path("/", "v1"))}},
+			route.DoorWant{Routes: []manifest.HTTPRoute{to("a", "shop.example.org", path("/", "v2"))}},
+			[]string{"80 shop.example.org / HTTPRoute/default/a", "80  / HTTPRoute/default/z", "81 shop.example.org / HTTPRoute/default/z"}},
+		{"an Ingress that has both",
+			route.DoorWant{Ingresses: []manifest.Ingress{both}},
+			route.DoorWant{Ingresses: []manifest.Ingress{toWeb("a", "shop.example.org", "Prefix", "/")}},
+			[]string{"80 shop.example.org / Ingress/default/z", "80  / Ingress/default/z"}},
+	} {
+		table, _ := doorsOf(c.before, nil)
+		c.before.Routes, c.before.Ingresses = append(c.before.Routes, c.after.Routes...), append(c.before.Ingresses, c.after.Ingresses...)
+		for range 2 {
+			table, _ = doorsOf(c.before, &table)
+			same(t, c.name, c.want, rulesOf(table))
+		}
+	}
+}
+
+func TestWhatIsSuspendedKeepsItsPlaceAmongTheRulesOfAHost(t *testing.T) {
+	w := route.DoorWant{Gateways: []manifest.Gateway{gatewayOf("web", allHTTP)}, Routes: []manifest.HTTPRoute{
+		to("shop", "shop.example.org", path("/a", "v1")), to("wild", `"*.example.org"`, path("/a/b", "v1")), to("any", "", path("/a/b/c", "v1")+path("/", "v1"))}}
+	before, _ := doorsOf(w, nil)
+	want := rulesOf(before)[:4]
+	same(t, "before", []string{"80 shop.example.org /a HTTPRoute/default/shop", "80 shop.example.org /a/b HTTPRoute/default/wild", "80 shop.example.org /a/b/c HTTPRoute/default/any", "80 shop.example.org / HTTPRoute/default/any"}, want)
+	for n := range w.Routes {
+		w.Routes[n].Suspended = true
+		table, _ := doorsOf(w, &before)
+		same(t, w.Routes[n].Name, rulesOf(before), rulesOf(table))
+	}
+}
+
 // Whatever comes and goes: the order of objects says nothing, and a table that was made once more from itself is the same.
 func TestDoorsAreTheSameHoweverOftenTheyAreMade(t *testing.T) {
 	secrets := []manifest.Secret{signed("a-tls", "a.example.org"), signed("b-tls", "*.example.org")}
