@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -107,7 +108,7 @@ func (l *listener) at(host string) doorName {
 	return doorName{uint16(l.Port), host, isWild(host)}
 }
 
-// listen makes the Gateway's listeners. Of those that are alike none is served.
+// listen makes the Gateway's listeners. Of those that are alike none is served; those that doors do not have take nothing from others.
 func (g *gateway) listen() {
 	protocols, alike := map[gatewayv1.PortNumber]map[gatewayv1.ProtocolType]bool{}, map[doorName]int{}
 	for _, one := range g.Object.Spec.Listeners {
@@ -120,16 +121,20 @@ func (g *gateway) listen() {
 		} else if t := one.TLS; l.tls() && t != nil && t.Mode != nil && *t.Mode != gatewayv1.TLSModeTerminate {
 			l.refused = fmt.Sprintf("tls mode %s is none that doors have: write Terminate", *t.Mode)
 		}
+		g.listeners = append(g.listeners, l)
+		if l.refused != "" {
+			continue
+		}
 		l.takes()
 		if protocols[l.Port] == nil {
 			protocols[l.Port] = map[gatewayv1.ProtocolType]bool{}
 		}
 		protocols[l.Port][l.Protocol] = true
 		alike[l.at(l.host)]++
-		g.listeners = append(g.listeners, l)
 	}
 	for _, l := range g.listeners {
 		switch {
+		case l.refused != "":
 		case len(protocols[l.Port]) > 1:
 			l.conflict = "ProtocolConflict"
 		case alike[l.at(l.host)] > 1:
@@ -211,6 +216,17 @@ func (l *listener) key(host string) string {
 		return l.pairs[0].key
 	}
 	return l.kept
+}
+
+// nameOthers has hosts of their own for what certificates beyond the listener's first name, so that they are found by the name that a client asks for.
+func (l *listener) nameOthers() {
+	for _, p := range l.pairs[min(1, len(l.pairs)):] {
+		for _, name := range p.leaf.DNSNames {
+			if name = strings.ToLower(name); name != l.host && covers(l.host, name) && !l.isolated(name) {
+				l.claims[name] = nil
+			}
+		}
+	}
 }
 
 // granted says whether an object of one namespace may refer to one of another.

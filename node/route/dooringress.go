@@ -39,18 +39,23 @@ func (b *doorBuild) others(i *manifest.Ingress) string {
 	}
 	if class == "" {
 		isDefault := func(ours bool) func(manifest.IngressClass) bool {
-			return func(c manifest.IngressClass) bool { return c.Default && c.Ours == ours }
+			return func(c manifest.IngressClass) bool { return c.Default && b.isOurs(c.Name) == ours }
 		}
 		if n := slices.IndexFunc(b.Classes, isDefault(false)); n >= 0 && !slices.ContainsFunc(b.Classes, isDefault(true)) {
 			return fmt.Sprintf("it has no class, and IngressClass %s, the default one, is another controller's: write ingressClassName: %s to have it served", b.Classes[n].Name, manifest.DoorClass)
 		}
 		return ""
 	}
-	ours := func(c manifest.IngressClass) bool { return c.Name == class && c.Ours }
-	if class == manifest.DoorClass || slices.Contains(b.Offer.Classes, class) || slices.ContainsFunc(b.Classes, ours) {
+	if b.isOurs(class) {
 		return ""
 	}
 	return fmt.Sprintf("it is of class %s, which is another controller's: write ingressClassName: %s, or begin podkeep with --ingress-class=%s, to have it served", class, manifest.DoorClass, class)
+}
+
+// isOurs says whether a class is ours: by its name, or by its controller.
+func (b *doorBuild) isOurs(class string) bool {
+	return class == manifest.DoorClass || slices.Contains(b.Offer.Classes, class) ||
+		slices.ContainsFunc(b.Classes, func(c manifest.IngressClass) bool { return c.Name == class && c.Ours })
 }
 
 // general is a rule that an Ingress has for all hosts.

@@ -31,6 +31,7 @@ func TestWhichIngressesAreOurs(t *testing.T) {
 	}{
 		{"without a class", none, classes, nil, true},
 		{"the default class is another's", none, theirs, nil, false},
+		{"the default class is offered", none, theirs, []string{"nginx"}, true},
 		{"podkeep", class("podkeep"), nil, nil, true},
 		{"a class of ours in Git", class("mine"), classes, nil, true},
 		{"a class of another's in Git", class("nginx"), classes, nil, false},

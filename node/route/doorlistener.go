@@ -44,7 +44,7 @@ func shared(listener, route string) (host string, ok bool) {
 // isolated says whether requests for a host come by another listener of the same Gateway and port, which is for fewer names.
 func (l *listener) isolated(host string) bool {
 	for _, o := range l.of.listeners {
-		if o != l && o.Port == l.Port && o.host != l.host && covers(l.host, o.host) && covers(o.host, host) {
+		if o != l && o.refused == "" && o.Port == l.Port && o.host != l.host && covers(l.host, o.host) && covers(o.host, host) {
 			return true
 		}
 	}

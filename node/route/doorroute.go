@@ -20,6 +20,7 @@ func (b *doorBuild) serveRoutes(all []*gateway) {
 			b.certify(l)
 			if b.unservedListener(l).reason == "" {
 				b.giveKey(l, l.host)
+				l.nameOthers()
 			}
 		}
 	}
@@ -125,12 +126,16 @@ func (b *doorBuild) attach(r *manifest.HTTPRoute, gateways map[string]*gateway) 
 
 // takers are the Gateway's listeners that take a route by one of its parentRefs; where none does, the reason says why.
 func (b *doorBuild) takers(r *manifest.HTTPRoute, g *gateway, p DooredParent) (all []*listener, why reason) {
-	named, allowed := 0, 0
+	named, allowed, refused := 0, 0, ""
 	for _, l := range g.listeners {
 		if p.Section != "" && p.Section != string(l.Name) || p.Port != 0 && p.Port != l.Port {
 			continue
 		}
 		named++
+		if l.refused != "" {
+			refused = fmt.Sprintf("listener %s: %s", l.Name, l.refused)
+			continue
+		}
 		if len(l.kinds) == 0 || !b.allows(l, r.Namespace) {
 			continue
 		}
@@ -144,6 +149,8 @@ func (b *doorBuild) takers(r *manifest.HTTPRoute, g *gateway, p DooredParent) (a
 		return all, reason{}
 	case named == 0:
 		return nil, reason{"NoMatchingParent", "it has no listener of the sectionName and port that are asked for"}
+	case allowed == 0 && refused != "":
+		return nil, reason{"NotAllowedByListeners", refused}
 	case allowed == 0:
 		return nil, reason{"NotAllowedByListeners", fmt.Sprintf("no listener takes HTTPRoutes of namespace %s: its allowedRoutes say which it takes", r.Namespace)}
 	}

@@ -78,6 +78,23 @@ func TestWhichCertificateAHostHas(t *testing.T) {
 	}
 }
 
+func TestEachCertificateOfAListenerIsServedToThoseWhoAskForItsNames(t *testing.T) {
+	secrets := []manifest.Secret{signed("a-tls", "a.example.org"), signed("b-tls", "B.example.org", "c.example.org"), signed("d-tls", "d.example.org", "d.example.net")}
+	w := route.DoorWant{Secrets: secrets, Gateways: []manifest.Gateway{gatewayOf("web",
+		"listeners: [{name: web, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: a-tls}, {name: b-tls}]}}, {name: d, port: 443, protocol: HTTPS, hostname: '*.example.net', tls: {certificateRefs: [{name: a-tls}, {name: d-tls}]}}]")}}
+	table, _ := doorsOf(w, nil)
+	hosts := []string{"b.example.org default/b-tls", "c.example.org default/b-tls", "d.example.net default/d-tls", "**.example.net default/a-tls", "any default/a-tls"}
+	same(t, "without a route", hosts, keys(table))
+	w.Routes = []manifest.HTTPRoute{to("web", "", path("/", "v1"))}
+	table, _ = doorsOf(w, nil)
+	same(t, "with one", hosts, keys(table))
+	var rules []string
+	for _, at := range []string{"b.example.org", "c.example.org", "d.example.net", "**.example.net", "any"} {
+		rules = append(rules, "443 "+at+" Prefix / -> v1:80")
+	}
+	same(t, "its rules", rules, shown(table))
+}
+
 func TestASecretThatBreaksLeavesTheCertificateThatWasThere(t *testing.T) {
 	good := signed("web-tls", "a.example.org")
 	w := route.DoorWant{Ingresses: []manifest.Ingress{withTLS(toWeb("web", "a.example.org", "Prefix", "/"), "web-tls", "a.example.org")}, Secrets: []manifest.Secret{good}}
