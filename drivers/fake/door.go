@@ -131,7 +131,7 @@ func (h *host) serve(now time.Time) {
 		if h.dropped.IsZero() && !h.frozen.IsZero() {
 			h.dropped = now
 		}
-		h.routes(cluster, routing{has: r.taken, taken: r.taken})
+		h.routes(cluster, routing{has: r.taken, taken: r.taken, told: r.told, since: r.since})
 	}
 }
 

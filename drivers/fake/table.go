@@ -14,7 +14,8 @@ import (
 // routing is by which tables a host routes for one cluster. They lie on its node side's volume, and outlive its pod.
 type routing struct {
 	has, taken table
-	since      time.Time    // from when on they have been two
+	told       *route.Table // the newest that it was to have, whether or not it was there to take it
+	since      time.Time    // from when on that has been another one than it has
 	was        netip.Prefix // its range before
 	refused    string       // why the newest that was sent is none; empty if it was taken
 }
@@ -37,6 +38,11 @@ func (t table) number() uint64 {
 func (w *World) Route(name, cluster, node string, t *route.Table, signer string, anew bool) {
 	w.on(name, func(h *host) {
 		r := h.tables[cluster]
+		if r.behind(w.now()) == 0 {
+			r.since = w.now()
+		}
+		r.told = t
+		h.routes(cluster, r)
 		if h.cut || h.down || h.users || h.isDeaf(h.side(cluster)) || t == r.taken.says || !anew && t.Number <= r.taken.number() {
 			return
 		}
@@ -45,9 +51,7 @@ func (w *World) Route(name, cluster, node string, t *route.Table, signer string,
 			h.routes(cluster, r)
 			return
 		}
-		if r.refused = ""; r.behind(w.now()) == 0 {
-			r.since = w.now()
-		}
+		r.refused = ""
 		r.taken = table{t, signer, node}
 		h.routes(cluster, r)
 		h.serve(w.now())
@@ -125,7 +129,7 @@ func (w *World) Routes(name, cluster string) *route.Table {
 	return nil
 }
 
-// Behind is for how long a host has not routed by the table that its node side was given last.
+// Behind is for how long a host has not routed by the table that its node side was to have last.
 func (w *World) Behind(name, cluster string) (d time.Duration) {
 	w.on(name, func(h *host) { d = h.tables[cluster].behind(w.now()) })
 	return d
@@ -153,7 +157,7 @@ func (h *host) ranged(cluster string) netip.Prefix {
 }
 
 func (r routing) behind(now time.Time) time.Duration {
-	if r.has == r.taken {
+	if r.has == r.taken && (r.told == nil || r.told == r.has.says) {
 		return 0
 	}
 	return max(now.Sub(r.since), time.Nanosecond)
@@ -175,7 +179,7 @@ type word live.Side
 // keeps lays what was said of tables over what a node side says, or what is remembered of that where it says nothing.
 func (w *word) keeps(s *live.Side, r routing, in netip.Prefix, kept []route.HostPort, now time.Time) {
 	if s.Heard() {
-		*w = word{Serves: r.has.says, Signer: r.has.signer, Number: r.has.number(), Taken: r.taken.number(), Behind: r.behind(now)}
+		*w = word{Serves: r.has.says, Signer: r.has.signer, Number: r.has.number(), Taken: r.taken.number()}
 		if r.has.says != nil {
 			n, _ := r.has.says.Node(r.has.node)
 			w.Net.Range, w.Net.Address, w.Net.Keeps = in, n.Address, kept
@@ -184,8 +188,8 @@ func (w *word) keeps(s *live.Side, r routing, in netip.Prefix, kept []route.Host
 			w.Net.Troubles = []string{r.refused}
 		}
 	}
-	if s.Told = nil; r.has != r.taken && r.taken.says != nil {
+	if s.Told = nil; r.taken.says != nil && r.taken.says != w.Serves {
 		s.Told = []*route.Table{r.taken.says}
 	}
-	s.Serves, s.Signer, s.Number, s.Taken, s.Behind, s.Net = w.Serves, w.Signer, w.Number, w.Taken, w.Behind, w.Net
+	s.Serves, s.Signer, s.Number, s.Taken, s.Behind, s.Net = w.Serves, w.Signer, w.Number, w.Taken, r.behind(now), w.Net
 }

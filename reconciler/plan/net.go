@@ -23,7 +23,7 @@ import (
 type network struct {
 	on     bool
 	ranges map[string]netip.Prefix // by node
-	before *route.Table            // the newest that is in force anywhere and believed
+	before *route.Table            // the newest that is in force anywhere and believed; where none is, that was sent
 	served []*route.Table          // all that are
 	taken  map[netip.Addr]bool     // by pods, here or in a table that is in force
 	named  map[*route.Table]map[endpoint]bool
@@ -56,6 +56,9 @@ func (w *world) addNet() {
 			w.net.before = t
 		}
 	}
+	if w.net.before == nil {
+		w.net.before = w.sent()
+	}
 	w.giveRanges()
 	w.takeAddresses()
 	for _, n := range w.nodes {
@@ -72,6 +75,19 @@ func (w *world) addNet() {
 		}
 		w.shut(n)
 	}
+}
+
+// sent is the newest table that a node was told to serve; nil if there is none. Where no other one is in force, as after a restart of the only node side, it is the
+// one to go on from: it alone says who was served first, and what is served on of objects that are suspended or broken.
+func (w *world) sent() (newest *route.Table) {
+	for _, n := range w.nodes {
+		for _, t := range n.Side.Told {
+			if newest == nil || t.Number > newest.Number {
+				newest = t
+			}
+		}
+	}
+	return newest
 }
 
 // apart says whether the node has no part in the network, and will have none.

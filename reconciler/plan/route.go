@@ -30,7 +30,9 @@ const lull = time.Second
 
 // route makes the table, and holds back the stops of pods that it is still to leave. It is asked when all stops are known.
 func (w *world) route() {
-	w.plan.Before = w.net.before
+	if len(w.net.served) > 0 {
+		w.plan.Before = w.net.before
+	}
 	switch w.plan.Unrouted = w.unrouted(); {
 	case w.plan.Unrouted == "":
 		w.makeTable()
@@ -248,12 +250,9 @@ func (w *world) sending(to endpoint) string {
 		if !w.maySend(n, to) {
 			continue
 		}
-		since := n.Side.Behind
-		switch {
-		case n.reach == silent:
+		since := max(n.Side.Silent, n.Side.Behind)
+		if n.reach == silent {
 			since = n.Silent
-		case !n.Side.Heard():
-			since = n.Side.Silent
 		}
 		if since < n.grace() {
 			w.wake(w.now.Add(n.grace() - since))
@@ -266,10 +265,19 @@ func (w *world) sending(to endpoint) string {
 	return ""
 }
 
+// wasServed says whether a node that has no node side had one, and is to have another: until then it routes as it did.
+func (w *world) wasServed(n *node) bool {
+	if n.gone || n.apart() || w.net.before == nil {
+		return false
+	}
+	_, named := w.net.before.Node(n.Name)
+	return named || n.Side.Serves != nil
+}
+
 // maySend says whether the node may route by a table that names the pod.
 func (w *world) maySend(n *node, to endpoint) bool {
 	switch {
-	case n.reach == lost, n.reach == answers && len(n.sides) == 0, n.Side.Heard() && n.Side.Number == 0 && n.Side.Taken == 0:
+	case n.reach == lost, n.reach == answers && len(n.sides) == 0 && !w.wasServed(n), n.Side.Heard() && n.Side.Number == 0 && n.Side.Taken == 0:
 		return false
 	case slices.ContainsFunc(append(slices.Clone(n.Side.Told), n.Side.Serves), func(t *route.Table) bool { return w.names(t, to.node, to.pod) }):
 		return true

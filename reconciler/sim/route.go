@@ -249,10 +249,10 @@ func (j judge) sends(host, node, pod string) bool {
 
 // answers says whether a host is one whose word is waited for.
 func (j judge) answers(host string) bool {
-	seen, truth := j.seen(host), j.before.host(host)
+	seen := j.seen(host)
 	grace := max(j.grace(seen.Name), 1)
 	behind := j.before.Behind(host, cluster)
-	return seen.Name != "" && truth.SidePod() != nil && seen.SidePod() != nil && seen.Silent < grace && seen.Side.Silent < grace && behind < grace
+	return seen.Name != "" && seen.Silent < grace && seen.Side.Silent < grace && behind < grace
 }
 
 func (j judge) grace(name string) (d time.Duration) {
