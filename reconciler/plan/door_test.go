@@ -187,6 +187,29 @@ func TestALostNodesCertificatesAreIssuedElsewhere(t *testing.T) {
 	}
 }
 
+// After a restart of the only node side no table is in force, until the one that was sent last is again: what is served of a suspended Ingress is in that alone.
+func TestWhereNoTableIsInForceTheNextGoesOnFromTheOneThatWasSent(t *testing.T) {
+	h, have := doored(t, "n1"), doors("n1=1@80")
+	before := Make(h, have, noon).Table
+	before.Number = 5
+	h.Head.Ingresses[0].Suspended = true
+	side := &have.Nodes[0].Side
+	side.Serves, side.Number, side.Taken = nil, 0, before.Number
+	for sent, want := range map[*route.Table][]route.DoorPort{nil: nil, before: before.Doors.Ports} {
+		side.Told = nil
+		if sent != nil {
+			side.Told = []*route.Table{{Number: before.Number - 1}, sent}
+		}
+		p := Make(h, have, noon)
+		if diff := cmp.Diff(want, p.Table.Doors.Ports); diff != "" {
+			t.Errorf("sent before: %v: (-want +got)\n%s", sent != nil, diff)
+		}
+		if p.Before != nil {
+			t.Error("one that nobody serves is said to be in force")
+		}
+	}
+}
+
 // A kind that is new counts too.
 func TestACommitWithAnObjectOfAnyKindIsNotEmpty(t *testing.T) {
 	set := reflect.ValueOf(&manifest.Set{}).Elem()

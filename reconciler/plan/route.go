@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/node/route"
 	"github.com/podkeep/podkeep/reconciler/health"
+	"github.com/podkeep/podkeep/reconciler/ledger"
 	"github.com/podkeep/podkeep/reconciler/rollout"
 )
 
@@ -177,7 +179,8 @@ func (w *world) mayLead(s route.Service, pod string) bool {
 
 // setApart notes which Services lead to one revision of a workload alone, and how objects of doors share requests between them.
 func (k *work) setApart() {
-	view, book := k.view(), rollout.Ledger{Receipts: k.receipts.Settled(k.wl.ID)}
+	book := rollout.Ledger{Receipts: k.receipts.Settled(k.wl.ID)}
+	view := k.serving(book.Receipts)
 	k.serve = rollout.Serve(*k.wl, view, book, k.now)
 	for name, rev := range k.serve {
 		k.alone[k.wl.Namespace+"/"+name] = route.Alone{App: k.wl.ID, Rev: rev}
@@ -190,6 +193,40 @@ func (k *work) setApart() {
 	for _, id := range r.Shares {
 		k.shares = append(k.shares, route.Share{Of: id, Namespace: k.wl.Namespace, Service: r.CanaryService, Rest: r.StableService, Part: k.share})
 	}
+}
+
+// serving are the workload's pods as requests come to them: those that no table can lead to are not available, and those that one leads to are for as long as that
+// says so, whoever is not heard for a moment. They are there too where this controller has not seen their node yet.
+func (k *work) serving(l ledger.Ledger) []rollout.Pod {
+	view := k.view()
+	for i, p := range k.kept {
+		switch unheard := p.node.reach != answers || p.verdict.State == health.Unheard; {
+		case !k.endpoint(p.node, p.Pod).IsValid():
+			view[i].Available = false
+		case unheard && k.names(k.net.before, p.node.Name, p.Name):
+			view[i].Available = k.routed(p.node, p.Pod) == route.Ready
+		}
+	}
+	if k.net.before == nil {
+		return view
+	}
+	revs := map[string]bool{k.wl.Revision.Rev: true}
+	for _, r := range l {
+		revs[r.Rev] = true
+	}
+	for _, n := range k.nodes {
+		if n.Known || n.reach == lost {
+			continue
+		}
+		for _, rev := range slices.Sorted(maps.Keys(revs)) {
+			for slot := range k.wl.Replicas {
+				if k.names(k.net.before, n.Name, live.PodName(k.h.Cluster, k.wl.ID, rev, slot)) {
+					view = append(view, rollout.Pod{Rev: rev, Slot: slot, Available: k.untilQuick(n.Silent) == route.Ready, Unseen: true})
+				}
+			}
+		}
+	}
+	return view
 }
 
 // names says whether a table sends anything to the pod.
