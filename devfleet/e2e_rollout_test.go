@@ -211,7 +211,7 @@ func (s *rolling) answered() {
 // asksFor begins to ask these Services: on each node at their addresses, and from outside at the ports of nodes, where they have one.
 func (s *rolling) asksFor(services ...string) (askers []*asker) {
 	s.Helper()
-	virtual, outside := []string{"20ms"}, []string{"20ms"}
+	var virtual, outside []string
 	for _, name := range services {
 		svc := s.service(name)
 		virtual = append(virtual, "http://"+svc.Spec.ClusterIP+"/")
@@ -226,7 +226,7 @@ func (s *rolling) asksFor(services ...string) (askers []*asker) {
 	for _, n := range s.asked() {
 		askers = append(askers, s.asks(s.over, n.Name, virtual...))
 	}
-	if len(outside) > 1 {
+	if len(outside) > 0 {
 		askers = append(askers, s.asks(s.over, "", outside...))
 	}
 	for _, a := range askers {

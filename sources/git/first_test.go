@@ -86,16 +86,16 @@ func size(t *testing.T, cache string) (n int64) {
 func TestAFirstFetchThatBreaksGoesOn(t *testing.T) {
 	t.Parallel()
 	https, h := newHTTPS(t)
-	https.options.URL = cutting(t, h.URL, 200<<10)
+	https.options.URL = cutting(t, h.URL, 100<<10)
 	overSSH, s := newSSH(t)
-	overSSH.options.URL = cutting(t, s.URL, 500<<10)
+	overSSH.options.URL = cutting(t, s.URL, 250<<10)
 	known, err := os.ReadFile(s.KnownHosts)
 	must(t, err)
 	of, _ := url.Parse(s.URL)
 	by, _ := url.Parse(overSSH.options.URL)
 	sourcetest.WriteFile(t, s.KnownHosts, []byte(strings.ReplaceAll(string(known), of.Port(), by.Port())))
 	for name, a := range map[string]away{"https": https, "ssh": overSSH} {
-		commits := noisy(t, a, 250)
+		commits := noisy(t, a, 120)
 		for _, restarts := range []bool{false, true} {
 			if !restarts && name == "ssh" {
 				continue // a handshake for each step takes its time

@@ -78,7 +78,7 @@ func load(ctx context.Context, urls []string) {
 	if err == nil {
 		urls = urls[1:]
 	} else {
-		pause = time.Millisecond
+		pause = 20 * time.Millisecond // more than a few at a time would leave a small machine no time for what is tested
 	}
 	var mu sync.Mutex
 	var said tally
