@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/json"
@@ -126,10 +127,41 @@ const (
 	mostKeptOfHost  = 16 // entries of one host name
 )
 
+// remember notes who has certificates issued by a table that is in force and believed: the first of a controller's life is by another one, and what its issuers
+// keep is heard later than it.
+func (r *Reconciler) remember(before *route.Table) {
+	if before == nil {
+		return
+	}
+	if r.issued == nil {
+		r.issued = map[string][]string{}
+	}
+	for host, node := range issuersOf(before) {
+		if !slices.Contains(r.issued[host], node) {
+			r.issued[host] = append(r.issued[host], node)
+		}
+	}
+}
+
 // gather joins what the doors' ACME clients keep, as far as a host is believed: of names whose certificates it has issued, and of accounts, of which those that
-// are known are others only by the word of one that issues. What is older than what is known counts for nothing.
+// are known are others only by the word of one that issues. What is older than what is known counts for nothing. Who had a name's certificates issued by a table
+// before is believed about those that are not known once the issuers of this one have had their say.
 func (r *Reconciler) gather(t *route.Table, now time.Time) (why string) {
-	issuers, held := issuersOf(t), map[string]int{}
+	issuers := issuersOf(t)
+	why = r.gatherFrom(issuers, now, func(host, node string, _ bool) bool { return issuers[host] == node })
+	maps.DeleteFunc(r.issued, func(host string, nodes []string) bool {
+		return issuers[host] == "" || slices.Equal(nodes, []string{issuers[host]})
+	})
+	if len(r.issued) == 0 {
+		return why
+	}
+	former := r.gatherFrom(issuers, now, func(host, node string, known bool) bool { return !known && slices.Contains(r.issued[host], node) })
+	return cmp.Or(why, former)
+}
+
+// gatherFrom takes what hosts keep of the certificates about which they are believed, and of accounts.
+func (r *Reconciler) gatherFrom(issuers map[string]string, now time.Time, believed func(host, node string, known bool) bool) (why string) {
+	held := map[string]int{}
 	for path := range r.kept.Entries {
 		held[issuedFor(path)]++
 	}
@@ -140,7 +172,7 @@ func (r *Reconciler) gather(t *route.Table, now time.Time) (why string) {
 			host := issuedFor(path)
 			switch {
 			case len(path) > longestKeptName, len(e.Value) > longestKept, known && !e.Time.After(had.Time), e.Time.Sub(now) > wire.MostAhead:
-			case host != "" && issuers[host] == name && (known || held[host] < mostKeptOfHost),
+			case host != "" && believed(host, name, known) && (known || held[host] < mostKeptOfHost),
 				isAccount(path) && (known && issues || !known && len(issuers) > 0 && held[host] < mostAccounts):
 				news[path] = e
 				if !known {

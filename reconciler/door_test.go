@@ -15,6 +15,7 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/node/route"
 	"github.com/podkeep/podkeep/node/wire"
+	"github.com/podkeep/podkeep/reconciler/plan"
 )
 
 // gated is a table in which n1 and n2 have doors, of hosts "a=KEY" or "a=acme/a@n1", whose certificates n1 has issued.
@@ -176,6 +177,48 @@ func TestWhatOneDoorHadIssuedIsHandedToTheOthers(t *testing.T) {
 		l.routes(node, r.order)
 		if k := l.unkept(); (k != nil) != want || want && k.Entries[cert].Value == nil {
 			t.Errorf("%s is handed %v", node, k)
+		}
+	}
+}
+
+func TestANewControllerHandsOnWhatTheTableBeforeHadIssued(t *testing.T) {
+	const cert = "certificates/ca/a/a.crt"
+	at := func(s int64) map[string]wire.KeptEntry {
+		return map[string]wire.KeptEntry{cert: {Value: []byte(fmt.Sprint(s)), Time: time.Unix(s, 0)}}
+	}
+	before, next := gated("a=acme/a@n1"), gated("a=acme/a@n2")
+	next.Doors.Nodes = []string{"n2"}
+	for _, c := range []struct {
+		claim string
+		first *route.Table                           // what the first pass sees in force
+		keeps []map[string]map[string]wire.KeptEntry // what hosts are heard to keep before each pass that has a table
+		want  int64                                  // since when what n2 is handed is, 0 for nothing
+	}{
+		{"from who issued by the table before", before, []map[string]map[string]wire.KeptEntry{{"n1": at(1)}}, 1},
+		{"though he is heard later than that his table was in force", before, []map[string]map[string]wire.KeptEntry{{}, {"n1": at(1)}}, 1},
+		{"not from somebody else", before, []map[string]map[string]wire.KeptEntry{{"n3": at(1)}}, 0},
+		{"not from whom no table that is believed names", nil, []map[string]map[string]wire.KeptEntry{{"n1": at(1)}}, 0},
+		{"nor is one renewed by whoever issues no more", before, []map[string]map[string]wire.KeptEntry{{"n1": at(1)}, {"n1": at(5)}}, 1},
+		{"the word of who issues now goes first", before, []map[string]map[string]wire.KeptEntry{{"n1": at(5), "n2": at(1)}}, 0},
+		{"a name that had none issued before", gated("b=acme/b@n1"), []map[string]map[string]wire.KeptEntry{{"n1": at(1)}}, 0},
+	} {
+		r := keeper()
+		for _, node := range []string{"n1", "n2", "n3"} {
+			r.hosts[node] = &worker{line: newLine(Options{Now: time.Now}, func() {})}
+		}
+		r.route(&Pass{Plan: plan.Plan{Before: c.first}})
+		for i, keeps := range c.keeps {
+			for node, entries := range keeps {
+				r.hosts[node].line.keeps(wire.Kept{Entries: entries})
+			}
+			r.route(&Pass{Time: time.Unix(10, 0), Plan: plan.Plan{Before: []*route.Table{c.first, next}[min(i, 1)], Table: next}})
+		}
+		got := int64(0)
+		if k := r.hosts["n2"].line.unkept(); k != nil {
+			got = k.Entries[cert].Time.Unix()
+		}
+		if got != c.want {
+			t.Errorf("%s: n2 is handed that of %d, want %d", c.claim, got, c.want)
 		}
 	}
 }

@@ -107,9 +107,10 @@ type Reconciler struct {
 	awake   stopwatch
 
 	tables     tables
-	order      order     // the newest table of ours
-	renumbered time.Time // when it was last given another number, and nothing else
-	kept       wire.Kept // what all doors' ACME clients keep, as far as it is believed
+	order      order               // the newest table of ours
+	renumbered time.Time           // when it was last given another number, and nothing else
+	kept       wire.Kept           // what all doors' ACME clients keep, as far as it is believed
+	issued     map[string][]string // nodes whose doors had certificates of a host issued by a table that was in force, by host
 
 	voice  voice
 	mirror *mirror // nil where nothing is mirrored

@@ -52,6 +52,7 @@ type order struct {
 
 // route numbers the plan's table, seals it if it is another one than before, and hands it to the lines.
 func (r *Reconciler) route(p *Pass) {
+	r.remember(p.Plan.Before)
 	if p.Plan.Table == nil {
 		return
 	}
