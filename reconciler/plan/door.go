@@ -113,15 +113,11 @@ func opened(d live.Door) bool { return d.Number > 0 && !d.Leaving && len(d.Ports
 // placeDoor does one node, and says what it waits for.
 func (w *world) placeDoor(n *node, first string) string {
 	doors := slices.DeleteFunc(slices.Clone(n.doors), func(p live.Pod) bool { return p.Stopping })
+	w.stopSucceeded(n, doors)
 	if len(doors) == 0 || doors[0].Side < w.h.Side.Version {
 		return w.startDoor(n, doors, first)
 	}
 	top := doors[0]
-	for _, lower := range doors[1:] {
-		if n.succeeds(top, lower) {
-			w.stopDoor(n, lower, "a door of a higher version has its ports")
-		}
-	}
 	for _, p := range doors {
 		w.endMute(n, p)
 	}
@@ -142,6 +138,15 @@ func (w *world) placeDoor(n *node, first string) string {
 		why = fmt.Sprintf("version %s is to follow %s: %s", top.Side, doors[1].Side, why)
 	}
 	return why
+}
+
+// stopSucceeded stops the doors that the one of the highest version has followed.
+func (w *world) stopSucceeded(n *node, doors []live.Pod) {
+	for _, lower := range doors[min(1, len(doors)):] {
+		if n.succeeds(doors[0], lower) {
+			w.stopDoor(n, lower, "a door of a higher version has its ports")
+		}
+	}
 }
 
 // endMute stops a door that runs and has said nothing for long: it hangs. The next pass begins it anew.
@@ -174,6 +179,8 @@ func (w *world) startDoor(n *node, lower []live.Pod, first string) string {
 		return joined(served, fmt.Sprintf("version %s follows %s once it serves on %s", w.h.Side.Version, lower[0].Side, first))
 	case slices.ContainsFunc(n.doors, func(p live.Pod) bool { return p.Name == pod.Name }):
 		return joined(served, "the one before is being stopped")
+	case len(n.doors) > 1: // a host has two at the most
+		return joined(served, w.makeRoom(n, lower, pod.Side))
 	}
 	why := "each host that has a door serves Ingresses and Gateways"
 	if len(lower) > 0 {
@@ -183,27 +190,55 @@ func (w *world) startDoor(n *node, lower []live.Pod, first string) string {
 	return joined(served, n.doorTrouble(pod.Name))
 }
 
+// makeRoom has one of two doors go so that another one may follow them: the higher, where it has come to nothing.
+func (w *world) makeRoom(n *node, lower []live.Pod, version string) string {
+	if len(lower) > 1 && !n.succeeds(lower[0], lower[1]) && !n.opens(lower[0]) {
+		w.stopDoor(n, lower[0], fmt.Sprintf("it serves nothing, and version %s is to follow", version))
+	}
+	return fmt.Sprintf("version %s follows once one of the two that are here has ended", version)
+}
+
 // joined are reasons as one.
 func joined(whys ...string) string {
 	return strings.Join(slices.DeleteFunc(whys, func(why string) bool { return why == "" }), "; ")
 }
 
-// succeeds says whether a door has all ports of another one, as far as that one is heard.
+// succeeds says whether a door has all ports of another one, as far as that one is heard. One that leaves has handed over all that it had, which is nothing where
+// the host's own programs have the ports.
 func (n *node) succeeds(next, last live.Pod) bool {
-	at := slices.IndexFunc(n.Side.Doors, func(d live.Door) bool { return d.Pod == next.Name })
-	return at >= 0 && opened(n.Side.Doors[at]) && !slices.ContainsFunc(n.Side.Doors, func(d live.Door) bool {
-		return d.Pod == last.Name && !d.Leaving && slices.ContainsFunc(d.Ports, func(port uint16) bool { return !slices.Contains(n.Side.Doors[at].Ports, port) })
-	})
+	has, had := n.says(next), n.says(last)
+	switch {
+	case has == nil || has.Number == 0 || has.Leaving:
+		return false
+	case had != nil && had.Leaving:
+		return true
+	case !opened(*has):
+		return false
+	}
+	return had == nil || !slices.ContainsFunc(had.Ports, func(port uint16) bool { return !slices.Contains(has.Ports, port) })
+}
+
+// says is what a door is heard to say, nil where it is not heard.
+func (n *node) says(p live.Pod) *live.Door {
+	if at := slices.IndexFunc(n.Side.Doors, func(d live.Door) bool { return d.Pod == p.Name }); at >= 0 {
+		return &n.Side.Doors[at]
+	}
+	return nil
+}
+
+// opens says whether a door is heard to serve at some port.
+func (n *node) opens(p live.Pod) bool {
+	d := n.says(p)
+	return d != nil && opened(*d)
 }
 
 // unopened is why a door does not serve at all ports that it is to serve at.
 func (n *node) unopened(pod string, want *route.Doors) string {
-	at := slices.IndexFunc(n.Side.Doors, func(d live.Door) bool { return d.Pod == pod })
-	if at < 0 {
+	d := n.says(live.Pod{Name: pod})
+	switch {
+	case d == nil:
 		return cmp.Or(n.lacksSide(), "its door is not heard yet")
-	}
-	d := n.Side.Doors[at]
-	if d.Number == 0 {
+	case d.Number == 0:
 		return "its door has no table to serve by yet"
 	}
 	var lacks []string

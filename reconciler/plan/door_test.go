@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,8 +46,8 @@ func doors(all ...string) live.Snapshot {
 			n.Pods = append(n.Pods, doorPod(version))
 			port, leaving := strings.CutSuffix(at, "-")
 			if d := (live.Door{Pod: "door-" + version, Version: version, Number: 3, Leaving: leaving}); heard {
-				if port != "" {
-					d.Ports = []uint16{80}
+				if number, err := strconv.ParseUint(port, 10, 16); err == nil {
+					d.Ports = []uint16{uint16(number)}
 				}
 				n.Side.Doors = append(n.Side.Doors, d)
 			}
@@ -83,6 +84,16 @@ func TestEveryHostThatServesGetsADoor(t *testing.T) {
 		for i := range s.Nodes {
 			s.Nodes[i].Pods[0], s.Nodes[i].Side.Version = sidePod("2"), "2"
 		}
+	}
+	both := func(changes ...func(*manifest.History, *live.Snapshot)) func(*manifest.History, *live.Snapshot) {
+		return func(h *manifest.History, s *live.Snapshot) {
+			for _, change := range changes {
+				change(h, s)
+			}
+		}
+	}
+	stopping := func(at int) func(*manifest.History, *live.Snapshot) {
+		return func(_ *manifest.History, s *live.Snapshot) { s.Nodes[0].Pods[at].Stopping = true }
 	}
 	unasked := func(h *manifest.History, _ *live.Snapshot) { h.Head.Ingresses = nil }
 	served := func(number uint64, names ...string) func(*manifest.History, *live.Snapshot) {
@@ -144,6 +155,20 @@ func TestEveryHostThatServesGetsADoor(t *testing.T) {
 		{"and while it has no ports there, nothing goes", doors("n1=1@80,2@", "n2=1@80"), rises, nil,
 			map[string]string{"n1": "version 2 is to follow 1: its door does not listen at 80", "n2": "version 2 follows 1 once it serves on n1"}},
 		{"it goes once the other has its ports", doors("n1=1@80-,2@80", "n2=1@80"), rises, []string{"n2 run", "n1 stop door-1"}, nil},
+		{"nor where it has some of them alone", doors("n1=1@80,2@443"), rises, nil, map[string]string{"n1": "version 2 is to follow 1: its door does not listen at 80"}},
+		{"one that has handed over nothing goes too: the host's own programs have the ports", doors("n1=1@-,2@"), rises, []string{"n1 stop door-1"},
+			map[string]string{"n1": "version 2 is to follow 1: its door does not listen at 80"}},
+		{"not before the other one has a table", doors("n1=1@80-,2"), rises, nil, map[string]string{"n1": "version 2 is to follow 1: its door is not heard yet"}},
+		{"nor where that one leaves as well", doors("n1=1@-,2@-"), rises, nil, map[string]string{"n1": "version 2 is to follow 1: its door does not listen at 80"}},
+		{"no third one is begun: the one of the two that came to nothing goes first", doors("n1=0@80,1@"), rises, []string{"n1 stop door-1"},
+			map[string]string{"n1": "its door does not listen at 80; version 2 follows once one of the two that are here has ended"}},
+		{"whether or not it is heard", doors("n1=0@80,1"), rises, []string{"n1 stop door-1"},
+			map[string]string{"n1": "its door is not heard yet; version 2 follows once one of the two that are here has ended"}},
+		{"or the one that has been followed", doors("n1=0@80-,1@80"), rises, []string{"n1 stop door-0"},
+			map[string]string{"n1": "version 2 follows once one of the two that are here has ended"}},
+		{"and has ended", doors("n1=0@80-,1@80"), both(rises, stopping(1)), nil, map[string]string{"n1": "version 2 follows once one of the two that are here has ended"}},
+		{"none of two that serve at ports of their own", doors("n1=0@443,1@80"), rises, nil,
+			map[string]string{"n1": "version 2 follows once one of the two that are here has ended"}},
 		{"a lower one replaces nothing", doors("n1=2@80"), nil, nil, nil},
 		{"one that is chosen no more goes", doors("n1=1@80", "n2=1@80"), labelled("", 1), []string{"n1 stop door-1"}, nil},
 		{"all go with the last that is served, once no table names them", doors("n1=1@80"), served(3), []string{"n1 stop door-1"}, nil},

@@ -120,8 +120,8 @@ func (s *Sim) doors(c *controller) string {
 	return noBlank(b.String())
 }
 
-// entries: a door is begun only where one is to be, and one of a higher version beside a lower one on one host alone until it has served somewhere. None goes
-// while its host is to serve at a port that no other one has.
+// entries: a door is begun only where one is to be, one of a higher version beside a lower one on one host alone until it has served somewhere, and none where
+// there are two. None goes while its host is to serve at a port that no other one has.
 func (j judge) entries() error {
 	t, rises := j.p.Plan.Table, []string{}
 	for _, a := range j.p.Plan.Actions {
@@ -135,6 +135,8 @@ func (j judge) entries() error {
 			return fmt.Errorf("doors: %s begins on %s, and no door is wanted there", a.Name, a.Node)
 		case a.Verb == plan.Run && !there && !n.Side.Heard():
 			return fmt.Errorf("doors: %s begins on %s, whose node side is not heard", a.Name, a.Node)
+		case a.Verb == plan.Run && !there && doorsOf(n) > 1:
+			return fmt.Errorf("doors: %s begins on %s, which has two", a.Name, a.Node)
 		case a.Verb == plan.Run && slices.ContainsFunc(n.Pods, func(p live.Pod) bool {
 			return p.App == live.DoorApp && p.Side < j.p.History.Side.Version && !p.Stopping
 		}):
@@ -152,6 +154,16 @@ func (j judge) entries() error {
 		return fmt.Errorf("doors: version %s, which serves nowhere, is tried on %s at once", j.p.History.Side.Version, strings.Join(rises, " and "))
 	}
 	return nil
+}
+
+// doorsOf is how many doors a node has, those that are being stopped too.
+func doorsOf(n live.Node) (count int) {
+	for _, p := range n.Pods {
+		if p.App == live.DoorApp {
+			count++
+		}
+	}
+	return count
 }
 
 // leaves: a door that goes leaves its ports to another one, where its host is to serve, or has served, at some of them.
