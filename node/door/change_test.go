@@ -181,7 +181,31 @@ func TestOtherOriginsAreToldWhatTheyMayDo(t *testing.T) {
 	if got := s.get("http://a.test/", "Origin", "https://a.shop.test"); got.StatusCode != 401 || got.Header.Get("Access-Control-Expose-Headers") != "X-B" {
 		t.Error(got.StatusCode, got.Header)
 	}
-	if got := s.get("http://a.test/", "Origin", "https://shop.test.evil.test"); got.Header.Get("Access-Control-Allow-Origin") != "" {
-		t.Error(got.Header)
+	for origin, want := range map[string]bool{
+		"https://a.shop.test": true, "HTTPS://A-1.Shop.Test": true, "https://a.b.shop.test": false, "https://shop.test": false, "https://.shop.test": false, "https://shop.test.evil.test": false,
+		"http://a.shop.test": false, "https://a.shop.test:8443": false, "https://evil.test/.shop.test": false, "https://evil.test@a.shop.test": false, "https://a_b.shop.test": false, "null": false,
+	} {
+		if got := s.get("http://a.test/", "Origin", origin).Header.Get("Access-Control-Allow-Origin"); got != "" != want {
+			t.Errorf("%s: %q", origin, got)
+		}
+	}
+}
+
+func TestWhereAnyOriginMayAskNoCookiesComeAlong(t *testing.T) {
+	s := newStage(t)
+	s.service("echo", s.pod(echo))
+	s.rules(madeOf(t, `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: {nginx.ingress.kubernetes.io/enable-cors: "true"}}
+spec: {defaultBackend: {service: {name: echo, port: {number: 80}}}}
+`)...)
+	for claim, got := range map[string]answer{
+		"before": s.send("OPTIONS", "http://a.test/", nil, "Origin", "https://evil.test", "Access-Control-Request-Method", "PUT"),
+		"then":   s.get("http://a.test/", "Origin", "https://evil.test"),
+	} {
+		if h := got.Header; h.Get("Access-Control-Allow-Origin") != "*" || h["Access-Control-Allow-Credentials"] != nil {
+			t.Errorf("%s: %d %v", claim, got.StatusCode, h)
+		}
 	}
 }

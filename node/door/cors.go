@@ -47,14 +47,16 @@ func (x *exchange) preflight(c *route.DoorCORS) {
 	}
 }
 
-// permits says whether an origin is one of those: "*" is any, "https://*.example.org" those below.
+// permits says whether an origin is one of those: "*" is any, "https://*.example.org" those of one label more.
 func permits(all []string, origin string) bool {
+	origin = strings.ToLower(origin)
 	return slices.ContainsFunc(all, func(one string) bool {
-		before, after, wild := strings.Cut(one, "*")
-		if !wild {
-			return strings.EqualFold(one, origin)
+		before, after, wild := strings.Cut(strings.ToLower(one), "*")
+		if !wild || one == "*" {
+			return one == "*" || before == origin
 		}
-		o := strings.ToLower(origin)
-		return len(o) > len(before)+len(after) && strings.HasPrefix(o, strings.ToLower(before)) && strings.HasSuffix(o, strings.ToLower(after))
+		rest, begins := strings.CutPrefix(origin, before)
+		label, ends := strings.CutSuffix(rest, after)
+		return begins && ends && label != "" && strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 	})
 }

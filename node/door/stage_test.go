@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/node/route"
 )
 
@@ -189,6 +190,47 @@ func to(service string, change ...func(*route.DoorRule)) route.DoorRule {
 		c(&r)
 	}
 	return r
+}
+
+// madeOf are the rules that objects in YAML ask for at the first host of port 80. Each Service is looked for in namespace shop.
+func madeOf(t *testing.T, text string) []route.DoorRule {
+	t.Helper()
+	set := manifest.Assemble(manifest.Info{Commit: "a1"}, []manifest.Parsed{manifest.Parse("x.yaml", []byte(text))})
+	for _, p := range set.Problems {
+		t.Fatal(p)
+	}
+	services := []manifest.Service{{Meta: manifest.Meta{ID: manifest.ID{Kind: "Service", Namespace: "default", Name: "echo"}}, Ports: []manifest.ServicePort{{Protocol: "tcp", Port: 80}}}}
+	net := manifest.Net{Pods: netip.MustParsePrefix("10.42.0.0/16"), Virtual: netip.MustParsePrefix("10.43.0.0/16"), Domain: "cluster.local"}
+	made, _, _ := route.Build(route.Want{Net: net, Services: services, Doors: &route.DoorWant{
+		Offer: manifest.DoorOffer{HTTP: 80}, Nodes: []string{"n1"}, Ingresses: set.Ingresses, Gateways: set.Gateways, Routes: set.HTTPRoutes,
+	}})
+	if made.Doors == nil || len(made.Doors.Ports) == 0 {
+		t.Fatal("nothing is served")
+	}
+	rules := made.Doors.Ports[0].Hosts[0].Rules
+	for i := range rules {
+		for j := range rules[i].To {
+			rules[i].To[j].Namespace = "shop"
+		}
+	}
+	return rules
+}
+
+// routed is a Gateway and an HTTPRoute with that rule.
+func routed(rule string) string {
+	return `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: web}
+spec: {gatewayClassName: podkeep, listeners: [{name: a, port: 80, protocol: HTTP}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web}
+spec:
+  parentRefs: [{name: web}]
+  rules:
+  - {` + rule + "}\n"
 }
 
 func at(path string) func(*route.DoorRule) { return func(r *route.DoorRule) { r.Match.Path = path } }

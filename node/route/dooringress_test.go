@@ -139,7 +139,10 @@ func TestWhatAnnotationsAsk(t *testing.T) {
 		{"gRPC over TLS", base(manifest.Manner{Protocol: "GRPCS"}, "Prefix", "/a"), func(r *route.DoorRule) { r.To = web(func(to *route.DoorBackend) { to.Protocol = "h2" }) }},
 		{"HTTPS", base(manifest.Manner{Protocol: "HTTPS"}, "Prefix", "/a"), func(r *route.DoorRule) { r.To = web(func(to *route.DoorBackend) { to.Protocol = "https" }) }},
 		{"CORS", base(manifest.Manner{CORS: &manifest.CORS{Origins: []string{"*"}, MaxAge: 5, Credentials: true}}, "Prefix", "/a"), func(r *route.DoorRule) {
-			r.CORS = &route.DoorCORS{Origins: []string{"*"}, MaxAge: 5, Credentials: true}
+			r.CORS = &route.DoorCORS{Origins: []string{"*"}, MaxAge: 5}
+		}},
+		{"CORS with cookies", base(manifest.Manner{CORS: &manifest.CORS{Origins: []string{"https://*.example.org"}, Credentials: true}}, "Prefix", "/a"), func(r *route.DoorRule) {
+			r.CORS = &route.DoorCORS{Origins: []string{"https://*.example.org"}, Credentials: true}
 		}},
 		{"a redirect", base(manifest.Manner{Redirect: "https://else.example.org", RedirectCode: 301}, "Prefix", "/a"), func(r *route.DoorRule) {
 			r.To, r.Redirect = nil, &route.DoorRedirect{Whole: "https://else.example.org", Code: 301}

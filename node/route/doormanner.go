@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
 
@@ -27,7 +28,8 @@ func (b *doorBuild) ruler(i *manifest.Ingress) ruler {
 		base.Body = *m.Body
 	}
 	if c := m.CORS; c != nil {
-		base.CORS = &DoorCORS{Origins: orNil(c.Origins), Methods: orNil(c.Methods), Headers: orNil(c.Headers), Exposed: orNil(c.Exposed), Credentials: c.Credentials, MaxAge: c.MaxAge}
+		base.CORS = &DoorCORS{Origins: orNil(c.Origins), Methods: orNil(c.Methods), Headers: orNil(c.Headers), Exposed: orNil(c.Exposed), MaxAge: c.MaxAge}
+		base.CORS.Credentials = c.Credentials && !slices.Contains(c.Origins, "*") // else any site's pages may read what is answered to its visitors' cookies
 	}
 	if m.Prefix != "" {
 		base.Request.Set = []DoorValue{{Name: "X-Forwarded-Prefix", Value: m.Prefix}}
