@@ -45,6 +45,10 @@ func TestAnHTTPRouteThatIsRefusedSaysByWhichField(t *testing.T) {
 	path := func(kind, value string) string { return match("{path: {type: " + kind + ", value: '" + value + "'}}") }
 	filter := func(f string) string { return routeOf(to + "filters: [" + f + "]") }
 	backend := func(b string) string { return routeOf("backendRefs: [" + b + "]") }
+	newPath := func(p string) string {
+		return filter("{type: URLRewrite, urlRewrite: {path: {type: " + p + "}}}")
+	}
+	const atNew = "spec.rules[0].filters[0].urlRewrite.path."
 	const at, atFilter = "spec.rules[0].matches[0].", "spec.rules[0].filters[0]."
 	const needsOne = "ReplacePrefixMatch needs a rule with one match, whose path is of type PathPrefix; part the rule, or write ReplaceFullPath"
 	for name, c := range map[string]struct{ text, want string }{
@@ -64,6 +68,10 @@ func TestAnHTTPRouteThatIsRefusedSaysByWhichField(t *testing.T) {
 		"a path with a slash in it":  {path("PathPrefix", "/a%2Fb"), at + `path.value: "/a%2Fb" has %2F in it, which no path has that is compared; write it without`},
 		"a path that ends in dots":   {path("PathPrefix", "/a/.."), at + `path.value: "/a/.." ends in dots, which no path does that is compared; write it without`},
 		"letters of no path":         {path("Exact", "/ä"), at + `path.value: "/ä" has letters that no path has; write them as %XX`},
+		"climbing by %XX":            {path("Exact", "/a/%2e%2E/b"), at + `path.value: "/a/%2e%2E/b" has /../ in it, which no path has that is compared; write it without`},
+		"dots by %XX":                {path("PathPrefix", "/a/%2E"), at + `path.value: "/a/%2E" ends in dots, which no path does that is compared; write it without`},
+		"%XX that is no text":        {path("Exact", "/a%00"), at + `path.value: "/a%00" stands for what is no text of UTF-8, or for control characters; write it without`},
+		"%XX of another alphabet":    {path("PathPrefix", "/caf%E9"), at + `path.value: "/caf%E9" stands for what is no text of UTF-8, or for control characters; write it without`},
 		"no expression":              {path("RegularExpression", "/(a"), at + "path.value: \"/(a\" is no regular expression that RE2 knows: error parsing regexp: missing closing ): `/(a`"},
 		"a look behind":              {match("{headers: [{name: a, type: RegularExpression, value: '(?<=a)b'}]}"), at + "headers[0].value: \"(?<=a)b\" is no regular expression that RE2 knows: error parsing regexp: invalid named capture: `(?<=a)b`"},
 		"a method in small letters":  {match("{method: get}"), at + `method: "get" is not one of GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE, PATCH; did you mean "GET"?`},
@@ -94,6 +102,11 @@ func TestAnHTTPRouteThatIsRefusedSaysByWhichField(t *testing.T) {
 		"no new path":                {filter("{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath}}}"), atFilter + "urlRewrite.path.replaceFullPath: is missing; write the new path"},
 		"another's new path":         {filter("{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: /a, replacePrefixMatch: /b}}}"), atFilter + "urlRewrite.path.replacePrefixMatch: goes with type: ReplacePrefixMatch alone; remove it, or write that type"},
 		"a new path without /":       {filter("{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: a}}}"), atFilter + `urlRewrite.path.replaceFullPath: "a" does not begin with /; write the whole path`},
+		"a new path with a query":    {newPath("ReplaceFullPath, replaceFullPath: '/a?b'"), atNew + `replaceFullPath: "/a?b" has ? in it, which no path has that is made anew; write it without`},
+		"a new path with #":          {newPath("ReplacePrefixMatch, replacePrefixMatch: '/a#b'"), atNew + `replacePrefixMatch: "/a#b" has # in it, which no path has that is made anew; write it without`},
+		"a slash by %XX":             {newPath("ReplaceFullPath, replaceFullPath: /a%2fb"), atNew + `replaceFullPath: "/a%2fb" has %2f in it, which no path has that is made anew; write it without`},
+		"half of a %XX":              {newPath("ReplaceFullPath, replaceFullPath: /100%"), atNew + `replaceFullPath: "/100%" has a % that stands for nothing; write it as %25`},
+		"a new path that is no text": {newPath("ReplacePrefixMatch, replacePrefixMatch: /a%0d"), atNew + `replacePrefixMatch: "/a%0d" stands for what is no text of UTF-8, or for control characters; write it without`},
 		"a bucket as backend":        {backend("{group: a.org, kind: Bucket, name: b}"), "spec.rules[0].backendRefs[0].kind: Bucket is not supported; write Service: requests are led to Services alone"},
 		"a Service of another group": {backend("{group: a.org, name: b, port: 80}"), `spec.rules[0].backendRefs[0].group: "a.org" is not supported; remove it: requests are led to Services alone`},
 		"no port":                    {backend("{name: b}"), "spec.rules[0].backendRefs[0].port: is missing; write the Service's port"},

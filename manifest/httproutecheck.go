@@ -1,9 +1,12 @@
 package manifest
 
 import (
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
@@ -75,18 +78,33 @@ func (c *check) pathMatch(at string, kind gatewayv1.PathMatchType, value string)
 		c.refuse(path, "%q does not begin with /; write the whole path", value)
 		return
 	}
+	is, why := decodedPath(value)
 	for _, never := range []string{"//", "/./", "/../", "%2f", "%2F", "#"} {
-		if strings.Contains(value, never) {
+		if strings.Contains(value, never) || never[0] == '/' && strings.Contains(is, never) {
 			c.refuse(path, "%q has %s in it, which no path has that is compared; write it without", value, never)
 			return
 		}
 	}
 	switch {
-	case strings.HasSuffix(value, "/.") || strings.HasSuffix(value, "/.."):
+	case strings.HasSuffix(is, "/.") || strings.HasSuffix(is, "/.."):
 		c.refuse(path, "%q ends in dots, which no path does that is compared; write it without", value)
 	case !pathText.MatchString(value):
 		c.refuse(path, "%q has letters that no path has; write them as %%XX", value)
+	case why != "":
+		c.refuse(path, "%q %s", value, why)
 	}
+}
+
+// decodedPath is a path with what its %XX stand for; why says that they stand for nothing that a path holds.
+func decodedPath(value string) (is, why string) {
+	is, err := url.PathUnescape(value)
+	switch {
+	case err != nil:
+		return value, "has a % that stands for nothing; write it as %25"
+	case !utf8.ValidString(is) || strings.ContainsFunc(is, unicode.IsControl):
+		return is, "stands for what is no text of UTF-8, or for control characters; write it without"
+	}
+	return is, ""
 }
 
 // unbuiltFilters are types of filters that are not built, and what to do instead.
@@ -232,5 +250,19 @@ func (c *check) newPath(path string, value *string, kind, of gatewayv1.HTTPPathM
 		c.refuse(path, "has %d bytes, and %d are the most", len(*value), longestPath)
 	case !strings.HasPrefix(*value, "/") && (*value != "" || of == gatewayv1.FullPathHTTPPathModifier):
 		c.refuse(path, "%q does not begin with /; write the whole path", *value)
+	default:
+		c.newPathText(path, *value)
+	}
+}
+
+func (c *check) newPathText(path, value string) {
+	for _, never := range []string{"?", "#", "%2f", "%2F"} {
+		if strings.Contains(value, never) {
+			c.refuse(path, "%q has %s in it, which no path has that is made anew; write it without", value, never)
+			return
+		}
+	}
+	if _, why := decodedPath(value); why != "" {
+		c.refuse(path, "%q %s", value, why)
 	}
 }

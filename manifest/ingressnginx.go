@@ -111,7 +111,7 @@ func (r *mannered) www(at, value string)         { r.WWW = r.yes(at, value) }
 
 func (r *mannered) appRoot(at, value string) {
 	u, err := url.ParseRequestURI(value)
-	if err != nil || u.IsAbs() || !strings.HasPrefix(value, "/") || value == "/" {
+	if err != nil || u.IsAbs() || !strings.HasPrefix(value, "/") || strings.IndexAny(value[1:]+"?", "?#") == 0 { // to / it leads for ever
 		r.refuse(at, "%q is no path to lead / to; write one such as /app", value)
 		return
 	}

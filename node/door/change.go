@@ -186,7 +186,11 @@ func (x *exchange) location(to *route.DoorRedirect) string {
 	if port != 0 && !(scheme == "http" && port == 80 || scheme == "https" && port == 443) {
 		host += ":" + strconv.Itoa(port)
 	}
-	if to.Path != nil && to.Path.Kind != "" {
+	switch {
+	case to.Path == nil || to.Path.Kind == "":
+	case to.Path.Kind == route.Written:
+		path = to.Path.Path
+	default:
 		path = x.with(escaped(x.rule.changed(to.Path, x.path)))
 	}
 	return scheme + "://" + host + path

@@ -60,6 +60,48 @@ func TestAPodSeesWhoAsksAndWhatTheRuleChanges(t *testing.T) {
 	}
 }
 
+func TestPathsOfRoutesAreThoseOfRequestsHoweverTheyAreWritten(t *testing.T) {
+	s := newStage(t)
+	s.service("echo", s.pod(echo))
+	for _, c := range []struct{ rule, url, want string }{
+		{"matches: [{path: {value: /caf%C3%A9}}]", "/caf%C3%A9/x", "/caf%C3%A9/x"},
+		{"matches: [{path: {value: /caf%c3%a9}}]", "/caf%C3%A9", "/caf%C3%A9"},
+		{"matches: [{path: {value: /caf%C3%A9}}]", "/caf", ""},
+		{"matches: [{path: {type: Exact, value: /a%20b}}]", "/a%20b", "/a%20b"},
+		{"matches: [{path: {type: Exact, value: /%7Ea%3Fb%25}}]", "/~a%3fb%25", "/~a%3fb%25"},
+		{"matches: [{path: {type: Exact, value: /a%20b}}]", "/a%2520b", ""},
+		{"matches: [{path: {type: RegularExpression, value: '/caf.$'}}]", "/caf%C3%A9", "/caf%C3%A9"},
+		{"filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: /x%20y%3F%25}}}]", "/a?b", "/x%20y%3F%25?b"},
+		{"filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: /ä y}}}]", "/a", "/%C3%A4%20y"},
+		{"matches: [{path: {value: /%C3%A9}}], filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /x%20y/}}}]", "/%c3%a9/a?b", "/x%20y/a?b"},
+	} {
+		s.rules(madeOf(t, routed(c.rule+", backendRefs: [{name: echo, port: 80}]"))...)
+		got := s.get("http://a.test" + c.url)
+		if want := "GET a.test " + c.want + "\n"; c.want == "" && got.StatusCode != 404 || c.want != "" && !strings.HasPrefix(got.text, want) {
+			t.Errorf("%s: %s: %d %.60q, not %q", c.rule, c.url, got.StatusCode, got.text, c.want)
+		}
+	}
+	s.rules(madeOf(t, routed("filters: [{type: RequestRedirect, requestRedirect: {path: {type: ReplaceFullPath, replaceFullPath: /x%20y}}}]"))...)
+	if got := s.get("http://a.test/a?b").Header.Get("Location"); got != "http://a.test/x%20y?b" {
+		t.Error(got)
+	}
+}
+
+func TestARootThatIsElsewhereIsLedToAsItIsWritten(t *testing.T) {
+	s := newStage(t)
+	for value, want := range map[string]string{"/app": "/app", "/login?next=/a": "/login?next=/a", "/a%2Fb#c": "/a%2Fb#c", "/ä b": "/%C3%A4%20b"} {
+		s.rules(madeOf(t, `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: {nginx.ingress.kubernetes.io/app-root: "`+value+`"}}
+spec: {rules: [{host: a.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: echo, port: {number: 80}}}}]}}]}
+`)...)
+		if got := s.get("http://a.test/?q=1"); got.StatusCode != 302 || got.Header.Get("Location") != "http://a.test"+want {
+			t.Errorf("%s: %d %s", value, got.StatusCode, got.Header.Get("Location"))
+		}
+	}
+}
+
 func TestWhoIsTrustedSaysForWhomHeAsks(t *testing.T) {
 	s := newStage(t)
 	s.service("echo", s.pod(echo))

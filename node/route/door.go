@@ -71,17 +71,18 @@ type DoorRule struct {
 	Send     time.Duration  `json:",omitempty"` // between two writes to it
 }
 
-// Kinds of a DoorMatch's Path, and of what is compared as text.
+// Kinds of a DoorMatch's Path, of what is compared as text, and of a DoorRewrite's Path.
 const (
-	Exact  = "Exact"
-	Prefix = "Prefix" // of whole elements: "/a" matches "/a", "/a/" and "/a/b", never "/ab"
-	Regexp = "Regexp" // RE2. A path's matches at its begin, without case; a header's or query's the whole value
+	Exact   = "Exact"
+	Prefix  = "Prefix" // of whole elements: "/a" matches "/a", "/a/" and "/a/b", never "/ab"
+	Regexp  = "Regexp" // RE2. A path's matches at its begin, without case; a header's or query's the whole value
+	Written = "Written"
 )
 
 // DoorMatch says which requests: all that is set has to hold.
 type DoorMatch struct {
 	Kind    string      `json:",omitempty"` // of Path
-	Path    string      // "/" with Prefix is all
+	Path    string      // decoded; "/" with Prefix is all
 	Method  string      `json:",omitempty"`
 	Headers []DoorValue `json:",omitempty"`
 	Query   []DoorValue `json:",omitempty"`
@@ -116,9 +117,10 @@ type DoorHeaders struct {
 // DoorRewrite changes what a pod sees.
 type DoorRewrite struct {
 	Host string `json:",omitempty"`
-	// Kind of Path: Exact: it is the whole path; Prefix: it comes in place of what Match.Path matched; Regexp: $1… are groups of Match.Path. Empty: unchanged.
+	// Kind of Path: Exact: it is the whole path; Prefix: it comes in place of what Match.Path matched; Regexp: $1… are groups of Match.Path; Written, of a
+	// redirect alone: it is the path and the query as they are written. Empty: unchanged.
 	Kind string `json:",omitempty"`
-	Path string `json:",omitempty"`
+	Path string `json:",omitempty"` // decoded, but for Written
 }
 
 // DoorRedirect answers with a Location made of the request's, and what is set here.

@@ -3,6 +3,7 @@ package route
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -178,9 +179,9 @@ func headersOf(f *gatewayv1.HTTPHeaderFilter) (h DoorHeaders) {
 func pathOf(p *gatewayv1.HTTPPathModifier) *DoorRewrite {
 	switch {
 	case p != nil && p.ReplaceFullPath != nil:
-		return &DoorRewrite{Kind: Exact, Path: *p.ReplaceFullPath}
+		return &DoorRewrite{Kind: Exact, Path: decoded(*p.ReplaceFullPath)}
 	case p != nil && p.ReplacePrefixMatch != nil:
-		return &DoorRewrite{Kind: Prefix, Path: *p.ReplacePrefixMatch}
+		return &DoorRewrite{Kind: Prefix, Path: decoded(*p.ReplacePrefixMatch)}
 	}
 	return nil
 }
@@ -228,6 +229,14 @@ func duration(d *gatewayv1.Duration) time.Duration {
 	return t
 }
 
+// decoded is a path, which was checked when it was read, as doors compare it and write it: with what its %XX stand for.
+func decoded(path string) string {
+	if is, err := url.PathUnescape(path); err == nil {
+		return is
+	}
+	return path
+}
+
 // matchOf is which requests a match is for; why says that it cannot be known.
 func matchOf(m gatewayv1.HTTPRouteMatch) (made DoorMatch, why string) {
 	made = prefix("/")
@@ -241,11 +250,11 @@ func matchOf(m gatewayv1.HTTPRouteMatch) (made DoorMatch, why string) {
 		}
 		switch kind {
 		case gatewayv1.PathMatchExact:
-			made = DoorMatch{Kind: Exact, Path: path}
+			made = DoorMatch{Kind: Exact, Path: decoded(path)}
 		case gatewayv1.PathMatchRegularExpression:
 			made, why = DoorMatch{Kind: Regexp, Path: path}, expression(path)
 		default:
-			made = prefix(path)
+			made = prefix(decoded(path))
 		}
 	}
 	if m.Method != nil {

@@ -3,6 +3,8 @@ package route
 import (
 	"cmp"
 	"fmt"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -115,7 +117,7 @@ func (b *doorBuild) serveIngress(i *manifest.Ingress) {
 		for _, host := range hosts {
 			b.name(host)
 			if i.Manner.AppRoot != "" {
-				put(host, &DoorRule{From: d.from(), Match: DoorMatch{Kind: Exact, Path: "/"}, Redirect: &DoorRedirect{Path: &DoorRewrite{Kind: Exact, Path: i.Manner.AppRoot}, Code: 302}}, "", atHost)
+				put(host, &DoorRule{From: d.from(), Match: DoorMatch{Kind: Exact, Path: "/"}, Redirect: appRoot(i.Manner.AppRoot)}, "", atHost)
 			}
 			if r.HTTP == nil {
 				continue
@@ -138,6 +140,14 @@ func (b *doorBuild) serveIngress(i *manifest.Ingress) {
 		put("", rule, lack, someDefault)
 	}
 }
+
+// appRoot leads to a path, with a query or not, as it is written.
+func appRoot(to string) *DoorRedirect {
+	return &DoorRedirect{Path: &DoorRewrite{Kind: Written, Path: noURL.ReplaceAllStringFunc(to, url.PathEscape)}, Code: 302}
+}
+
+// noURL is what no URL is written with.
+var noURL = regexp.MustCompile(`[^!-~]+`)
 
 // name has a host of Ingresses at their ports, so that one without rules of its own gets those for all.
 func (b *doorBuild) name(host string) {
