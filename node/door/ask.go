@@ -171,10 +171,11 @@ func lists(values []string, token string) bool {
 	return false
 }
 
-// patience is what the rule says of reads from pods and writes to them, or the door.
+// patience is what the rule says of reads from pods and writes to them, or the door. Where it only says how long all of a request may take, or an attempt, one
+// read or write may take as long.
 func (x *exchange) patience() (connect, read, send time.Duration) {
-	l := x.door.limits
-	connect, read, send = l.connect, l.read, l.send
+	l, all := x.door.limits, max(x.rule.Whole, x.rule.Attempt)
+	connect, read, send = l.connect, max(l.read, all), max(l.send, all)
 	if x.rule.Connect > 0 {
 		connect = x.rule.Connect
 	}

@@ -67,6 +67,44 @@ func TestWhatNobodyAnswersHasAStatus(t *testing.T) {
 	}
 }
 
+func TestAnAnswerMayTakeAsLongAsItsRouteSays(t *testing.T) {
+	s := newStage(t, func(l *limits) { l.read, l.send = 50*time.Millisecond, 50*time.Millisecond })
+	var never atomic.Bool
+	slow := func(w http.ResponseWriter, r *http.Request) {
+		if never.Load() {
+			<-r.Context().Done()
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+		_, _ = io.WriteString(w, "a")
+		_ = http.NewResponseController(w).Flush()
+		time.Sleep(200 * time.Millisecond)
+	}
+	second := httptest.NewUnstartedServer(http.HandlerFunc(slow))
+	second.Config.Protocols = new(http.Protocols)
+	second.Config.Protocols.SetUnencryptedHTTP2(true)
+	second.Start()
+	t.Cleanup(second.Close)
+	s.service("echo", s.pod(slow))
+	s.service("h2c", second.Listener.Addr().String())
+	for timeouts, want := range map[string]int{
+		"": 504, "request: 100ms": 504, "backendRequest: 100ms": 504, "request: 1h, backendRequest: 100ms": 504, "request: 0s, backendRequest: 100ms": 504,
+		"request: 1h": 200, "backendRequest: 1h": 200, "request: 0s": 200, "backendRequest: 0s": 200, "request: 0s, backendRequest: 1h": 200,
+	} {
+		rules := madeOf(t, routed("backendRefs: [{name: echo, port: 80}], timeouts: {"+timeouts+"}"))
+		h2 := rules[0]
+		h2.Match.Path, h2.To = "/h2", slices.Clone(h2.To)
+		h2.To[0].Service, h2.To[0].Protocol = "h2c", "h2c"
+		s.rules(h2, rules[0])
+		never.Store(want == 504)
+		for _, path := range []string{"/", "/h2"} {
+			if got := s.get("http://a.test" + path).StatusCode; got != want {
+				t.Errorf("%s of %q: %d, not %d", path, timeouts, got, want)
+			}
+		}
+	}
+}
+
 func TestAnotherPodIsAskedWhereThatIsSafe(t *testing.T) {
 	s := newStage(t)
 	var asked atomic.Int32

@@ -13,6 +13,9 @@ import (
 	"github.com/podkeep/podkeep/manifest"
 )
 
+// longestSilence is how long one read from a pod, or a write to it, may take where its route says that it may take for ever.
+const longestSilence = 24 * 60 * time.Minute
+
 // routeRules are a route's, one for each match.
 type routeRules struct {
 	all     []DoorRule
@@ -75,6 +78,9 @@ func (b *doorBuild) routeRule(r *manifest.HTTPRoute, d *Doored, rule gatewayv1.H
 	}
 	if t := rule.Timeouts; t != nil {
 		made.Whole, made.Attempt = duration(t.Request), duration(t.BackendRequest)
+		if t.Request != nil && made.Whole == 0 || t.BackendRequest != nil && made.Attempt == 0 {
+			made.Read, made.Send = longestSilence, longestSilence
+		}
 	}
 	if made.Redirect != nil {
 		return made, ""

@@ -70,6 +70,10 @@ func TestFiltersAndTimeouts(t *testing.T) {
 	want.To = []route.DoorBackend{plain.To[0]}
 	want.To[0].Request.Set = []route.DoorValue{{Name: "a", Value: "b"}}
 	same(t, "times, and headers of a backend", want, rule)
+	for timeouts, silence := range map[string]time.Duration{"request: 5m": 0, "request: 5m, backendRequest: 0s": 24 * time.Hour, "request: 0s": 24 * time.Hour, "backendRequest: 0s": 24 * time.Hour} {
+		rule, _ := ruleOf(t, "- {timeouts: {"+timeouts+"}, backendRefs: [{name: v1, port: 80}]}")
+		same(t, timeouts, []time.Duration{silence, silence}, []time.Duration{rule.Read, rule.Send})
+	}
 }
 
 func TestARuleThatDoorsCannotDoIsAnswered500(t *testing.T) {
