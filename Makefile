@@ -30,7 +30,7 @@ REAL := ./cmd/... ./devfleet/... ./drivers/podman/... ./docs/...
 RACY := ./node ./node/door ./node/doorman ./node/keyring ./node/names ./reconciler ./sources ./sources/dir ./sources/files ./drivers/fake ./status
 
 # What is fuzzed: PACKAGE:TARGET.
-FUZZ     := manifest:FuzzParse reconciler/plan:FuzzMake sources/git:FuzzTree sources/git:FuzzURL node/names:FuzzQueries node/names:FuzzAnswers
+FUZZ     := manifest:FuzzParse reconciler/plan:FuzzMake sources/git:FuzzTree sources/git:FuzzURL node/names:FuzzQueries node/names:FuzzAnswers node/door:FuzzAPrefixIsReplacedByWhatIsMatched
 FUZZTIME := 60s
 
 say = @printf '\n\033[1;36m── %s\033[0m\n' '$(1)'

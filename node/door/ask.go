@@ -125,7 +125,7 @@ func (x *exchange) question() (*question, error) {
 	if w := x.rule.Rewrite; w != nil {
 		q.host = or(w.Host, q.host)
 		if w.Kind != "" {
-			q.target = x.with(escaped(x.rule.changed(w, x.path)))
+			q.target = x.with(x.moved(w))
 		}
 	}
 	small, whole, err := x.whole()

@@ -191,7 +191,7 @@ func (x *exchange) location(to *route.DoorRedirect) string {
 	case to.Path.Kind == route.Written:
 		path = to.Path.Path
 	default:
-		path = x.with(escaped(x.rule.changed(to.Path, x.path)))
+		path = x.with(x.moved(to.Path))
 	}
 	return scheme + "://" + host + path
 }

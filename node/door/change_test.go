@@ -3,6 +3,7 @@ package door
 import (
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -100,6 +101,79 @@ spec: {rules: [{host: a.test, http: {paths: [{path: /, pathType: Prefix, backend
 			t.Errorf("%s: %d %s", value, got.StatusCode, got.Header.Get("Location"))
 		}
 	}
+}
+
+func TestWhatFollowsAPrefixStaysAsItCame(t *testing.T) {
+	s := newStage(t)
+	s.service("echo", s.pod(echo))
+	for _, c := range []struct{ prefix, by, path, want string }{
+		{"/npm", "/", "/npm/@babel%2Fcore", "/@babel%2Fcore"},
+		{"/npm", "/", "/npm/a//b/", "/a//b/"},
+		{"/npm", "", "/npm/a%20b;c=d", "/a%20b;c=d"},
+		{"/npm", "/new/", "/npm/a?b=/x/../y", "/new/a?b=/x/../y"},
+		{"/npm", "/new", "/npm/", "/new/"},
+		{"/npm", "/new", "/npm", "/new"},
+		{"/npm", "/", "/npm", "/"},
+		{"/npm", "/new", "/npm//a", "/new//a"},
+		{"/", "/new", "/a%2Fb//c", "/new/a%2Fb//c"},
+		{"/a/b", "/x", "//a/.//b/c%2Fd", "/x/c%2Fd"},
+		{"/a/b", "/x", "/%61%2Fb/c%2Fd", "/x/c%2Fd"},
+		{"/a/b", "/x", "/a/b%2Fc%2Fd/e%2Ff", "/x/c/d/e/f"}, // the prefix is no whole element: as it is matched, and so what follows, which a pod may take for a way out
+		{"/npm", "/x", "/npm/a%2F..%2Fb", "/x/b"},
+		{"/npm", "/x", "/npm/a/../b%2Fc", "/x/b/c"},
+		{"/npm", "/x", "/npm/a/%2e%2E/b%2Fc", "/x/b/c"},
+		{"/npm", "/x", "/npm/./b%2Fc", "/x/b/c"},
+		{"/npm", "/x", "/npm/%2e/b%2Fc", "/x/b/c"},
+		{"/npm", "/x", "/npm/b%2Fc/.", "/x/b/c/"},
+		{"/npm", "/x", "/npm/../npm/b%2Fc", "/x/b/c"},
+		{"/npm", "/x", "/a/../npm/b%2Fc", "/x/b/c"},
+		{"/npm", "/x", "/npm/...//b%2Fc", "/x/...//b%2Fc"}, // a name
+		{"/npm", "/", "/npm//evil.test", "/evil.test"},
+		{"/npm", "", "/npm/%2Fevil.test", "/evil.test"}, // no other host
+		{"/", "/", "//evil.test", "/evil.test"},
+		{"/npm", "/", `/npm/\evil.test`, "/%5Cevil.test"},
+		{"/npm", "/x", "/npm/../b", ""}, // the rule is not for these
+		{"/npm", "/x", "/npm/%2e%2e/b", ""},
+		{"/npm", "/x", "/npm%2F..%2Fb", ""},
+		{"/npm", "/x", "/npmb", ""},
+	} {
+		path := "path: {type: ReplacePrefixMatch, replacePrefixMatch: '" + c.by + "'}"
+		match := "matches: [{path: {value: " + c.prefix + "}}], "
+		s.rules(madeOf(t, routed(match+"filters: [{type: URLRewrite, urlRewrite: {"+path+"}}], backendRefs: [{name: echo, port: 80}]"))...)
+		got := s.say("GET " + c.path + " HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
+		if want := "GET a.test " + c.want + "\n"; c.want == "" && !strings.HasPrefix(got, "HTTP/1.1 404") || c.want != "" && !strings.Contains(got, want) {
+			t.Errorf("%s by %q: %s: %q, not %q", c.prefix, c.by, c.path, got, c.want)
+		}
+		s.rules(madeOf(t, routed(match+"filters: [{type: RequestRedirect, requestRedirect: {"+path+"}}]"))...)
+		got = s.say("GET " + c.path + " HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
+		if c.want != "" && !strings.Contains(got, "\r\nLocation: http://a.test"+c.want+"\r\n") {
+			t.Errorf("%s by %q: %s is led to %q, not %q", c.prefix, c.by, c.path, got, c.want)
+		}
+	}
+}
+
+func FuzzAPrefixIsReplacedByWhatIsMatched(f *testing.F) {
+	for _, path := range []string{"/a/b", "/a//%2e%2e/b", "/%61/.%2Fb", "/a%2f..%2fa/b%2Fc", "/./a/b//c", "//a//"} {
+		f.Add("/a", path)
+		f.Add("", path[1:])
+		f.Add("", path)
+	}
+	f.Fuzz(func(t *testing.T, prefix, came string) {
+		is, err := url.PathUnescape(came)
+		path, ok := clean(is)
+		r := &rule{DoorRule: &route.DoorRule{}, prefix: prefix}
+		if err != nil || !ok || strings.HasSuffix(prefix, "/") || !r.leads(path) {
+			return
+		}
+		rest, ok := r.rest(came, path)
+		if !ok {
+			return
+		}
+		is, _ = url.PathUnescape(rest)
+		if cleaned, fine := clean(prefix + is); !fine || cleaned != path || !strings.HasSuffix(came, rest) || rest[0] != '/' || dotted(is) {
+			t.Errorf("%q of %q leaves %q", came, prefix, rest)
+		}
+	})
 }
 
 func TestWhoIsTrustedSaysForWhomHeAsks(t *testing.T) {

@@ -79,6 +79,58 @@ func (r *rule) changed(w *route.DoorRewrite, path string) string {
 	return to
 }
 
+// moved is the path that a pod sees in place of the request's, as a request line has it. What follows a prefix stays as it came, where that can be.
+func (x *exchange) moved(w *route.DoorRewrite) string {
+	if w.Kind == route.Prefix && (x.rule.Match.Kind == route.Prefix || x.rule.Match.Kind == "") {
+		came, _, _ := strings.Cut(x.target, "?")
+		head := strings.TrimSuffix(escaped(x.rule.changed(w, x.rule.prefix)), "/")
+		rest, ok := x.rule.rest(came, x.path)
+		is, err := url.PathUnescape(head + rest)
+		if ok && err == nil && !strings.HasPrefix(is, "//") && !strings.HasPrefix(is, `/\`) { // which some take for another host
+			return head + rest
+		}
+	}
+	return escaped(x.rule.changed(w, x.path))
+}
+
+// rest is what follows the rule's prefix in a path as it came; path is that one cleaned. ok is false where nothing follows, where it holds dots that a pod may
+// resolve, and where the prefix came in another way than in whole elements, with slashes in a row and elements of one dot between them.
+func (r *rule) rest(came, path string) (rest string, ok bool) {
+	rest = came
+	for left := r.prefix; left != ""; {
+		if rest == "" || rest[0] != '/' {
+			return "", false
+		}
+		end := len(rest)
+		if i := strings.IndexByte(rest[1:], '/'); i >= 0 {
+			end = 1 + i
+		}
+		one, err := url.PathUnescape(rest[:end])
+		if rest = rest[end:]; one == "/" || one == "/." {
+			continue
+		}
+		if left, ok = strings.CutPrefix(left, one); err != nil || !ok || left != "" && left[0] != '/' {
+			return "", false
+		}
+	}
+	is, err := url.PathUnescape(rest)
+	if !strings.HasPrefix(rest, "/") || err != nil || dotted(is) {
+		return "", false
+	}
+	is, ok = clean(r.prefix + is)
+	return rest, ok && is == path
+}
+
+// dotted says whether a path has elements that stand for other ones.
+func dotted(path string) bool {
+	for one := range strings.SplitSeq(path, "/") {
+		if one == "." || one == ".." {
+			return true
+		}
+	}
+	return false
+}
+
 // escaped is a path as a request line has it.
 func escaped(path string) string { return (&url.URL{Path: path}).EscapedPath() }
 
