@@ -91,6 +91,10 @@ func TestAnHTTPRouteThatIsRefusedSaysByWhichField(t *testing.T) {
 		"a filter twice":             {filter("{type: RequestHeaderModifier, requestHeaderModifier: {}}, {type: RequestHeaderModifier, requestHeaderModifier: {}}"), "spec.rules[0].filters[1].type: RequestHeaderModifier is there twice; write all of it in one filter"},
 		"a header set twice":         {filter("{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: a, value: b}, {name: A, value: c}]}}"), atFilter + "requestHeaderModifier.set[1].name: A is there twice; write one value, with commas between several"},
 		"a header with a line break": {filter(`{type: RequestHeaderModifier, requestHeaderModifier: {add: [{name: a, value: "b\nC: d"}]}}`), atFilter + "requestHeaderModifier.add[0].value: has a line break or another control character, which no header has; remove it"},
+		"a host as a header":         {filter("{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: host, value: b}]}}"), atFilter + "requestHeaderModifier.set[0].name: host is no header that a filter changes; write urlRewrite.hostname"},
+		"a host that is removed":     {filter("{type: RequestHeaderModifier, requestHeaderModifier: {remove: [Host]}}"), atFilter + "requestHeaderModifier.remove[0]: Host is no header that a filter changes; write urlRewrite.hostname"},
+		"a host of one backend":      {backend("{name: b, port: 80, filters: [{type: RequestHeaderModifier, requestHeaderModifier: {add: [{name: Host, value: b}]}}]}"), "spec.rules[0].backendRefs[0].filters[0].requestHeaderModifier.add[0].name: Host is no header that a filter changes; write urlRewrite.hostname"},
+		"an encoding of one backend": {backend("{name: b, port: 80, filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: transfer-encoding, value: chunked}]}}]}"), "spec.rules[0].backendRefs[0].filters[0].responseHeaderModifier.set[0].name: transfer-encoding is of one connection, and each door writes its own; remove it"},
 		"no name to remove":          {filter("{type: ResponseHeaderModifier, responseHeaderModifier: {remove: ['']}}"), atFilter + "responseHeaderModifier.remove[0]: is missing; write a name"},
 		"a redirect that is none":    {routeOf("filters: [{type: RequestRedirect, requestRedirect: {statusCode: 200}}]"), atFilter + "requestRedirect.statusCode: 200 is neither 301 nor 302"},
 		"a redirect to nowhere":      {routeOf("filters: [{type: RequestRedirect, requestRedirect: {scheme: ftp}}]"), atFilter + `requestRedirect.scheme: "ftp" is not one of http, https`},
@@ -122,6 +126,19 @@ func TestAnHTTPRouteThatIsRefusedSaysByWhichField(t *testing.T) {
 	} {
 		refusedAs(t, name, c.text, c.want)
 	}
+}
+
+func TestNoFilterSaysWhereARequestOrAnAnswerEnds(t *testing.T) {
+	for _, name := range append([]string{"Content-Length", "content-length", "tE"}, HopHeaders...) {
+		for _, which := range []string{"request", "response"} {
+			for change, field := range map[string]string{"set: [{name: NAME, value: '5'}]": "set[0].name", "add: [{name: NAME, value: '5'}]": "add[0].name", "remove: [NAME]": "remove[0]"} {
+				kind := strings.ToUpper(which[:1]) + which[1:] + "HeaderModifier"
+				text := routeOf("backendRefs: [{name: web, port: 80}]\nfilters: [{type: " + kind + ", " + which + "HeaderModifier: {" + strings.ReplaceAll(change, "NAME", name) + "}}]")
+				refusedAs(t, name, text, "spec.rules[0].filters[0]."+which+"HeaderModifier."+field+": "+name+" is of one connection, and each door writes its own; remove it")
+			}
+		}
+	}
+	load(t, "x.yaml", routeOf("backendRefs: [{name: web, port: 80}]\nfilters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: Host, value: a}]}}]"))
 }
 
 func TestAnHTTPRouteSaysWhatLeadsNowhere(t *testing.T) {

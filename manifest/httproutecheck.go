@@ -164,8 +164,8 @@ func (c *check) filter(at string, f *gatewayv1.HTTPRouteFilter, matches []gatewa
 			c.refuse(under(at, field.name), "is missing; write what the filter is to do")
 		}
 	}
-	c.headerFilter(under(at, "requestHeaderModifier"), f.RequestHeaderModifier)
-	c.headerFilter(under(at, "responseHeaderModifier"), f.ResponseHeaderModifier)
+	c.headerFilter(under(at, "requestHeaderModifier"), f.RequestHeaderModifier, true)
+	c.headerFilter(under(at, "responseHeaderModifier"), f.ResponseHeaderModifier, false)
 	c.redirect(under(at, "requestRedirect"), f.RequestRedirect, matches)
 	if w := f.URLRewrite; w != nil {
 		if w.Hostname != nil {
@@ -175,24 +175,40 @@ func (c *check) filter(at string, f *gatewayv1.HTTPRouteFilter, matches []gatewa
 	}
 }
 
-func (c *check) headerFilter(at string, f *gatewayv1.HTTPHeaderFilter) {
+func (c *check) headerFilter(at string, f *gatewayv1.HTTPHeaderFilter, asked bool) {
 	if f == nil {
 		return
 	}
-	c.headerValues(under(at, "set"), f.Set)
-	c.headerValues(under(at, "add"), f.Add)
+	c.headerValues(under(at, "set"), f.Set, asked)
+	c.headerValues(under(at, "add"), f.Add, asked)
 	c.atMost(under(at, "remove"), len(f.Remove), mostHeaders)
 	for i, name := range f.Remove {
-		c.headerName(item(under(at, "remove"), i), name)
+		c.changedName(item(under(at, "remove"), i), name, asked)
 	}
 }
 
-func (c *check) headerValues(at string, all []gatewayv1.HTTPHeader) {
+// HopHeaders are the headers of one connection, which are not passed on.
+var HopHeaders = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+// changedName checks the name of a header that a filter changes, of what is asked or of the answer. Where a request or an answer ends, no filter says.
+func (c *check) changedName(path, name string, asked bool) {
+	is := func(other string) bool { return strings.EqualFold(name, other) }
+	switch {
+	case asked && is("Host"):
+		c.refuse(path, "%s is no header that a filter changes; write urlRewrite.hostname", name)
+	case is("Content-Length") || slices.ContainsFunc(HopHeaders, is):
+		c.refuse(path, "%s is of one connection, and each door writes its own; remove it", name)
+	default:
+		c.headerName(path, name)
+	}
+}
+
+func (c *check) headerValues(at string, all []gatewayv1.HTTPHeader, asked bool) {
 	c.atMost(at, len(all), mostHeaders)
 	names := map[string]bool{}
 	for i, h := range all {
 		here, name := item(at, i), strings.ToLower(string(h.Name))
-		c.headerName(under(here, "name"), string(h.Name))
+		c.changedName(under(here, "name"), string(h.Name), asked)
 		if names[name] && name != "" {
 			c.refuse(under(here, "name"), "%s is there twice; write one value, with commas between several", h.Name)
 		}

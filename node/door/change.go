@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/node/route"
 )
 
@@ -43,9 +44,6 @@ func (c headers) change(h http.Header) {
 	}
 }
 
-// hops are the headers of one connection, which are not passed on.
-var hops = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
-
 // unhop removes the headers of one connection, those that Connection names too.
 func unhop(h http.Header) {
 	for _, line := range h["Connection"] {
@@ -55,7 +53,7 @@ func unhop(h http.Header) {
 			}
 		}
 	}
-	for _, name := range hops {
+	for _, name := range manifest.HopHeaders {
 		delete(h, name)
 	}
 }
