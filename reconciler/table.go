@@ -53,6 +53,9 @@ type order struct {
 // route numbers the plan's table, seals it if it is another one than before, and hands it to the lines.
 func (r *Reconciler) route(p *Pass) {
 	r.remember(p.Plan.Before)
+	if p.Plan.Yields {
+		r.withdraw()
+	}
 	if p.Plan.Table == nil {
 		return
 	}
@@ -70,6 +73,14 @@ func (r *Reconciler) route(p *Pass) {
 	r.order.trusted = want.trusted
 	r.doorkeep(p)
 	p.Plan.Table = r.order.says
+	for name, w := range r.hosts {
+		w.line.routes(name, r.order)
+	}
+}
+
+// withdraw has no host sent a table of ours any more: not even one that goes by somebody's who is not believed.
+func (r *Reconciler) withdraw() {
+	r.order = order{}
 	for name, w := range r.hosts {
 		w.line.routes(name, r.order)
 	}

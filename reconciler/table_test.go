@@ -528,6 +528,36 @@ func TestAHostThatJoinsLaterIsSentTheTable(t *testing.T) {
 	})
 }
 
+func TestWhoYieldsSendsHisTableToNobodyAnyMore(t *testing.T) {
+	for _, yields := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMeshed("n1")
+			m.bed.think = func(_ manifest.History, s live.Snapshot, _ time.Time) plan.Plan {
+				if is := s.Nodes[0].Side.Serves; is != nil && is.Domain == "theirs" {
+					return plan.Plan{Yields: yields}
+				}
+				return plan.Plan{Table: &route.Table{Domain: "a"}}
+			}
+			during(t, m.bed, func() {
+				after(15 * time.Second)
+				r := m.hosts["n1"]
+				for i := range uint64(2) { // somebody who is not believed gives it another one
+					r.heard()
+					r.mu.Lock()
+					r.taken, r.late = tabled(9, 7+i, "theirs"), true
+					r.mu.Unlock()
+					r.let()
+					after(time.Minute)
+				}
+				if sent := r.heard(); (len(sent) == 0) != yields {
+					t.Errorf("yields %v: %+v", yields, sent)
+				}
+			})
+			m.ends()
+		})
+	}
+}
+
 func TestANumberThatNobodyMayHaveIsFollowedByNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMeshed("n1", "n2")

@@ -38,7 +38,7 @@ func (w *world) mayForget(n *node, host string) bool {
 		return !is
 	}
 	return n.Known && n.Silent == 0 && n.id != "" && n.id == host &&
-		len(n.Pods)+len(n.sides)+len(n.doors)+len(n.Receipts)+len(n.Volumes) == 0 && !slices.ContainsFunc(n.Files, other)
+		len(n.Pods)+len(n.sides)+len(n.doors)+len(n.otherDoors)+len(n.Receipts)+len(n.Volumes) == 0 && !slices.ContainsFunc(n.Files, other)
 }
 
 func (w *world) departs(name string) { w.plan.Departed = append(w.plan.Departed, name) }

@@ -165,12 +165,17 @@ func (w *world) endMute(n *node, p live.Pod) {
 func (w *world) startDoor(n *node, lower []live.Pod, first string) string {
 	pod := w.doorPod(n)
 	served := "there is no door yet"
-	if len(lower) > 0 {
+	switch {
+	case len(lower) == 0 && len(n.otherDoors) > 0:
+		served = ""
+	case len(lower) > 0:
 		served = n.unopened(lower[0].Name, w.plan.Table.Doors)
 	}
 	switch {
 	case n.unserved != "":
 		return cmp.Or(served, n.unserved)
+	case len(n.otherDoors) > 0:
+		return joined(served, n.othersDoor())
 	case n.Side.Version < w.h.Side.Version:
 		return joined(served, "the new one follows the new node side")
 	case w.h.Side.Images[n.Facts.Arch] == "":

@@ -58,7 +58,7 @@ func (w *world) unrouted() string {
 	case w.deafStill():
 		return "hosts are still to say by which table they route"
 	}
-	return ""
+	return w.yield()
 }
 
 func (w *world) makeTable() {

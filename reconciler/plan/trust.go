@@ -35,6 +35,7 @@ func (w *world) addTrust() {
 			}
 		}
 	}
+	w.leaveDoors()
 	shown := w.signed()
 	for _, s := range shown {
 		w.shown[s.key]++

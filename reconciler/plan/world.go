@@ -37,14 +37,15 @@ type node struct {
 	unsure string // why it may be one of HEAD, though it left HEAD and answers
 	id     string // which host it is; empty while that is not known
 	// records are what says so, the newest first.
-	records  []live.Host
-	reach    reach
-	host     *schedule.Host // nil unless it answers and is in HEAD
-	begun    []begun
-	sides    []live.Pod // of the node side, the highest version first; they are not among Pods
-	doors    []live.Pod // likewise
-	littered bool       // a volume of the node side's is there
-	joining  bool       // its pod network is about to come
+	records    []live.Host
+	reach      reach
+	host       *schedule.Host // nil unless it answers and is in HEAD
+	begun      []begun
+	sides      []live.Pod // of the node side, the highest version first; they are not among Pods
+	doors      []live.Pod // likewise
+	otherDoors []live.Pod // of other sources; they are not among doors
+	littered   bool       // a volume of the node side's is there
+	joining    bool       // its pod network is about to come
 	// unserved is why it has no node side for as long as nobody changes that.
 	unserved string
 	// doorAsked: it is to have a door, as far as Git says.

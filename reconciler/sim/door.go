@@ -201,6 +201,7 @@ func (s *Sim) entered(p reconciler.Pass) error {
 		}
 		wanted := t.Doors != nil && slices.Contains(t.Doors.Nodes, n.Name)
 		switch {
+		case slices.ContainsFunc(n.Pods, func(q live.Pod) bool { return q.App == live.DoorApp && q.Source != p.History.Source }): // left alone, or taken over
 		case !wanted && len(n.Side.Doors) > 0:
 			errs = append(errs, fmt.Errorf("doors: all is still, and %s has a door that nobody wants", n.Name))
 		case wanted && len(n.Side.Doors) != 1:

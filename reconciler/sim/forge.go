@@ -115,7 +115,7 @@ func (f forgery) pod() error {
 
 // adopt writes on every host that answers, as podkeep adopt does, that another source is taken over.
 func (s *Sim) adopt(of string) error {
-	r := live.Receipt{App: plan.SourceID, Verb: live.Adopted, Gen: 1, Of: of, Source: "sim", Commit: s.repo.head, Time: s.now, Why: "podkeep adopt"}
+	r := live.Receipt{App: plan.SourceID, Verb: live.Adopted, Gen: 1, Of: of, Source: s.repo.name, Commit: s.repo.head, Time: s.now, Why: "podkeep adopt"}
 	for _, host := range s.world.Hosts() {
 		f := forgery{Sim: s, node: host, said: map[string]string{"key": "own"}}
 		if err := f.file(r.Name(f.signer()), r.Labels(cluster)); s.world.Answers(host) && err != nil {

@@ -163,6 +163,9 @@ func (s *Sim) services(c *controller) (string, error) {
 	for _, v := range p.Plan.Services {
 		fmt.Fprintf(&b, "%s/%s %d/%d  %s\n", v.ID.Namespace, v.ID.Name, v.Sent, v.Selected, v.Why)
 	}
+	if why := p.Plan.Unrouted; why != "" {
+		fmt.Fprintf(&b, "no table: %s\n", why)
+	}
 	return noBlank(b.String()), p.Err
 }
 
