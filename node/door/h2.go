@@ -6,10 +6,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -59,18 +61,25 @@ func (x *exchange) second(p *pod, q *question, end time.Time) error {
 	if streams(x.r.Header) && x.rule.Read == 0 {
 		read = max(read, longestStream)
 	}
-	quiet := time.AfterFunc(read, func() { cancel(errLate{}) })
-	defer quiet.Stop()
 	out, err := x.outgoing(ctx, p, q)
 	if err != nil {
 		return err
 	}
 	var asked *taken
+	quiet := newSilence(read, func(s *silence) {
+		if asked.waits() && !streams(x.r.Header) { // the request is not sent yet
+			s.broken()
+			return
+		}
+		cancel(errLate{})
+	})
+	defer quiet.timer.Stop()
 	if q.body != nil {
 		_ = http.NewResponseController(x.w).EnableFullDuplex() // HTTP/2 is
-		asked = &taken{Reader: q.body, done: make(chan struct{})}
+		asked = &taken{Reader: q.body, done: make(chan struct{}), quiet: quiet}
 		out.Body = asked
 	}
+	quiet.broken()
 	a, err := p.h2.RoundTrip(out)
 	if err != nil {
 		if cause := context.Cause(ctx); cause != nil {
@@ -86,9 +95,9 @@ func (x *exchange) second(p *pod, q *question, end time.Time) error {
 	}
 	defer func() { _ = a.Body.Close(); asked.stop(x, cancel) }()
 	if streams(a.Header) && x.rule.Read == 0 {
-		read = max(read, longestStream)
+		quiet.long.Store(int64(max(read, longestStream)))
 	}
-	a.Body = &heard{a.Body, quiet, read}
+	a.Body = &heard{a.Body, quiet}
 	x.pass(a)
 	if err = x.stream(a); err != nil {
 		return &failure{err, answered}
@@ -99,9 +108,22 @@ func (x *exchange) second(p *pod, q *question, end time.Time) error {
 // taken is a body that the transport reads, until it closes it.
 type taken struct {
 	io.Reader
-	once sync.Once
-	done chan struct{}
+	once   sync.Once
+	done   chan struct{}
+	quiet  *silence
+	client atomic.Bool // is waited for
 }
+
+func (t *taken) Read(p []byte) (int, error) {
+	t.client.Store(true)
+	n, err := t.Reader.Read(p)
+	t.quiet.broken()
+	t.client.Store(false)
+	return n, err
+}
+
+// waits says whether the client is waited for, rather than the pod.
+func (t *taken) waits() bool { return t != nil && t.client.Load() }
 
 func (t *taken) Close() error {
 	t.once.Do(func() { close(t.done) })
@@ -137,15 +159,30 @@ func (errLate) Error() string   { return errQuiet.Error() }
 func (errLate) Timeout() bool   { return true }
 func (errLate) Temporary() bool { return true }
 
+// silence is for how long a pod may say nothing, and take nothing.
+type silence struct {
+	timer *time.Timer
+	long  atomic.Int64
+}
+
+// newSilence counts from when it is broken first.
+func newSilence(long time.Duration, over func(*silence)) *silence {
+	s := &silence{}
+	s.long.Store(int64(long))
+	s.timer = time.AfterFunc(math.MaxInt64, func() { over(s) })
+	return s
+}
+
+func (s *silence) broken() { s.timer.Reset(time.Duration(s.long.Load())) }
+
 // heard is a body that says each time that something came.
 type heard struct {
 	io.ReadCloser
-	quiet *time.Timer
-	read  time.Duration
+	quiet *silence
 }
 
 func (h *heard) Read(p []byte) (int, error) {
-	h.quiet.Reset(h.read)
+	h.quiet.broken()
 	return h.ReadCloser.Read(p)
 }
 

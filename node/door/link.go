@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -36,8 +37,9 @@ type link struct {
 
 	read, send     time.Duration // patience for one of each
 	slack          time.Duration
-	end            time.Time // of all; the zero time is never
-	readBy, sendBy time.Time // deadlines that are set
+	asked          atomic.Int64 // when the last of a body was sent: math.MaxInt64 where that is still to come, 0 where there is none
+	end            time.Time    // of all; the zero time is never
+	readBy, sendBy time.Time    // deadlines that are set
 }
 
 // quiet says whether the pod has neither closed it nor said anything, which nobody asked for.
@@ -66,20 +68,39 @@ func (l *link) looks() (is bool) {
 // begin sets the patience of a request.
 func (l *link) begin(read, send, slack time.Duration, end time.Time) {
 	l.read, l.send, l.slack, l.end, l.left = read, send, slack, end, mostAnswered
+	l.asked.Store(0)
 }
 
+// Read reads. The patience for an answer begins once the request is sent, as nginx's does: a body takes as long as its client needs, who has a bound of his own.
 func (l *link) Read(p []byte) (int, error) {
-	if by, set := l.due(l.readBy, l.read); set {
+	n, err := l.within(p, l.read)
+	for n == 0 && isTimeout(err) && l.rest() > 0 {
+		n, err = l.within(p, l.rest())
+	}
+	if l.left -= int64(n); l.left < 0 {
+		return 0, errHeaders
+	}
+	return n, err
+}
+
+// within reads with that much patience.
+func (l *link) within(p []byte, patience time.Duration) (int, error) {
+	if by, set := l.due(l.readBy, patience); set {
 		l.readBy = by
 		if err := l.conn.SetReadDeadline(by); err != nil {
 			return 0, err
 		}
 	}
-	n, err := l.turn(p)
-	if l.left -= int64(n); l.left < 0 {
-		return 0, errHeaders
+	return l.turn(p)
+}
+
+// rest is the patience that is left after a read that took too long, for the request was being sent meanwhile.
+func (l *link) rest() time.Duration {
+	now := time.Now()
+	if !l.end.IsZero() && !now.Before(l.end) {
+		return 0
 	}
-	return n, err
+	return l.read - max(now.Sub(time.Unix(0, l.asked.Load())), 0)
 }
 
 // turn writes what is held, and reads. Between them it waits, for an answer cannot be there yet.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httputil"
 	"strconv"
@@ -113,9 +114,11 @@ func (x *exchange) send(l *link, q *question) (*sending, error) {
 	if q.body != nil {
 		_ = http.NewResponseController(x.w).EnableFullDuplex() // HTTP/2 is
 		s.done = make(chan struct{})
+		l.asked.Store(math.MaxInt64)
 		go func() {
 			defer close(s.done)
 			s.err = x.upload(l, q)
+			l.asked.Store(time.Now().UnixNano())
 		}()
 	}
 	return s, nil
