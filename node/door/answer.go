@@ -141,7 +141,7 @@ func (x *exchange) follow() {
 		return
 	}
 	if x.body != nil {
-		x.body.most = r.Body
+		x.body.most, x.body.quiet = r.Body, x.silence()
 	}
 	if x.back = r.choose(); x.back == nil || x.back.Status != 0 {
 		x.text(x.back.failing())

@@ -222,10 +222,8 @@ func (x *exchange) stream(a *http.Response) error {
 	defer buffers.Put(room)
 	for {
 		n, err := a.Body.Read(*room)
+		x.writing(ctl, true)
 		if n > 0 {
-			if x.r.ProtoMajor == 2 { // a client may take nothing of one stream, whatever its connection does
-				_ = ctl.SetWriteDeadline(time.Now().Add(x.door.limits.quiet))
-			}
 			m, werr := x.w.Write((*room)[:n])
 			if x.sent += int64(m); werr == nil && parts && err == nil {
 				werr = ctl.Flush()
@@ -241,7 +239,21 @@ func (x *exchange) stream(a *http.Response) error {
 		case err != nil:
 			return err
 		}
+		x.writing(ctl, false)
 	}
+}
+
+// writing bounds what is written of one stream of HTTP/2, of which a client may take nothing whatever its connection does. While the pod is waited for there is
+// no bound: it would reset a stream by which nothing is written.
+func (x *exchange) writing(ctl *http.ResponseController, is bool) {
+	if x.r.ProtoMajor != 2 {
+		return
+	}
+	var by time.Time
+	if is {
+		by = time.Now().Add(x.door.limits.quiet)
+	}
+	_ = ctl.SetWriteDeadline(by)
 }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}

@@ -36,6 +36,18 @@ func (x *exchange) wrap() {
 	x.r.Body = x.body
 }
 
+// silence is for how long a client may send nothing of a body. In a gRPC call, which is HTTP/2's, he may listen for as long as the pod may.
+func (x *exchange) silence() time.Duration {
+	quiet := x.door.limits.quiet
+	switch {
+	case x.r.ProtoMajor != 2 || !streams(x.r.Header):
+		return quiet
+	case x.rule.Read > 0:
+		return max(quiet, x.rule.Read)
+	}
+	return max(quiet, longestStream)
+}
+
 func (b *body) Read(p []byte) (int, error) {
 	if now := time.Now(); b.by.Sub(now) < b.quiet {
 		b.by = now.Add(b.quiet + b.slack)
