@@ -32,7 +32,7 @@ type exchange struct {
 	attempts int
 	status   int
 	sent     int64
-	stopped  bool // we read no more of the request
+	reading  <-chan struct{} // closed when what reads the body while it is answered has ended; nil where nothing does
 }
 
 // ServeHTTP answers a request.
@@ -50,7 +50,7 @@ func (p *port) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (x *exchange) done() {
 	x.door.under.Add(-1)
-	x.body.leave()
+	x.leave()
 	took := time.Since(x.began)
 	x.rule.times.add(took)
 	if x.back != nil {
@@ -176,7 +176,7 @@ func (x *exchange) text(status int) {
 	x.sent += int64(n)
 }
 
-// head begins the answer. A door that leaves says with it that it is the connection's last.
+// head begins the answer, and says where it is the connection's last: a door leaves, or the request is not read to its end.
 func (x *exchange) head(status int) {
 	for name, v := range x.crossed {
 		if name == "Vary" {
@@ -184,7 +184,13 @@ func (x *exchange) head(status int) {
 		}
 		x.w.Header()[name] = v
 	}
-	if x.door.leaving.Load() {
+	unread := x.r.ProtoMajor == 1 && x.unread()
+	if unread {
+		if c, ok := x.r.Context().Value(connKey{}).(*conn); ok {
+			c.sends.Store(true)
+		}
+	}
+	if unread || x.door.leaving.Load() {
 		x.w.Header().Set("Connection", "close")
 	}
 	x.status = status
@@ -203,7 +209,6 @@ func (x *exchange) fail(err error) {
 	switch {
 	case bad != 0:
 		status = bad
-		x.w.Header().Set("Connection", "close")
 	case x.left():
 		status = statusGone
 	case isTimeout(err) || !x.end.IsZero() && !time.Now().Before(x.end):
@@ -217,8 +222,8 @@ func (x *exchange) fail(err error) {
 	x.text(status)
 }
 
-// left says whether the client went. That we stopped reading from him looks the same to net/http, and is not.
-func (x *exchange) left() bool { return x.r.Context().Err() != nil && !x.stopped }
+// left says whether the client went.
+func (x *exchange) left() bool { return x.r.Context().Err() != nil }
 
 // statusGone is what nginx counts where the client went before the answer.
 const statusGone = 499

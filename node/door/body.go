@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -25,6 +27,9 @@ type body struct {
 	read  int64
 	bad   atomic.Int32 // the status of what went wrong
 	ended atomic.Bool
+
+	mu   sync.Mutex
+	over bool // nobody reads it any more but net/http, and the deadline that is set stays
 }
 
 // wrap makes a body of the request's where it has one.
@@ -49,14 +54,17 @@ func (x *exchange) silence() time.Duration {
 }
 
 func (b *body) Read(p []byte) (int, error) {
-	if now := time.Now(); b.by.Sub(now) < b.quiet {
-		b.by = now.Add(b.quiet + b.slack)
-		_ = b.ctl.SetReadDeadline(b.by) // what cannot have one is no connection
+	by := b.by
+	if now := time.Now(); by.Sub(now) < b.quiet {
+		by = now.Add(b.quiet + b.slack)
+	}
+	if !b.until(by) {
+		return 0, os.ErrDeadlineExceeded
 	}
 	n, err := b.from.Read(p)
 	if err == io.EOF {
 		b.ended.Store(true)
-		_ = b.ctl.SetReadDeadline(time.Time{})
+		b.until(time.Time{})
 	}
 	if b.read += int64(n); b.most > 0 && b.read > b.most {
 		b.bad.Store(http.StatusRequestEntityTooLarge)
@@ -66,6 +74,27 @@ func (b *body) Read(p []byte) (int, error) {
 		b.bad.CompareAndSwap(0, wrong(err))
 	}
 	return n, err
+}
+
+// until sets the deadline of a Read, unless the request is over: it says whether it is not.
+func (b *body) until(by time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.over && !by.Equal(b.by) {
+		b.by = by
+		_ = b.ctl.SetReadDeadline(by) // what cannot have one is no connection
+	}
+	return !b.over
+}
+
+// end sets the last deadline. A Read that waits ends by it.
+func (b *body) end(by time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.over && !b.ended.Load() {
+		_ = b.ctl.SetReadDeadline(by)
+	}
+	b.over = true
 }
 
 // wrong is the status for a body that cannot be read to its end.
@@ -90,15 +119,30 @@ func (b *body) trouble() int {
 	return int(b.bad.Load())
 }
 
-// leave gives a client that still sends so long, and no longer. What net/http reads of a body after an answer has no deadline of its own.
-func (b *body) leave() {
-	if b != nil && !b.ended.Load() {
-		_ = b.ctl.SetReadDeadline(time.Now().Add(b.quiet))
-	}
+// both has the body read while the answer is written, until reading is closed. What is left of it is then ours to see to.
+func (x *exchange) both(reading <-chan struct{}) {
+	x.reading = reading
+	_ = http.NewResponseController(x.w).EnableFullDuplex() // HTTP/2 is
 }
 
-// stop ends a Read that is waiting.
-func (b *body) stop() { _ = b.ctl.SetReadDeadline(time.Unix(1, 0)) }
+// unread says whether the rest of a body is not read as one, so that what follows on an HTTP/1 connection is no request: RFC 9112, 9.3, has it closed then. Where
+// it was not begun to be read net/http sees to it.
+func (x *exchange) unread() bool {
+	return x.body != nil && !x.body.ended.Load() && (x.reading != nil || x.body.trouble() != 0)
+}
+
+// leave ends a Read that is left over from an exchange of both ways, once the answer is there. Where the body was not begun to be read net/http reads some of it,
+// which has no deadline of its own: a client who still sends has so long, and no longer.
+func (x *exchange) leave() {
+	switch {
+	case x.body == nil:
+	case x.reading == nil:
+		x.body.end(time.Now().Add(x.door.limits.quiet))
+	default:
+		x.body.end(time.Unix(1, 0))
+		<-x.reading
+	}
+}
 
 // whole is the body where it is small: read at once, so that it can be sent again. ok is false where it is not.
 func (x *exchange) whole() (small []byte, ok bool, err error) {

@@ -75,8 +75,8 @@ func (x *exchange) second(p *pod, q *question, end time.Time) error {
 	})
 	defer quiet.timer.Stop()
 	if q.body != nil {
-		_ = http.NewResponseController(x.w).EnableFullDuplex() // HTTP/2 is
-		asked = &taken{Reader: q.body, done: make(chan struct{}), quiet: quiet}
+		asked = take(q.body, quiet)
+		x.both(asked.done)
 		out.Body = asked
 	}
 	quiet.broken()
@@ -85,15 +85,14 @@ func (x *exchange) second(p *pod, q *question, end time.Time) error {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
+		asked.stop(x)
 		var dial errDial
 		if errors.As(err, &dial) {
-			asked.wait()
 			return &failure{err, unsent}
 		}
-		asked.stop(x, cancel)
 		return &failure{err, unanswered}
 	}
-	defer func() { _ = a.Body.Close(); asked.stop(x, cancel) }()
+	defer func() { asked.stop(x); _ = a.Body.Close() }()
 	if streams(a.Header) && x.rule.Read == 0 {
 		quiet.long.Store(int64(max(read, longestStream)))
 	}
@@ -105,49 +104,64 @@ func (x *exchange) second(p *pod, q *question, end time.Time) error {
 	return nil
 }
 
-// taken is a body that the transport reads, until it closes it.
+// taken is a body that a transport takes. It can be closed while the client is waited for, whatever he does.
 type taken struct {
-	io.Reader
-	once   sync.Once
-	done   chan struct{}
+	from   io.Reader
+	r      *io.PipeReader
+	w      *io.PipeWriter
 	quiet  *silence
 	client atomic.Bool // is waited for
+	begin  sync.Once
+	done   chan struct{} // closed when nothing is read from the client any more
 }
 
+func take(from io.Reader, quiet *silence) *taken {
+	t := &taken{from: from, quiet: quiet, done: make(chan struct{})}
+	t.r, t.w = io.Pipe()
+	return t
+}
+
+// Read begins to read from the client: nothing of the body is gone before a pod is there.
 func (t *taken) Read(p []byte) (int, error) {
-	t.client.Store(true)
-	n, err := t.Reader.Read(p)
-	t.quiet.broken()
-	t.client.Store(false)
-	return n, err
+	t.begin.Do(func() { go t.pass() })
+	return t.r.Read(p)
+}
+
+func (t *taken) Close() error { return t.r.Close() }
+
+// pass passes on what the client says, until there is no more or nobody takes it.
+func (t *taken) pass() {
+	defer close(t.done)
+	room := buffers.Get().(*[]byte)
+	defer buffers.Put(room)
+	for {
+		t.client.Store(true)
+		n, err := t.from.Read(*room)
+		t.quiet.broken()
+		t.client.Store(false)
+		if n > 0 {
+			if _, gone := t.w.Write((*room)[:n]); gone != nil {
+				return
+			}
+		}
+		if err != nil {
+			_ = t.w.CloseWithError(err)
+			return
+		}
+	}
 }
 
 // waits says whether the client is waited for, rather than the pod.
 func (t *taken) waits() bool { return t != nil && t.client.Load() }
 
-func (t *taken) Close() error {
-	t.once.Do(func() { close(t.done) })
-	return nil
-}
-
-// wait returns when the transport reads no more.
-func (t *taken) wait() {
-	if t != nil {
-		<-t.done
-	}
-}
-
-// stop has it read no more.
-func (t *taken) stop(x *exchange, cancel context.CancelCauseFunc) {
+// stop has nothing taken any more. It waits for the client only if he has gone, as sending's does.
+func (t *taken) stop(x *exchange) {
 	if t == nil {
 		return
 	}
-	select {
-	case <-t.done:
-	default:
-		x.stopped = x.r.Context().Err() == nil
-		cancel(nil)
-		x.body.stop()
+	_ = t.Close()
+	t.begin.Do(func() { close(t.done) })
+	if x.left() {
 		<-t.done
 	}
 }

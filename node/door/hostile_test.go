@@ -168,7 +168,7 @@ func TestHeadersHaveABound(t *testing.T) {
 
 func TestAClientThatIsSlowLosesHisConnection(t *testing.T) {
 	s := newStage(t, func(l *limits) {
-		l.head, l.quiet, l.idle, l.slack = 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond, 0
+		l.head, l.quiet, l.linger, l.idle, l.slack = 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond, 0
 	})
 	s.service("echo", s.pod(echo))
 	s.service("large", s.pod(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.CopyN(w, zeros{}, 1<<30) }))

@@ -81,7 +81,7 @@ func (d *Door) makeRoom() {
 // closeAll closes every connection, of clients and to pods.
 func (d *Door) closeAll() {
 	for _, c := range d.open() {
-		_ = c.Close()
+		_ = c.end()
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

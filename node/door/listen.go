@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -24,6 +25,7 @@ const (
 	longestHead  = 10 * time.Second // for them, for a TLS handshake, and for a PROXY header
 	longestIdle  = 75 * time.Second // of a connection between two requests
 	longestQuiet = 60 * time.Second // between two reads of a request's body, and for a write of an answer
+	longestAfter = 5 * time.Second  // that a client who sends on after the last answer is read from
 	mostConns    = 8192             // connections
 	mostEach     = 1024             // of one address
 	mostRequests = 16384            // under way
@@ -34,6 +36,7 @@ const (
 // limits are those that tests make shorter.
 type limits struct {
 	head, idle, quiet   time.Duration
+	linger              time.Duration
 	conns, each         int
 	requests            int64
 	connect, read, send time.Duration
@@ -41,7 +44,7 @@ type limits struct {
 }
 
 var defaults = limits{
-	head: longestHead, idle: longestIdle, quiet: longestQuiet, conns: mostConns, each: mostEach, requests: mostRequests,
+	head: longestHead, idle: longestIdle, quiet: longestQuiet, linger: longestAfter, conns: mostConns, each: mostEach, requests: mostRequests,
 	connect: longestConnect, read: longestRead, send: longestSend, slack: slack, settle: longestSettle,
 }
 
@@ -173,6 +176,7 @@ func (g *gate) Close() error { return g.close() }
 func (d *Door) welcome(raw net.Conn) *conn {
 	t, peer := d.table.Load(), turnstile.Asker(raw.RemoteAddr())
 	c := &conn{Conn: raw, door: d}
+	c.tcp, _ = raw.(*net.TCPConn)
 	c.idle.Store(time.Now().UnixNano())
 	switch {
 	case within(t.proxied, peer):
@@ -190,10 +194,12 @@ func (d *Door) welcome(raw net.Conn) *conn {
 type conn struct {
 	net.Conn
 	door  *Door
-	asker netip.Addr // whose share it is of; the zero address is nobody's
+	tcp   *net.TCPConn // it; nil where it is another
+	asker netip.Addr   // whose share it is of; the zero address is nobody's
 	in    reads
 	idle  atomic.Int64
 	by    atomic.Int64 // until when a write may take
+	sends atomic.Bool  // the client may, after the last answer
 	gone  sync.Once
 	said  sync.Once
 	from  netip.Addr
@@ -253,7 +259,24 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return cmp.Or(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
+// Close closes, after a while where the client may still send: a connection that is closed while something comes is reset, and he may not have read his answer
+// (RFC 9112, 9.6). A second Close, and end, do not wait.
 func (c *conn) Close() error {
+	if c.sends.Swap(false) && c.tcp != nil && c.tcp.CloseWrite() == nil {
+		go c.ignore()
+		return nil
+	}
+	return c.end()
+}
+
+// ignore reads what nobody wants, until the client closes too, or for so long.
+func (c *conn) ignore() {
+	_ = c.tcp.SetReadDeadline(time.Now().Add(c.door.limits.linger))
+	_, _ = io.Copy(io.Discard, c.tcp)
+	_ = c.end()
+}
+
+func (c *conn) end() error {
 	c.gone.Do(func() {
 		if c.asker.IsValid() {
 			c.door.shares.Give(c.asker)

@@ -65,15 +65,16 @@ func (x *exchange) over(p *pod, l *link, q *question, end time.Time) (err error)
 	}
 	a, err := x.receive(l)
 	if err != nil {
-		sending.stop(x, l)
-		if bad := sending.err; bad != nil && isTimeout(bad) {
+		if bad := sending.stop(x, l); isTimeout(bad) {
 			err = bad
 		}
 		return &failure{err, l.far()}
 	}
 	l.unbounded()
 	if a.StatusCode == http.StatusSwitchingProtocols {
-		sending.stop(x, l)
+		if sending.stop(x, l) != nil {
+			return &failure{errUpgrade, answered}
+		}
 		return x.upgrade(l, q, a)
 	}
 	if streams(a.Header) && x.rule.Read == 0 {
@@ -84,7 +85,7 @@ func (x *exchange) over(p *pod, l *link, q *question, end time.Time) (err error)
 		sending.stop(x, l)
 		return &failure{err, answered}
 	}
-	keep = sending.stop(x, l) && !a.Close && l.r.Buffered() == 0
+	keep = sending.stop(x, l) == nil && !a.Close && l.r.Buffered() == 0
 	return nil
 }
 
@@ -112,8 +113,8 @@ func (x *exchange) send(l *link, q *question) (*sending, error) {
 		return s, &failure{err, unanswered}
 	}
 	if q.body != nil {
-		_ = http.NewResponseController(x.w).EnableFullDuplex() // HTTP/2 is
 		s.done = make(chan struct{})
+		x.both(s.done)
 		l.asked.Store(math.MaxInt64)
 		go func() {
 			defer close(s.done)
@@ -193,21 +194,24 @@ func (x *exchange) unfinished(l *link, err error) error {
 	return err
 }
 
-// stop waits until nothing is sent any more, and says whether all of it was.
-func (s *sending) stop(x *exchange, l *link) bool {
+var errUnsent = errors.New("the answer came before all of the request was sent")
+
+// stop has nothing sent any more, and is nil where all was. A read from the client goes on until the exchange leaves: to break it off looks to net/http as if he
+// had gone. If he has, it ends at once and says why.
+func (s *sending) stop(x *exchange, l *link) error {
 	if s.done == nil {
-		return true
+		return nil
 	}
 	select {
 	case <-s.done:
+		return s.err
 	default:
-		x.stopped = x.r.Context().Err() == nil
-		x.body.stop()
-		_ = l.conn.Close()
-		<-s.done
-		return false
 	}
-	return s.err == nil
+	_ = l.conn.Close()
+	if x.left() {
+		<-s.done
+	}
+	return errUnsent
 }
 
 // receive reads the head of an answer.
