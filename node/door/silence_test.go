@@ -3,9 +3,14 @@ package door
 import (
 	"bufio"
 	"io"
+	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/podkeep/podkeep/node/route"
 )
 
 func TestEventsMayHaveLongSilencesBetweenThem(t *testing.T) {
@@ -81,4 +86,51 @@ func TestAClientOfAGRPCCallMayListenForLong(t *testing.T) {
 	if _, err := heard.ReadByte(); err != io.EOF {
 		t.Error(err)
 	}
+}
+
+func TestASocketIsSilentOnlyWhereNobodySpeaks(t *testing.T) {
+	for claim, c := range map[string]struct {
+		change func(*route.DoorRule)
+		before time.Duration // the protocol is changed
+		says   []time.Duration
+	}{
+		"the pod alone speaks, for longer than may be silence": {func(r *route.DoorRule) { r.Read = time.Second }, 0, slices.Repeat([]time.Duration{100 * time.Millisecond}, 25)},
+		"nobody speaks for longer than an answer may take":     {func(*route.DoorRule) {}, 0, []time.Duration{2500 * time.Millisecond}},
+		"nobody speaks, and the protocol is changed late":      {func(*route.DoorRule) {}, 500 * time.Millisecond, []time.Duration{1500 * time.Millisecond}},
+	} {
+		t.Run(claim, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, func(l *limits) { l.read = time.Second })
+			s.service("a", s.raw(func(pod net.Conn, r *bufio.Reader) {
+				if _, err := http.ReadRequest(r); err != nil {
+					return
+				}
+				time.Sleep(c.before)
+				_, _ = io.WriteString(pod, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tick\r\n\r\n")
+				for _, after := range c.says {
+					time.Sleep(after)
+					_, _ = io.WriteString(pod, "x")
+				}
+			}))
+			s.rules(to("a", c.change))
+			got := s.say("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: tick\r\n\r\n")
+			if want := strings.Repeat("x", len(c.says)); !strings.HasSuffix(got, "\r\n\r\n"+want) {
+				t.Errorf("%q, not %q", got, want)
+			}
+		})
+	}
+}
+
+func TestASocketOnWhichNobodySpeaksIsClosed(t *testing.T) {
+	s := newStage(t)
+	s.service("a", s.raw(func(c net.Conn, r *bufio.Reader) {
+		_, _ = http.ReadRequest(r)
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tick\r\n\r\n")
+		_, _ = io.Copy(io.Discard, r)
+	}))
+	s.rules(to("a", func(r *route.DoorRule) { r.Read = 100 * time.Millisecond }))
+	if got := s.say("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: tick\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 101 ") {
+		t.Errorf("%q", got)
+	}
+	until(t, "it has ended", func() bool { return s.under.Load() == 0 })
 }

@@ -75,6 +75,7 @@ func (x *exchange) over(p *pod, l *link, q *question, end time.Time) (err error)
 		if sending.stop(x, l) != nil {
 			return &failure{errUpgrade, answered}
 		}
+		away() // relay sees that he goes; that he says nothing for long looks the same to net/http
 		return x.upgrade(l, q, a)
 	}
 	if streams(a.Header) && x.rule.Read == 0 {

@@ -38,7 +38,9 @@ func (x *exchange) upgrade(l *link, q *question, a *http.Response) error {
 	if x.rule.Read > 0 {
 		patience = x.rule.Read
 	}
+	l.read = patience
 	var last atomic.Int64
+	last.Store(time.Now().UnixNano())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
