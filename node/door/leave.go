@@ -2,13 +2,12 @@ package door
 
 import (
 	"context"
-	"math"
 	"time"
 )
 
 const (
 	longestSettle = 5 * time.Second       // for which an idle connection is kept for its next request, whose answer says that it is the last
-	look          = 20 * time.Millisecond // between two looks whether all have gone
+	look          = 20 * time.Millisecond // between two looks whether all have gone, or one is idle
 )
 
 // Leave takes no new connections, and lets go those there are: HTTP/2 by GOAWAY, HTTP/1 by telling with the next answer that it is the last. An idle connection
@@ -64,10 +63,11 @@ func (d *Door) closeIdle(than time.Duration) {
 	}
 }
 
-// makeRoom closes the connection that has waited for a request for longest.
+// makeRoom closes the connection that has waited for a request for longest. Of one that began to just now the end of an answer may not be sent yet: HTTP/2 says
+// that it is idle before that.
 func (d *Door) makeRoom() {
 	var first *conn
-	at := int64(math.MaxInt64)
+	at := time.Now().Add(-look).UnixNano()
 	for _, c := range d.open() {
 		if since := c.idle.Load(); since != 0 && since < at {
 			first, at = c, since

@@ -76,7 +76,7 @@ func newPort(d *Door, l net.Listener, number uint16) *port {
 		},
 	}
 	p.second = &http.Server{
-		Handler: p, IdleTimeout: d.limits.idle, MaxHeaderBytes: mostHead, ErrorLog: says,
+		Handler: p, IdleTimeout: d.limits.idle, MaxHeaderBytes: mostHead, ErrorLog: says, ConnState: noteState,
 		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: mostStreams},
 	}
 	return p
@@ -92,7 +92,6 @@ func (p *port) serve(secure bool) error {
 	p.first.Protocols.SetHTTP1(true)
 	p.first.Protocols.SetHTTP2(true)
 	p.first.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){"h2": func(_ *http.Server, c *tls.Conn, h http.Handler) {
-		connOf(c).idle.Store(0)
 		second(p.second, c, h)
 	}}
 	p.first.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.door.keys.Certificate(p.number)}
@@ -153,19 +152,22 @@ func (g *gate) Accept() (net.Conn, error) {
 	}
 }
 
-// slot takes one; it is false where the gate is closed before one is free.
+// slot takes one, as soon as one is free or a connection is idle; it is false where the gate is closed before one is free.
 func (g *gate) slot() bool {
-	select {
-	case g.door.slots <- struct{}{}:
-		return true
-	default:
-		g.door.makeRoom()
-	}
-	select {
-	case g.door.slots <- struct{}{}:
-		return true
-	case <-g.closed:
-		return false
+	for {
+		select {
+		case g.door.slots <- struct{}{}:
+			return true
+		default:
+			g.door.makeRoom()
+		}
+		select {
+		case g.door.slots <- struct{}{}:
+			return true
+		case <-g.closed:
+			return false
+		case <-time.After(look): // one may be idle by now
+		}
 	}
 }
 
