@@ -203,6 +203,9 @@ func (x *exchange) pass(a *http.Response) {
 	}
 	x.rule.answer.change(h)
 	x.back.answer.change(h)
+	if h["Content-Type"] == nil {
+		h["Content-Type"] = nil // else net/http guesses one
+	}
 	x.head(a.StatusCode)
 }
 

@@ -210,9 +210,14 @@ func (x *exchange) outgoing(ctx context.Context, p *pod, q *question) (*http.Req
 		return nil, err
 	}
 	to.Scheme, to.Host = scheme, p.text
+	h := x.r.Header
+	if h["User-Agent"] == nil {
+		h = h.Clone()
+		h["User-Agent"] = []string{""} // else net/http says its own
+	}
 	out := (&http.Request{
 		Method: x.r.Method, Proto: "HTTP/2.0", ProtoMajor: 2, URL: to,
-		Header: x.r.Header, Host: q.host, ContentLength: x.r.ContentLength, Trailer: x.r.Trailer,
+		Header: h, Host: q.host, ContentLength: x.r.ContentLength, Trailer: x.r.Trailer,
 	}).WithContext(ctx)
 	if len(q.small) > 0 {
 		out.Body = io.NopCloser(bytes.NewReader(q.small))
