@@ -75,6 +75,9 @@ func (x *exchange) serve() {
 		return
 	}
 	var fine, whole bool
+	if u := x.r.URL; u.Path == "" && u.Opaque == "" { // a whole URL of a host alone: RFC 9110, 4.2.3
+		u.Path = "/"
+	}
 	x.target, fine = target(x.r.RequestURI, x.r.URL)
 	if x.path, whole = clean(x.r.URL.Path); !fine || !whole {
 		x.text(http.StatusBadRequest)

@@ -40,3 +40,14 @@ func TestNobodyIsGivenAHeaderThatNobodySent(t *testing.T) {
 		}
 	}
 }
+
+func TestAWholeURLOfAHostAloneAsksForItsRoot(t *testing.T) {
+	s := newStage(t)
+	s.service("echo", s.pod(echo))
+	s.rules(to("echo"))
+	for target, want := range map[string]string{"http://a.test": "GET a.test /\n", "http://a.test?x=1": "GET a.test /?x=1\n", "http://a.test/b": "GET a.test /b\n", "http:a": "HTTP/1.1 400 ", "*": "HTTP/1.1 400 "} {
+		if got := s.say("GET " + target + " HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n"); !strings.Contains(got, want) {
+			t.Errorf("%s: %q", target, got)
+		}
+	}
+}
