@@ -301,7 +301,7 @@ func (l *line) routes(node string, o order) {
 // behind is for how long the host has not routed by the table that it is to route by.
 func (l *line) behind() time.Duration {
 	s, want := l.serves, l.order
-	if want.Digest == "" || want.Digest == s.digest || want.trusted[s.signer] && s.content == want.content {
+	if want.Digest == "" && len(l.told) == 0 || want.Digest == s.digest || want.trusted[s.signer] && s.content == want.content {
 		l.lag = time.Time{}
 		return 0
 	}

@@ -191,5 +191,8 @@ func (w *word) keeps(s *live.Side, r routing, in netip.Prefix, kept []route.Host
 	if s.Told = nil; r.taken.says != nil && r.taken.says != w.Serves {
 		s.Told = []*route.Table{r.taken.says}
 	}
+	if r.told != nil && r.told != w.Serves && r.told != r.taken.says {
+		s.Told = append(s.Told, r.told)
+	}
 	s.Serves, s.Signer, s.Number, s.Taken, s.Behind, s.Net = w.Serves, w.Signer, w.Number, w.Taken, r.behind(now), w.Net
 }

@@ -113,7 +113,7 @@ func (b *doorBuild) freeze(d *Doored) {
 				}
 				b.claim(at, claim{rule: &h.Rules[i], by: d, tier: r.Tier, nth: i, frozen: true})
 				if d.Kind == kindHTTPRoute {
-					b.kept[at] = true
+					b.kept[at] = append(b.kept[at], d.from())
 				}
 				made := b.host(at)
 				made.ingress = made.ingress || d.Kind == kindIngress

@@ -39,9 +39,9 @@ type doorBuild struct {
 	acme     bool            // some host's certificate is to be issued
 	secured  map[string]bool // hosts for which an Ingress asks for TLS
 	general  []general
-	frozen   map[string]*Doored // HTTPRoutes of which nothing new is served
-	kept     map[doorName]bool  // hosts that those have
-	named    map[string]bool    // hosts that rules of Ingresses name
+	frozen   map[string]*Doored    // HTTPRoutes of which nothing new is served
+	kept     map[doorName][]string // whose hosts they have
+	named    map[string]bool       // hosts that rules of Ingresses name
 }
 
 // doorName is a host of a port.
@@ -98,7 +98,7 @@ func (w *Want) doors(t *Table) (*Doors, []Doored) {
 	}
 	b := &doorBuild{
 		DoorWant: w.Doors, want: w, t: t, services: map[string]*manifest.Service{}, secrets: map[string]*manifest.Secret{}, pairs: map[string]pair{}, spaces: map[string]map[string]string{},
-		said: map[string]*Doored{}, before: lookBack(w.Before), ports: map[uint16]*madePort{}, hosts: map[doorName]*madeHost{}, kept: map[doorName]bool{},
+		said: map[string]*Doored{}, before: lookBack(w.Before), ports: map[uint16]*madePort{}, hosts: map[doorName]*madeHost{}, kept: map[doorName][]string{},
 	}
 	for i := range w.Services {
 		b.services[keyOf(w.Services[i].Namespace, w.Services[i].Name)] = &w.Services[i]

@@ -218,13 +218,45 @@ func (l *listener) key(host string) string {
 	return l.kept
 }
 
-// nameOthers has hosts of their own for what certificates beyond the listener's first name, so that they are found by the name that a client asks for.
-func (l *listener) nameOthers() {
+// nameOthers has hosts of their own for what certificates beyond the listener's first name, so that they are found by the name that a client asks for. What is
+// served there is what the listener's host has: a certificate asks for no host, and none that another one has is taken from it.
+func (b *doorBuild) nameOthers(l *listener) {
+	wide := b.hosts[l.at(l.host)]
 	for _, p := range l.pairs[min(1, len(l.pairs)):] {
 		for _, name := range p.leaf.DNSNames {
-			if name = strings.ToLower(name); name != l.host && covers(l.host, name) && !l.isolated(name) {
-				l.claims[name] = nil
+			at := l.at(strings.ToLower(name))
+			if at.name == l.host || !covers(l.host, at.name) || l.isolated(at.name) || b.closer(at, l.host) {
+				continue
 			}
+			b.giveKey(l, at.name)
+			for _, c := range wide.claims {
+				c.tier = max(c.tier, tailOf(l.host))
+				b.claim(at, c)
+			}
+		}
+	}
+}
+
+// closer says whether a name has a host, or a wildcard that covers it and fewer names than another one.
+func (b *doorBuild) closer(at doorName, than string) bool {
+	if b.hosts[at] != nil {
+		return true
+	}
+	for wild := at.name; ; {
+		_, rest, more := strings.Cut(strings.TrimPrefix(wild, "*."), ".")
+		if !more {
+			return false
+		}
+		first := wild == at.name && !at.deep
+		wild = "*." + rest
+		if first && b.hosts[doorName{at.port, wild, false}] != nil {
+			return true
+		}
+		if wild == than {
+			return false
+		}
+		if b.hosts[doorName{at.port, wild, true}] != nil {
+			return true
 		}
 	}
 }

@@ -20,7 +20,6 @@ func (b *doorBuild) serveRoutes(all []*gateway) {
 			b.certify(l)
 			if b.unservedListener(l).reason == "" {
 				b.giveKey(l, l.host)
-				l.nameOthers()
 			}
 		}
 	}
@@ -31,6 +30,13 @@ func (b *doorBuild) serveRoutes(all []*gateway) {
 		for _, l := range g.listeners {
 			if b.unservedListener(l).reason == "" {
 				b.spread(l)
+			}
+		}
+	}
+	for _, g := range all {
+		for _, l := range g.listeners {
+			if b.unservedListener(l).reason == "" {
+				b.nameOthers(l)
 			}
 		}
 	}
@@ -187,6 +193,9 @@ func (b *doorBuild) attachTo(l *listener, r *manifest.HTTPRoute, d *Doored, made
 // nameLength is that of the longest name of a host. The longer a wildcard is, the lower is the tier of its rules.
 const nameLength = 253
 
+// tailOf is the tier of a wildcard's rules at hosts that it covers.
+func tailOf(wild string) int { return atHost + 1 + nameLength - len(wild) }
+
 // spread claims a listener's rules. A request for a host that a route names, or named before it was suspended, is one for the wildcards that cover it too,
 // where no rule of the host matches.
 func (b *doorBuild) spread(l *listener) {
@@ -198,8 +207,8 @@ func (b *doorBuild) spread(l *listener) {
 			wide = append(wide, host)
 		}
 	}
-	for at := range b.kept {
-		if at.port == uint16(l.Port) && covers(l.host, at.name) && !l.isolated(at.name) {
+	for at, from := range b.kept {
+		if at.port == uint16(l.Port) && covers(l.host, at.name) && !l.isolated(at.name) && slices.ContainsFunc(from, func(id string) bool { return l.attached[id] }) {
 			hosts = append(hosts, at.name)
 		}
 	}
@@ -212,7 +221,7 @@ func (b *doorBuild) spread(l *listener) {
 				continue
 			}
 			for _, c := range l.claims[w] {
-				c.tier = atHost + 1 + nameLength - len(w)
+				c.tier = tailOf(w)
 				b.claim(l.at(host), c)
 			}
 		}

@@ -174,6 +174,14 @@ func TestWhatIsSuspendedKeepsItsPlaceAmongTheRulesOfAHost(t *testing.T) {
 		table, _ := doorsOf(w, &before)
 		same(t, w.Routes[n].Name, rulesOf(before), rulesOf(table))
 	}
+	w = route.DoorWant{
+		Gateways: []manifest.Gateway{gatewayOf("web", `listeners: [{name: web, port: 80, protocol: HTTP, hostname: "*.example.org"}]`), gatewayOf("other", allHTTP)},
+		Routes:   []manifest.HTTPRoute{to("shop", "shop.example.org", path("/a", "v1")), httpRoute("other", "parentRefs: [{name: other}]\nrules:\n"+path("/", "v2"))},
+	}
+	before, _ = doorsOf(w, nil)
+	w.Routes[0].Suspended = true
+	table, _ := doorsOf(w, &before)
+	same(t, "another Gateway's host", rulesOf(before), rulesOf(table))
 }
 
 // Whatever comes and goes: the order of objects says nothing, and a table that was made once more from itself is the same.

@@ -95,6 +95,25 @@ func TestEachCertificateOfAListenerIsServedToThoseWhoAskForItsNames(t *testing.T
 	same(t, "its rules", rules, shown(table))
 }
 
+func TestACertificateAsksForNoHostThatAnotherHas(t *testing.T) {
+	w := route.DoorWant{
+		Secrets:   []manifest.Secret{signed("wild-tls", "*.example.org"), signed("one-tls", "a.example.net"), signed("two-tls", "b.example.org", "b.example.net")},
+		Ingresses: []manifest.Ingress{withTLS(toWeb("web", "*.example.org", "Prefix", "/"), "wild-tls", "*.example.org")},
+		Gateways: []manifest.Gateway{
+			gatewayOf("web", "listeners: [{name: web, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: one-tls}, {name: two-tls}]}}]"),
+			gatewayOf("beside", "listeners: [{name: web, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: one-tls}]}}]"),
+		},
+		Routes: []manifest.HTTPRoute{httpRoute("beside", "parentRefs: [{name: beside}]\nrules:\n"+path("/beside", "v2")), to("web", "", path("/web", "v1"))},
+	}
+	table, _ := doorsOf(w, nil)
+	same(t, "keys", []string{"b.example.net default/two-tls", "*.example.org default/wild-tls", "any default/one-tls"}, keys(table))
+	for _, h := range table.Doors.Ports[1].Hosts {
+		if h.Name == "b.example.net" && len(h.Rules) != 2 { // of both Gateways, as where no name is said
+			t.Errorf("%+v", h.Rules)
+		}
+	}
+}
+
 func TestASecretThatBreaksLeavesTheCertificateThatWasThere(t *testing.T) {
 	good := signed("web-tls", "a.example.org")
 	w := route.DoorWant{Ingresses: []manifest.Ingress{withTLS(toWeb("web", "a.example.org", "Prefix", "/"), "web-tls", "a.example.org")}, Secrets: []manifest.Secret{good}}

@@ -92,7 +92,7 @@ func (w *world) firstDoorToRise() string {
 		if slices.ContainsFunc(n.Side.Doors, func(d live.Door) bool { return d.Version == version && opened(d) }) {
 			return ""
 		}
-		if n.reach != answers || n.gone || len(n.doors) == 0 || w.h.Side.Images[n.Facts.Arch] == "" {
+		if n.reach != answers || n.gone || len(n.doors) == 0 || len(n.otherDoors) > 0 || w.h.Side.Images[n.Facts.Arch] == "" {
 			continue
 		}
 		if n.doors[0].Side == version && len(n.doors) > 1 { // it is being tried

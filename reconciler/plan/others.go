@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/podkeep/podkeep/live"
+	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/node/route"
 )
 
@@ -46,7 +47,7 @@ func (w *world) yield() string {
 // host could hold up all the others.
 func (w *world) othersServed() string {
 	const what = "hosts send requests to what source %s has on %s, and would not by a table of this source: "
-	if w.net.before != nil {
+	if len(w.net.served) > 0 {
 		if source, _, on := w.servedBy(w.net.before, w.sure); source != "" {
 			return fmt.Sprintf(what+"podkeep adopt %s takes it over", source, names(on), source)
 		}
@@ -67,10 +68,11 @@ func (w *world) servedBy(t *route.Table, counts func(*node, live.Pod) bool) (sou
 	if t == nil {
 		return "", "", nil
 	}
+	doors := t.Doors != nil && w.othersAsk(t.Doors)
 	signers, nodes := map[string]string{}, map[string][]string{}
 	for _, n := range w.nodes {
 		served := slices.DeleteFunc(slices.Clone(n.Pods), func(p live.Pod) bool { return !w.names(t, n.Name, p.Name) })
-		if t.Doors != nil && slices.Contains(t.Doors.Nodes, n.Name) {
+		if doors && slices.Contains(t.Doors.Nodes, n.Name) {
 			served = append(served, n.otherDoors...)
 		}
 		for _, p := range served {
@@ -87,4 +89,21 @@ func (w *world) servedBy(t *route.Table, counts func(*node, live.Pod) bool) (sou
 		source = sorted(nodes)[0]
 	}
 	return source, signers[source], slices.Compact(nodes[source])
+}
+
+// othersAsk says whether doors serve something that is not asked for here: a door of another source may serve by a table of ours.
+func (w *world) othersAsk(d *route.Doors) bool {
+	ours := map[string]bool{}
+	note := func(id manifest.ID) { ours[id.Kind+"/"+id.Namespace+"/"+id.Name] = true }
+	for _, i := range w.want.Ingresses {
+		note(i.ID)
+	}
+	for _, r := range w.want.HTTPRoutes {
+		note(r.ID)
+	}
+	return slices.ContainsFunc(d.Ports, func(p route.DoorPort) bool {
+		return slices.ContainsFunc(p.Hosts, func(h route.DoorHost) bool {
+			return slices.ContainsFunc(h.Rules, func(r route.DoorRule) bool { return !ours[r.From] })
+		})
+	})
 }

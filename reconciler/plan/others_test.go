@@ -32,8 +32,12 @@ func TestNoTableTakesRequestsFromWhatAnotherSourceHas(t *testing.T) {
 		}
 		return &route.Table{Number: 3, Services: []route.Service{s}}
 	}
-	open := table()
-	open.Doors = &route.Doors{Nodes: []string{"n2"}}
+	opens := func(from string) *route.Table {
+		t := table()
+		t.Doors = &route.Doors{Nodes: []string{"n2"}, Ports: []route.DoorPort{{Port: 80, Hosts: []route.DoorHost{{Rules: []route.DoorRule{{From: from}}}}}}}
+		return t
+	}
+	open := opens("Ingress/default/theirs")
 	both := table(mine.Name)
 	both.Doors = open.Doors
 	signedBy := func(signer string) func(*live.Snapshot) {
@@ -57,6 +61,7 @@ func TestNoTableTakesRequestsFromWhatAnotherSourceHas(t *testing.T) {
 		{"a table that names a pod of it", table(other.Name), key, nil, why + adopts},
 		{"beside others", table("gone-0", other.Name, shop.Name), key, nil, why + adopts},
 		{"or has its door serve", open, key, nil, why + adopts},
+		{"nor one by which it serves what is asked for here: it may be ours", opens("Ingress/default/web"), key, nil, ""},
 		{"one that names none", table(), key, nil, ""},
 		{"nor one that names ours: it was made for us", both, key, nil, ""},
 		{"nor one by which its door is not to serve", table("gone-0"), key, nil, ""},

@@ -302,13 +302,13 @@ func (w *world) sending(to endpoint) string {
 	return ""
 }
 
-// wasServed says whether a node that has no node side had one, and is to have another: until then it routes as it did.
+// wasServed says whether a node that has no node side had one, whose volume is there, and is to have another: until then it routes as it did.
 func (w *world) wasServed(n *node) bool {
 	if n.gone || n.apart() || w.net.before == nil {
 		return false
 	}
 	_, named := w.net.before.Node(n.Name)
-	return named || n.Side.Serves != nil
+	return named && n.littered || n.Side.Serves != nil
 }
 
 // maySend says whether the node may route by a table that names the pod.
@@ -321,7 +321,7 @@ func (w *world) maySend(n *node, to endpoint) bool {
 	case n.Side.Serves != nil && n.Side.Taken <= n.Side.Number: // else it may route by another one any moment
 		return false
 	}
-	return w.names(w.net.before, to.node, to.pod) || w.chosen(to)
+	return w.names(w.net.before, to.node, to.pod) || !w.plan.Yields && w.chosen(to)
 }
 
 // chosen says whether a Service chooses the pod.
