@@ -192,3 +192,29 @@ func TestAPodMayEndAGRPCCallThatItsClientHasNot(t *testing.T) {
 	}
 	until(t, "both have ended", func() bool { return s.under.Load() == 0 })
 }
+
+func TestAConnectionWhoseLastAnswerBeganEarlyIsClosedThoughItsClientDoesNotGo(t *testing.T) {
+	s := newStage(t, func(l *limits) { l.linger = 100 * time.Millisecond })
+	s.service("a", s.pod(func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		_ = http.NewResponseController(w).Flush()
+		_, _ = io.Copy(w, r.Body)
+	}))
+	s.rules(to("a"))
+	c, err := net.Dial("tcp", s.http)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+	a, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(3 * blind) // by now it is watched
+	_, _ = io.WriteString(c, "0\r\n\r\n")
+	if text, err := io.ReadAll(a.Body); err != nil || string(text) != "hello" || !a.Close {
+		t.Errorf("%q, close %v: %v", text, a.Close, err)
+	}
+	until(t, "the door has closed it", func() bool { return len(s.open()) == 0 })
+}

@@ -73,7 +73,7 @@ func (x *exchange) second(p *pod, q *question, end time.Time) error {
 		}
 		cancel(errLate{})
 	})
-	defer quiet.timer.Stop()
+	defer quiet.end()
 	if q.body != nil {
 		asked = take(q.body, quiet)
 		x.both(asked.done)
@@ -177,6 +177,7 @@ func (errLate) Temporary() bool { return true }
 type silence struct {
 	timer *time.Timer
 	long  atomic.Int64
+	over  atomic.Bool
 }
 
 // newSilence counts from when it is broken first.
@@ -187,7 +188,17 @@ func newSilence(long time.Duration, over func(*silence)) *silence {
 	return s
 }
 
-func (s *silence) broken() { s.timer.Reset(time.Duration(s.long.Load())) }
+func (s *silence) broken() {
+	if s.timer.Reset(time.Duration(s.long.Load())); s.over.Load() {
+		s.timer.Stop()
+	}
+}
+
+// end has it count no more, whoever breaks it afterwards: a client may speak to an exchange that is over.
+func (s *silence) end() {
+	s.over.Store(true)
+	s.timer.Stop()
+}
 
 // heard is a body that says each time that something came.
 type heard struct {

@@ -3,6 +3,8 @@ package door
 import (
 	"context"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -63,19 +65,33 @@ func (d *Door) closeIdle(than time.Duration) {
 	}
 }
 
-// makeRoom closes the connection that has waited for a request for longest. Of one that began to just now the end of an answer may not be sent yet: HTTP/2 says
-// that it is idle before that.
+// makeRoom closes the connection that has waited for a request for longest. Of one of HTTP/2, or that began to just now, the end of an answer may not be sent yet.
 func (d *Door) makeRoom() {
 	var first *conn
 	at := time.Now().Add(-look).UnixNano()
 	for _, c := range d.open() {
-		if since := c.idle.Load(); since != 0 && since < at {
+		if since := c.idle.Load(); since != 0 && since < at && !c.owes() {
 			first, at = c, since
 		}
 	}
 	if first != nil {
 		_ = first.Close()
 	}
+}
+
+// owes says whether something that was written is still to come to the client: it would be lost.
+func (c *conn) owes() (is bool) {
+	if c.tcp == nil {
+		return false
+	}
+	raw, err := c.tcp.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) {
+			n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+			is = err == nil && n > 0
+		})
+	}
+	return err == nil && is
 }
 
 // closeAll closes every connection, of clients and to pods.

@@ -38,6 +38,7 @@ type link struct {
 	read, send     time.Duration // patience for one of each
 	slack          time.Duration
 	asked          atomic.Int64 // when the last of a body was sent: math.MaxInt64 where that is still to come, 0 where there is none
+	late           atomic.Bool  // the pod took nothing of a body for too long
 	end            time.Time    // of all; the zero time is never
 	readBy, sendBy time.Time    // deadlines that are set
 }
@@ -69,6 +70,7 @@ func (l *link) looks() (is bool) {
 func (l *link) begin(read, send, slack time.Duration, end time.Time) {
 	l.read, l.send, l.slack, l.end, l.left = read, send, slack, end, mostAnswered
 	l.asked.Store(0)
+	l.late.Store(false)
 }
 
 // Read reads. The patience for an answer begins once the request is sent, as nginx's does: a body takes as long as its client needs, who has a bound of his own.

@@ -273,7 +273,10 @@ func (c *conn) Close() error {
 
 // ignore reads what nobody wants, until the client closes too, or for so long.
 func (c *conn) ignore() {
+	c.in.mu.Lock()
+	c.unwatch()
 	_ = c.tcp.SetReadDeadline(time.Now().Add(c.door.limits.linger))
+	c.in.mu.Unlock()
 	_, _ = io.Copy(io.Discard, c.tcp)
 	_ = c.end()
 }

@@ -1,6 +1,8 @@
 package door
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"testing"
 )
@@ -35,4 +37,32 @@ func TestAnIdleConnectionMakesRoomWhateverIsSpoken(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestAConnectionOwesWhatItsClientHasNotTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	raw, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	c := &conn{tcp: raw.(*net.TCPConn)}
+	if c.owes() {
+		t.Error("nothing was written, and it owes")
+	}
+	go func() { _, _ = raw.Write(make([]byte, 64<<20)) }() // more than both ends keep
+	until(t, "it owes", c.owes)
+	if _, err := io.CopyN(io.Discard, client, 64<<20); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it owes nothing", func() bool { return !c.owes() })
 }

@@ -134,3 +134,14 @@ func TestASocketOnWhichNobodySpeaksIsClosed(t *testing.T) {
 	}
 	until(t, "it has ended", func() bool { return s.under.Load() == 0 })
 }
+
+// What breaks a silence may come after the exchange: it would hold all of that for as long as a silence may last.
+func TestASilenceThatHasEndedCountsNoMore(t *testing.T) {
+	q := newSilence(time.Hour, func(*silence) {})
+	q.broken()
+	q.end()
+	q.broken()
+	if q.timer.Stop() {
+		t.Error("it counts")
+	}
+}

@@ -67,6 +67,8 @@ func (x *exchange) over(p *pod, l *link, q *question, end time.Time) (err error)
 	if err != nil {
 		if bad := sending.stop(x, l); isTimeout(bad) {
 			err = bad
+		} else if l.late.Load() {
+			err = errLate{}
 		}
 		return &failure{err, l.far()}
 	}
@@ -186,10 +188,12 @@ func (x *exchange) upload(l *link, q *question) error {
 	return err
 }
 
-// unfinished closes the connection where the client did not send all: else the pod waits for the rest. Where it is the pod that does not take more, its answer
-// may be there.
+// unfinished closes the connection where the client did not send all, else the pod waits for the rest, and where the pod took nothing for too long. Where it takes
+// no more its answer may be there.
 func (x *exchange) unfinished(l *link, err error) error {
-	if x.body.trouble() != 0 || errors.Is(err, io.ErrUnexpectedEOF) {
+	late := isTimeout(err) && x.body.trouble() == 0
+	l.late.Store(late)
+	if late || x.body.trouble() != 0 || errors.Is(err, io.ErrUnexpectedEOF) {
 		_ = l.conn.Close()
 	}
 	return err

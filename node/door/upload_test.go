@@ -1,7 +1,10 @@
 package door
 
 import (
+	"bufio"
 	"io"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -69,5 +72,17 @@ func TestAPodThatTakesABodyAndSaysNothingIsGivenUp(t *testing.T) {
 		if got := s.do(s.client(true), r); got.StatusCode != 504 {
 			t.Errorf("%s: %d %q", url, got.StatusCode, got.text)
 		}
+	}
+}
+
+func TestAPodThatTakesNothingOfABodyIsGivenUpOnce(t *testing.T) {
+	s := newStage(t, func(l *limits) { l.send, l.read = 100*time.Millisecond, time.Hour }) // it is not waited for again as long as for an answer
+	over := make(chan struct{})
+	s.service("a", s.raw(func(net.Conn, *bufio.Reader) { <-over }))
+	defer close(over)
+	s.rules(to("a"))
+	r, _ := http.NewRequest("PUT", "http://a.test/", io.LimitReader(rand.NewChaCha8([32]byte{}), 64<<20))
+	if got := s.do(s.client(false), r); got.StatusCode != 504 {
+		t.Errorf("%d %q", got.StatusCode, got.text)
 	}
 }
