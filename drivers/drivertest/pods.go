@@ -14,6 +14,9 @@ import (
 
 func emptyHost(s *stage) {
 	n := s.look()
+	for tries := 0; n.Unsized > 0 && tries < 20; tries++ { // a busy one may take longer to say how large it is than it is waited for
+		n = s.look()
+	}
 	if n.Room.MilliCPU <= 0 || n.Room.Memory <= 0 {
 		s.Errorf("room is %+v", n.Room)
 	}
