@@ -123,7 +123,8 @@ type Plan struct {
 	Services []route.Built  `json:",omitempty"`
 	Policies []route.Ruled  `json:",omitempty"`
 	Doored   []route.Doored `json:",omitempty"`
-	// Unrouted is why there is no Table; it is for another source's sake where it Yields: none of ours is to come into force then. Before is the newest that is in force anywhere and believed.
+	// Unrouted is why there is no Table; it is for another source's sake where it Yields: none of ours is to come into force then. Before is the newest that is in
+	// force anywhere and believed.
 	Unrouted string       `json:",omitempty"`
 	Yields   bool         `json:"-"`
 	Before   *route.Table `json:"-"`
