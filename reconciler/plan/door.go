@@ -209,13 +209,14 @@ func joined(whys ...string) string {
 }
 
 // succeeds says whether a door has all ports of another one, as far as that one is heard. One that leaves has handed over all that it had, which is nothing where
-// the host's own programs have the ports.
+// the host's own programs have the ports; so has one that does not run.
 func (n *node) succeeds(next, last live.Pod) bool {
 	has, had := n.says(next), n.says(last)
+	runs := slices.ContainsFunc(last.Containers, func(c live.Container) bool { return c.State == live.Running })
 	switch {
 	case has == nil || has.Number == 0 || has.Leaving:
 		return false
-	case had != nil && had.Leaving:
+	case !runs, had != nil && had.Leaving:
 		return true
 	case !opened(*has):
 		return false

@@ -158,6 +158,8 @@ func TestEveryHostThatServesGetsADoor(t *testing.T) {
 		{"nor where it has some of them alone", doors("n1=1@80,2@443"), rises, nil, map[string]string{"n1": "version 2 is to follow 1: its door does not listen at 80"}},
 		{"one that has handed over nothing goes too: the host's own programs have the ports", doors("n1=1@-,2@"), rises, []string{"n1 stop door-1"},
 			map[string]string{"n1": "version 2 is to follow 1: its door does not listen at 80"}},
+		{"or that has ended, in whatever way", doors("n1=1,2@"), both(rises, exited(noon)), []string{"n1 stop door-1"},
+			map[string]string{"n1": "version 2 is to follow 1: its door does not listen at 80"}},
 		{"not before the other one has a table", doors("n1=1@80-,2"), rises, nil, map[string]string{"n1": "version 2 is to follow 1: its door is not heard yet"}},
 		{"nor where that one leaves as well", doors("n1=1@-,2@-"), rises, nil, map[string]string{"n1": "version 2 is to follow 1: its door does not listen at 80"}},
 		{"no third one is begun: the one of the two that came to nothing goes first", doors("n1=0@80,1@"), rises, []string{"n1 stop door-1"},
