@@ -96,6 +96,7 @@ type lookups map[string]string
 
 // TestPodsFindNames has pods of each dnsPolicy look names up, in a domain that is not the default, by programs of several libraries.
 func TestPodsFindNames(t *testing.T) {
+	t.Parallel()
 	s := asked(t, "names")
 	node, other := s.fleet.Nodes[0].Name, s.fleet.Nodes[1].Name
 	up := s.outside()

@@ -146,6 +146,7 @@ spec:
 
 // TestServicesAreReachedFromOutside has three nodes, n3 in a zone of its own, and this machine, which is outside and leads two addresses to them.
 func TestServicesAreReachedFromOutside(t *testing.T) {
+	t.Parallel()
 	s := asked(t, "outside")
 	s.whos()
 	desk, n1, n2, n3 := s.fleet.Gateway(), s.fleet.Nodes[0].Address, s.fleet.Nodes[1].Address, s.fleet.Nodes[2].Address

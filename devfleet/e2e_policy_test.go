@@ -69,6 +69,7 @@ type place struct{ node, namespace, ip string }
 
 // TestPoliciesHoldOnRealNodes has three nodes, one over SSH, and pods on each that would speak to those of others, and of their own.
 func TestPoliciesHoldOnRealNodes(t *testing.T) {
+	t.Parallel()
 	s := build(t, "policy")
 	s.nodeSide = "auto"
 	s.source = []string{"--source", s.path("fleet.git"), "--branch", "main"}

@@ -21,6 +21,7 @@ import (
 
 // TestPodsAreReachedFromTheDesk has three nodes, one over SSH, each in a network of its own that this test's is not.
 func TestPodsAreReachedFromTheDesk(t *testing.T) {
+	t.Parallel()
 	s := asked(t, "reach")
 	s.scene("a Service is asked from a node, and its pods on every node from here", func(s *stage) {
 		s.start()

@@ -40,6 +40,7 @@ spec:
 
 // TestProbesDecideOnRealNodes has three nodes, one of them over SSH, with their node sides.
 func TestProbesDecideOnRealNodes(t *testing.T) {
+	t.Parallel()
 	s := sided(t, "side")
 	first, nodes := s.push("probed"), []string{"n1", "n2", "n3"}
 

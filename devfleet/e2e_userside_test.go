@@ -62,6 +62,7 @@ var kinds = map[string]string{
 
 // TestProbesDecideOnAUsersOwnPodman has two nodes whose Podman is a user's own, one of them over SSH, beside one of root's.
 func TestProbesDecideOnAUsersOwnPodman(t *testing.T) {
+	t.Parallel()
 	s := usersStage(t)
 	manifests := usersManifest
 	for _, n := range []string{"n2", "n3"} {
