@@ -53,12 +53,12 @@ test: deps build unit race e2e podman5 check ## all that CI runs; installs what 
 .PHONY: unit
 unit: ## the fast tests: no Podman, no root
 	$(call say,unit)
-	go test -timeout 20m $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -vxFf <(go list $(REAL)))
+	go test -vet=off -timeout 20m $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -vxFf <(go list $(REAL)))
 
 .PHONY: race
 race: ## the packages with goroutines, under the race detector (needs a C compiler)
 	$(call say,race)
-	CGO_ENABLED=1 go test -race $(RACY)
+	CGO_ENABLED=1 go test -vet=off -race $(RACY)
 
 .PHONY: fuzz
 fuzz: ## search for a minute with each fuzz target, side by side
@@ -83,7 +83,7 @@ fuzz: ## search for a minute with each fuzz target, side by side
 .PHONY: e2e
 e2e: ## the tests that drive real Podman nodes (root)
 	$(call say,end to end)
-	go test -count=1 -p 1 -parallel 3 -timeout 75m $(REAL)
+	go test -vet=off -count=1 -p 1 -parallel 3 -timeout 75m $(REAL)
 
 .PHONY: podman5
 podman5: export PODKEEP_TEST_PODMAN := $(PODMAN5_DIR)/podman

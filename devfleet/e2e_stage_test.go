@@ -52,7 +52,7 @@ func raise(t *testing.T, name string) *stage {
 	return s
 }
 
-// build makes the fleet, with the example's images on it, and the repository with a clone, which are empty.
+// build makes the fleet, and the repository with a clone, which are empty.
 func build(t *testing.T, name string) *stage {
 	t.Helper()
 	s := &stage{T: t, binary: podkeep(t), listen: freeAddress(t)}
@@ -67,18 +67,18 @@ func build(t *testing.T, name string) *stage {
 	if s.log, err = os.Create(s.path("controller.log")); err != nil {
 		t.Fatal(err)
 	}
-	s.load("localhost/hello:v1", "v1")
-	s.load("localhost/hello:v2", "v2")
 	s.command(s.fleet.Dir, "git", "init", "--quiet", "--bare", "--initial-branch=main", "fleet.git")
 	s.command(s.fleet.Dir, "git", "clone", "--quiet", "fleet.git", "work")
 	s.command(s.path("work"), "git", "checkout", "--quiet", "-B", "main")
 	return s
 }
 
-// populate writes the example and the nodes into the clone. A node is waited for longer than a busy machine takes to answer, and
-// a rollout for longer than it takes to start a pod: a scene that is about the end of either says so itself.
+// populate writes the example and the nodes into the clone, and gives all nodes the example's images. A node is waited for longer than a
+// busy machine takes to answer, and a rollout for longer than it takes to start a pod: a scene that is about the end of either says so itself.
 func (s *stage) populate() {
 	s.Helper()
+	s.load("localhost/hello:v1", "v1")
+	s.load("localhost/hello:v2", "v2")
 	if err := os.MkdirAll(s.path("work", s.folder), 0o755); err != nil {
 		s.Fatal(err)
 	}
