@@ -16,7 +16,6 @@ done`
 
 // TestPodsAreHeardAsThemselvesAlone has a pod, which may do so, give itself another address, and speak by it.
 func TestPodsAreHeardAsThemselvesAlone(t *testing.T) {
-	t.Parallel()
 	s := asked(t, "origin")
 	s.start()
 	s.converges(s.push("origin"))

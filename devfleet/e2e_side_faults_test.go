@@ -12,7 +12,6 @@ import (
 // TestFaultsOfNodeSides has node sides fail in the ways they can. None of it begins a pod anew that was well, and each scene ends with
 // probes that decide again, on one node or another: what fails again and again is begun anew ever later.
 func TestFaultsOfNodeSides(t *testing.T) {
-	t.Parallel()
 	s := sided(t, "side-faults")
 	s.start()
 	s.converges(s.push("probed"))

@@ -3,6 +3,7 @@ package devfleet_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -67,27 +68,19 @@ func TestProbesDecideOnRealNodes(t *testing.T) {
 	})
 	s.scene("without a controller, what fails its liveness probe is begun anew, and nothing else", func(s *stage) {
 		s.stop()
-		for _, n := range nodes {
+		for _, pod := range slices.Sorted(maps.Keys(s.byPod())) {
 			before := s.byPod()
-			var sick container
-			for _, c := range before {
-				if c.node == n {
-					sick = c
-				}
-			}
-			if sick.ID == "" {
-				s.Fatalf("nothing runs on %s: %v", n, before)
-			}
+			sick := before[pod]
 			s.set(sick, "live=no")
 			s.await(func() error {
 				now := s.byPod()
 				for name, c := range now {
-					if c.node != n && c.ID != before[name].ID {
+					if name != pod && c.ID != before[name].ID {
 						s.Fatalf("%s is another: %v, %v", name, before[name], c)
 					}
 				}
-				if c := now[sick.PodName]; c.State != "running" || c.attempt() == sick.attempt() {
-					return fmt.Errorf("%s on %s is at attempt %s, %s", sick.PodName, n, c.attempt(), c.State)
+				if c := now[pod]; c.State != "running" || c.attempt() == sick.attempt() {
+					return fmt.Errorf("%s on %s is at attempt %s, %s", pod, sick.node, c.attempt(), c.State)
 				}
 				return nil
 			})
