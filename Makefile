@@ -5,10 +5,10 @@ SHELL       := /bin/bash
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
-# Set once, here: the Podman bindings build as a remote client, without cgo.
+# Set once, here: the Podman bindings build as a remote client, without cgo; and make check vets, so that tests need not.
 TAGS := remote,containers_image_openpgp,exclude_graphdriver_btrfs,btrfs_noversion,exclude_graphdriver_devicemapper
 export CGO_ENABLED := 0
-export GOFLAGS := $(strip $(filter-out -tags=% -buildvcs=%,$(GOFLAGS)) -buildvcs=false -tags=$(TAGS))
+export GOFLAGS := $(strip $(filter-out -tags=% -buildvcs=%,$(GOFLAGS)) -buildvcs=false -vet=off -tags=$(TAGS))
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
@@ -53,12 +53,12 @@ test: deps build unit race e2e podman5 check ## all that CI runs; installs what 
 .PHONY: unit
 unit: ## the fast tests: no Podman, no root
 	$(call say,unit)
-	go test -vet=off -timeout 20m $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -vxFf <(go list $(REAL)))
+	go test -timeout 20m $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep -vxFf <(go list $(REAL)))
 
 .PHONY: race
 race: ## the packages with goroutines, under the race detector (needs a C compiler)
 	$(call say,race)
-	CGO_ENABLED=1 go test -vet=off -race $(RACY)
+	CGO_ENABLED=1 go test -race $(RACY)
 
 .PHONY: fuzz
 fuzz: ## search for a minute with each fuzz target, side by side
@@ -83,7 +83,7 @@ fuzz: ## search for a minute with each fuzz target, side by side
 .PHONY: e2e
 e2e: ## the tests that drive real Podman nodes (root)
 	$(call say,end to end)
-	go test -vet=off -count=1 -p 1 -parallel 3 -timeout 75m $(REAL)
+	go test -count=1 -p 1 -parallel 3 -timeout 75m $(REAL)
 
 .PHONY: podman5
 podman5: export PODKEEP_TEST_PODMAN := $(PODMAN5_DIR)/podman

@@ -211,7 +211,6 @@ func TestAConnectionWhoseLastAnswerBeganEarlyIsClosedThoughItsClientDoesNotGo(t 
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(3 * blind) // by now it is watched
 	_, _ = io.WriteString(c, "0\r\n\r\n")
 	if text, err := io.ReadAll(a.Body); err != nil || string(text) != "hello" || !a.Close {
 		t.Errorf("%q, close %v: %v", text, a.Close, err)

@@ -242,20 +242,17 @@ func (b *doorBuild) closer(at doorName, than string) bool {
 	if b.hosts[at] != nil {
 		return true
 	}
-	for wild := at.name; ; {
-		_, rest, more := strings.Cut(strings.TrimPrefix(wild, "*."), ".")
-		if !more {
+	for name, next := at.name, !at.deep; ; next = false {
+		_, rest, more := strings.Cut(strings.TrimPrefix(name, "*."), ".")
+		name = "*." + rest
+		switch {
+		case !more:
 			return false
-		}
-		first := wild == at.name && !at.deep
-		wild = "*." + rest
-		if first && b.hosts[doorName{at.port, wild, false}] != nil {
+		case next && b.hosts[doorName{at.port, name, false}] != nil:
 			return true
-		}
-		if wild == than {
+		case name == than:
 			return false
-		}
-		if b.hosts[doorName{at.port, wild, true}] != nil {
+		case b.hosts[doorName{at.port, name, true}] != nil:
 			return true
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/podkeep/podkeep/live"
-	"github.com/podkeep/podkeep/manifest"
 	"github.com/podkeep/podkeep/node/route"
 )
 
@@ -94,12 +93,11 @@ func (w *world) servedBy(t *route.Table, counts func(*node, live.Pod) bool) (sou
 // othersAsk says whether doors serve something that is not asked for here: a door of another source may serve by a table of ours.
 func (w *world) othersAsk(d *route.Doors) bool {
 	ours := map[string]bool{}
-	note := func(id manifest.ID) { ours[id.Kind+"/"+id.Namespace+"/"+id.Name] = true }
 	for _, i := range w.want.Ingresses {
-		note(i.ID)
+		ours[i.ID.String()] = true
 	}
 	for _, r := range w.want.HTTPRoutes {
-		note(r.ID)
+		ours[r.ID.String()] = true
 	}
 	return slices.ContainsFunc(d.Ports, func(p route.DoorPort) bool {
 		return slices.ContainsFunc(p.Hosts, func(h route.DoorHost) bool {
